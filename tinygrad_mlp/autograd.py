@@ -1,0 +1,211 @@
+"""The user's door to the tape: `grad`, modes, and `Function`, an op of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from . import tape
+from .ops.op import Op, Rule
+from .tape import Params, Value, grad_mode
+from .tensor import cotangent
+
+
+class no_grad(grad_mode):
+    """Do not tape what happens inside: ``with tg.no_grad():``, or as a decorator ``@tg.no_grad()``."""
+
+    def __init__(self) -> None:
+        super().__init__(False)
+
+
+class enable_grad(grad_mode):
+    """Tape what happens inside, also within `no_grad`."""
+
+    def __init__(self) -> None:
+        super().__init__(True)
+
+
+class set_grad_enabled(grad_mode):
+    """Tape or not, by a flag: ``with tg.set_grad_enabled(training):``."""
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Any, ...]:
+    """The derivatives of ``outputs`` by ``inputs``, returned instead of added to ``.grad``.
+
+        result[i] = sum over outputs of  grad_output * d(output)/d(input i)
+
+    One tensor or a sequence for each; a tuple comes back, one entry per input.
+
+    Raises RuntimeError if an output requires no gradient, or an input was not used (unless
+    ``allow_unused``: then its entry is None).
+
+    >>> import tinygrad_mlp as tg
+    >>> x = tg.tensor(3.0, requires_grad=True)
+    >>> tg.grad(x * x, x)
+    (tensor(6.),)
+    """
+    outputs = [outputs] if isinstance(outputs, Value) else list(outputs)
+    inputs = [inputs] if isinstance(inputs, Value) else list(inputs)
+    given = [grad_outputs] if isinstance(grad_outputs, Value) else list(grad_outputs or ())
+    given += [None] * (len(outputs) - len(given))
+    for k, value in enumerate(inputs):
+        if not value.requires_grad:
+            raise RuntimeError(
+                f"grad: input {k}, of shape {value.shape}, does not require a gradient; set "
+                "requires_grad=True before computing with it"
+            )
+    found = tape.backward(
+        outputs, [cotangent(o, g) for o, g in zip(outputs, given, strict=True)], inputs=inputs,
+        retain_graph=create_graph if retain_graph is None else retain_graph,
+        create_graph=create_graph, accumulate=False,
+    )  # fmt: skip
+    for k, gradient in enumerate(found):
+        if gradient is None and not allow_unused:
+            raise RuntimeError(
+                f"grad: input {k}, of shape {inputs[k].shape}, was not used to compute the outputs; "
+                "pass allow_unused=True to get None for it"
+            )
+    return tuple(found)
+
+
+class Context:
+    """Carries what a `Function`'s forward wants its backward to know.
+
+    ``ctx.save_for_backward(*tensors)`` keeps tensors (and notices if they are changed in between);
+    anything else may be an attribute. ``ctx.needs_input_grad`` says which inputs want a gradient.
+    """
+
+    needs_input_grad: tuple[bool, ...] = ()
+
+    def __init__(self) -> None:
+        self._saved: list[tuple[Any, int]] = []
+        self._constant: set[int] = set()
+        self._node: Any = None
+        self._outputs: dict[int, int] = {}
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        """Keep tensors, inputs or outputs, for backward: None is allowed."""
+        self._saved = [(t, 0 if t is None else t.version[0]) for t in tensors]
+
+    def mark_non_differentiable(self, *tensors: Any) -> None:
+        """Say that these outputs have no gradient."""
+        self._constant = {id(t) for t in tensors}
+
+    @property
+    def saved_tensors(self) -> tuple[Any, ...]:
+        """What was saved, if it is still as it was."""
+        for k, (value, version) in enumerate(self._saved):
+            if value is not None and value.version[0] != version:
+                raise RuntimeError(
+                    f"saved tensor {k}, of shape {value.shape}, was changed in place after "
+                    "save_for_backward; save a clone"
+                )
+        return tuple(value for value, _ in self._saved)
+
+
+class Function:
+    """An op of your own: subclass it, write forward and backward, call ``apply``.
+
+    ``forward(ctx, *inputs)`` computes with tensors, untaped; ``backward(ctx, *gradients)`` gets one
+    gradient per output and returns one per input (None for what has none).
+
+    >>> import tinygrad_mlp as tg
+    >>> class Cube(Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x * x * x
+    ...     @staticmethod
+    ...     def backward(ctx, gradient):
+    ...         (x,) = ctx.saved_tensors
+    ...         return gradient * 3 * x * x
+    >>> x = tg.tensor(2.0, requires_grad=True)
+    >>> Cube.apply(x).backward()
+    >>> x.grad
+    tensor(12.)
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any, **params: Any) -> Any:
+        """Compute the result, a tensor or a tuple of tensors."""
+        raise NotImplementedError("a Function needs a static method forward(ctx, *inputs)")
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        """The gradients of the inputs, from those of the outputs."""
+        raise NotImplementedError("a Function needs a static method backward(ctx, *gradients)")
+
+    @classmethod
+    def apply(cls, *inputs: Any, **params: Any) -> Any:
+        """Run forward and put the op on the tape."""
+        op = _FunctionOp(cls, inputs, params)
+        tensors = tuple(value for value in inputs if isinstance(value, Value))
+        return tape.apply(op, tensors)
+
+
+class _FunctionOp(Op):
+    """One call of a `Function` as an op; opaque, for only Python knows what it does."""
+
+    opaque = True
+
+    def __init__(self, function: type[Function], arguments: tuple[Any, ...], params: Params):
+        self.function, self.arguments, self.keywords = function, arguments, params
+        self.places = [k for k, value in enumerate(arguments) if isinstance(value, Value)]
+        self.context = Context()
+        names = [f"x{k}" for k in range(len(self.places))]
+        super().__init__(function.__name__, names, vjp=self.pull, register=False)
+
+    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
+        context, arguments = self.context, list(self.arguments)
+        for place, value in zip(self.places, inputs, strict=True):
+            arguments[place] = value
+        context.needs_input_grad = tuple(
+            isinstance(value, Value) and value.requires_grad for value in arguments
+        )
+        with grad_mode(False):
+            result = self.function.forward(context, *arguments, **self.keywords)
+        results = result if isinstance(result, tuple) else (result,)
+        for k, value in enumerate(results):
+            if not isinstance(value, Value):
+                raise TypeError(
+                    f"{self.name}.forward must return tensors, not {type(value).__name__} "
+                    f"(output {k})"
+                )
+        self.outputs = tuple(f"out{k}" for k in range(len(results)))
+        self.constant = [id(value) in context._constant for value in results]
+        given = {id(value) for value in inputs}
+        # An input returned as it is would be its own ancestor on the tape: return an alias.
+        results = tuple(v.alias() if id(v) in given else v for v in results)
+        context._saved = [
+            (v.alias() if any(v is r for r in results) else v, n) for v, n in context._saved
+        ]
+        return results
+
+    def pull(self, gradients: Any) -> list[Any]:
+        """The user's backward, its results checked and put in the order of the tensor inputs."""
+        given = gradients if isinstance(gradients, list) else [gradients]
+        result = self.function.backward(self.context, *given)
+        results = result if isinstance(result, tuple) else (result,)
+        if len(results) != len(self.arguments):
+            raise RuntimeError(
+                f"{self.name}.backward returned {len(results)} gradients for "
+                f"{len(self.arguments)} inputs of forward; return one each, None for what has none"
+            )
+        for place in self.places:
+            value, gradient = self.arguments[place], results[place]
+            if gradient is not None and gradient.shape != value.shape:
+                raise RuntimeError(
+                    f"{self.name}.backward: gradient {place} has shape {gradient.shape}, its input "
+                    f"has {value.shape}"
+                )
+        return [results[place] for place in self.places]
+
+
+__all__ = ["Context", "Function", "Rule", "enable_grad", "grad", "no_grad", "set_grad_enabled"]

@@ -1,0 +1,78 @@
+"""What threads need of the processor: atomic words, a pause, and giving the core away."""
+
+from __future__ import annotations
+
+import platform
+import sys
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_WORD = ir.IntType(64)
+_X86 = platform.machine().lower() in ("x86_64", "amd64", "i686")
+
+
+def _at(builder, address):
+    return builder.inttoptr(address, _WORD.as_pointer())
+
+
+def _function(builder, name, result):
+    kind = ir.FunctionType(result, [])
+    return cgutils.get_or_insert_function(builder.module, kind, name)
+
+
+@intrinsic
+def atomic_load(typingctx, address):
+    """The int64 at an address, seeing all that was written before the store that put it there."""
+
+    def codegen(context, builder, signature, arguments):
+        return builder.load_atomic(_at(builder, arguments[0]), "seq_cst", 8, typ=_WORD)
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def atomic_store(typingctx, address, value):
+    """Put an int64 at an address, after all earlier writes of this thread."""
+
+    def codegen(context, builder, signature, arguments):
+        builder.store_atomic(arguments[1], _at(builder, arguments[0]), "seq_cst", 8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
+
+
+@intrinsic
+def atomic_add(typingctx, address, value):
+    """Add to the int64 at an address in one step; the value before."""
+
+    def codegen(context, builder, signature, arguments):
+        return builder.atomic_rmw("add", _at(builder, arguments[0]), arguments[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+@intrinsic
+def pause(typingctx):
+    """Tell the processor that this is a spin loop (nothing where it has no such word)."""
+
+    def codegen(context, builder, signature, arguments):
+        if _X86:
+            builder.call(_function(builder, "llvm.x86.sse2.pause", ir.VoidType()), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def give_way(typingctx):
+    """Let another thread have this core: ``sched_yield``, where there is one."""
+
+    def codegen(context, builder, signature, arguments):
+        if sys.platform != "win32":
+            builder.call(_function(builder, "sched_yield", ir.IntType(32)), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen

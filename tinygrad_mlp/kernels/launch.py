@@ -1,0 +1,67 @@
+"""The way from Python into a kernel: one trampoline, whatever the kernel.
+
+A `Launch` is a kernel with its constants, ready to be called on addresses. Eager mode makes one per
+op and layouts and calls it; a compiled program writes the same words into its table.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numba import cfunc, int64, njit, types, void
+
+from . import threads
+from .memory import SIGNATURE, address_of, call_address, words_on_stack
+
+
+class Launch:
+    """A compiled kernel and its constants.
+
+    Called with the addresses of inputs, then outputs, it runs the kernel and returns when all its
+    threads are done. ``work`` is about how many nanoseconds it takes on one thread: small work stays
+    there, where waking the others would cost more than they save.
+    """
+
+    __slots__ = ("call", "constants_address", "constants", "kernel", "work")
+
+    def __init__(self, kernel: int, operands: int, constants: Sequence[int], work: float):
+        self.kernel = kernel
+        self.constants = np.array(constants, np.int64)  # kept: the kernel reads it by address
+        self.constants_address = address_of(self.constants)
+        self.work = work
+        self.call = _trampoline(operands + 1)
+
+    def __call__(self, *addresses: int) -> None:
+        words = (self.constants_address, *addresses)
+        if self.work > threads.SMALL and threads.get_num_threads() > 1 and threads.acquire():
+            try:
+                threads.run(self.kernel, words)
+            finally:
+                threads.release()
+        else:
+            self.call(self.kernel, words)
+
+
+@functools.cache
+def _trampoline(words: int) -> Callable[[int, tuple[int, ...]], None]:
+    @njit(void(int64, types.UniTuple(int64, words)), cache=True, nogil=True)
+    def call(kernel, arguments):
+        call_address(kernel, words_on_stack(arguments), 0, 1)
+
+    return call
+
+
+def compiled(kernel: Callable[[int, int, int], None], **options: object) -> int:
+    """Compile a kernel (a function of arguments, thread, threads), or load it; its address."""
+    return keep(cfunc(SIGNATURE, cache=True, error_model="numpy", **options)(kernel))
+
+
+def keep(kernel) -> int:
+    """The address of compiled code, which lives as long as the object that we keep here."""
+    _kept.append(kernel)
+    return kernel.address
+
+
+_kept: list = []

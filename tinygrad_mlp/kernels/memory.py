@@ -1,0 +1,86 @@
+"""Raw memory for kernels: typed pointers made from addresses, and calls through an address.
+
+Every kernel has the one signature ``kernel(arguments, thread, threads)``.
+``arguments`` is the address of a row of int64 words: word 0 points at the kernel's constants
+(sizes, strides), the words after it are the addresses of its inputs, then of its outputs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+SIGNATURE = types.void(types.int64, types.int64, types.int64)
+
+_WORD = ir.IntType(64)
+
+
+@intrinsic
+def pointer(typingctx, address, dtype):
+    """``pointer(address, float32)[i]`` is the i-th float32 at that address: no bounds, no wrap."""
+    signature = types.CPointer(dtype.dtype)(types.int64, dtype)
+
+    def codegen(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return signature, codegen
+
+
+@intrinsic
+def call_address(typingctx, function, arguments, thread, threads):
+    """Call the kernel at an address: the one indirect jump of the project."""
+    signature = types.void(types.int64, types.int64, types.int64, types.int64)
+
+    def codegen(context, builder, signature, values):
+        kernel_type = ir.FunctionType(ir.VoidType(), [_WORD, _WORD, _WORD])
+        kernel = builder.inttoptr(values[0], kernel_type.as_pointer())
+        builder.call(kernel, values[1:])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def words_on_stack(typingctx, words):
+    """The address of a tuple of words, spilled to the stack of the calling function."""
+    signature = types.int64(words)
+
+    def codegen(context, builder, signature, arguments):
+        spilled = cgutils.alloca_once_value(builder, arguments[0])
+        return builder.ptrtoint(spilled, _WORD)
+
+    return signature, codegen
+
+
+def allocate(shape: tuple[int, ...], dtype: np.dtype) -> tuple[np.ndarray, int]:
+    """An uninitialised C-ordered array and its address: where every new value's memory comes from."""
+    array = np.empty(shape, dtype)
+    # 0.19 us; `array.ctypes.data` takes 0.9 us
+    return array, ctypes.addressof(ctypes.c_char.from_buffer(array)) if array.size else 0
+
+
+def address_of(array: np.ndarray) -> int:
+    """The address of any array's first element, read-only and strided ones too."""
+    return array.__array_interface__["data"][0]
+
+
+class _Scratch(threading.local):
+    def __init__(self):
+        self.array, self.address = np.empty(0, np.uint8), 0
+
+
+_scratch = _Scratch()
+
+
+def scratch(size: int) -> int:
+    """The address of at least ``size`` bytes, aligned to 64, until this thread's next kernel."""
+    if _scratch.array.size < size + 64:
+        _scratch.array = np.empty(size + 64, np.uint8)
+        _scratch.address = -(-address_of(_scratch.array) // 64) * 64
+    return _scratch.address

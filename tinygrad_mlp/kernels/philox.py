@@ -1,0 +1,142 @@
+"""Random numbers by counting: Philox4x32-10, the same for any number of threads.
+
+A counter-based generator is a function, not a state machine: block i of draw d under seed s is
+philox(i, d, s), ten rounds of multiply and mix. Any thread computes any part. The state that a draw
+advances is two words: [seed, number of draws so far].
+
+Source: J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+
+Constants: number of elements, then what the kernel adds. Words: state, result.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+from numba import float32, float64, int64, njit, uint8, uint32, uint64
+
+from .launch import compiled
+from .memory import pointer
+
+
+@njit(inline="always")
+def philox(block, draw, seed):
+    """Four uint32 from three 64-bit numbers."""
+    low = uint64(0xFFFFFFFF)
+    shift = uint64(32)
+    c0, c1 = uint64(block) & low, uint64(block) >> shift
+    c2, c3 = uint64(draw) & low, uint64(draw) >> shift
+    k0, k1 = uint64(seed) & low, uint64(seed) >> shift
+    for _ in range(10):
+        p0, p1 = uint64(0xD2511F53) * c0, uint64(0xCD9E8D57) * c2
+        c0, c1, c2, c3 = (p1 >> shift) ^ c1 ^ k0, p1 & low, (p0 >> shift) ^ c3 ^ k1, p0 & low
+        k0, k1 = (k0 + uint64(0x9E3779B9)) & low, (k1 + uint64(0xBB67AE85)) & low
+    return uint32(c0), uint32(c1), uint32(c2), uint32(c3)
+
+
+@njit(inline="always")
+def unit32(bits):
+    """A float32 in [0, 1) from the upper 24 of 32 bits."""
+    return float32(bits >> uint32(8)) * float32(2.0**-24)
+
+
+@njit(inline="always")
+def unit64(high, low):
+    """A float64 in [0, 1) from the upper 53 of 64 bits."""
+    bits = (uint64(high) << uint64(32)) | uint64(low)
+    return float64(bits >> uint64(11)) * float64(2.0**-53)
+
+
+def _advance(arguments, thread, threads):
+    if thread == 0:
+        state = pointer(pointer(arguments, int64)[1], int64)
+        state[1] += 1
+
+
+def _mask(arguments, thread, threads):
+    """1 with probability 1 - p, p as float64 bits in word 1 of the constants."""
+    words = pointer(arguments, int64)
+    n = pointer(words[0], int64)[0]
+    drop = float32(pointer(words[0], float64)[1])
+    state, out = pointer(words[1], int64), pointer(words[2], uint8)
+    blocks = (n + 3) // 4
+    for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
+        a, b, c, d = philox(block, state[1], state[0])
+        i = block * 4
+        if i + 3 < n:
+            out[i] = unit32(a) >= drop
+            out[i + 1] = unit32(b) >= drop
+            out[i + 2] = unit32(c) >= drop
+            out[i + 3] = unit32(d) >= drop
+        else:
+            out[i] = unit32(a) >= drop
+            if i + 1 < n:
+                out[i + 1] = unit32(b) >= drop
+            if i + 2 < n:
+                out[i + 2] = unit32(c) >= drop
+
+
+def _uniform32(arguments, thread, threads):
+    words = pointer(arguments, int64)
+    n = pointer(words[0], int64)[0]
+    state, out = pointer(words[1], int64), pointer(words[2], float32)
+    blocks = (n + 3) // 4
+    for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
+        for lane, bits in enumerate(philox(block, state[1], state[0])):
+            if block * 4 + lane < n:
+                out[block * 4 + lane] = unit32(bits)
+
+
+def _uniform64(arguments, thread, threads):
+    words = pointer(arguments, int64)
+    n = pointer(words[0], int64)[0]
+    state, out = pointer(words[1], int64), pointer(words[2], float64)
+    blocks = (n + 1) // 2
+    for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
+        a, b, c, d = philox(block, state[1], state[0])
+        out[block * 2] = unit64(a, b)
+        if block * 2 + 1 < n:
+            out[block * 2 + 1] = unit64(c, d)
+
+
+def _normal(real):
+    def normal(arguments, thread, threads):
+        """Box and Muller: two normals from two uniforms, in float64 for both dtypes."""
+        words = pointer(arguments, int64)
+        n = pointer(words[0], int64)[0]
+        state, out = pointer(words[1], int64), pointer(words[2], real)
+        blocks = (n + 1) // 2
+        for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
+            a, b, c, d = philox(block, state[1], state[0])
+            radius = math.sqrt(-2.0 * math.log(1.0 - unit64(a, b)))
+            angle = 2.0 * math.pi * unit64(c, d)
+            out[block * 2] = real(radius * math.cos(angle))
+            if block * 2 + 1 < n:
+                out[block * 2 + 1] = real(radius * math.sin(angle))
+
+    return normal
+
+
+def _integers(arguments, thread, threads):
+    """Integers in [low, low + span), low and span in words 1 and 2 of the constants."""
+    words = pointer(arguments, int64)
+    sizes = pointer(words[0], int64)
+    n, low, span = sizes[0], sizes[1], uint64(sizes[2])
+    state, out = pointer(words[1], int64), pointer(words[2], int64)
+    blocks = (n + 1) // 2
+    for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
+        a, b, c, d = philox(block, state[1], state[0])
+        out[block * 2] = low + int64(((uint64(a) << uint64(32)) | uint64(b)) % span)
+        if block * 2 + 1 < n:
+            out[block * 2 + 1] = low + int64(((uint64(c) << uint64(32)) | uint64(d)) % span)
+
+
+@functools.cache
+def address(what: str) -> int:
+    """The address of a kernel: mask, integers, advance, or uniform/normal with a dtype."""
+    return compiled({
+        "mask": _mask, "integers": _integers, "advance": _advance,
+        "uniform_float32": _uniform32, "uniform_float64": _uniform64,
+        "normal_float32": _normal(float32), "normal_float64": _normal(float64),
+    }[what])  # fmt: skip

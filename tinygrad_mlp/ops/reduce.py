@@ -1,0 +1,291 @@
+"""Reductions: sum, mean, products, extremes, and positions of extremes, along any axes."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import tape
+from ..kernels import arg, reduction
+from ..kernels.launch import Launch
+from ..kernels.layout import BOOL, INT64, Layout, Shape, coalesce, dense
+from ..kernels.memory import allocate
+from ..kernels.reduction import Fold
+from ..kernels import scalar
+from ..tape import Params, Value
+from .arithmetic import CONVERSIONS
+from .op import Op
+from .view import contiguous, dims_of, expand, permute, reshape
+from .values import empty
+
+Dims = int | Sequence[int] | None
+
+
+class Reduce(Op):
+    """An op that folds the axes ``dims`` of its input."""
+
+    def __init__(
+        self,
+        name: str,
+        combine: Callable[..., Any],
+        neutral: float | str,
+        *,
+        each: Callable[..., Any] = lambda x: x,
+        finish: Callable[..., Any] = lambda a, n: a,
+        dtype: str = "same",
+        about: str = "",
+        textbook: Callable[..., Any] | None = None,
+        x: Callable[..., Any] | None = None,
+    ):
+        self.fold = Fold(name, combine, neutral, each, finish)
+        self.kind, self.about = dtype, about
+        super().__init__(name, ("x",), params=("dims", "keepdim"), textbook=textbook,
+                         vjp={"x": x} if x else None)  # fmt: skip
+
+    def document(self) -> str:
+        return f"{self.about}\n\nAlong the axes ``dims``; ``keepdim`` leaves them with size 1."
+
+    def plan(self, layout: Layout, dims: Shape, keepdim: bool) -> tuple[Layout, Launch | None]:
+        kept = [k for k in range(layout.ndim) if k not in dims]
+        shape = tuple(1 if k in dims else size for k, size in enumerate(layout.shape))
+        real = {"same": layout.dtype, "sum": INT64 if layout.dtype.kind in "bui" else layout.dtype,
+                "float": layout.dtype, "bool": BOOL}[self.kind]  # fmt: skip
+        if self.kind == "float" and layout.dtype.kind != "f":
+            raise TypeError(f"{self.name} takes a floating tensor, not {layout.dtype}: x.float()")
+        empty_fold = builtins.any(layout.shape[k] == 0 for k in dims)
+        if isinstance(self.fold.neutral, str) and empty_fold:
+            raise ValueError(
+                f"{self.name} of no elements: shape {layout.shape} has size 0 along dim {dims}"
+            )
+        result = dense(shape if keepdim else tuple(layout.shape[k] for k in kept), real)
+        return result, None if result.size == 0 else self._lower(layout, kept, dims, real)
+
+    def _lower(self, layout: Layout, kept: list[int], dims: Shape, real: np.dtype) -> Launch:
+        def axes(which: Sequence[int]) -> tuple[list[int], list[int]]:
+            sizes = tuple(layout.shape[k] for k in which)
+            merged, (steps,) = coalesce(sizes, [tuple(layout.strides[k] for k in which)])
+            return merged, steps
+
+        kept_sizes, kept_steps = axes(kept)
+        folded_sizes, folded_steps = axes(dims)
+        if 0 in layout.shape:
+            folded_sizes, folded_steps = [0], [0]
+        item = layout.dtype.itemsize
+        across = bool(kept_steps) and (
+            not folded_steps or kept_steps[-1] == item or kept_steps[-1] < folded_steps[-1]
+        )
+        if across:
+            columns, step = kept_sizes.pop(), kept_steps.pop()
+        elif folded_sizes:
+            columns, step = folded_sizes.pop(), folded_steps.pop()
+        else:
+            columns, step = 1, item
+        loop, access = reduction.ACROSS if across else reduction.ALONG, "c" if step == item else "n"
+        constants = [
+            len(kept_sizes), math.prod(kept_sizes), len(folded_sizes), math.prod(folded_sizes),
+            columns, step // item, *kept_sizes, *kept_steps, *folded_sizes, *folded_steps,
+        ]  # fmt: skip
+        kernel = reduction.address(self.fold, loop, str(layout.dtype), access, str(real), str(real))
+        return Launch(kernel, 2, constants, layout.size * 0.15)
+
+    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
+        x = inputs[0]
+        layout, launch = self.planned(x.layout, *params.values())
+        owner, address = allocate(layout.shape, layout.dtype)
+        if launch is not None:
+            launch(x.address, address)
+        return (tape.new(owner, layout, address),)
+
+
+def _restore(g: Any, shape: Shape, dims: Shape, keepdim: bool) -> Any:
+    """A reduced tensor with the reduced axes back, at size 1."""
+    return g if keepdim else reshape(g, tuple(1 if k in dims else s for k, s in enumerate(shape)))
+
+
+def _count(shape: Shape, dims: Shape) -> int:
+    return math.prod(shape[k] for k in dims)
+
+
+_sum = Reduce(
+    "sum", lambda a, b: a + b, 0, dtype="sum", about="The sum.",
+    x=lambda g, x_shape, dims, keepdim: _restore(g, x_shape, dims, keepdim),
+)  # fmt: skip
+
+_mean = Reduce(
+    "mean", lambda a, b: a + b, 0, dtype="float", finish=lambda a, n: a / n,
+    about="The arithmetic mean.",
+    x=lambda g, x_shape, dims, keepdim:
+        _restore(g, x_shape, dims, keepdim) / _count(x_shape, dims),
+)  # fmt: skip
+
+_prod = Reduce(
+    "prod", lambda a, b: a * b, 1, dtype="sum", about="The product.",
+    textbook=lambda x, dims, keepdim: _product_by_halves(x, dims, keepdim),
+)  # fmt: skip
+
+amax_ = Reduce(
+    "amax", lambda a, b: scalar.where((a > b) | (a != a), a, b), "lowest",
+    about="The largest element; equal ones share the gradient.",
+    x=lambda g, x, out, dims, keepdim: _share(g, x, out, dims, keepdim),
+)  # fmt: skip
+
+amin_ = Reduce(
+    "amin", lambda a, b: scalar.where((a < b) | (a != a), a, b), "highest",
+    about="The smallest element; equal ones share the gradient.",
+    x=lambda g, x, out, dims, keepdim: _share(g, x, out, dims, keepdim),
+)  # fmt: skip
+
+_any = Reduce("any", lambda a, b: a | b, 0, each=lambda x: x, dtype="bool",
+              about="Whether any element is not zero.")  # fmt: skip
+_all = Reduce("all", lambda a, b: a & b, 1, each=lambda x: x, dtype="bool",
+              about="Whether no element is zero.")  # fmt: skip
+
+
+def _share(g: Any, x: Any, out: Any, dims: Shape, keepdim: bool) -> Any:
+    shape = x.layout.shape
+    chosen = (x == _restore(out, shape, dims, keepdim)).to(g.dtype)
+    return _restore(g, shape, dims, keepdim) * chosen / sum(chosen, dims, keepdim=True)
+
+
+def _product_by_halves(x: Any, dims: Shape, keepdim: bool) -> Any:
+    """Multiply the first half by the second until one is left: right also where elements are 0."""
+    shape = x.layout.shape
+    kept = [k for k in range(len(shape)) if k not in dims]
+    x = reshape(permute(x, *kept, *dims), (*(shape[k] for k in kept), _count(shape, dims)))
+    if x.layout.shape[-1] == 0:
+        return x.sum(-1) + 1
+    from . import index
+
+    while (n := x.layout.shape[-1]) > 1:
+        half = x[..., : n // 2] * x[..., n // 2 : n // 2 * 2]
+        x = half if n % 2 == 0 else index.cat([half, x[..., -1:]], -1)
+    return reshape(x, tuple(1 if k in dims else s for k, s in enumerate(shape)) if keepdim
+                   else tuple(shape[k] for k in kept))  # fmt: skip
+
+
+class ArgReduce(Op):
+    """The index of an extreme along the last axis, of a tensor in C order."""
+
+    def plan(self, layout: Layout) -> tuple[Layout, Launch | None]:
+        result = dense(layout.shape[:-1], INT64)
+        columns = layout.shape[-1]
+        constants = [result.size, columns, columns * layout.dtype.itemsize]
+        kernel = arg.address(str(layout.dtype), self.name == "argmax")
+        return result, Launch(kernel, 2, constants, layout.size) if result.size else None
+
+    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
+        layout, launch = self.planned(inputs[0].layout)
+        result = empty(layout)
+        if launch is not None:
+            launch(inputs[0].address, result.address)
+        return (result,)
+
+
+_argmax, _argmin = ArgReduce("argmax", ("x",)), ArgReduce("argmin", ("x",))
+
+
+# --- the public forms: PyTorch's signatures ---------------------------------------------------------
+
+
+def sum(x: Any, dim: Dims = None, keepdim: bool = False, dtype: Any = None) -> Any:
+    """The sum along ``dim`` (an axis, several, or all). Integers and bools give int64."""
+    x = x if dtype is None else x.to(dtype)
+    return _sum(x, dims=dims_of(dim, x.layout.ndim), keepdim=keepdim)
+
+
+def mean(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
+    """The mean along ``dim`` of a floating tensor; NaN of no elements."""
+    return _mean(x, dims=dims_of(dim, x.layout.ndim), keepdim=keepdim)
+
+
+def prod(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The product along ``dim``. Integers and bools give int64."""
+    return _prod(x, dims=dims_of(dim, x.layout.ndim), keepdim=keepdim)
+
+
+def amax(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
+    """The largest element along ``dim``, NaN if there is one; equal ones share the gradient."""
+    return amax_(x, dims=dims_of(dim, x.layout.ndim), keepdim=keepdim)
+
+
+def amin(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
+    """The smallest element along ``dim``, NaN if there is one; equal ones share the gradient."""
+    return amin_(x, dims=dims_of(dim, x.layout.ndim), keepdim=keepdim)
+
+
+def any(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
+    """Whether an element along ``dim`` is not zero: bool."""
+    return _any(x, dims=dims_of(dim, x.layout.ndim), keepdim=keepdim)
+
+
+def all(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
+    """Whether no element along ``dim`` is zero: bool."""
+    return _all(x, dims=dims_of(dim, x.layout.ndim), keepdim=keepdim)
+
+
+def argmax(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The index of the first largest element along ``dim``, or in the flattened tensor: int64."""
+    return _arg(_argmax, x, dim, keepdim)
+
+
+def argmin(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The index of the first smallest element along ``dim``, or in the flattened tensor: int64."""
+    return _arg(_argmin, x, dim, keepdim)
+
+
+def _arg(op: Op, x: Any, dim: int | None, keepdim: bool) -> Any:
+    if dim is None:
+        shape = (1,) * x.layout.ndim if keepdim else ()
+        rows, axis = reshape(x, (-1,) if x.layout.size else (0,)), 0
+    else:
+        (axis,) = dims_of(dim, x.layout.ndim) or (0,)
+        rows = x if x.layout.ndim else reshape(x, (1,))
+        shape = tuple(1 if k == axis else s for k, s in enumerate(x.layout.shape)
+                      if k != axis or keepdim)  # fmt: skip
+    if rows.layout.shape[axis] == 0:
+        raise ValueError(f"{op.name} of no elements: the tensor has shape {x.layout.shape}")
+    order = [k for k in range(rows.layout.ndim) if k != axis] + [axis]
+    return reshape(op(contiguous(permute(rows, *order))), shape)
+
+
+def var(x: Any, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Any:
+    """The variance along ``dim``: sum((x - mean)^2) / (n - correction)."""
+    dims = dims_of(dim, x.layout.ndim)
+    n = _count(x.layout.shape, dims)
+    deviation = x - _mean(x, dims=dims, keepdim=True)
+    total = _sum(deviation * deviation, dims=dims, keepdim=keepdim)
+    return total / max(0.0, n - correction) if n > correction else total * float("nan")
+
+
+def std(x: Any, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Any:
+    """The standard deviation along ``dim``: the square root of `var`."""
+    return var(x, dim, correction, keepdim).sqrt()
+
+
+def fit(gradient: Any, layout: Layout) -> Any:
+    """A gradient in the shape and dtype of what it is the gradient of.
+
+    Undoes broadcasting (sums what was repeated) and promotion; a gradient that is smaller, as that
+    of a sum, is repeated.
+    """
+    own, shape = gradient.layout, layout.shape
+    if own is layout:
+        return gradient
+    if own.shape != shape:
+        lead = own.ndim - len(shape)
+        dims = tuple(range(lead)) + tuple(
+            k + lead for k, size in enumerate(shape) if lead + k >= 0 and size == 1
+            and own.shape[k + lead] != 1
+        )  # fmt: skip
+        if dims:
+            gradient = _sum(gradient, dims=dims, keepdim=True)
+            gradient = reshape(gradient, gradient.layout.shape[lead:]) if lead > 0 else gradient
+        if gradient.layout.shape != shape:
+            gradient = expand(gradient, shape)
+    if own.dtype != layout.dtype:
+        gradient = CONVERSIONS[layout.dtype](gradient)
+    return gradient

@@ -1,0 +1,85 @@
+"""Values from arrays and numbers, arrays from values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import tape
+from ..kernels.layout import Layout, dense, layout_of
+from ..kernels.memory import address_of, allocate
+from ..tape import Value
+from .dtypes import as_dtype, promote, scalar_dtype
+
+
+def as_values(op: str, names: Sequence[str], inputs: Sequence[Any]) -> tuple[Value, ...]:
+    """Tensors as they are, NumPy arrays as tensors, Python numbers as 0-d tensors that promote."""
+    values = [from_array(value) if isinstance(value, np.ndarray) else value for value in inputs]
+    tensors = [value.layout for value in values if isinstance(value, Value)]
+    common = promote(tensors) if tensors else None
+    for k, value in enumerate(values):
+        if isinstance(value, (bool, int, float, np.generic)):
+            number = value.item() if isinstance(value, np.generic) else value
+            values[k] = constant(number, scalar_dtype(number, common))
+        elif not isinstance(value, Value):
+            raise TypeError(
+                f"{op}: `{names[k]}` must be a tensor or a number, not {type(value).__name__}"
+            )
+    return tuple(values)
+
+
+_constants: dict[tuple[str, np.dtype], Value] = {}
+
+
+def constant(number: bool | int | float, dtype: np.dtype) -> Value:
+    """A 0-d tensor that holds a number; the same one for the same number."""
+    key = (repr(number), dtype)
+    found = _constants.get(key)
+    if found is None:
+        if len(_constants) > 4096:
+            _constants.clear()
+        found = _constants[key] = from_array(np.array(number).astype(dtype))
+    return found
+
+
+def from_array(array: np.ndarray) -> Any:
+    """A value on a copy of an array."""
+    owner, address = allocate(array.shape, array.dtype)
+    owner[...] = array
+    return tape.new(owner, dense(array.shape, array.dtype), address)
+
+
+def clear_of(target: Value, value: Value) -> Value:
+    """``value``, or a copy of it if writing to ``target`` would change it while it is read."""
+    if value.owner is not target.owner or value is target:
+        return value
+    if value.address == target.address and value.layout is target.layout:
+        return value
+    return from_array(as_array(value))
+
+
+def as_array(value: Value) -> np.ndarray:
+    """The NumPy array that shares a value's memory."""
+    owner, layout = value.owner, value.layout
+    if owner.shape == layout.shape and owner.strides == layout.strides and value.base is None:
+        return owner
+    start = value.address - owner.__array_interface__["data"][0] if layout.size else 0
+    return np.ndarray(layout.shape, layout.dtype, owner, start, layout.strides)
+
+
+def empty(layout: Layout) -> Any:
+    """A new value, not yet written."""
+    return tape.new(*_place(layout))
+
+
+def _place(layout: Layout) -> tuple[np.ndarray, Layout, int]:
+    owner, address = allocate(layout.shape, layout.dtype)
+    return owner, layout, address
+
+
+def shared(array: np.ndarray) -> Any:
+    """A value on the memory of ``array`` itself."""
+    layout = layout_of(array.shape, array.strides, as_dtype(array.dtype))
+    return tape.new(array, layout, address_of(array))

@@ -1,0 +1,435 @@
+"""Reverse-mode automatic differentiation, all of it.
+
+`apply` is the one place where an op meets its inputs. It computes the outputs and, if an input
+requires a gradient, leaves a `Node` behind: which op, which inputs, and what its gradient rules will
+want to see again. The nodes form the tape. `backward` walks it from the newest node to the oldest;
+each node turns the gradient of its output into gradients of its inputs by its op's rules:
+
+    dL/dx = sum over outputs y of  dL/dy * dy/dx        (the chain rule, right to left)
+
+The tape knows no mathematics: an op brings its own rules (see ``ops/op.py``), and the rules are
+written with ops, so they can be taped in turn: that is all there is to second derivatives.
+
+The order needs no search. A node is numbered when it is made, after everything it reads, so going
+down the numbers meets each node when all gradients that it waits for have arrived.
+
+Sources: A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, chapter 3;
+A. G. Baydin et al., "Automatic differentiation in machine learning: a survey", JMLR 18, 2018.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from .kernels.layout import Layout
+
+Params = dict[str, Any]
+
+
+class Rule(Protocol):
+    """How to pull a gradient back through an op: a function, and the names of what it wants."""
+
+    wants: tuple[str, ...]
+
+    def __call__(self, gradient: Any, arguments: Sequence[Any], create_graph: bool) -> Any: ...
+
+
+class Op(Protocol):
+    """What the tape needs to know of an op."""
+
+    name: str
+    inputs: tuple[str, ...]  # the names of its tensor inputs, in order
+    outputs: tuple[str, ...]  # the names of its results
+    mutates: tuple[int, ...]  # the inputs that it writes into
+    in_place: bool  # its result is its first input, changed
+    rules: dict[int, Rule]  # input -> rule; key -1: one rule for all inputs at once
+    opaque: bool  # its rules are a user's: what they return may be anybody's
+
+    def run(self, inputs: tuple[Any, ...], params: Params) -> tuple[Any, ...]: ...
+
+
+class Value:
+    """An array that the tape can follow: memory, layout, and where it came from."""
+
+    owner: np.ndarray  # keeps the memory alive
+    layout: Layout
+    address: int
+    version: list[int]  # how often the memory was written to; one list for all who share it
+    requires_grad: bool = False
+    grad: Any = None
+    node: Node | None = None  # what computed it; None for a leaf
+    slot: int = 0  # which output of the node it is
+    base: Any = None  # the value that this one is a view of
+    seen: int = 0  # of a view: the version for which `node` is right
+    hooks: Any = None  # of a leaf: callables run on its gradient
+
+    def __init__(self, owner: np.ndarray, layout: Layout, address: int):
+        self.owner, self.layout, self.address, self.version = owner, layout, address, [0]
+
+    def alias(self) -> Any:
+        """The same memory and version, off the tape."""
+        twin = _result(self.owner, self.layout, self.address)
+        twin.version = self.version
+        return twin
+
+
+class _Mode(threading.local):
+    grad: bool = True
+    record: list[Entry] | None = None
+
+
+_mode = _Mode()
+_numbers = itertools.count()
+_result: type[Value] = Value
+
+
+def results_are(kind: type[Value]) -> None:
+    """What the tape makes of results; `tensor.py` says `Tensor`, once."""
+    global _result
+    _result = kind
+
+
+def new(owner: np.ndarray, layout: Layout, address: int) -> Any:
+    """A value off the tape."""
+    return _result(owner, layout, address)
+
+
+# --- forward: applying an op, and what it leaves behind --------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One applied op, as a recording keeps it."""
+
+    op: Op
+    inputs: tuple[Any, ...]
+    params: Params
+    outputs: tuple[Any, ...]
+
+
+class Node:
+    """One applied op on the tape: what backward needs, and nothing else.
+
+    ``edges[k]`` says where the gradient of input ``k`` goes: to a node's output or to a leaf.
+    ``saved`` maps a name that a rule wants to the value and the version it had.
+    """
+
+    __slots__ = ("edges", "hooks", "layouts", "number", "op", "params", "results", "retained",
+                 "saved", "__weakref__")  # fmt: skip
+
+    def __init__(self, op: Op, inputs: tuple[Any, ...], params: Params):
+        self.op, self.params, self.number = op, params, next(_numbers)
+        self.layouts = tuple(value.layout for value in inputs)
+        self.edges: tuple[tuple[Any, int] | None, ...] = tuple(
+            edge(value) if value.requires_grad and (k in op.rules or -1 in op.rules) else None
+            for k, value in enumerate(inputs)
+        )
+        self.results: tuple[Layout, ...] = ()
+        self.hooks: dict[int, list[Callable[[Any], Any]]] | None = None
+        self.retained: dict[int, weakref.ref[Any]] | None = None
+        self.saved: dict[str, tuple[Any, int]] | None = {}
+        for k in range(len(inputs)):
+            rule = op.rules.get(k) or op.rules.get(-1)
+            if rule is not None and self.edges[k] is not None:
+                for name in rule.wants:
+                    if name in op.inputs:
+                        self._save(name, inputs[op.inputs.index(name)])
+
+    def _save(self, name: str, value: Any) -> None:
+        assert self.saved is not None
+        overwritten = self.op.in_place and name == self.op.inputs[0]
+        self.saved[name] = (value.alias() if overwritten else value, value.version[0])
+
+    def save_results(self, outputs: tuple[Any, ...]) -> None:
+        """Keep the results that rules want: as aliases, for a node must not own what owns it."""
+        assert self.saved is not None
+        self.results = tuple(value.layout for value in outputs)
+        for k, target in enumerate(self.edges):
+            rule = self.op.rules.get(k) or self.op.rules.get(-1)
+            if target is not None and rule is not None:
+                for name in rule.wants:
+                    if name in self.op.outputs:
+                        value = outputs[self.op.outputs.index(name)]
+                        self.saved[name] = (value.alias(), value.version[0])
+
+    def argument(self, name: str) -> Any:
+        """What a rule calls ``name``: a saved value, ``x_shape``, or a parameter of the op."""
+        op = self.op
+        if name.endswith("_shape") and name.removesuffix("_shape") in op.inputs:
+            return self.layouts[op.inputs.index(name.removesuffix("_shape"))].shape
+        if name not in (self.saved or ()):
+            return self.params[name]
+        assert self.saved is not None
+        value, version = self.saved[name]
+        if value.version[0] != version:
+            raise RuntimeError(
+                f"`{name}` of `{op.name}`, a {value.layout.dtype} tensor of shape "
+                f"{value.layout.shape}, was changed in place after it was recorded (version "
+                f"{value.version[0]}, saved at {version}), and its gradient needs the old values. "
+                "Change a clone instead: x = x.clone(), or use the form without the underscore"
+            )
+        if name in op.outputs and value.node is None:  # an alias: put it back on the tape
+            value = value.alias()
+            value.node, value.slot = self, op.outputs.index(name)
+            value.requires_grad = value.slot == 0
+        return value
+
+    def pull(self, gradients: list[Any], wanted: Sequence[bool], create_graph: bool) -> list[Any]:
+        """The gradients of the inputs from those of the outputs, by the op's rules."""
+        op = self.op
+        result: list[Any] = [None] * len(self.edges)
+        if self.saved is None:
+            raise RuntimeError(
+                f"backward has been here before: what `{op.name}` saved for its gradient was freed. "
+                "Call backward(retain_graph=True) the first time to go back a second time"
+            )
+        gradient = gradients[0] if len(op.outputs) == 1 or not op.opaque else gradients
+        if -1 in op.rules:
+            rule = op.rules[-1]
+            joint = rule(gradient, [self.argument(name) for name in rule.wants], create_graph)
+            return [g if wanted[k] else None for k, g in enumerate(joint)]
+        for k, rule in op.rules.items():
+            if wanted[k]:
+                arguments = [self.argument(name) for name in rule.wants]
+                result[k] = rule(gradient, arguments, create_graph)
+        return result
+
+
+def apply(op: Op, inputs: tuple[Any, ...], params: Params | None = None) -> Any:
+    """Run ``op`` on values: the one place where ops are applied, taped and recorded."""
+    params = {} if params is None else params
+    node = None
+    if _mode.grad and op.rules:
+        for value in inputs:
+            if value.requires_grad:
+                node = Node(op, inputs, params)
+                break
+    if op.mutates:
+        _may_write(op, inputs)
+    outputs = op.run(inputs, params)
+    for k in op.mutates:
+        inputs[k].version[0] += 1
+    if node is not None:
+        node.save_results(outputs)
+        for slot, value in enumerate(outputs if op.opaque else outputs[:1]):
+            value.node, value.slot = node, slot
+            value.requires_grad = value.layout.dtype.kind == "f"
+            if op.in_place and value.base is not None:
+                _views.wrote(value)
+    if _mode.record is not None:
+        _mode.record.append(Entry(op, inputs, params, outputs))
+    return outputs[0] if len(op.outputs) == 1 else outputs
+
+
+def _may_write(op: Op, inputs: tuple[Any, ...]) -> None:
+    for k in op.mutates:
+        value = inputs[k]
+        if _mode.grad and value.requires_grad:
+            origin = value if value.base is None else value.base
+            if value.node is None or (origin.requires_grad and origin.node is None):
+                raise RuntimeError(
+                    f"`{op.name}` would change a leaf that requires a gradient"
+                    f"{'' if origin is value else ' through a view of it'}: its gradient would no "
+                    "longer be the derivative by the value you gave it. Write inside "
+                    "`with tg.no_grad():`, or on x.clone()"
+                )
+        if 0 in value.layout.strides and any(
+            stride == 0 and size > 1
+            for size, stride in zip(value.layout.shape, value.layout.strides, strict=True)
+        ):
+            raise RuntimeError(
+                f"`{op.name}` cannot write into an expanded tensor of shape {value.layout.shape}: "
+                "several of its elements are one place in memory. Use x.clone() first"
+            )
+
+
+@contextlib.contextmanager
+def record() -> Iterator[list[Entry]]:
+    """Collect every op applied by this thread inside the block, in order.
+
+    >>> with record() as entries:
+    ...     pass
+    >>> entries
+    []
+    """
+    before, _mode.record = _mode.record, []
+    try:
+        yield _mode.record
+    finally:
+        _mode.record = before
+
+
+# --- views: where a view's gradient goes after its memory was written to ----------------------------
+
+
+class Views(Protocol):
+    """What ``ops/view.py`` does for the tape when a view, or what it is a view of, is written."""
+
+    def wrote(self, view: Any) -> None: ...
+    def renew(self, view: Any) -> None: ...
+
+
+_views: Views
+
+
+def views_are(views: Views) -> None:
+    """Who keeps the tape right when views are written to; ``ops/view.py`` says so, once."""
+    global _views
+    _views = views
+
+
+def edge(value: Any) -> tuple[Any, int]:
+    """Where a gradient of ``value`` goes: the node that computed it, or the leaf itself."""
+    if value.base is not None and value.seen != value.version[0]:
+        _views.renew(value)
+    return (value if value.node is None else value.node), value.slot
+
+
+# --- backward -------------------------------------------------------------------------------------
+
+
+def backward(
+    outputs: Sequence[Any],
+    gradients: Sequence[Any],
+    *,
+    inputs: Sequence[Any] | None = None,
+    retain_graph: bool = False,
+    create_graph: bool = False,
+    accumulate: bool = True,
+) -> list[Any]:
+    """Pull ``gradients`` of ``outputs`` back along the tape.
+
+    They are added to ``.grad`` of the leaves (of ``inputs`` only, if given), or with
+    ``accumulate=False`` returned, one per input, None where nothing leads.
+    """
+    targets = None if inputs is None else {edge(value) for value in inputs}
+    useful = None if targets is None else _leading_to({t for t, _ in targets}, outputs)
+    pending: dict[Any, list[Any]] = {}  # node or leaf -> its gradients so far, by output
+    found: dict[tuple[Any, int], Any] = {}
+    owned: set[int] = set()  # gradients that nobody else can see
+    queue: list[tuple[int, Node]] = []
+
+    def send(target: Any, slot: int, gradient: Any, mine: bool) -> None:
+        if target not in pending:
+            is_node = isinstance(target, Node)
+            pending[target] = [None] * (len(target.op.outputs) if is_node else 1)
+            if is_node:
+                heapq.heappush(queue, (-target.number, target))
+        so_far = pending[target][slot]
+        total = gradient if so_far is None else so_far + gradient
+        pending[target][slot] = total
+        if mine or so_far is not None:
+            owned.add(id(total))
+
+    with grad_mode(create_graph):
+        for output, gradient in zip(outputs, gradients, strict=True):
+            send(*edge(output), gradient, False)
+        while queue:
+            _, node = heapq.heappop(queue)
+            arrived = _hooked(node, pending.pop(node))
+            for slot in range(len(arrived)):
+                if targets is not None and (node, slot) in targets:
+                    found[node, slot] = arrived[slot]
+            wanted = [e is not None and (useful is None or e[0] in useful) for e in node.edges]
+            if not any(wanted):
+                continue
+            if node.op.opaque:
+                arrived = [_zeros_like(layout) if g is None else g
+                           for g, layout in zip(arrived, node.results, strict=True)]  # fmt: skip
+            pulled = node.pull(arrived, wanted, create_graph)
+            if not (retain_graph or create_graph):
+                node.saved = None
+            for k, gradient in enumerate(pulled):
+                target = node.edges[k]
+                if target is not None and gradient is not None:
+                    fitted = gradient.fit(node.layouts[k])  # undoes broadcasting and promotion
+                    shared = node.op.opaque or fitted.base is not None or any(
+                        fitted is other for other in (*arrived, *pulled[:k], *pulled[k + 1 :])
+                    )  # fmt: skip
+                    send(*target, fitted, not shared)
+        for leaf, (gradient,) in pending.items():
+            for hook in (leaf.hooks or {}).values():
+                replaced = hook(gradient)
+                gradient = gradient if replaced is None else replaced
+            if targets is None or (leaf, 0) in targets:
+                found[leaf, 0] = gradient
+                if accumulate:
+                    _accumulate(leaf, gradient, id(gradient) in owned, create_graph)
+    return [found.get(edge(value)) for value in inputs or ()]
+
+
+def _hooked(node: Node, gradients: list[Any]) -> list[Any]:
+    """The gradients that arrived at a node's outputs, after the hooks of those tensors."""
+    for slot, hooks in (node.hooks or {}).items():
+        for hook in list(hooks.values()) if gradients[slot] is not None else ():
+            replaced = hook(gradients[slot])
+            gradients[slot] = gradients[slot] if replaced is None else replaced
+    for slot, reference in (node.retained or {}).items():
+        value = reference()
+        if value is not None and gradients[slot] is not None:
+            value.grad = gradients[slot] if value.grad is None else value.grad + gradients[slot]
+    return gradients
+
+
+def _accumulate(leaf: Any, gradient: Any, owned: bool, create_graph: bool) -> None:
+    """Add to ``.grad``: keep a gradient that is ours alone, copy one that others can see."""
+    if leaf.grad is None:
+        ours = owned and gradient.layout.contiguous
+        leaf.grad = gradient if ours else gradient.clone()
+    elif create_graph:
+        leaf.grad = leaf.grad + gradient
+    else:
+        leaf.grad.add_(gradient)
+
+
+def _leading_to(targets: set[Any], outputs: Sequence[Any]) -> set[Any]:
+    """The nodes behind ``outputs`` through which a gradient gets to ``targets``, and the targets."""
+    stack = [edge(value)[0] for value in outputs]
+    reached: set[Any] = set()
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Node) and node not in reached:
+            reached.add(node)
+            stack.extend(e[0] for e in node.edges if e is not None)
+    useful = set(targets)
+    for node in sorted(reached, key=lambda node: node.number):
+        if any(e is not None and e[0] in useful for e in node.edges):
+            useful.add(node)
+    return useful
+
+
+def _zeros_like(layout: Layout) -> Any:
+    array = np.zeros(layout.shape, layout.dtype)
+    return new(array, layout, array.__array_interface__["data"][0])
+
+
+# --- whether to tape ---------------------------------------------------------------------------------
+
+
+class grad_mode(contextlib.ContextDecorator):
+    """Set whether ops are taped, inside a ``with`` block or a decorated function."""
+
+    def __init__(self, enabled: bool):
+        self.enabled = enabled
+        self.before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self.before.append(_mode.grad)
+        _mode.grad = self.enabled
+
+    def __exit__(self, *_: object) -> None:
+        _mode.grad = self.before.pop()
+
+
+def is_grad_enabled() -> bool:
+    """Whether ops that read a tensor with ``requires_grad`` are being taped."""
+    return _mode.grad
