@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from . import autograd
+from . import autograd, study
 from .autograd import enable_grad, grad, no_grad, set_grad_enabled
 from .kernels.layout import BOOL, FLOAT32, FLOAT64, INT32, INT64, UINT8
 from .kernels.threads import get_num_threads, set_num_threads
@@ -41,6 +41,8 @@ from .ops.transcendental import (
     log2, log10, rsqrt, sigmoid, sin, sinh, sqrt, tan, tanh,
 )  # fmt: skip
 from .ops.view import expand, flatten, permute, reshape, squeeze, transpose, unsqueeze
+from .serialization import load, save
+from .study.gradcheck import gradcheck
 from .tape import is_grad_enabled
 from .tensor import Tensor
 

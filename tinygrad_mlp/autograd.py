@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import weakref
 from typing import Any
 
 from . import tape
-from .ops.op import Op, Rule
+from .backward import backward
+from .ops.op import Op
 from .tape import Params, Value, grad_mode
 from .tensor import cotangent
 
@@ -61,7 +62,7 @@ def grad(
                 f"grad: input {k}, of shape {value.shape}, does not require a gradient; set "
                 "requires_grad=True before computing with it"
             )
-    found = tape.backward(
+    found = backward(
         outputs, [cotangent(o, g) for o, g in zip(outputs, given, strict=True)], inputs=inputs,
         retain_graph=create_graph if retain_graph is None else retain_graph,
         create_graph=create_graph, accumulate=False,
@@ -86,9 +87,9 @@ class Context:
 
     def __init__(self) -> None:
         self._saved: list[tuple[Any, int]] = []
+        self._results: dict[int, int] = {}  # place in what was saved -> output that it is
+        self._node: weakref.ref[tape.Node] | None = None  # weak: a node must not own itself
         self._constant: set[int] = set()
-        self._node: Any = None
-        self._outputs: dict[int, int] = {}
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep tensors, inputs or outputs, for backward: None is allowed."""
@@ -107,7 +108,17 @@ class Context:
                     f"saved tensor {k}, of shape {value.shape}, was changed in place after "
                     "save_for_backward; save a clone"
                 )
-        return tuple(value for value, _ in self._saved)
+        return tuple(self._on_tape(k, value) for k, (value, _) in enumerate(self._saved))
+
+    def _on_tape(self, place: int, value: Any) -> Any:
+        """A saved output as the output that it was: for second derivatives."""
+        node = None if self._node is None else self._node()
+        if place not in self._results or node is None:
+            return value
+        twin = value.alias()
+        twin.node, twin.slot = node, self._results[place]
+        twin.requires_grad = twin.slot in node.op.differentiable
+        return twin
 
 
 class Function:
@@ -147,7 +158,10 @@ class Function:
         """Run forward and put the op on the tape."""
         op = _FunctionOp(cls, inputs, params)
         tensors = tuple(value for value in inputs if isinstance(value, Value))
-        return tape.apply(op, tensors)
+        result = tape.apply(op, tensors)
+        node = (result[0] if isinstance(result, tuple) else result).node
+        op.context._node = None if node is None else weakref.ref(node)
+        return result
 
 
 class _FunctionOp(Op):
@@ -179,13 +193,17 @@ class _FunctionOp(Op):
                     f"(output {k})"
                 )
         self.outputs = tuple(f"out{k}" for k in range(len(results)))
-        self.constant = [id(value) in context._constant for value in results]
+        self.differentiable = tuple(
+            k for k, v in enumerate(results) if v.dtype.kind == "f" and id(v) not in context._constant
+        )
         given = {id(value) for value in inputs}
         # An input returned as it is would be its own ancestor on the tape: return an alias.
         results = tuple(v.alias() if id(v) in given else v for v in results)
-        context._saved = [
-            (v.alias() if any(v is r for r in results) else v, n) for v, n in context._saved
-        ]
+        for place, (value, version) in enumerate(context._saved):
+            for slot, output in enumerate(results):
+                if value is output:  # keep an alias: the output owns the node that owns us
+                    context._saved[place] = (value.alias(), version)
+                    context._results[place] = slot
         return results
 
     def pull(self, gradients: Any) -> list[Any]:
@@ -208,4 +226,4 @@ class _FunctionOp(Op):
         return [results[place] for place in self.places]
 
 
-__all__ = ["Context", "Function", "Rule", "enable_grad", "grad", "no_grad", "set_grad_enabled"]
+__all__ = ["Context", "Function", "enable_grad", "grad", "no_grad", "set_grad_enabled"]

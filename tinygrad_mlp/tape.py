@@ -1,26 +1,16 @@
-"""Reverse-mode automatic differentiation, all of it.
+"""The tape: what each op leaves behind, so that gradients can find the way back.
 
 `apply` is the one place where an op meets its inputs. It computes the outputs and, if an input
 requires a gradient, leaves a `Node` behind: which op, which inputs, and what its gradient rules will
-want to see again. The nodes form the tape. `backward` walks it from the newest node to the oldest;
-each node turns the gradient of its output into gradients of its inputs by its op's rules:
-
-    dL/dx = sum over outputs y of  dL/dy * dy/dx        (the chain rule, right to left)
+want to see again. The nodes form the tape; ``backward.py`` walks it.
 
 The tape knows no mathematics: an op brings its own rules (see ``ops/op.py``), and the rules are
 written with ops, so they can be taped in turn: that is all there is to second derivatives.
-
-The order needs no search. A node is numbered when it is made, after everything it reads, so going
-down the numbers meets each node when all gradients that it waits for have arrived.
-
-Sources: A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, chapter 3;
-A. G. Baydin et al., "Automatic differentiation in machine learning: a survey", JMLR 18, 2018.
 """
 
 from __future__ import annotations
 
 import contextlib
-import heapq
 import itertools
 import threading
 import weakref
@@ -33,6 +23,8 @@ import numpy as np
 from .kernels.layout import Layout
 
 Params = dict[str, Any]
+Wants = tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]
+_NOTHING: Wants = ((), ())
 
 
 class Rule(Protocol):
@@ -49,9 +41,11 @@ class Op(Protocol):
     name: str
     inputs: tuple[str, ...]  # the names of its tensor inputs, in order
     outputs: tuple[str, ...]  # the names of its results
+    differentiable: tuple[int, ...]  # the results that have gradients
     mutates: tuple[int, ...]  # the inputs that it writes into
     in_place: bool  # its result is its first input, changed
     rules: dict[int, Rule]  # input -> rule; key -1: one rule for all inputs at once
+    wants: dict[int, Wants]  # what each rule wants saved: (name, place) of inputs, of outputs
     opaque: bool  # its rules are a user's: what they return may be anybody's
 
     def run(self, inputs: tuple[Any, ...], params: Params) -> tuple[Any, ...]: ...
@@ -128,38 +122,34 @@ class Node:
 
     def __init__(self, op: Op, inputs: tuple[Any, ...], params: Params):
         self.op, self.params, self.number = op, params, next(_numbers)
-        self.layouts = tuple(value.layout for value in inputs)
-        self.edges: tuple[tuple[Any, int] | None, ...] = tuple(
-            edge(value) if value.requires_grad and (k in op.rules or -1 in op.rules) else None
-            for k, value in enumerate(inputs)
-        )
+        self.layouts = tuple([value.layout for value in inputs])
         self.results: tuple[Layout, ...] = ()
-        self.hooks: dict[int, list[Callable[[Any], Any]]] | None = None
+        self.hooks: dict[int, dict[int, Callable[[Any], Any]]] | None = None
         self.retained: dict[int, weakref.ref[Any]] | None = None
         self.saved: dict[str, tuple[Any, int]] | None = {}
-        for k in range(len(inputs)):
-            rule = op.rules.get(k) or op.rules.get(-1)
-            if rule is not None and self.edges[k] is not None:
-                for name in rule.wants:
-                    if name in op.inputs:
-                        self._save(name, inputs[op.inputs.index(name)])
-
-    def _save(self, name: str, value: Any) -> None:
-        assert self.saved is not None
-        overwritten = self.op.in_place and name == self.op.inputs[0]
-        self.saved[name] = (value.alias() if overwritten else value, value.version[0])
+        self.edges: list[tuple[Any, int] | None] = []
+        wants = op.wants
+        for k, value in enumerate(inputs):
+            wanted = wants.get(k, wants.get(-1)) if value.requires_grad else None
+            if wanted is None:
+                self.edges.append(None)
+                continue
+            self.edges.append(edge(value))
+            for name, j in wanted[0]:
+                kept = inputs[j]
+                if j == 0 and op.in_place:  # it is about to change; only an alias can tell
+                    kept = kept.alias()
+                self.saved[name] = (kept, kept.version[0])
 
     def save_results(self, outputs: tuple[Any, ...]) -> None:
         """Keep the results that rules want: as aliases, for a node must not own what owns it."""
         assert self.saved is not None
-        self.results = tuple(value.layout for value in outputs)
+        self.results = tuple([value.layout for value in outputs])
+        wants = self.op.wants
         for k, target in enumerate(self.edges):
-            rule = self.op.rules.get(k) or self.op.rules.get(-1)
-            if target is not None and rule is not None:
-                for name in rule.wants:
-                    if name in self.op.outputs:
-                        value = outputs[self.op.outputs.index(name)]
-                        self.saved[name] = (value.alias(), value.version[0])
+            if target is not None:
+                for name, j in wants.get(k, wants.get(-1, _NOTHING))[1]:
+                    self.saved[name] = (outputs[j].alias(), outputs[j].version[0])
 
     def argument(self, name: str) -> Any:
         """What a rule calls ``name``: a saved value, ``x_shape``, or a parameter of the op."""
@@ -192,7 +182,10 @@ class Node:
                 f"backward has been here before: what `{op.name}` saved for its gradient was freed. "
                 "Call backward(retain_graph=True) the first time to go back a second time"
             )
-        gradient = gradients[0] if len(op.outputs) == 1 or not op.opaque else gradients
+        gradient = gradients[0]
+        if op.opaque and len(self.results) > 1:
+            gradient = [_zeros(layout) if g is None else g
+                        for g, layout in zip(gradients, self.results, strict=True)]  # fmt: skip
         if -1 in op.rules:
             rule = op.rules[-1]
             joint = rule(gradient, [self.argument(name) for name in rule.wants], create_graph)
@@ -202,6 +195,11 @@ class Node:
                 arguments = [self.argument(name) for name in rule.wants]
                 result[k] = rule(gradient, arguments, create_graph)
         return result
+
+
+def _zeros(layout: Layout) -> Any:
+    array = np.zeros(layout.shape, layout.dtype)
+    return new(array, layout, array.__array_interface__["data"][0])
 
 
 def apply(op: Op, inputs: tuple[Any, ...], params: Params | None = None) -> Any:
@@ -220,7 +218,8 @@ def apply(op: Op, inputs: tuple[Any, ...], params: Params | None = None) -> Any:
         inputs[k].version[0] += 1
     if node is not None:
         node.save_results(outputs)
-        for slot, value in enumerate(outputs if op.opaque else outputs[:1]):
+        for slot in op.differentiable:
+            value = outputs[slot]
             value.node, value.slot = node, slot
             value.requires_grad = value.layout.dtype.kind == "f"
             if op.in_place and value.base is not None:
@@ -292,124 +291,6 @@ def edge(value: Any) -> tuple[Any, int]:
     if value.base is not None and value.seen != value.version[0]:
         _views.renew(value)
     return (value if value.node is None else value.node), value.slot
-
-
-# --- backward -------------------------------------------------------------------------------------
-
-
-def backward(
-    outputs: Sequence[Any],
-    gradients: Sequence[Any],
-    *,
-    inputs: Sequence[Any] | None = None,
-    retain_graph: bool = False,
-    create_graph: bool = False,
-    accumulate: bool = True,
-) -> list[Any]:
-    """Pull ``gradients`` of ``outputs`` back along the tape.
-
-    They are added to ``.grad`` of the leaves (of ``inputs`` only, if given), or with
-    ``accumulate=False`` returned, one per input, None where nothing leads.
-    """
-    targets = None if inputs is None else {edge(value) for value in inputs}
-    useful = None if targets is None else _leading_to({t for t, _ in targets}, outputs)
-    pending: dict[Any, list[Any]] = {}  # node or leaf -> its gradients so far, by output
-    found: dict[tuple[Any, int], Any] = {}
-    owned: set[int] = set()  # gradients that nobody else can see
-    queue: list[tuple[int, Node]] = []
-
-    def send(target: Any, slot: int, gradient: Any, mine: bool) -> None:
-        if target not in pending:
-            is_node = isinstance(target, Node)
-            pending[target] = [None] * (len(target.op.outputs) if is_node else 1)
-            if is_node:
-                heapq.heappush(queue, (-target.number, target))
-        so_far = pending[target][slot]
-        total = gradient if so_far is None else so_far + gradient
-        pending[target][slot] = total
-        if mine or so_far is not None:
-            owned.add(id(total))
-
-    with grad_mode(create_graph):
-        for output, gradient in zip(outputs, gradients, strict=True):
-            send(*edge(output), gradient, False)
-        while queue:
-            _, node = heapq.heappop(queue)
-            arrived = _hooked(node, pending.pop(node))
-            for slot in range(len(arrived)):
-                if targets is not None and (node, slot) in targets:
-                    found[node, slot] = arrived[slot]
-            wanted = [e is not None and (useful is None or e[0] in useful) for e in node.edges]
-            if not any(wanted):
-                continue
-            if node.op.opaque:
-                arrived = [_zeros_like(layout) if g is None else g
-                           for g, layout in zip(arrived, node.results, strict=True)]  # fmt: skip
-            pulled = node.pull(arrived, wanted, create_graph)
-            if not (retain_graph or create_graph):
-                node.saved = None
-            for k, gradient in enumerate(pulled):
-                target = node.edges[k]
-                if target is not None and gradient is not None:
-                    fitted = gradient.fit(node.layouts[k])  # undoes broadcasting and promotion
-                    shared = node.op.opaque or fitted.base is not None or any(
-                        fitted is other for other in (*arrived, *pulled[:k], *pulled[k + 1 :])
-                    )  # fmt: skip
-                    send(*target, fitted, not shared)
-        for leaf, (gradient,) in pending.items():
-            for hook in (leaf.hooks or {}).values():
-                replaced = hook(gradient)
-                gradient = gradient if replaced is None else replaced
-            if targets is None or (leaf, 0) in targets:
-                found[leaf, 0] = gradient
-                if accumulate:
-                    _accumulate(leaf, gradient, id(gradient) in owned, create_graph)
-    return [found.get(edge(value)) for value in inputs or ()]
-
-
-def _hooked(node: Node, gradients: list[Any]) -> list[Any]:
-    """The gradients that arrived at a node's outputs, after the hooks of those tensors."""
-    for slot, hooks in (node.hooks or {}).items():
-        for hook in list(hooks.values()) if gradients[slot] is not None else ():
-            replaced = hook(gradients[slot])
-            gradients[slot] = gradients[slot] if replaced is None else replaced
-    for slot, reference in (node.retained or {}).items():
-        value = reference()
-        if value is not None and gradients[slot] is not None:
-            value.grad = gradients[slot] if value.grad is None else value.grad + gradients[slot]
-    return gradients
-
-
-def _accumulate(leaf: Any, gradient: Any, owned: bool, create_graph: bool) -> None:
-    """Add to ``.grad``: keep a gradient that is ours alone, copy one that others can see."""
-    if leaf.grad is None:
-        ours = owned and gradient.layout.contiguous
-        leaf.grad = gradient if ours else gradient.clone()
-    elif create_graph:
-        leaf.grad = leaf.grad + gradient
-    else:
-        leaf.grad.add_(gradient)
-
-
-def _leading_to(targets: set[Any], outputs: Sequence[Any]) -> set[Any]:
-    """The nodes behind ``outputs`` through which a gradient gets to ``targets``, and the targets."""
-    stack = [edge(value)[0] for value in outputs]
-    reached: set[Any] = set()
-    while stack:
-        node = stack.pop()
-        if isinstance(node, Node) and node not in reached:
-            reached.add(node)
-            stack.extend(e[0] for e in node.edges if e is not None)
-    useful = set(targets)
-    for node in sorted(reached, key=lambda node: node.number):
-        if any(e is not None and e[0] in useful for e in node.edges):
-            useful.add(node)
-    return useful
-
-
-def _zeros_like(layout: Layout) -> Any:
-    array = np.zeros(layout.shape, layout.dtype)
-    return new(array, layout, array.__array_interface__["data"][0])
 
 
 # --- whether to tape ---------------------------------------------------------------------------------

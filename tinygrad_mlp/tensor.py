@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import tape
+from .backward import backward
 from .ops import activation, arithmetic, index, matmul, reduce, softmax, transcendental
 from .ops import view as shape_ops
 from .ops.arithmetic import CONVERSIONS
@@ -252,7 +253,7 @@ class Tensor(Value):
         Raises RuntimeError if nothing here requires a gradient, if the tape was freed, or if a value
         that a rule needs was changed in place.
         """
-        tape.backward(
+        backward(
             [self], [cotangent(self, gradient)], create_graph=create_graph,
             inputs=[inputs] if isinstance(inputs, Tensor) else inputs,
             retain_graph=create_graph if retain_graph is None else retain_graph,

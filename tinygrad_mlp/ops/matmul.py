@@ -10,7 +10,7 @@ import numpy as np
 from .. import tape
 from ..kernels import gemm, threads
 from ..kernels.launch import Launch
-from ..kernels.layout import Layout, broadcast_strides, coalesce, dense
+from ..kernels.layout import BOOL, Layout, broadcast_strides, coalesce, dense
 from ..kernels.memory import allocate, scratch
 from ..tape import Params, Value
 from .arithmetic import clone
@@ -85,6 +85,8 @@ def matmul(a: Any, b: Any) -> Any:
                 return value.__apply__(_matmul, (a, b), {})
             raise TypeError(f"matmul takes two tensors, not {type(value).__name__}")
     la, lb = a.layout, b.layout
+    if la.ndim == lb.ndim == 2 and la.shape[1] == lb.shape[0] and la.dtype == lb.dtype != BOOL:
+        return tape.apply(_matmul, (a, b))
     if not la.ndim or not lb.ndim:
         raise ValueError(f"matmul: both tensors need a dimension, got {la.shape} @ {lb.shape}")
     _same_dtype("matmul", ("a", la), ("b", lb))

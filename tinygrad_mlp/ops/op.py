@@ -23,6 +23,7 @@ from types import MethodType
 from typing import Any
 
 from .. import tape
+from ..backward import backward
 from ..tape import Params, Value
 
 REGISTRY: dict[str, Op] = {}  # every op by name; the table of the gradient tests must equal it
@@ -58,7 +59,7 @@ class TextbookRule:
             out = op.textbook(*values, **dict(zip(op.params, params, strict=True)))
             out = out[0] if isinstance(out, tuple) else out
             targets = [values[k] for k in floats]
-            found = tape.backward([out], [gradient], inputs=targets, accumulate=False,
+            found = backward([out], [gradient], inputs=targets, accumulate=False,
                                   create_graph=create_graph)  # fmt: skip
         result: list[Any] = [None] * count
         for k, value in zip(floats, found, strict=True):
@@ -70,6 +71,7 @@ class Op:
     """An op; subclasses say how it runs (`Elementwise`, `KernelOp`, `View`, `Host`)."""
 
     opaque = False
+    differentiable: tuple[int, ...] = (0,)  # further results are saved for rules, or are integers
 
     def __init__(
         self,
@@ -90,6 +92,7 @@ class Op:
         self.in_place = in_place
         self.vjp, self.textbook = vjp, textbook
         self.rules: dict[int, Any] = self._rules()
+        self.wants = {k: self._wanted(rule) for k, rule in self.rules.items()}
         self.planned = functools.lru_cache(maxsize=4096)(self.plan)
         if register:
             if name in REGISTRY:
@@ -113,6 +116,15 @@ class Op:
         if self.vjp is not None:
             return {-1: Rule(self.vjp, self)}
         return {-1: TextbookRule(self)} if self.textbook is not None else {}
+
+    def _wanted(self, rule: Any) -> tape.Wants:
+        """Which inputs and results a rule wants saved, by name and place."""
+        inputs = tuple((n, self.inputs.index(n)) for n in rule.wants if n in self.inputs)
+        outputs = tuple(
+            (n, self.outputs.index(n)) for n in rule.wants
+            if n in self.outputs and n not in self.inputs
+        )  # fmt: skip
+        return inputs, outputs
 
     def make_rule(self, function: Callable[..., Any]) -> Any:
         """How a declared rule is run."""

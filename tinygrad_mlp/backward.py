@@ -1,0 +1,143 @@
+"""Reverse mode: gradients walk the tape from the newest node to the oldest.
+
+Each node turns the gradient of its output into gradients of its inputs by its op's rules:
+
+    dL/dx = sum over outputs y of  dL/dy * dy/dx        (the chain rule, right to left)
+
+The order needs no search. A node is numbered when it is made, after everything it reads, so going
+down the numbers meets each node when all gradients that it waits for have arrived.
+
+Sources: A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, chapter 3;
+A. G. Baydin et al., "Automatic differentiation in machine learning: a survey", JMLR 18, 2018.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from typing import Any
+
+from .tape import Node, edge, grad_mode
+
+
+def backward(
+    outputs: Sequence[Any],
+    gradients: Sequence[Any],
+    *,
+    inputs: Sequence[Any] | None = None,
+    retain_graph: bool = False,
+    create_graph: bool = False,
+    accumulate: bool = True,
+) -> list[Any]:
+    """Pull ``gradients`` of ``outputs`` back along the tape.
+
+    They are added to ``.grad`` of the leaves (of ``inputs`` only, if given), or with
+    ``accumulate=False`` returned, one per input, None where nothing leads.
+    """
+    targets = {edge(value) for value in inputs or ()}
+    useful = None if inputs is None else _leading_to({t for t, _ in targets}, outputs)
+    found: dict[tuple[Any, int], Any] = {}  # gradients of targets
+    walk = _Walk()
+    with grad_mode(create_graph):
+        for output, gradient in zip(outputs, gradients, strict=True):
+            walk.send(*edge(output), gradient, False)
+        while walk.queue:
+            node = heapq.heappop(walk.queue)[1]
+            arrived = walk.pending.pop(node)
+            if node.hooks or node.retained:
+                _run_hooks(node, arrived)
+            for slot in range(len(arrived)) if targets else ():
+                if (node, slot) in targets:
+                    found[node, slot] = arrived[slot]
+            wanted = [e is not None and (useful is None or e[0] in useful) for e in node.edges]
+            if True in wanted:
+                walk.spread(node, arrived, node.pull(arrived, wanted, create_graph))
+                if not (retain_graph or create_graph):
+                    node.saved = None
+        for leaf, (gradient, owned) in walk.leaves.items():
+            for hook in list((leaf.hooks or {}).values()):
+                replaced = hook(gradient)
+                gradient, owned = (gradient, owned) if replaced is None else (replaced, False)
+            found[leaf, 0] = gradient
+            if accumulate:
+                _accumulate(leaf, gradient, owned, create_graph)
+    assert not walk.pending, "a gradient waits at a node that was never visited"
+    return [found.get(edge(value)) for value in inputs or ()]
+
+
+class _Walk:
+    """The gradients on their way: at nodes not yet visited, and at leaves."""
+
+    def __init__(self) -> None:
+        self.pending: dict[Node, list[Any]] = {}  # one gradient per output of the node
+        self.queue: list[tuple[int, Node]] = []  # a heap: the newest node first
+        self.leaves: dict[Any, tuple[Any, bool]] = {}  # gradient, and whether it is ours alone
+
+    def send(self, target: Any, slot: int, gradient: Any, owned: bool) -> None:
+        """Add a gradient to what has arrived at an output of a node, or at a leaf."""
+        if isinstance(target, Node):
+            waiting = self.pending.get(target)
+            if waiting is None:
+                waiting = self.pending[target] = [None] * len(target.results)
+                heapq.heappush(self.queue, (-target.number, target))
+            before = waiting[slot]
+            waiting[slot] = gradient if before is None else before + gradient
+        elif target in self.leaves:
+            self.leaves[target] = (self.leaves[target][0] + gradient, True)
+        else:
+            self.leaves[target] = (gradient, owned)
+
+    def spread(self, node: Node, arrived: list[Any], pulled: Sequence[Any]) -> None:
+        """Send the gradients of a node's inputs on, each in the shape and dtype of its input."""
+        for k, gradient in enumerate(pulled):
+            target = node.edges[k]
+            if target is None or gradient is None:
+                continue
+            if gradient.layout is not node.layouts[k]:
+                gradient = gradient.fit(node.layouts[k])  # undoes broadcasting and promotion
+            owned = not isinstance(target[0], Node) and not (
+                node.op.opaque
+                or gradient.base is not None
+                or any(gradient is other for other in arrived)
+                or any(gradient is other for j, other in enumerate(pulled) if j != k)
+            )
+            self.send(target[0], target[1], gradient, owned)
+
+
+def _run_hooks(node: Node, gradients: list[Any]) -> None:
+    """Show the gradients of a node's outputs to the hooks of those tensors, and replace them."""
+    for slot, hooks in (node.hooks or {}).items():
+        for hook in list(hooks.values()) if gradients[slot] is not None else ():
+            replaced = hook(gradients[slot])
+            gradients[slot] = gradients[slot] if replaced is None else replaced
+    for slot, reference in (node.retained or {}).items():
+        value = reference()
+        if value is not None and gradients[slot] is not None:
+            value.grad = gradients[slot] if value.grad is None else value.grad + gradients[slot]
+
+
+def _accumulate(leaf: Any, gradient: Any, owned: bool, create_graph: bool) -> None:
+    """Add to ``.grad``: keep a gradient that is ours alone, copy one that others can see."""
+    if leaf.grad is None:
+        ours = owned and gradient.layout.contiguous
+        leaf.grad = gradient if ours else gradient.clone()
+    elif create_graph:
+        leaf.grad = leaf.grad + gradient
+    else:
+        leaf.grad.add_(gradient)
+
+
+def _leading_to(targets: set[Any], outputs: Sequence[Any]) -> set[Any]:
+    """The nodes behind ``outputs`` through which a gradient gets to ``targets``, and the targets."""
+    stack = [edge(value)[0] for value in outputs]
+    reached: set[Any] = set()
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Node) and node not in reached:
+            reached.add(node)
+            stack.extend(e[0] for e in node.edges if e is not None)
+    useful = set(targets)
+    for node in sorted(reached, key=lambda node: node.number):
+        if any(e is not None and e[0] in useful for e in node.edges):
+            useful.add(node)
+    return useful
