@@ -194,7 +194,9 @@ class _FunctionOp(Op):
                 )
         self.outputs = tuple(f"out{k}" for k in range(len(results)))
         self.differentiable = tuple(
-            k for k, v in enumerate(results) if v.dtype.kind == "f" and id(v) not in context._constant
+            k
+            for k, v in enumerate(results)
+            if v.dtype.kind == "f" and id(v) not in context._constant
         )
         given = {id(value) for value in inputs}
         # An input returned as it is would be its own ancestor on the tape: return an alias.

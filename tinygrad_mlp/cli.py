@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from .threads import set_num_threads
+    from .kernels.threads import set_num_threads
     from .train.job import prepare
 
     if options.threads is not None:

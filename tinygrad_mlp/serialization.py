@@ -39,14 +39,14 @@ def save(tensors: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
             f"save takes a dict of tensors, not {type(tensors).__name__}: "
             "tg.save(model.state_dict(), path)"
         )
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for name, value in tensors.items():
         if not isinstance(name, str) or not isinstance(value, (Value, np.ndarray)):
             raise TypeError(
                 f"save: entry {name!r} is {type(value).__name__}; wanted a tensor under a string"
             )
-        arrays[name] = np.ascontiguousarray(as_array(value) if isinstance(value, Value) else value)
-        arrays[name] = arrays[name].reshape(value.shape)  # NumPy makes 0-d arrays 1-d above
+        array = as_array(value) if isinstance(value, Value) else value
+        arrays[name] = np.ascontiguousarray(array).reshape(array.shape)  # NumPy makes 0-d 1-d
     path = Path(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent or ".", prefix=path.name, suffix=".tmp")
     try:

@@ -97,7 +97,7 @@ def new(owner: np.ndarray, layout: Layout, address: int) -> Any:
     return _result(owner, layout, address)
 
 
-# --- forward: applying an op, and what it leaves behind --------------------------------------------
+# --- forward: applying an op, and what it leaves behind ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +117,18 @@ class Node:
     ``saved`` maps a name that a rule wants to the value and the version it had.
     """
 
-    __slots__ = ("edges", "hooks", "layouts", "number", "op", "params", "results", "retained",
-                 "saved", "__weakref__")  # fmt: skip
+    __slots__ = (
+        "__weakref__",
+        "edges",
+        "hooks",
+        "layouts",
+        "number",
+        "op",
+        "params",
+        "results",
+        "retained",
+        "saved",
+    )  # fmt: skip
 
     def __init__(self, op: Op, inputs: tuple[Any, ...], params: Params):
         self.op, self.params, self.number = op, params, next(_numbers)
@@ -267,7 +277,7 @@ def record() -> Iterator[list[Entry]]:
         _mode.record = before
 
 
-# --- views: where a view's gradient goes after its memory was written to ----------------------------
+# --- views: where a view's gradient goes after its memory was written to ---
 
 
 class Views(Protocol):
@@ -293,7 +303,7 @@ def edge(value: Any) -> tuple[Any, int]:
     return (value if value.node is None else value.node), value.slot
 
 
-# --- whether to tape ---------------------------------------------------------------------------------
+# --- whether to tape ---
 
 
 class grad_mode(contextlib.ContextDecorator):

@@ -102,7 +102,7 @@ class Tensor(Value):
 
     __array_priority__ = 1000
 
-    # --- what it is --------------------------------------------------------------------------------
+    # --- what it is ---
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -133,12 +133,14 @@ class Tensor(Value):
     @property
     def T(self) -> Tensor:
         """The axes in reverse order: a view."""
-        return shape_ops.permute(self, *reversed(range(self.ndim)))
+        result: Tensor = shape_ops.permute(self, *reversed(range(self.ndim)))
+        return result
 
     @property
     def mT(self) -> Tensor:
         """The last two axes exchanged: a view."""
-        return shape_ops.transpose(self, -1, -2)
+        result: Tensor = shape_ops.transpose(self, -1, -2)
+        return result
 
     @property
     def data(self) -> Tensor:
@@ -175,7 +177,7 @@ class Tensor(Value):
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if self.ndim == 0 else object.__format__(self, spec)
 
-    # --- out to Python and NumPy -----------------------------------------------------------------------
+    # --- out to Python and NumPy ---
 
     def item(self) -> Any:
         """Its one element as a Python number. ValueError if there are more."""
@@ -224,7 +226,7 @@ class Tensor(Value):
 
     __hash__ = object.__hash__
 
-    # --- the tape --------------------------------------------------------------------------------------
+    # --- the tape ---
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for a gradient (or no longer); only a floating leaf can be asked."""
@@ -261,7 +263,8 @@ class Tensor(Value):
 
     def detach(self) -> Tensor:
         """The same memory, off the tape."""
-        return self.alias()
+        result: Tensor = self.alias()
+        return result
 
     def retain_grad(self) -> None:
         """Keep ``.grad`` of this tensor too, though it is no leaf."""
@@ -282,7 +285,8 @@ class Tensor(Value):
 
     def fit(self, layout: Any) -> Tensor:
         """This gradient in the shape and dtype of ``layout``: broadcasting and promotion undone."""
-        return reduce.fit(self, layout)
+        result: Tensor = reduce.fit(self, layout)
+        return result
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self.node is not None:
@@ -296,7 +300,7 @@ class Tensor(Value):
             raise RuntimeError("pickle of a tensor that is no leaf: use x.detach()")
         return _rebuild, (type(self), as_array(self).copy(), self.requires_grad)
 
-    # --- conversion --------------------------------------------------------------------------------------
+    # --- conversion ---
 
     def to(self, dtype: Any) -> Tensor:
         """In another dtype (or that of another tensor); itself if it has that dtype already."""
@@ -319,7 +323,7 @@ class Tensor(Value):
         """As bool: what is not zero."""
         return self.to(BOOL)
 
-    # --- operators: the names of the ops say it all -------------------------------------------------------
+    # --- operators: the names of the ops say it all ---
 
     __add__, __radd__, __iadd__ = arithmetic.add, _swapped(arithmetic.add), arithmetic.add_
     __sub__, __rsub__, __isub__ = arithmetic.sub, _swapped(arithmetic.sub), arithmetic.sub_
@@ -338,14 +342,19 @@ class Tensor(Value):
     __eq__, __ne__ = _comparison(arithmetic.eq), _comparison(arithmetic.ne)
     __getitem__, __setitem__ = index.getitem, index.setitem
 
-    # --- methods that are ops -----------------------------------------------------------------------------
+    # --- methods that are ops ---
 
     add, sub, mul, div, neg, pow = (__add__, __sub__, __mul__, __truediv__, __neg__, __pow__)
     add_, sub_, mul_, div_ = arithmetic.add_, arithmetic.sub_, arithmetic.mul_, arithmetic.div_
     neg_, pow_, abs_ = arithmetic.neg_, arithmetic.pow_, arithmetic.abs_
     square, square_, reciprocal = arithmetic.square, arithmetic.square_, arithmetic.reciprocal
     abs, sign, clone, copy_ = arithmetic.abs, arithmetic.sign, arithmetic.clone, arithmetic.copy_
-    floor, ceil, round, trunc = arithmetic.floor, arithmetic.ceil, arithmetic.round, arithmetic.trunc
+    floor, ceil, round, trunc = (
+        arithmetic.floor,
+        arithmetic.ceil,
+        arithmetic.round,
+        arithmetic.trunc,
+    )
     maximum, minimum, clamp, clamp_ = (
         arithmetic.maximum, arithmetic.minimum, arithmetic.clamp, arithmetic.clamp_)  # fmt: skip
     fill_, zero_ = arithmetic.fill_, arithmetic.zero_

@@ -120,8 +120,11 @@ def source(formula: Formula, operands: tuple[Operand, ...], real: str) -> str:
         "            index = rest % sizes[3 + axis]",
         "            rest //= sizes[3 + axis]",
         *moves,
-        *(f"        {o.name} = pointer(at_{o.name}, {_memory(o.dtype)})" for o in operands
-          if o.name not in formula.uniform),
+        *(
+            f"        {o.name} = pointer(at_{o.name}, {_memory(o.dtype)})"
+            for o in operands
+            if o.name not in formula.uniform
+        ),
         *writer.steps(),
         *loads["s"],
         "        for i in range(start, stop):",

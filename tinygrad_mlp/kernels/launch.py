@@ -24,7 +24,7 @@ class Launch:
     there, where waking the others would cost more than they save.
     """
 
-    __slots__ = ("call", "constants_address", "constants", "kernel", "work")
+    __slots__ = ("call", "constants", "constants_address", "kernel", "work")
 
     def __init__(self, kernel: int, operands: int, constants: Sequence[int], work: float):
         self.kernel = kernel
@@ -35,12 +35,7 @@ class Launch:
 
     def __call__(self, *addresses: int) -> None:
         words = (self.constants_address, *addresses)
-        if self.work > threads.SMALL and threads.get_num_threads() > 1 and threads.acquire():
-            try:
-                threads.run(self.kernel, words)
-            finally:
-                threads.release()
-        else:
+        if self.work < threads.SMALL or not threads.shared(self.kernel, words, self.work):
             self.call(self.kernel, words)
 
 

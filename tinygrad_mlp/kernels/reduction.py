@@ -24,9 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import cache
-from .elementwise import _memory, _numba, _Writer
 from .elementwise import Formula as _Formula
-from .elementwise import Operand
+from .elementwise import Operand, _memory, _numba, _Writer
 from .launch import keep
 from .scalar import Expression, trace
 

@@ -164,8 +164,7 @@ def _function(name: str) -> Callable[..., Expression]:
 (exp, expm1, exp2, log, log1p, log2, log10, sqrt, sin, cos, tan, asin, acos, atan, sinh, cosh, tanh,
  asinh, acosh, atanh, erf, floor, ceil, trunc, rint, absolute, where, atan2, fmod, copysign, cast) = map(
     _function,
-    "exp expm1 exp2 log log1p log2 log10 sqrt sin cos tan asin acos atan sinh cosh tanh "
-    "asinh acosh atanh erf floor ceil trunc rint absolute where atan2 fmod copysign cast".split(),
+    ["exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "floor", "ceil", "trunc", "rint", "absolute", "where", "atan2", "fmod", "copysign", "cast"],
 )  # fmt: skip
 
 

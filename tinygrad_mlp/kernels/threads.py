@@ -20,6 +20,7 @@ from .atomics import atomic_add, atomic_load, atomic_store, give_way, pause
 from .memory import address_of, call_address, pointer
 
 SMALL = 10_000  # work, in about nanoseconds on one thread, that is not worth sharing
+_LARGE = 300_000  # work that is worth sharing even with neighbours who want the processors
 
 # The control block: one word a cache line, so that threads do not fight for lines.
 _TICKET, _DONE, _STOP, _KERNEL, _COUNT, _ARGUMENTS, _WORDS = 0, 64, 128, 192, 200, 256, 1024
@@ -45,6 +46,7 @@ class _Pool:
         self.memory = np.zeros((_WORDS + 64) // 8, np.int64)
         self.control = -(-address_of(self.memory) // 64) * 64
         self.asleep = 0
+        self.rest = self.resting = 0  # kernels to keep on one thread, while others want the cores
         self.wake = [threading.Event() for _ in range(count - 1)]
         for number, event in enumerate(self.wake, 1):
             threading.Thread(target=self.work, args=(number, event), daemon=True).start()
@@ -97,27 +99,37 @@ def set_num_threads(number: int) -> None:
         _pool, _count = None, number
 
 
-def acquire() -> bool:
-    """Take the workers for one kernel; False if another Python thread has them."""
-    return _busy.acquire(blocking=False)
+def shared(kernel: int, words: tuple[int, ...], work: float) -> bool:
+    """Run a kernel on all threads; False, and nothing done, where one thread would be faster.
 
-
-def release() -> None:
-    """Give the workers back."""
-    _busy.release()
-
-
-def run(kernel: int, words: tuple[int, ...]) -> None:
-    """Run a kernel on all threads; the caller holds the workers (`acquire`)."""
+    That is: small work, another Python thread has the workers, or the last waits for them were long,
+    because other processes want the same cores. Then the next kernels stay on one thread, more of
+    them after each long wait.
+    """
     global _pool
-    if _pool is None:
-        _pool = _Pool(_count)
-    control = _pool.control
-    if _pool.asleep:
-        _pool.rouse()
-    _dispatch(len(words))(control, kernel, _pool.count, words)
-    while not _finish()(control, _pool.count):
-        _pool.rouse()
+    if work < SMALL or _count == 1 or not _busy.acquire(blocking=False):
+        return False
+    try:
+        if _pool is None:
+            _pool = _Pool(_count)
+        pool = _pool
+        if pool.resting and work < _LARGE:
+            pool.resting -= 1
+            return False
+        if pool.asleep:
+            pool.rouse()
+        _dispatch(len(words))(pool.control, kernel, pool.count, words)
+        looks = waited = _finish()(pool.control, pool.count)
+        while not looks:
+            pool.rouse()
+            looks = _finish()(pool.control, pool.count)
+        if work < _LARGE:
+            long = not 0 < waited < _SPINS
+            pool.rest = min(2 * pool.rest + 4, 512) if long else pool.rest // 2
+            pool.resting = pool.rest if long else 0
+        return True
+    finally:
+        _busy.release()
 
 
 @functools.cache
@@ -142,13 +154,13 @@ def _dispatch(words: int):
 
 @functools.cache
 def _finish():
-    """Wait for the workers; 0 if they keep us waiting (fallen asleep just now, or still at work)."""
+    """Wait for the workers: how many looks it took; 0 if they are asleep or still at work."""
 
     @njit(int64(int64, int64), cache=True, nogil=True)
     def finish(control, count):
         for look in range(_SPINS + _YIELDS):
             if atomic_load(control + _DONE) == count - 1:
-                return 1
+                return look + 1
             pause() if look < _SPINS else give_way()
         return 0
 

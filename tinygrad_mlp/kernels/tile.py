@@ -140,12 +140,19 @@ class _Tile:
         k, a_offset, b_at = (builder.phi(_WORD) for _ in range(3))
         sums = {p: builder.phi(self.vector) for p in self.places}
         panel = [
-            _load(builder, builder.add(b_at, _WORD(v * self.lanes * self.size)), self.vector, self.size)
+            _load(
+                builder,
+                builder.add(b_at, _WORD(v * self.lanes * self.size)),
+                self.vector,
+                self.size,
+            )
             for v in range(self.vectors)
         ]
         after = {}
         for r in range(self.rows):
-            spread = self.spread(_load(builder, builder.add(row_at[r], a_offset), self.element, self.size))
+            spread = self.spread(
+                _load(builder, builder.add(row_at[r], a_offset), self.element, self.size)
+            )
             for v in range(self.vectors):
                 after[r, v] = self.multiply_add(spread, panel[v], sums[r, v])
         step = self.vectors * self.lanes * self.size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from ..kernels import scalar
 from .arithmetic import clamp_min, where
@@ -53,7 +54,7 @@ gelu_tanh = elementwise(
 )
 
 
-def _gelu_tanh_derivative(x, t):  # type: ignore[no-untyped-def]
+def _gelu_tanh_derivative(x: Any, t: Any) -> Any:
     return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * SQRT_2_OVER_PI * (1 + 3 * 0.044715 * x * x)
 
 
@@ -90,7 +91,7 @@ huber = elementwise(
 )
 
 
-def _clip(d, delta):  # type: ignore[no-untyped-def]
+def _clip(d: Any, delta: Any) -> Any:
     return where(d > delta, delta, where(d < -delta, -delta, d))
 
 
@@ -104,19 +105,21 @@ binary_cross_entropy = elementwise(
 )
 
 
-def _log_at_least(x, least):  # type: ignore[no-untyped-def]
+def _log_at_least(x: Any, least: Any) -> Any:
     return scalar.where(scalar.log(x) < least, least, scalar.log(x))
 
 
-def _tensor_log(x):  # type: ignore[no-untyped-def]
+def _tensor_log(x: Any) -> Any:
     return clamp_min(log(x), -100)
 
 
 binary_cross_entropy_with_logits = elementwise(
     "binary_cross_entropy_with_logits",
-    lambda x, y, pos_weight: (1 - y) * x
-    + (1 + (pos_weight - 1) * y)
-    * (scalar.log1p(scalar.exp(-scalar.absolute(x))) + scalar.where(x < 0, -x, 0)),
+    lambda x, y, pos_weight: (
+        (1 - y) * x
+        + (1 + (pos_weight - 1) * y)
+        * (scalar.log1p(scalar.exp(-scalar.absolute(x))) + scalar.where(x < 0, -x, 0))
+    ),
     dtype="float",
     about="Cross-entropy of one logit: -p y log(sigmoid(x)) - (1 - y) log(1 - sigmoid(x)), "
     "written so that no exponential overflows; p is ``pos_weight``.",
@@ -126,7 +129,7 @@ binary_cross_entropy_with_logits = elementwise(
 )
 
 
-def _softplus_of_minus(x):  # type: ignore[no-untyped-def]
+def _softplus_of_minus(x: Any) -> Any:
     return softplus(-x, 1, 50)
 
 

@@ -12,9 +12,9 @@ from ..kernels.layout import DTYPES, Layout
 from .elementwise import Elementwise, elementwise
 from .transcendental import log
 
-# --- selection first: the rules below are written with it ------------------------------------------
+# --- selection first: the rules below are written with it ---
 
-where = elementwise(
+where: Elementwise = elementwise(
     "where",
     lambda condition, x, y: scalar.where(condition, x, y),
     masks=["condition"],
@@ -23,7 +23,7 @@ where = elementwise(
     y=lambda g, condition: where(condition, 0, g),
 )
 
-# --- arithmetic ------------------------------------------------------------------------------------
+# --- arithmetic ---
 
 add = elementwise("add", lambda x, y: x + y, x=lambda g: g, y=lambda g: g)
 
@@ -72,7 +72,7 @@ remainder = elementwise(
     y=lambda g, x, y: -g * (x // y),
 )
 
-# --- order -----------------------------------------------------------------------------------------
+# --- order ---
 
 maximum = elementwise(
     "maximum",
@@ -114,14 +114,14 @@ abs = elementwise(
     x=lambda g, x: g * sign(x),
 )
 
-sign = elementwise(
+sign: Elementwise = elementwise(
     "sign",
     lambda x: scalar.where(x > 0, 1, scalar.where(x < 0, -1, x)),
     about="-1, 0 or 1; NaN for NaN. Flat: its derivative is 0.",
     x=lambda g: g * 0,
 )
 
-# --- rounding: staircases, derivative 0 ------------------------------------------------------------
+# --- rounding: staircases, derivative 0 ---
 
 floor = elementwise("floor", lambda x: scalar.floor(x), x=lambda g: g * 0)
 ceil = elementwise("ceil", lambda x: scalar.ceil(x), x=lambda g: g * 0)
@@ -131,7 +131,7 @@ round = elementwise(
     x=lambda g: g * 0,
 )  # fmt: skip
 
-# --- comparison and logic --------------------------------------------------------------------------
+# --- comparison and logic ---
 
 eq = elementwise("eq", lambda x, y: x == y, dtype="bool")
 ne = elementwise("ne", lambda x, y: x != y, dtype="bool")
@@ -143,7 +143,9 @@ isnan = elementwise("isnan", lambda x: x != x, dtype="bool")
 isinf = elementwise(
     "isinf", lambda x: (x == float("inf")) | (x == -float("inf")), dtype="bool"
 )  # fmt: skip
-isfinite = elementwise("isfinite", lambda x: x - x == 0, dtype="bool", about="Neither infinite nor NaN.")
+isfinite = elementwise(
+    "isfinite", lambda x: x - x == 0, dtype="bool", about="Neither infinite nor NaN."
+)
 logical_and = elementwise("logical_and", lambda x, y: (x != 0) & (y != 0), dtype="bool")
 logical_or = elementwise("logical_or", lambda x, y: (x != 0) | (y != 0), dtype="bool")
 logical_xor = elementwise("logical_xor", lambda x, y: (x != 0) ^ (y != 0), dtype="bool")
@@ -153,8 +155,7 @@ bitwise_or = elementwise("bitwise_or", lambda x, y: x | y, dtype="integer")
 bitwise_xor = elementwise("bitwise_xor", lambda x, y: x ^ y, dtype="integer")
 bitwise_not = elementwise("bitwise_not", lambda x: ~x, dtype="integer")
 
-# --- conversion and copies -------------------------------------------------------------------------
-
+# --- conversion and copies ---
 
 
 class Convert(Elementwise):
@@ -184,19 +185,18 @@ copy_ = Copy(
 )  # fmt: skip
 CONVERSIONS = {dtype: Convert(dtype) for dtype in DTYPES}
 
-# --- in-place forms --------------------------------------------------------------------------------
+# --- in-place forms ---
 
 add_, sub_, mul_, div_, neg_, pow_, square_, reciprocal_, abs_, maximum_, minimum_ = (
     op.in_place_form()
     for op in (add, sub, mul, div, neg, pow, square, reciprocal, abs, maximum, minimum)
 )
 clamp_min_, clamp_max_, floor_, ceil_, round_, floor_divide_, remainder_ = (
-    op.in_place_form()
-    for op in (clamp_min, clamp_max, floor, ceil, round, floor_divide, remainder)
+    op.in_place_form() for op in (clamp_min, clamp_max, floor, ceil, round, floor_divide, remainder)
 )
 
 
-# --- the public forms that take more than tensors ------------------------------------------------------
+# --- the public forms that take more than tensors ---
 
 
 def power(x: Any, exponent: Any) -> Any:

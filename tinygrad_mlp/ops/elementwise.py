@@ -63,7 +63,17 @@ def _calls(formula: Formula) -> int:
     stack, calls = [expression for _, expression in formula.results], 0
     while stack:
         node = stack.pop()
-        calls += node.operator in ("exp", "expm1", "log", "log1p", "tanh", "pow", "erf", "sin", "cos")
+        calls += node.operator in (
+            "exp",
+            "expm1",
+            "log",
+            "log1p",
+            "tanh",
+            "pow",
+            "erf",
+            "sin",
+            "cos",
+        )
         stack.extend(node.arguments)
     return calls
 
@@ -219,7 +229,9 @@ class ElementwiseRule(Rule):
             owner = self.owner
             assert isinstance(owner, Elementwise)
             masks = [name for name in self.wants if name in owner.masks]
-            self.fused = Elementwise(f"{owner.name}.vjp", self.function, masks=masks, register=False)
+            self.fused = Elementwise(
+                f"{owner.name}.vjp", self.function, masks=masks, register=False
+            )
         return tape.apply(self.fused, (gradient, *arguments))
 
     def is_identity(self) -> bool:
@@ -254,9 +266,7 @@ def scalar_inputs(formula: Callable[..., Any]) -> Sequence[str]:
     return formula.__code__.co_varnames[: formula.__code__.co_argcount]
 
 
-def broadcast(
-    op: str, names: Sequence[str], layouts: Sequence[Layout]
-) -> tuple[int, ...]:
+def broadcast(op: str, names: Sequence[str], layouts: Sequence[Layout]) -> tuple[int, ...]:
     """The common shape of inputs, by NumPy's rules; ValueError that shows them if there is none."""
     try:
         return np.broadcast_shapes(*(layout.shape for layout in layouts))

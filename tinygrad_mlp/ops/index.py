@@ -112,7 +112,7 @@ _take = _Take(
     "take", ("x", "index"), params=("dim",),
     vjp={"x": lambda g, x_shape, index, dim: _take_backward(g, index, dim=dim, shape=x_shape)},
 )  # fmt: skip
-_take_backward = _TakeBackward(
+_take_backward: Op = _TakeBackward(
     "take_backward", ("x", "index"), params=("dim", "shape"),
     vjp={"x": lambda g, index, dim: _take(g, index, dim=dim)},
 )  # fmt: skip
@@ -123,12 +123,12 @@ _put = _Put(
     vjp={"x": lambda g, where: _erase(g, where),
          "value": lambda g, where: _take(reshape(g, (-1,)), where, dim=0)},
 )  # fmt: skip
-_erase = _Erase("erase", ("x", "where"), vjp={"x": lambda g, where: _erase(g, where)})
+_erase: Op = _Erase("erase", ("x", "where"), vjp={"x": lambda g, where: _erase(g, where)})
 _set_slice = _SetSlice(
     "set_slice_", ("x", "value"), params=("key",), mutates=("x",), in_place=True,
     vjp={"x": lambda g, key: _erase_slice(g, key=key), "value": lambda g, key: _slice(g, key=key)},
 )  # fmt: skip
-_erase_slice = _EraseSlice(
+_erase_slice: Op = _EraseSlice(
     "erase_slice", ("x",), params=("key",), vjp={"x": lambda g, key: _erase_slice(g, key=key)}
 )
 _cat = _Cat(
@@ -140,7 +140,7 @@ _cat = _Cat(
 )  # fmt: skip
 
 
-# --- the public forms -------------------------------------------------------------------------------
+# --- the public forms ---
 
 
 def getitem(x: Any, key: Any) -> Any:
@@ -188,7 +188,7 @@ def _parse(x: Any, key: Any) -> tuple[tuple[Any, ...], dict[int, Any]]:
             width = k.layout.ndim if k.layout.dtype == BOOL else 1
             basic += [slice(None)] * width
             axis += width
-        elif k is None or isinstance(k, (slice, int, np.integer)) and not isinstance(k, bool):
+        elif k is None or (isinstance(k, (slice, int, np.integer)) and not isinstance(k, bool)):
             basic.append(int(k) if isinstance(k, np.integer) else k)
             axis += not isinstance(k, (int, np.integer))
         else:
@@ -250,8 +250,12 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
     axis = dim_of(dim, first.ndim)
     for k, each in enumerate(tensors):
         shape = each.layout.shape
-        if not first.ndim or len(shape) != first.ndim or any(
-            a != b for n, (a, b) in enumerate(zip(shape, first.shape, strict=True)) if n != axis
+        if (
+            not first.ndim
+            or len(shape) != first.ndim
+            or any(
+                a != b for n, (a, b) in enumerate(zip(shape, first.shape, strict=True)) if n != axis
+            )
         ):
             raise ValueError(
                 f"cat along dim {dim}: tensor {k} has shape {shape}, which does not continue "

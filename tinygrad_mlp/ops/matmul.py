@@ -51,7 +51,9 @@ class MatMul(Op):
         owner, address = allocate(layout.shape, layout.dtype)
         if launch is not None:
             bias = inputs[2].address if len(inputs) > 2 else 0
-            launch(a.address, b.address, bias, address, scratch(per_thread * threads.get_num_threads()))
+            launch(
+                a.address, b.address, bias, address, scratch(per_thread * threads.get_num_threads())
+            )
         return (tape.new(owner, layout, address),)
 
 

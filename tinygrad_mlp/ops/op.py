@@ -51,11 +51,14 @@ class TextbookRule:
         count = len(op.inputs)
         values, params = list(arguments[:count]), arguments[count:]
         with tape.grad_mode(True):
-            floats = [k for k, v in enumerate(values) if v is not None and v.layout.dtype.kind == "f"]
+            floats = [
+                k for k, v in enumerate(values) if v is not None and v.layout.dtype.kind == "f"
+            ]
             for k in floats:
                 if not (create_graph and values[k].requires_grad):
                     values[k] = values[k].alias()
                     values[k].requires_grad = True
+            assert op.textbook is not None
             out = op.textbook(*values, **dict(zip(op.params, params, strict=True)))
             out = out[0] if isinstance(out, tuple) else out
             targets = [values[k] for k in floats]

@@ -30,7 +30,9 @@ class Draw(Op):
 
     def plan(self, shape: tuple[int, ...], dtype: np.dtype, *more: Any) -> tuple[Layout, Launch]:
         layout = dense(shape, dtype)
-        words = [w if isinstance(w, int) else struct.unpack("q", struct.pack("d", w))[0] for w in more]
+        words = [
+            w if isinstance(w, int) else struct.unpack("q", struct.pack("d", w))[0] for w in more
+        ]
         kernel = philox.address(self.name if dtype.kind != "f" else f"{self.name}_{dtype}")
         return layout, Launch(kernel, 2, [layout.size, *words], layout.size * 2.0)
 
@@ -89,7 +91,9 @@ def get_rng_state() -> Any:
 def set_rng_state(saved: Any) -> None:
     """Go on from a state that `get_rng_state` gave."""
     if saved.layout.shape != (2,) or saved.layout.dtype != INT64:
-        raise ValueError("set_rng_state takes what get_rng_state gave: an int64 tensor of shape (2,)")
+        raise ValueError(
+            "set_rng_state takes what get_rng_state gave: an int64 tensor of shape (2,)"
+        )
     copy_(state(), saved)
 
 
@@ -103,7 +107,7 @@ def randn(*shape: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
     return _draw(_normal, shape, dtype, requires_grad)
 
 
-def randint(low: int, high: int | None = None, size: Sequence[int] = ()) -> Any:
+def randint(low: int, high: Any = None, size: Any = ()) -> Any:
     """Integers from ``low`` to ``high - 1`` (from 0 to ``low - 1`` if only one is given): int64."""
     if not isinstance(high, (int, np.integer)):
         low, high, size = (0, low, size if high is None else high)

@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 
 from .. import tape
-from ..kernels import arg, reduction
+from ..kernels import arg, reduction, scalar
 from ..kernels.launch import Launch
 from ..kernels.layout import BOOL, INT64, Layout, Shape, coalesce, dense
 from ..kernels.memory import allocate
 from ..kernels.reduction import Fold
-from ..kernels import scalar
 from ..tape import Params, Value
 from .arithmetic import CONVERSIONS
 from .op import Op
-from .view import contiguous, dims_of, expand, permute, reshape
 from .values import empty
+from .view import contiguous, dims_of, expand, permute, reshape
 
 Dims = int | Sequence[int] | None
 
@@ -188,7 +187,7 @@ class ArgReduce(Op):
 _argmax, _argmin = ArgReduce("argmax", ("x",)), ArgReduce("argmin", ("x",))
 
 
-# --- the public forms: PyTorch's signatures ---------------------------------------------------------
+# --- the public forms: PyTorch's signatures ---
 
 
 def sum(x: Any, dim: Dims = None, keepdim: bool = False, dtype: Any = None) -> Any:

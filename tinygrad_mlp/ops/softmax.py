@@ -91,7 +91,9 @@ def _along(op: Op, x: Any, dim: int) -> Any:
 def _last(x: Any, dim: int) -> Any:
     """``x``, floating and in C order, with axis ``dim`` exchanged for the last."""
     if floating(x.layout.dtype) != x.layout.dtype:
-        raise TypeError(f"softmax and logsumexp take floating tensors, not {x.layout.dtype}: x.float()")
+        raise TypeError(
+            f"softmax and logsumexp take floating tensors, not {x.layout.dtype}: x.float()"
+        )
     if not x.layout.ndim:
         return reshape(x, (1,))
     axis = dim_of(dim, x.layout.ndim)

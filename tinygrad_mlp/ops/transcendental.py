@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from ..kernels import scalar
-from .elementwise import elementwise
+from .elementwise import Elementwise, elementwise
 
 LN_2 = math.log(2)
 LN_10 = math.log(10)
@@ -71,8 +71,10 @@ sigmoid = elementwise(
 )
 
 sin = elementwise("sin", lambda x: scalar.sin(x), dtype="float", x=lambda g, x: g * cos(x))
-cos = elementwise("cos", lambda x: scalar.cos(x), dtype="float", x=lambda g, x: -g * sin(x))
-tan = elementwise("tan", lambda x: scalar.tan(x), dtype="float", x=lambda g, out: g * (1 + out * out))
+cos: Elementwise = elementwise("cos", lambda x: scalar.cos(x), dtype="float", x=lambda g, x: -g * sin(x))
+tan = elementwise(
+    "tan", lambda x: scalar.tan(x), dtype="float", x=lambda g, out: g * (1 + out * out)
+)
 
 asin = elementwise(
     "asin", lambda x: scalar.asin(x), dtype="float", x=lambda g, x: g * rsqrt(1 - x * x)
@@ -92,7 +94,7 @@ atan2 = elementwise(
 )
 
 sinh = elementwise("sinh", lambda x: scalar.sinh(x), dtype="float", x=lambda g, x: g * cosh(x))
-cosh = elementwise("cosh", lambda x: scalar.cosh(x), dtype="float", x=lambda g, x: g * sinh(x))
+cosh: Elementwise = elementwise("cosh", lambda x: scalar.cosh(x), dtype="float", x=lambda g, x: g * sinh(x))
 
 tanh = elementwise(
     "tanh",

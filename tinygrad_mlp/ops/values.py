@@ -33,7 +33,7 @@ def as_values(op: str, names: Sequence[str], inputs: Sequence[Any]) -> tuple[Val
 _constants: dict[tuple[str, np.dtype], Value] = {}
 
 
-def constant(number: bool | int | float, dtype: np.dtype) -> Value:
+def constant(number: bool | int | float, dtype: np.dtype) -> Any:
     """A 0-d tensor that holds a number; the same one for the same number."""
     key = (repr(number), dtype)
     found = _constants.get(key)

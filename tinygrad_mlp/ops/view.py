@@ -65,7 +65,8 @@ def _array_nowhere(layout: Layout) -> np.ndarray:
 
 
 def _address(array: np.ndarray) -> int:
-    return array.__array_interface__["data"][0]
+    address: int = array.__array_interface__["data"][0]
+    return address
 
 
 def contiguous(x: Any) -> Any:
@@ -119,7 +120,7 @@ class _Embed(Op):
         return (shared(array),)
 
 
-_embed = _Embed(
+_embed: Op = _Embed(
     "slice_backward", ("x",), params=("shape", "key"), vjp={"x": lambda g, key: _slice(g, key=key)}
 )
 
@@ -134,7 +135,7 @@ def thaw(key: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(slice(*k[1:]) if isinstance(k, tuple) else k for k in key)
 
 
-# --- what the tape does about views whose memory was written to -------------------------------------
+# --- what the tape does about views whose memory was written to ---
 
 
 class _Region(View):
@@ -172,7 +173,7 @@ def _positions(count: int, dtype: np.dtype, params: Params) -> np.ndarray:
     return np.lib.stride_tricks.as_strided(every[start:], params["shape"], strides)
 
 
-_region_backward = _RegionBackward(
+_region_backward: Op = _RegionBackward(
     "region_backward", ("x",), params=("x_shape", "shape", "strides", "offset"),
     vjp={"x": lambda g, shape, strides, offset: region(
         contiguous(g), shape=shape, strides=strides, offset=offset)},
@@ -206,7 +207,7 @@ class _EraseRegion(Op):
         return (result,)
 
 
-erase_region = _EraseRegion(
+erase_region: Op = _EraseRegion(
     "erase_region", ("x",), params=("shape", "strides", "offset"),
     vjp={"x": lambda g, shape, strides, offset: erase_region(
         g, shape=shape, strides=strides, offset=offset)},
@@ -245,7 +246,7 @@ class _Views:
 tape.views_are(_Views())
 
 
-# --- the public forms: PyTorch's signatures ---------------------------------------------------------
+# --- the public forms: PyTorch's signatures ---
 
 
 def reshape(x: Any, *shape: Any) -> Any:
@@ -312,9 +313,7 @@ def expand(x: Any, *shape: Any) -> Any:
     sizes = _sizes(shape)
     own = (1,) * (len(sizes) - x.layout.ndim) + x.layout.shape
     wanted = tuple(o if s == -1 else s for s, o in zip(sizes, own, strict=False))
-    if len(sizes) < x.layout.ndim or any(
-        o not in (1, w) for o, w in zip(own, wanted, strict=True)
-    ):
+    if len(sizes) < x.layout.ndim or any(o not in (1, w) for o, w in zip(own, wanted, strict=True)):
         raise ValueError(
             f"expand: shape {x.layout.shape} does not expand to {sizes}; only sizes of 1 repeat"
         )

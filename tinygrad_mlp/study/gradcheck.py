@@ -108,7 +108,9 @@ def _compare(
 
 def _require_float64(inputs: Sequence[Any], checked: Sequence[int]) -> None:
     if not checked:
-        raise ValueError("gradcheck: no input requires a gradient; make one with requires_grad=True")
+        raise ValueError(
+            "gradcheck: no input requires a gradient; make one with requires_grad=True"
+        )
     for k in checked:
         if inputs[k].dtype != np.float64:
             raise TypeError(

@@ -104,7 +104,9 @@ def _rule_texts(rule: Any, tape: Tape, node: Node) -> dict[int, str]:
     """A rule for all inputs at once, input by input."""
     if isinstance(rule, TextbookRule) or node.op.opaque:
         kind = "backward" if node.op.opaque else "textbook form, differentiated:"
-        return dict.fromkeys(range(len(node.edges)), f"{node.op.name}'s {kind} ({tape.names[id(node)]}')")
+        return dict.fromkeys(
+            range(len(node.edges)), f"{node.op.name}'s {kind} ({tape.names[id(node)]}')"
+        )
     return dict(enumerate(_spell(rule, tape, node)))
 
 
@@ -125,11 +127,15 @@ def _spell(rule: Any, tape: Tape, node: Node) -> list[str]:
     with grad_mode(False), record() as entries:
         results = rule.function(gradient, *arguments)
     for entry in entries:
-        inputs = [texts.get(id(x), scalar.Expression("input", value=_constant(x))) for x in entry.inputs]
+        inputs = [
+            texts.get(id(x), scalar.Expression("input", value=_constant(x))) for x in entry.inputs
+        ]
         for k, output in enumerate(entry.outputs):
             text = _write(entry, inputs)
             texts[id(output)] = (
-                text if k == 0 else scalar.Expression("input", value=f"{text}.{entry.op.outputs[k]}")
+                text
+                if k == 0
+                else scalar.Expression("input", value=f"{text}.{entry.op.outputs[k]}")
             )
     results = results if isinstance(results, (list, tuple)) else [results]
     return [str(texts.get(id(value), "0")) for value in results]
@@ -142,7 +148,13 @@ def _write(entry: Entry, inputs: list[Any]) -> Any:
         return inputs[0] if op.name == "clone" else op.formula(*inputs)
     if op.name == "matmul":
         return scalar.Expression("matmul", inputs)
-    head = str(inputs[0]) if inputs and inputs[0].operator == "input" else f"({inputs[0]})" if inputs else ""
+    head = (
+        str(inputs[0])
+        if inputs and inputs[0].operator == "input"
+        else f"({inputs[0]})"
+        if inputs
+        else ""
+    )
     if op.name == "transpose":
         return scalar.Expression("input", value=f"{head}.mT")
     if op.name in ("reshape", "expand", "permute", "sum", "mean"):

@@ -1,0 +1,136 @@
+"""The command as a person runs it: a process, its output, its exit code, its files."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from matplotlib.image import imread
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """``python -m tinygrad_mlp`` of this checkout, run in ``cwd``."""
+    paths = [environment.pop("PYTHONPATH", ""), str(ROOT)]
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "tinygrad_mlp", *arguments],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))} | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def test_without_a_dataset_it_trains_on_digits(tmp_path: Path) -> None:
+    done = command("train", "--epochs", "3", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "digits: 1,438 rows to learn from, 359 held out"
+    assert [line.split("  ")[0] for line in lines[2:5]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert re.fullmatch(r"epoch 3/3( \w+ [\d.]+){4} [\d,]+ samples/s", " ".join(lines[4].split()))
+    assert lines[5].startswith("saved model.safetensors, history.json, curves.png in ")
+    assert re.fullmatch(r"train accuracy [01]\.\d{4}", lines[6])
+    assert re.fullmatch(r"test accuracy [01]\.\d{4}", lines[7])
+    assert float(lines[7].split()[-1]) > 0.9
+    assert len(lines) == 8
+
+    folder = tmp_path / "runs" / "digits"
+    assert sorted(os.listdir(folder)) == ["curves.png", "history.json", "model.safetensors"]
+    height, width = imread(folder / "curves.png").shape[:2]
+    assert height > 400
+    assert width > 1200
+    rows = json.loads((folder / "history.json").read_text())["epochs"]
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+
+
+def test_the_spiral_leaves_its_boundary_and_options_reach_it(tmp_path: Path) -> None:
+    options = ("--epochs", "30", "--lr", "0.05", "--seed", "7", "--threads", "1", "--out", "here")
+    done = command("train", "spiral", *options, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "AdamW with lr 0.05, 30 epochs of batches of 50, seed 7" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("test accuracy 0.9")
+    assert imread(tmp_path / "here" / "boundary.png").shape[:2] == (960, 960)
+
+
+def test_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:
+    def run(seed: int, threads: int, out: str) -> tuple[str, bytes]:
+        done = command(
+            "train", "--epochs", "2", "--seed", str(seed), "--threads", str(threads), "--out", out,
+            cwd=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 0
+        return done.stdout.splitlines()[-1], (tmp_path / out / "model.safetensors").read_bytes()
+
+    first = run(1, 2, "a")
+    assert run(1, 1, "b") == first
+    assert run(2, 2, "c")[1] != first[1]
+
+
+def test_without_matplotlib_it_trains_and_says_what_to_install(tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden" / "matplotlib"
+    hidden.mkdir(parents=True)
+    (hidden / "__init__.py").write_text("raise ModuleNotFoundError('No matplotlib here')\n")
+    done = command(
+        "train", "spiral", "--epochs", "1", "--out", "out", cwd=tmp_path,
+        PYTHONPATH=str(hidden.parent),
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no pictures: " in done.stdout
+    assert 'pip install "tinygrad-mlp[plot]"' in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("test accuracy ")
+    assert sorted(os.listdir(tmp_path / "out")) == ["history.json", "model.safetensors"]
+
+
+def test_version_and_help(tmp_path: Path) -> None:
+    done = command("--version", cwd=tmp_path)
+    assert done.returncode == 0
+    assert re.fullmatch(r"tinygrad-mlp \d+\.\d+\.\d+\S*\n", done.stdout)
+    done = command("train", "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for option in ("--epochs", "--lr", "--seed", "--threads", "--out", "digits", "spiral"):
+        assert option in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["train", "spirl"], 1, "no dataset is called 'spirl', .* did you mean 'spiral'?"),
+        (["train", "--epochs", "0"], 1, "epochs must be at least 1, got 0"),
+        (["train", "--lr", "-1"], 1, "lr must be positive and finite, got -1"),
+        (["train", "--threads", "0"], 1, "threads"),
+        (["train", "--seed", "-4"], 1, "seed must be at least 0, got -4"),
+        (["train", "--out", "taken/run"], 1, "cannot write to the folder 'taken/run'"),
+        (["train", "--lr", "1e30", "--out", "out"], 1, r"the loss became \w+ in epoch 1, batch"),
+        (["train", "--epochs", "many"], 2, "argument --epochs: invalid int value: 'many'"),
+        (["train", "--momentum"], 2, "unrecognized arguments: --momentum"),
+        ([], 2, "the following arguments are required: COMMAND"),
+        (["fly"], 2, "invalid choice: 'fly'"),
+    ],
+)
+def test_errors_are_a_line_and_a_code(
+    tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    (tmp_path / "taken").write_text("a file, not a folder")
+    done = command(*arguments, cwd=tmp_path)
+    assert done.returncode == code
+    assert re.search(message, done.stderr.splitlines()[-1])
+    assert "Traceback" not in done.stderr
+    assert "epoch 1/" not in done.stdout, "it was refused before training"
+    if code == 1:
+        assert len(done.stderr.splitlines()) == 1
+        assert done.stderr.startswith("tinygrad-mlp: error: ")
+    assert "test accuracy" not in done.stdout
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    done = command("train", "spirl", "--debug", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback (most recent call last)" in done.stderr
+    assert "ValueError: no dataset is called 'spirl'" in done.stderr

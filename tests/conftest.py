@@ -1,0 +1,65 @@
+"""What all tests share: Hypothesis's settings, tests that need what is not here, and no leaks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+# A kernel may be compiled in the middle of an example, so no deadline.
+settings.register_profile("default", deadline=None, print_blob=True)
+settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+DATA = os.environ.get("TINYGRAD_MLP_DATA", "")
+
+# marker -> whether its tests can run, and what they would need
+NEEDS = {
+    "data": (bool(DATA) and Path(DATA).is_dir(), "a folder named by TINYGRAD_MLP_DATA"),
+    "parity": (find_spec("torch") is not None, "torch"),
+}
+left_out = dict.fromkeys(NEEDS, 0)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect, and count, the tests that need what is not here."""
+    missing = {marker for marker, (there, _) in NEEDS.items() if not there}
+    kept, deselected = [], []
+    for item in items:
+        lacking = [marker for marker in missing if item.get_closest_marker(marker)]
+        for marker in lacking:
+            left_out[marker] += 1
+        (deselected if lacking else kept).append(item)
+    if deselected:
+        config.hook.pytest_deselected(items=deselected)
+        items[:] = kept
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out, and what would bring it in."""
+    for marker, count in left_out.items():
+        if count:
+            wanted = NEEDS[marker][1]
+            terminalreporter.write_line(f"left out: {count} marked {marker}, for want of {wanted}")
+
+
+@pytest.fixture
+def data_folder() -> Path:
+    """The folder of TINYGRAD_MLP_DATA; for tests marked ``data``."""
+    return Path(DATA)
+
+
+@pytest.fixture(autouse=True)
+def _numpy_is_left_as_it_was() -> Iterator[None]:
+    """NumPy's global generator and error state are the user's."""
+    drawn, errors = np.random.get_state(legacy=False), np.geterr()  # noqa: NPY002
+    yield
+    now = np.random.get_state(legacy=False)  # noqa: NPY002
+    assert now["state"]["pos"] == drawn["state"]["pos"], "the test drew from np.random"
+    assert (now["state"]["key"] == drawn["state"]["key"]).all(), "the test drew from np.random"
+    assert np.geterr() == errors, "the test left np.seterr changed"

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinygrad_mlp.data import Standardizer
+from tinygrad_mlp.data.random import generator
+
+
+@given(
+    rows=st.integers(2, 40),
+    columns=st.integers(1, 5),
+    seed=st.integers(0, 1000),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+def test_the_rows_it_learned_from_become_standard(
+    rows: int, columns: int, seed: int, dtype: type
+) -> None:
+    x = generator(seed, "test").normal(3.0, 7.0, (rows, columns)).astype(dtype)
+    x.flags.writeable = False
+    z = Standardizer.of(x)(x)
+    assert z.dtype == dtype
+    tolerance = 1e-5 if dtype == np.float32 else 1e-12
+    np.testing.assert_allclose(z.mean(axis=0, dtype=np.float64), 0, atol=tolerance)
+    np.testing.assert_allclose(z.std(axis=0, dtype=np.float64), 1, rtol=tolerance)
+
+
+def test_other_rows_are_scaled_by_what_was_learned() -> None:
+    scale = Standardizer.of(np.array([[0.0], [4.0]]))
+    assert scale(np.array([[2.0], [8.0]])).tolist() == [[0.0], [3.0]]
+
+
+@pytest.mark.parametrize("value", [0.1, 1e8, -3.0])
+def test_a_constant_column_becomes_zero(value: float) -> None:
+    x = np.full((7, 1), value, dtype=np.float32)
+    assert (Standardizer.of(x)(x) == 0).all()
+
+
+def test_integers_become_float32() -> None:
+    x = np.array([[0], [2]], dtype=np.uint8)
+    z = Standardizer.of(x)(x)
+    assert z.dtype == np.float32
+    assert z.tolist() == [[-1.0], [1.0]]
+
+
+def test_shapes_that_do_not_fit_are_named() -> None:
+    with pytest.raises(ValueError, match=r"x must be \(rows, features\) with a row.*\(0, 3\)"):
+        Standardizer.of(np.zeros((0, 3)))
+    with pytest.raises(ValueError, match=r"\(rows, 2\), like what it learned from.*\(4, 3\)"):
+        Standardizer.of(np.zeros((4, 2)))(np.zeros((4, 3)))

@@ -1,0 +1,103 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+import tinygrad_mlp as tg
+from tinygrad_mlp.data import DATASETS
+from tinygrad_mlp.nn import BatchNorm1d, Linear, ReLU
+from tinygrad_mlp.train.job import prepare
+from tinygrad_mlp.train.loop import evaluate
+from tinygrad_mlp.train.recipes import RECIPES, mlp
+
+
+def test_each_recipe_is_of_a_dataset() -> None:
+    assert set(RECIPES) <= set(DATASETS)
+    for name, recipe in RECIPES.items():
+        assert recipe.data(0).name == name
+
+
+def test_an_mlp_is_its_widths() -> None:
+    kinds = [type(layer) for layer in mlp(64, 128, 64, 10, batch_norm=True)]
+    assert kinds == [Linear, BatchNorm1d, ReLU] * 2 + [Linear]
+    assert [type(layer) for layer in mlp(3, 2)] == [Linear]
+    shapes = [tuple(layer.weight.shape) for layer in mlp(2, 100, 3) if isinstance(layer, Linear)]
+    assert shapes == [(100, 2), (3, 100)]
+
+
+def test_digits_reach_their_accuracy(tmp_path: Path) -> None:
+    outcomes = [
+        prepare("digits", seed=seed, out=tmp_path / str(seed)).run(progress=False)
+        for seed in range(5)
+    ]
+    assert np.mean([outcome.test_accuracy for outcome in outcomes]) >= 0.98
+    assert min(outcome.train_accuracy for outcome in outcomes) >= 0.99
+
+
+def test_spiral_reaches_its_accuracy(tmp_path: Path) -> None:
+    outcome = prepare("spiral", out=tmp_path).run(progress=False)
+    assert outcome.train_accuracy >= 0.99
+    assert outcome.test_accuracy >= 0.95
+
+
+def test_a_run_leaves_its_folder(tmp_path: Path) -> None:
+    job = prepare("spiral", epochs=2, out=tmp_path / "run")
+    outcome = job.run(progress=False)
+    names = ("model.safetensors", "history.json", "curves.png", "boundary.png")
+    assert outcome.files == names
+    assert outcome.missing == ""
+    assert sorted(path.name for path in outcome.folder.iterdir()) == sorted(names)
+    rows = json.loads((outcome.folder / "history.json").read_text())["epochs"]
+    assert rows == outcome.history.rows
+    assert imread(outcome.folder / "boundary.png").shape[:2] == (960, 960)
+
+    again = mlp(2, 100, 3)
+    again.load_state_dict(tg.load(outcome.folder / "model.safetensors"))
+    assert evaluate(again, job.test)["accuracy"] == outcome.test_accuracy
+    assert evaluate(again, job.train)["accuracy"] == outcome.train_accuracy
+    assert outcome.history.last["val_accuracy"] == outcome.test_accuracy
+
+
+@pytest.mark.parametrize("name", ["digits", "spiral"])
+def test_a_seed_decides_the_bits(tmp_path: Path, name: str) -> None:
+    def run(seed: int, folder: str) -> bytes:
+        outcome = prepare(name, epochs=2, seed=seed, out=tmp_path / folder).run(progress=False)
+        return (outcome.folder / "model.safetensors").read_bytes()
+
+    assert run(3, "a") == run(3, "b")
+    assert run(3, "a") != run(4, "c")
+
+
+def test_a_job_says_what_it_will_do(tmp_path: Path) -> None:
+    job = prepare("digits", epochs=7, lr=0.5, seed=2, out=tmp_path)
+    assert str(job) == (
+        "digits: 1,438 rows to learn from, 359 held out\n"
+        "model: 17,610 parameters, AdamW with lr 0.5, 7 epochs of batches of 64, seed 2"
+    )
+    assert job.optimizer.param_groups[0]["lr"] == 0.5
+
+
+def test_the_folder_is_named_after_the_dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert prepare("spiral").folder == Path("runs", "spiral")
+    assert (tmp_path / "runs" / "spiral").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("digts", {}, "no dataset is called 'digts', there are: digits, spiral; .*'digits'"),
+        ("digits", {"epochs": 0}, "epochs must be at least 1, got 0"),
+        ("digits", {"lr": 0.0}, r"lr must be positive and finite, got 0; write lr=0\.003"),
+        ("digits", {"lr": float("nan")}, "lr must be positive and finite, got nan"),
+        ("digits", {"lr": float("inf")}, "lr must be positive and finite, got inf"),
+        ("spiral", {"seed": -1}, "seed must be at least 0, got -1"),
+    ],
+)
+def test_wrong_options_are_named(tmp_path: Path, name: str, options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        prepare(name, out=tmp_path, **options)

@@ -1,0 +1,151 @@
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.image import imread
+
+import tinygrad_mlp as tg
+from tinygrad_mlp import nn, optim
+from tinygrad_mlp.data import spiral
+from tinygrad_mlp.train.history import History
+from tinygrad_mlp.train.loop import fit
+from tinygrad_mlp.train.plots import CLASSES, TRAINING, VALIDATION, boundary, curves
+
+ROWS = [
+    {"epoch": e, "loss": 2.0 / e, "accuracy": 1 - 0.5 / e, "val_loss": 3.0 / e,
+     "val_accuracy": 1 - 0.9 / e, "lr": 0.1, "seconds": 1.0, "samples_per_second": 10.0}
+    for e in range(1, 11)
+]  # fmt: skip
+
+
+def pixels(path: Path) -> np.ndarray:
+    """The picture at ``path``: (height, width, 3) from 0 to 1."""
+    return imread(path)[:, :, :3]
+
+
+def share(picture: np.ndarray, colour: str) -> float:
+    """The fraction of pixels that have ``colour``."""
+    return float((np.abs(picture - to_rgb(colour)).max(axis=2) < 0.02).mean())
+
+
+def test_curves_show_training_and_validation(tmp_path: Path) -> None:
+    path = tmp_path / "curves.png"
+    figure = History(ROWS).plot(path)
+    picture = pixels(path)
+    height, width, _ = picture.shape
+    assert height > 400
+    assert width > 1200
+    for half in (picture[:, : width // 2], picture[:, width // 2 :]):
+        assert share(half, TRAINING) > 0.001
+        assert share(half, VALIDATION) > 0.001
+        assert share(half, "#ffffff") > 0.8
+    loss, accuracy = figure.axes
+    assert [axes.get_title(loc="left") for axes in (loss, accuracy)] == ["loss", "accuracy"]
+    assert loss.get_yscale() == "log"
+    assert accuracy.get_yscale() == "linear"
+    assert loss.lines[0].get_ydata().tolist() == [row["loss"] for row in ROWS]
+    assert [text.get_text() for text in loss.get_legend().get_texts()] == [
+        "training 0.2000",
+        "validation 0.3000",
+    ]
+
+
+def test_curves_of_one_epoch_without_validation(tmp_path: Path) -> None:
+    path = tmp_path / "curves.png"
+    curves(History([{"epoch": 1, "loss": 0.0, "lr": 0.1}]), path)
+    picture = pixels(path)
+    assert share(picture, TRAINING) > 0.0005, "the point is there"
+    assert share(picture, VALIDATION) == 0
+
+
+def test_an_empty_history_has_no_curves() -> None:
+    with pytest.raises(ValueError, match="history has no epochs to plot; train first"):
+        History().plot()
+
+
+@pytest.mark.parametrize("suffix", ["svg", "pdf"])
+def test_the_suffix_says_the_format(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"curves.{suffix}"
+    curves(History(ROWS), path)
+    assert path.read_bytes()[:5] in (b"<?xml", b"%PDF-")
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def quadrants() -> nn.Module:
+    """Says 0, 1, 2 to the right, above, and to the lower left: three straight lines."""
+    model = nn.Linear(2, 3)
+    model.load_state_dict(
+        {
+            "weight": tg.tensor([[9.0, 0.0], [0.0, 9.0], [-9.0, -9.0]]),
+            "bias": tg.tensor([0.0, 0.0, 0.0]),
+        }
+    )
+    return model
+
+
+def test_the_ground_is_what_the_model_says(tmp_path: Path) -> None:
+    path = tmp_path / "boundary.png"
+    x = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0], [0.9, -0.9]], np.float32)
+    boundary(quadrants(), (x, np.array([0, 1, 2, 2])), path)
+    picture = pixels(path)
+    height, width, _ = picture.shape
+    assert height == width
+    assert height >= 900
+
+    def at(u: float, v: float) -> np.ndarray:
+        reach = 1.08  # of the view about the centre of the points, which is (0, 0)
+        return picture[int((1 - v / reach) / 2 * height), int((1 + u / reach) / 2 * width)]
+
+    for (u, v), label in zip([(0.7, -0.2), (-0.2, 0.7), (-0.6, -0.4)], (0, 1, 2), strict=True):
+        pale = 1 - 0.5 * (1 - np.array(to_rgb(CLASSES[label])))
+        np.testing.assert_allclose(at(u, v), pale, atol=0.03)
+    for (u, v), label in zip(x, (0, 1, 2, 2), strict=True):
+        np.testing.assert_allclose(at(u, v), to_rgb(CLASSES[label]), atol=0.03)
+    assert at(0.5, 0.5).min() > 0.97, "the line between 0 and 1 is white"
+
+
+def test_only_what_is_wrong_is_ringed() -> None:
+    x = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0], [0.9, -0.9]], np.float32)
+    figure = boundary(quadrants(), (x, np.array([0, 1, 2, 2])))
+    dots, rings = figure.axes[0].collections[-2:]
+    np.testing.assert_array_equal(dots.get_offsets(), x)
+    np.testing.assert_array_equal(rings.get_offsets(), x[3:])
+
+
+def test_the_picture_of_a_trained_spiral_shows_its_arms(tmp_path: Path) -> None:
+    tg.manual_seed(0)
+    model = nn.Sequential(nn.Linear(2, 100), nn.ReLU(), nn.Linear(100, 3))
+    data, path = spiral(), tmp_path / "boundary.png"
+    optimizer = optim.AdamW(model.parameters(), lr=0.03)
+    fit(model, optimizer, data, epochs=60, batch_size=50, progress=False)
+    boundary(model, data, path)
+    picture = pixels(path)
+    for colour in CLASSES[:3]:
+        assert share(picture, colour) > 0.005, "the points of each arm are there"
+    pale = [1 - 0.5 * (1 - np.array(to_rgb(colour))) for colour in CLASSES[:3]]
+    ground = np.stack([np.abs(picture - p).max(axis=2) < 0.06 for p in pale])
+    assert (ground.mean(axis=(1, 2)) > 0.15).all(), "so is the ground of each"
+    # From the middle of the right edge to that of the left, one crosses every arm: no three
+    # straight cuts from the centre can do that.
+    row = ground[:, picture.shape[0] // 2, :]
+    met = [int(k) for k in row.argmax(axis=0)[row.any(axis=0)]]
+    changes = [a for a, b in pairwise(met) if a != b]
+    assert len(changes) >= 3
+
+
+def test_drawing_does_not_change_the_model() -> None:
+    model = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 2))
+    before = {name: value.numpy().copy() for name, value in model.state_dict().items()}
+    data = spiral(arms=2, points=10)
+    boundary(model, data, points=20)
+    assert all((before[name] == v.numpy()).all() for name, v in model.state_dict().items())
+    assert all(module.training for module in model.modules())
+
+
+def test_rows_that_are_no_plane_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"two features with integer labels, got x.*\(5, 3\)"):
+        boundary(nn.Linear(3, 2), (np.zeros((5, 3)), np.zeros(5, int)))
+    with pytest.raises(ValueError, match=r"got x of shape .* y of dtype float32"):
+        boundary(nn.Linear(2, 1), (np.zeros((5, 2)), np.zeros((5, 1))))

@@ -1,0 +1,129 @@
+import io
+import re
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from tinygrad_mlp.train import progress
+from tinygrad_mlp.train.metrics import Means
+from tinygrad_mlp.train.progress import Bar, Lines, Reporter, measures, pace, reporter
+
+ROW = {
+    "epoch": 1,
+    "loss": 0.5,
+    "accuracy": 0.8125,
+    "val_loss": 0.75,
+    "val_accuracy": 0.625,
+    "lr": 0.1,
+    "seconds": 2.0,
+    "samples_per_second": 12345.6,
+}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    stream = Terminal()
+    # pytest sets sys.stdout between fixture and test, so it is the module that is told.
+    monkeypatch.setattr(progress, "sys", SimpleNamespace(stdout=stream))
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "160")
+    return stream
+
+
+def test_lines_are_one_for_each_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    with reporter(True, epochs=10, batches=3) as report:
+        report.batch(1, 1, Means({}))
+        report.epoch(ROW)
+        report.epoch(ROW | {"epoch": 10})
+    assert capsys.readouterr().out == (
+        "epoch  1/10  loss 0.5000  accuracy 0.8125  val_loss 0.7500  val_accuracy 0.6250"
+        "  12,346 samples/s\n"
+        "epoch 10/10  loss 0.5000  accuracy 0.8125  val_loss 0.7500  val_accuracy 0.6250"
+        "  12,346 samples/s\n"
+    )
+
+
+def test_who_reports_where(capsys: pytest.CaptureFixture[str]) -> None:
+    assert type(reporter(True, 1, 1)) is Lines
+    assert type(reporter("auto", 1, 1)) is Reporter
+    with reporter(False, 1, 1) as silent:
+        silent.batch(1, 1, Means({}))
+        silent.epoch(ROW)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_terminal_gets_a_bar(terminal: Terminal) -> None:
+    assert type(reporter(True, 1, 1)) is Bar
+    assert type(reporter("auto", 1, 1)) is Bar
+    assert type(reporter(False, 1, 1)) is Reporter
+
+
+def test_the_bar_shows_measures_speed_and_time_left(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Bar, "PERIOD", 0.0)
+    means = Means({})
+    with reporter(True, epochs=2, batches=4) as report:
+        for batch in range(1, 5):
+            time.sleep(0.01)
+            means.add(0.375, None, [0] * 32)
+            report.batch(1, batch, means)
+        report.epoch(ROW)
+        halfway = terminal.getvalue()
+        report.batch(2, 1, means)
+        report.epoch(ROW | {"epoch": 2})
+    text = terminal.getvalue()
+    assert "epoch 1/2" in halfway
+    assert "loss 0.3750" in halfway
+    assert "samples/s" in halfway
+    assert re.search(r"\d\d:\d\d", halfway), "the time left"
+    assert "epoch 2/2" not in halfway
+    assert "val_accuracy 0.6250" in text
+    assert "epoch 2/2" in text
+    assert "12,346 samples/s" in text
+    assert "\x1b[" in text, "it is drawn in place"
+
+
+def test_a_narrow_terminal_gets_what_fits(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with reporter(True, epochs=1, batches=1) as report:
+        report.epoch(ROW)
+    last = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", terminal.getvalue()).rstrip().splitlines()[-1]
+    assert "epoch 1/1" in last
+    assert "loss 0.5000  accuracy 0.8125" in last
+    assert "12,346 samples/s" in last
+    assert len(last.rsplit("\r", 1)[-1]) <= 80
+
+
+def test_the_bar_draws_no_oftener_than_its_period(terminal: Terminal) -> None:
+    means = Means({})
+    means.add(0.375, None, [0])
+    with reporter(True, epochs=1, batches=10**6) as report:
+        before = len(terminal.getvalue())
+        for batch in range(1, 201):
+            report.batch(1, batch, means)
+        assert len(terminal.getvalue()) == before
+
+
+def test_an_error_in_training_leaves_the_terminal_whole(terminal: Terminal) -> None:
+    with pytest.raises(RuntimeError, match="boom"), reporter(True, 1, 1):
+        raise RuntimeError("boom")
+    assert terminal.getvalue().rstrip("\n").endswith("\x1b[?25h"), "the cursor is back"
+
+
+def test_progress_is_true_false_or_auto() -> None:
+    with pytest.raises(ValueError, match="progress must be True, False or \"auto\", got 'yes'"):
+        reporter("yes", 1, 1)
+
+
+def test_measures_and_pace() -> None:
+    assert measures(ROW) == "loss 0.5000  accuracy 0.8125  val_loss 0.7500  val_accuracy 0.6250"
+    assert pace(0.4) == "0 samples/s"

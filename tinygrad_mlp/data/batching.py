@@ -1,0 +1,74 @@
+"""Mini-batches: the rows of equally long arrays, in a new order each epoch, a few at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .arguments import whole
+from .dataset import Array
+from .random import generator
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """How to go over ``arrays`` in batches; :meth:`epoch` goes, and ``len()`` counts the batches.
+
+    The order of an epoch is a function of ``(seed, number of the epoch)`` and of nothing else, so
+    there is no state to save, and no two epochs have the same order.
+
+    Attributes:
+        arrays: arrays of one length N, such as inputs and targets.
+        batch_size: rows in a batch. The last one holds what is left over.
+        shuffle: whether each epoch takes the rows in an order of its own, or as they are.
+        drop_last: whether to leave out a last batch that is not full.
+        seed: of the orders.
+
+    Raises:
+        TypeError: ``batch_size`` or ``seed`` is not an integer.
+        ValueError: there are no arrays, they differ in length, or ``batch_size`` is below 1.
+
+    >>> x, y = np.arange(5.0), np.arange(5)
+    >>> [len(rows) for rows, _ in Batches((x, y), batch_size=2).epoch(0)]
+    [2, 2, 1]
+    """
+
+    arrays: Sequence[Array]
+    batch_size: int
+    shuffle: bool = True
+    drop_last: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        whole("batch_size", self.batch_size, least=1, write=128)
+        whole("seed", self.seed, least=0, write=0)
+        lengths = [len(array) for array in self.arrays]
+        if len(set(lengths)) != 1:
+            raise ValueError(f"arrays must be of one length, got lengths {lengths}")
+
+    @property
+    def rows(self) -> int:
+        """N, the length of each array."""
+        return len(self.arrays[0])
+
+    @property
+    def last(self) -> int:
+        """How many rows the last batch has; 0 if there is no batch."""
+        if self.drop_last:
+            return self.batch_size if len(self) else 0
+        return self.rows - (len(self) - 1) * self.batch_size if len(self) else 0
+
+    def __len__(self) -> int:
+        full, rest = divmod(self.rows, self.batch_size)
+        return full if self.drop_last or rest == 0 else full + 1
+
+    def epoch(self, number: int) -> Iterator[tuple[Array, ...]]:
+        """The batches of one epoch: tuples of matching rows of each array, freshly copied."""
+        order = np.arange(self.rows)
+        if self.shuffle:
+            order = generator(self.seed, "order", number).permutation(self.rows)
+        for batch in range(len(self)):
+            chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+            yield tuple(np.take(array, chosen, axis=0) for array in self.arrays)

@@ -1,0 +1,31 @@
+"""Datasets that come inside the package, so that real data are there without a network."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import numpy as np
+
+from .dataset import Dataset
+
+
+def digits() -> Dataset:
+    """1,797 handwritten digits of 8 x 8 pixels: x float32 (1797, 64) in [0, 1], y int64 (1797,).
+
+    E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
+    Repository, 1998, doi 10.24432/C50P49, CC BY 4.0. Pixels count ink from 0 to 16; here they are
+    divided by 16. ``data/files/digits.txt`` says more.
+
+    >>> digits()
+    Dataset('digits', rows=1797, features=64, classes=10)
+    """
+    with (files(__package__) / "files" / "digits.npz").open("rb") as file, np.load(file) as packed:
+        images, labels = packed["images"], packed["labels"]  # uint8 (N, 8, 8) and (N,)
+    return Dataset(
+        name="digits",
+        x=images.reshape(len(images), -1).astype(np.float32) / np.float32(16),
+        y=labels.astype(np.int64),
+        classes=tuple("0123456789"),
+        image_shape=(8, 8),
+        source="Alpaydin and Kaynak, UCI, 1998, doi 10.24432/C50P49, CC BY 4.0",
+    )

@@ -1,0 +1,210 @@
+"""The training loop: `fit` and `evaluate`.
+
+One epoch is ``for x, y in batches: zero_grad, loss = L(model(x), y), backward, step``, and all else
+here is what a person would write around it: data checked before the first step, modes set and put
+back, losses and metrics averaged over rows, a stop where a loss is no number any more.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from ..autograd import no_grad
+from ..data.arguments import whole
+from ..data.batching import Batches
+from ..data.dataset import Array
+from ..nn import Module
+from ..nn import functional as F
+from ..ops.create import from_numpy
+from ..optim import Optimizer
+from ..optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
+from ..tensor import Tensor
+from .history import History
+from .metrics import Means, Metric, accuracy, named
+from .prepare import Rows, check_batches, check_targets, keeping_modes, prepare
+from .progress import Reporter, reporter
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def fit(
+    model: Module,
+    optimizer: Optimizer,
+    data: Any,
+    *,
+    validation: Any = None,
+    epochs: int = 20,
+    batch_size: int = 128,
+    shuffle: bool = True,
+    drop_last: bool = False,
+    loss: Loss | None = None,
+    metrics: Sequence[str | Metric] | None = None,
+    scheduler: Any = None,
+    seed: int = 0,
+    progress: bool | Literal["auto"] = True,
+) -> History:
+    """Train ``model`` in place on ``data``, epoch after epoch; returns what each one measured.
+
+    Args:
+        data: (x, y), arrays or Tensors, or a Dataset: x (N, F), cast to the model's dtype; y (N,)
+            integer labels, or floating-point values of the shape of the model's outputs.
+        validation: (x, y) to evaluate after each epoch.
+        batch_size: rows in a step. The last batch is what is left over, unless ``drop_last``.
+        shuffle: whether each epoch takes the rows in an order of its own, drawn by ``seed``.
+            Weights and dropout follow ``tg.manual_seed``.
+        loss: ``loss(outputs, targets)``, a mean over the batch. By default ``F.cross_entropy``
+            for labels, ``F.mse_loss`` for values.
+        metrics: names, or functions of (outputs, targets) arrays. By default accuracy for labels
+            under the default loss. Of training, they average the batches as they were met.
+        scheduler: stepped after each epoch; ``OneCycleLR`` after each batch, and
+            ``ReduceLROnPlateau`` with ``val_loss``, or ``loss`` if there is no validation.
+        progress: True for a live bar on a terminal and a line per epoch elsewhere, "auto" for
+            the bar only, False for silence.
+
+    Raises:
+        TypeError, ValueError: an argument or the data are wrong; nothing was trained.
+        FloatingPointError: a loss became inf or nan; the weights are those before its batch.
+
+    Example::
+
+        model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
+        optimizer = optim.AdamW(model.parameters(), lr=0.003)
+        history = tg.fit(model, optimizer, (x, y), validation=(x_test, y_test), epochs=20)
+    """
+    epochs = whole("epochs", epochs, least=1, write=20)
+    rows = prepare("data", data, model)
+    held_out = None if validation is None else prepare("validation", validation, model)
+    batches = Batches((rows.x, rows.y), batch_size, shuffle, drop_last, seed)
+    check_batches(model, batches)
+    objective = _Objective(model, rows, loss, metrics)
+    if held_out is not None:
+        objective.check(model, held_out)
+    step = _Step(model, optimizer, objective, scheduler)
+    history = History()
+    with keeping_modes(model), reporter(progress, epochs, len(batches)) as report:
+        for epoch in range(1, epochs + 1):
+            row, pace = _train(step, batches, epoch, report)
+            if held_out is not None:
+                means = _mean_of(model, objective, held_out, max(batch_size, 1024))
+                row |= {f"val_{name}": value for name, value in means.items()}
+            history.append(row | pace)
+            report.epoch(history.last)
+            step.epoch_ended(row)
+    return history
+
+
+def evaluate(
+    model: Module,
+    data: Any,
+    *,
+    batch_size: int = 1024,
+    loss: Loss | None = None,
+    metrics: Sequence[str | Metric] | None = None,
+) -> dict[str, float]:
+    """The mean ``loss`` and metrics of ``model`` over the rows of ``data``, in eval mode.
+
+    Arguments and errors are those of :func:`fit`; nothing is changed, and nothing is recorded.
+
+    Example::
+
+        evaluate(model, (x_test, y_test))  # {'loss': 0.0841, 'accuracy': 0.9833}
+    """
+    rows = prepare("data", data, model)
+    whole("batch_size", batch_size, least=1, write=1024)
+    objective = _Objective(model, rows, loss, metrics)
+    with keeping_modes(model):
+        return _mean_of(model, objective, rows, batch_size)
+
+
+class _Objective:
+    """The loss and the metrics: what to ask of a batch."""
+
+    def __init__(
+        self,
+        model: Module,
+        rows: Rows,
+        loss: Loss | None,
+        metrics: Sequence[str | Metric] | None,
+    ) -> None:
+        self.own = loss is None
+        self.loss: Loss = loss or (F.cross_entropy if rows.labels else F.mse_loss)
+        default = [accuracy] if self.own and rows.labels else []
+        self.metrics = named(default if metrics is None else metrics)
+        self.labels = rows.labels
+        self.check(model, rows)
+
+    def check(self, model: Module, rows: Rows) -> None:
+        """Refuse targets that do not fit the model's outputs, or that differ in kind."""
+        if rows.labels != self.labels:
+            raise TypeError(
+                f"y of {rows.name} has dtype {rows.y.dtype}, where y of data are "
+                f"{'integer labels' if self.labels else 'floating-point values'}"
+            )
+        if self.own:
+            check_targets(model, rows)
+
+
+class _Step:
+    """One update of the weights, and what follows a batch and an epoch."""
+
+    def __init__(
+        self, model: Module, optimizer: Optimizer, objective: _Objective, scheduler: Any
+    ) -> None:
+        self.model, self.optimizer = model, optimizer
+        self.objective, self.scheduler = objective, scheduler
+
+    def __call__(self, x: Array, y: Array, where: str) -> tuple[float, Tensor]:
+        self.optimizer.zero_grad()
+        outputs = self.model(from_numpy(x))
+        loss = self.objective.loss(outputs, from_numpy(y))
+        value = float(loss.item())
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"the loss became {value} in {where}, with lr={self.lr:g}; the weights are those "
+                "before this batch. Lower lr, clip the gradients, or scale the inputs"
+            )
+        loss.backward()
+        self.optimizer.step()
+        if isinstance(self.scheduler, OneCycleLR):
+            self.scheduler.step()
+        return value, outputs
+
+    @property
+    def lr(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def epoch_ended(self, row: dict[str, float]) -> None:
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(row.get("val_loss", row["loss"]))
+        elif self.scheduler is not None and not isinstance(self.scheduler, OneCycleLR):
+            self.scheduler.step()
+
+
+def _train(
+    step: _Step, batches: Batches, epoch: int, report: Reporter
+) -> tuple[dict[str, float], dict[str, float]]:
+    """One epoch of updates: the means over its rows, and how fast it went."""
+    step.model.train()
+    means, lr, start = Means(step.objective.metrics), step.lr, time.perf_counter()
+    for number, (x, y) in enumerate(batches.epoch(epoch), 1):
+        loss, outputs = step(x, y, where=f"epoch {epoch}, batch {number}")
+        means.add(loss, outputs.detach().numpy(), y)
+        report.batch(epoch, number, means)
+    seconds = time.perf_counter() - start
+    pace = {"lr": lr, "seconds": seconds, "samples_per_second": means.rows / seconds}
+    return {"epoch": epoch} | means.read(), pace
+
+
+def _mean_of(model: Module, objective: _Objective, rows: Rows, batch_size: int) -> dict[str, float]:
+    """Losses and metrics over all rows, in eval mode, which it leaves the model in."""
+    model.eval()
+    means = Means(objective.metrics)
+    with no_grad():
+        for x, y in Batches((rows.x, rows.y), batch_size, shuffle=False).epoch(0):
+            outputs = model(from_numpy(x))
+            loss = float(objective.loss(outputs, from_numpy(y)).item())
+            means.add(loss, outputs.numpy(), y)
+    return means.read()

@@ -1,0 +1,182 @@
+"""Pictures of a training: its curves, and where a network draws the lines between classes.
+
+Figures are made without pyplot, so nothing here touches the state or the windows of a caller who
+plots too. Each function returns its Figure, and writes it to a file if given a path.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..autograd import no_grad
+from ..data.dataset import Array
+from ..nn import Module
+from ..nn import functional as F
+from ..ops.create import tensor
+from .files import replacing
+from .history import PACE
+from .prepare import keeping_modes, model_dtype, prepare
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from .history import History
+
+INK, FAINT = "#2b2f36", "#d9dce1"
+TRAINING, VALIDATION = "#9aa3b2", "#d1495b"
+CLASSES = (
+    "#3d6fb4", "#e07a3f", "#3a9d79", "#b8478c", "#d9a441",
+    "#5b5ea6", "#7fa650", "#c94c4c", "#4aa6b5", "#8a6d5c",
+)  # fmt: skip
+
+
+def curves(history: History, path: str | os.PathLike[str] | None = None) -> Figure:
+    """The loss and each metric over the epochs, training beside validation.
+
+    Raises:
+        ValueError: the history is empty.
+        ModuleNotFoundError: matplotlib is missing; the message says how to install it.
+    """
+    if not len(history):
+        raise ValueError("history has no epochs to plot; train first: history = tg.fit(...)")
+    names = [n for n in history.names if n not in PACE and not n.startswith("val_")]
+    figure = _figure(width=5.2 * len(names), height=3.6)
+    for place, name in enumerate(names, 1):
+        axes = figure.add_subplot(1, len(names), place)
+        _curve(axes, history, name)
+    return _written(figure, path)
+
+
+def _curve(axes: Axes, history: History, name: str) -> None:
+    epochs = history["epoch"]
+    lines = [(name, "training", TRAINING)]
+    if f"val_{name}" in history.names:
+        lines.append((f"val_{name}", "validation", VALIDATION))
+    for column, label, colour in lines:
+        values = history[column]
+        axes.plot(epochs, values, color=colour, linewidth=2, label=f"{label} {values[-1]:.4f}")
+        axes.plot(epochs[-1:], values[-1:], "o", color=colour, markersize=5, clip_on=False)
+    _plain(axes)
+    axes.set_title(name, loc="left", color=INK, fontsize=12, fontweight="bold")
+    axes.set_xlabel("epoch", color=INK)
+    axes.set_xlim(min(epochs) - (len(epochs) == 1), max(epochs) + (len(epochs) == 1))
+    if name == "loss" and all(v > 0 for column, _, _ in lines for v in history[column]):
+        axes.set_yscale("log")
+    axes.legend(frameon=False, labelcolor=INK)
+
+
+def boundary(
+    model: Module, data: Any, path: str | os.PathLike[str] | None = None, *, points: int = 400
+) -> Figure:
+    """What ``model`` says of each place in the plane, under the rows of ``data``.
+
+    The ground is the classes' colours mixed by the model's probabilities, so that doubt is pale;
+    lines run where two classes are equally likely; a ringed point is one that the model gets wrong.
+
+    Args:
+        model: takes (N, 2), gives logits (N, classes).
+        data: (x, y), x (N, 2) and integer labels y (N,), or a Dataset.
+        path: of the file to write, .png, .svg or .pdf.
+        points: how many places to ask along each side.
+
+    Raises:
+        ValueError: the rows have not two features, or y are no labels.
+        ModuleNotFoundError: matplotlib is missing; the message says how to install it.
+    """
+    rows = prepare("data", data, model)
+    if rows.x.shape[1:] != (2,) or not rows.labels:
+        raise ValueError(
+            f"boundary draws rows of two features with integer labels, got x of shape "
+            f"{rows.x.shape} and y of dtype {rows.y.dtype}"
+        )
+    centre = (rows.x.max(axis=0) + rows.x.min(axis=0)) / 2
+    reach = 1.08 * float(np.abs(rows.x - centre).max()) or 1.0
+    u, v = (np.linspace(c - reach, c + reach, points) for c in centre)
+    places = np.stack(np.meshgrid(u, v), axis=-1)  # (P, P, 2)
+    chances = _probabilities(model, places.reshape(-1, 2)).reshape(points, points, -1)
+    figure = _figure(width=6, height=6, layout="none")
+    axes = figure.add_axes((0, 0, 1, 1))  # to the edges: the picture is the plane
+    _ground(axes, u, v, chances)
+    _dots(axes, rows.x, rows.y, _probabilities(model, rows.x).argmax(axis=1) != rows.y)
+    axes.set_xlim(u[0], u[-1])
+    axes.set_ylim(v[0], v[-1])
+    axes.set_axis_off()
+    return _written(figure, path)
+
+
+def _probabilities(model: Module, x: Array) -> Array:
+    """The softmax of the model's outputs for rows x (N, 2): (N, classes)."""
+    with keeping_modes(model), no_grad():
+        model.eval()
+        chances: Array = F.softmax(model(tensor(x.astype(model_dtype(model)))), dim=1).numpy()
+        return chances
+
+
+def _ground(axes: Axes, u: Array, v: Array, chances: Array) -> None:
+    """The colours of the plane, and the lines between the classes; chances are (P, P, classes)."""
+    classes = chances.shape[2]
+    away = 1 - _colours(np.arange(classes))  # (classes, 3), how far each is from white
+    sure = chances.max(axis=2, keepdims=True)
+    ground = 1 - 0.5 * sure * (chances @ away)  # half way to white, so that points stand out
+    axes.imshow(
+        ground.clip(0, 1),
+        extent=(u[0], u[-1], v[0], v[-1]),
+        origin="lower",
+        interpolation="bilinear",
+        aspect="equal",
+    )
+    for k in range(classes if classes > 2 else 1):
+        others = np.delete(chances, k, axis=2).max(axis=2)
+        axes.contour(u, v, chances[:, :, k] - others, levels=[0], colors="white", linewidths=1.4)
+
+
+def _dots(axes: Axes, x: Array, y: Array, wrong: Array) -> None:
+    """The rows, and a ring about each that is ``wrong``."""
+    u, v = x.T
+    axes.scatter(u, v, s=30, c=_colours(y), edgecolors="white", linewidths=0.7, zorder=3)
+    axes.scatter(
+        u[wrong], v[wrong], s=80, facecolors="none", edgecolors=INK, linewidths=1.2, zorder=4
+    )
+
+
+def _colours(labels: Array) -> Array:
+    """The red, green and blue of each label: (N, 3) from 0 to 1."""
+    table = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in CLASSES]) / 255
+    colours: Array = table[labels % len(table)]
+    return colours
+
+
+def _plain(axes: Axes) -> None:
+    """Axes that step back behind what is drawn on them."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(FAINT)
+    axes.tick_params(which="both", color=FAINT, labelcolor=INK, labelsize=9)
+    axes.grid(axis="y", color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def _figure(width: float, height: float, layout: str = "constrained") -> Figure:
+    try:
+        module = importlib.import_module("matplotlib.figure")
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            'pictures need matplotlib; pip install "tinygrad-mlp[plot]" installs it'
+        ) from None
+    figure: Figure = module.Figure(
+        figsize=(width, height), dpi=160, facecolor="white", layout=layout
+    )
+    return figure
+
+
+def _written(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
+    if path is not None:
+        with replacing(path) as temporary:
+            figure.savefig(temporary)
+    return figure
