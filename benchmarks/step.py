@@ -3,8 +3,8 @@
     python benchmarks/step.py                       # every workload, all threads
     python benchmarks/step.py --workload deep --threads 2 --json step.json
 
-Same data, same sizes, same batch; medians of turns A B A B in one process. PyTorch is measured where
-it is installed (``pip install torch``), NumPy written by hand always.
+Same data, same sizes, same batch; medians of turns A B A B in one process. PyTorch is measured
+where it is installed (``pip install torch``), NumPy written by hand always.
 """
 
 from __future__ import annotations

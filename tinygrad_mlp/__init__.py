@@ -9,8 +9,6 @@ tensor([2., 4., 6.])
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 from . import autograd, study
 from .autograd import enable_grad, grad, no_grad, set_grad_enabled
 from .kernels.layout import BOOL, FLOAT32, FLOAT64, INT32, INT64, UINT8
@@ -131,11 +129,7 @@ from .serialization import load, save
 from .study.gradcheck import gradcheck
 from .tape import is_grad_enabled
 from .tensor import Tensor
+from .version import __version__
 
 bool, uint8, int32, int64 = BOOL, UINT8, INT32, INT64
 float32, float64 = FLOAT32, FLOAT64
-
-try:
-    __version__ = version("tinygrad-mlp")
-except PackageNotFoundError:  # a checkout on the path, not installed
-    __version__ = "0.0.0"

@@ -13,7 +13,7 @@ from .tensor import cotangent
 
 
 class no_grad(grad_mode):
-    """Do not tape what happens inside: ``with tg.no_grad():``, or as a decorator ``@tg.no_grad()``."""
+    """Do not tape what happens inside ``with tg.no_grad():``, or a function so decorated."""
 
     def __init__(self) -> None:
         super().__init__(False)
@@ -70,7 +70,7 @@ def grad(
     for k, gradient in enumerate(found):
         if gradient is None and not allow_unused:
             raise RuntimeError(
-                f"grad: input {k}, of shape {inputs[k].shape}, was not used to compute the outputs; "
+                f"grad: input {k}, of shape {inputs[k].shape}, was not used for the outputs; "
                 "pass allow_unused=True to get None for it"
             )
     return tuple(found)

@@ -128,7 +128,7 @@ def _accumulate(leaf: Any, gradient: Any, owned: bool, create_graph: bool) -> No
 
 
 def _leading_to(targets: set[Any], outputs: Sequence[Any]) -> set[Any]:
-    """The nodes behind ``outputs`` through which a gradient gets to ``targets``, and the targets."""
+    """The nodes through which a gradient gets from ``outputs`` to ``targets``, and the targets."""
     stack = [edge(value)[0] for value in outputs]
     reached: set[Any] = set()
     while stack:

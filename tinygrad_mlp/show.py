@@ -13,7 +13,7 @@ _OPTIONS: dict[str, Any] = {"precision": 4, "threshold": 1000, "edgeitems": 3, "
 
 
 def show(value: Any) -> str:
-    """``tensor([1., 2.])``; dtype where it is not the usual one; ``grad_fn`` or ``requires_grad``."""
+    """``tensor([1., 2.])``; dtype where it is not the usual; ``grad_fn`` or ``requires_grad``."""
     array = as_array(value)
     with np.printoptions(**_OPTIONS):
         text = np.array2string(array, separator=", ", prefix="tensor(") if array.ndim else (

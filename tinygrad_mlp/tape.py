@@ -1,8 +1,8 @@
 """The tape: what each op leaves behind, so that gradients can find the way back.
 
 `apply` is the one place where an op meets its inputs. It computes the outputs and, if an input
-requires a gradient, leaves a `Node` behind: which op, which inputs, and what its gradient rules will
-want to see again. The nodes form the tape; ``backward.py`` walks it.
+requires a gradient, leaves a `Node` behind: which op, which inputs, and what its gradient rules
+will want to see again. The nodes form the tape; ``backward.py`` walks it.
 
 The tape knows no mathematics: an op brings its own rules (see ``ops/op.py``), and the rules are
 written with ops, so they can be taped in turn: that is all there is to second derivatives.
@@ -189,7 +189,7 @@ class Node:
         result: list[Any] = [None] * len(self.edges)
         if self.saved is None:
             raise RuntimeError(
-                f"backward has been here before: what `{op.name}` saved for its gradient was freed. "
+                f"backward has been here before: what `{op.name}` saved for its gradient is freed. "
                 "Call backward(retain_graph=True) the first time to go back a second time"
             )
         gradient = gradients[0]

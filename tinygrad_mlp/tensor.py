@@ -6,7 +6,6 @@ To follow a gradient, read `Tensor.backward` here, then ``tape.py``, then the op
 
 from __future__ import annotations
 
-import itertools
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 
 from . import tape
 from .backward import backward
+from .hooks import RemovableHandle
 from .ops import activation, arithmetic, index, matmul, reduce, softmax, transcendental
 from .ops import view as shape_ops
 from .ops.arithmetic import CONVERSIONS
@@ -42,26 +42,6 @@ def _comparison(op: Callable[..., Any]) -> Callable[..., Any]:
         return op(self, other) if comparable or hasattr(other, "__apply__") else NotImplemented
 
     return compare
-
-
-class RemovableHandle:
-    """Takes a hook away again: ``handle.remove()``, or leave a ``with handle:`` block."""
-
-    _numbers = itertools.count()
-
-    def __init__(self, hooks: dict[int, Any], hook: Any):
-        self.hooks, self.id = hooks, next(self._numbers)
-        hooks[self.id] = hook
-
-    def remove(self) -> None:
-        """Take the hook away."""
-        self.hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()
 
 
 def cotangent(output: Any, gradient: Any) -> Any:
@@ -190,7 +170,7 @@ class Tensor(Value):
         return as_array(self).tolist()
 
     def numpy(self) -> np.ndarray:
-        """The elements as a NumPy array on the same memory. RuntimeError if it requires a gradient."""
+        """The elements as a NumPy array on the same memory; not if it requires a gradient."""
         if self.requires_grad:
             raise RuntimeError(
                 "numpy() of a tensor that requires a gradient would step off the tape unseen: "
@@ -204,8 +184,9 @@ class Tensor(Value):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         op = REGISTRY.get(_UFUNCS.get(ufunc.__name__, ufunc.__name__))
         if op is None or method != "__call__" or kwargs:
+            extra = f" with {sorted(kwargs)}" if kwargs else ""
             raise TypeError(
-                f"np.{ufunc.__name__} cannot be taped{f' with {sorted(kwargs)}' if kwargs else ''}: "
+                f"np.{ufunc.__name__} cannot be taped{extra}: "
                 "convert first, as in np.asarray(x.detach())"
             )
         return matmul.matmul(*inputs) if op.name == "matmul" else op(*inputs)
@@ -252,8 +233,8 @@ class Tensor(Value):
         is freed unless ``retain_graph``. With ``create_graph`` the gradients are taped too, for
         second derivatives. ``inputs`` limits the leaves.
 
-        Raises RuntimeError if nothing here requires a gradient, if the tape was freed, or if a value
-        that a rule needs was changed in place.
+        Raises RuntimeError if nothing here requires a gradient, if the tape was freed, or if a
+        value that a rule needs was changed in place.
         """
         backward(
             [self], [cotangent(self, gradient)], create_graph=create_graph,
@@ -274,7 +255,7 @@ class Tensor(Value):
             self.node.retained = {**(self.node.retained or {}), self.slot: weakref.ref(self)}
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
-        """Call ``hook(gradient)`` when this tensor's gradient is known; what it returns replaces it."""
+        """Call ``hook(gradient)`` when the gradient is known; what it returns replaces it."""
         if not self.requires_grad:
             raise RuntimeError("register_hook() of a tensor that does not require a gradient")
         if self.node is None:
@@ -305,7 +286,8 @@ class Tensor(Value):
     def to(self, dtype: Any) -> Tensor:
         """In another dtype (or that of another tensor); itself if it has that dtype already."""
         target = dtype.dtype if isinstance(dtype, Tensor) else as_dtype(dtype)
-        return self if target == self.dtype else CONVERSIONS[target](self)
+        result: Tensor = self if target == self.dtype else CONVERSIONS[target](self)
+        return result
 
     def float(self) -> Tensor:
         """As float32."""
@@ -366,7 +348,11 @@ class Tensor(Value):
     where = arithmetic.where_method
 
     exp, exp_, expm1, exp2 = (
-        transcendental.exp, transcendental.exp_, transcendental.expm1, transcendental.exp2)  # fmt: skip
+        transcendental.exp,
+        transcendental.exp_,
+        transcendental.expm1,
+        transcendental.exp2,
+    )
     log, log_, log1p = transcendental.log, transcendental.log_, transcendental.log1p
     log2, log10 = transcendental.log2, transcendental.log10
     sqrt, sqrt_, rsqrt = transcendental.sqrt, transcendental.sqrt_, transcendental.rsqrt

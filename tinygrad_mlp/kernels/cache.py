@@ -56,7 +56,8 @@ def load(name: str, source: str) -> ModuleType:
             file.write(source)
         os.replace(temporary, path)
     spec = importlib.util.spec_from_file_location(f"tinygrad_mlp_kernel_{stem}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # Numba finds a cached kernel's globals by this name
     spec.loader.exec_module(module)

@@ -1,4 +1,6 @@
-"""The matrix product. From the textbook's three loops to the tiled one is three steps:
+"""The matrix product.
+
+From the textbook's three loops to the tiled one is three steps:
 
     for i, j, k:   C[i, j] += A[i, k] * B[k, j]                       (`textbook`)
 
@@ -8,7 +10,7 @@
    read where it lies: it is walked along k, which is contiguous in A or in A'.
 3. k is cut into blocks of 512, so that a packed panel (64 KiB) stays in the L2 cache.
 
-Threads take panels, or rows of tiles where there are fewer panels than threads. Each element of C is
+Threads take panels, or rows of tiles where panels are fewer than threads. Each element of C is
 summed by one thread over k in one order, so the result does not depend on their number.
 
 Constants: batch, its byte strides in A, B, C; M, N, K; byte strides of A (row, column), of B (row,
@@ -61,7 +63,7 @@ def scratch_bytes(dtype: str, unit: str | None = None) -> int:
 
 @functools.cache
 def address(dtype: str, unit: str | None = None) -> int:
-    """The address of the kernel for float32 or float64, for a vector unit (default: this host's)."""
+    """The address of the kernel for float32 or float64, for a vector unit (the host's)."""
     unit = unit or host()
     return keep(cache.load(f"gemm_{dtype}_{unit}", source(dtype, unit)).kernel)
 
@@ -78,7 +80,8 @@ def source(dtype: str, unit: str) -> str:
         "from tinygrad_mlp.kernels.tile import multiply_tile, transpose_block",
         f"BLOCK, real, item = {BLOCK}, {dtype}, {itemsize}",
         f"rows_most, rows_half, rows_quarter = {tile.rows}, {half}, {half // 2}",
-        f"vectors, lanes, fused, width = {tile.vectors}, {tile.lanes}, {int(tile.fused)}, {tile.columns}",
+        f"vectors, lanes, fused = {tile.vectors}, {tile.lanes}, {int(tile.fused)}",
+        f"width = {tile.columns}",
         *(f'@njit(inline="never", error_model="numpy")\n{inspect.getsource(function)}'
           for function in (pack, multiply_rows, multiply_panel)),
         f'@cfunc(SIGNATURE, cache=True, error_model="numpy")\n{inspect.getsource(kernel)}',

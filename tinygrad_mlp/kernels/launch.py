@@ -20,8 +20,8 @@ class Launch:
     """A compiled kernel and its constants.
 
     Called with the addresses of inputs, then outputs, it runs the kernel and returns when all its
-    threads are done. ``work`` is about how many nanoseconds it takes on one thread: small work stays
-    there, where waking the others would cost more than they save.
+    threads are done. ``work`` is about how many nanoseconds it takes on one thread: small work
+    stays there, where waking the others would cost more than they save.
     """
 
     __slots__ = ("call", "constants", "constants_address", "kernel", "work")
@@ -34,6 +34,7 @@ class Launch:
         self.call = _trampoline(operands + 1)
 
     def __call__(self, *addresses: int) -> None:
+        """Run on these addresses, on one thread or all."""
         words = (self.constants_address, *addresses)
         if self.work < threads.SMALL or not threads.shared(self.kernel, words, self.work):
             self.call(self.kernel, words)

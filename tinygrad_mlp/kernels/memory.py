@@ -59,7 +59,7 @@ def words_on_stack(typingctx, words):
 
 
 def allocate(shape: tuple[int, ...], dtype: np.dtype) -> tuple[np.ndarray, int]:
-    """An uninitialised C-ordered array and its address: where every new value's memory comes from."""
+    """An uninitialised C-ordered array and its address: the memory of every new value."""
     array = np.empty(shape, dtype)
     # 0.19 us; `array.ctypes.data` takes 0.9 us
     return array, ctypes.addressof(ctypes.c_char.from_buffer(array)) if array.size else 0

@@ -11,8 +11,9 @@ elements ``n``). Two loops serve every layout; `source` writes the one that fits
 
 The partition depends on the shape alone, never on the thread count: a thread takes whole results.
 
-Constants: number of kept axes, kept size, folded axes, folded rows, columns, step in elements; sizes of the
-kept axes, byte strides of the kept axes; sizes and byte strides of the folded (outer) axes.
+Constants: number of kept axes, kept size, folded axes, folded rows, columns, step in elements;
+sizes of the kept axes, byte strides of the kept axes; sizes and byte strides of the folded (outer)
+axes.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ def source(fold: Fold, loop: str, dtype: str, step: str, real: str, result: str)
         name=fold.name, about=f"{trace(fold.combine)} of {trace(fold.each)}", dtype=dtype,
         real=_numba(real), neutral=_neutral(fold.neutral, real),
     ) + body.format(
-        memory=_memory(dtype), item=np.dtype(dtype).itemsize, result=_memory(result), store=_numba(result) if result != "bool" else
-        "uint8", load=value, each=_inline(fold.each, real, x="value"),
+        memory=_memory(dtype), item=np.dtype(dtype).itemsize, result=_memory(result),
+        store=_memory(result), load=value, each=_inline(fold.each, real, x="value"),
         combine=_inline(fold.combine, real, a="total", b="part"),
         combine_partial=_inline(fold.combine, real, a="partials[level]", b="total"),
         combine_row=_inline(fold.combine, real, a="block[i]", b="part"),

@@ -161,11 +161,34 @@ def _function(name: str) -> Callable[..., Expression]:
 
 
 # The functions that kernels/elementwise.py knows how to write down.
-(exp, expm1, exp2, log, log1p, log2, log10, sqrt, sin, cos, tan, asin, acos, atan, sinh, cosh, tanh,
- asinh, acosh, atanh, erf, floor, ceil, trunc, rint, absolute, where, atan2, fmod, copysign, cast) = map(
-    _function,
-    ["exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "floor", "ceil", "trunc", "rint", "absolute", "where", "atan2", "fmod", "copysign", "cast"],
-)  # fmt: skip
+exp = _function("exp")
+expm1 = _function("expm1")
+exp2 = _function("exp2")
+log = _function("log")
+log1p = _function("log1p")
+log2 = _function("log2")
+log10 = _function("log10")
+sqrt = _function("sqrt")
+sin = _function("sin")
+cos = _function("cos")
+tan = _function("tan")
+asin = _function("asin")
+acos = _function("acos")
+atan = _function("atan")
+sinh = _function("sinh")
+cosh = _function("cosh")
+tanh = _function("tanh")
+asinh = _function("asinh")
+acosh = _function("acosh")
+atanh = _function("atanh")
+erf = _function("erf")
+floor = _function("floor")
+ceil = _function("ceil")
+trunc = _function("trunc")
+rint = _function("rint")
+absolute = _function("absolute")
+where = _function("where")
+atan2 = _function("atan2")
 
 
 def _format(node: Expression) -> tuple[str, int]:

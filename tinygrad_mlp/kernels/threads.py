@@ -28,7 +28,7 @@ _SPINS, _YIELDS = 2_000, 20_000
 
 
 def available() -> int:
-    """Processors this process may use: the affinity mask, and the cgroup's quota if there is one."""
+    """Processors this process may use: by its affinity mask, and its cgroup's quota."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
@@ -102,9 +102,9 @@ def set_num_threads(number: int) -> None:
 def shared(kernel: int, words: tuple[int, ...], work: float) -> bool:
     """Run a kernel on all threads; False, and nothing done, where one thread would be faster.
 
-    That is: small work, another Python thread has the workers, or the last waits for them were long,
-    because other processes want the same cores. Then the next kernels stay on one thread, more of
-    them after each long wait.
+    That is: small work, another Python thread has the workers, or the last waits for them were
+    long, because other processes want the same cores. Then the next kernels stay on one thread,
+    more of them after each long wait.
     """
     global _pool
     if work < SMALL or _count == 1 or not _busy.acquire(blocking=False):

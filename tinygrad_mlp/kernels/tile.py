@@ -2,8 +2,8 @@
 
     C[r, j] = init[r, j] + sum over k of A[r, k] * B[k, j]      r < rows, j < vectors * lanes
 
-For each k it loads ``vectors`` vectors of a packed row of B, broadcasts one element of each row of A,
-and issues ``rows * vectors`` fused multiply-adds: 12 x 2 vectors of 16 floats fill 24 of the 32
+For each k it loads ``vectors`` vectors of a packed row of B, broadcasts one element of each row of
+A, and issues ``rows * vectors`` fused multiply-adds: 12 x 2 vectors of 16 floats fill 24 of the 32
 registers of AVX-512, and 24 independent chains hide the 4 to 5 cycles each multiply-add takes.
 """
 
@@ -23,7 +23,7 @@ _WORD, _INDEX, _POINTER = ir.IntType(64), ir.IntType(32), ir.PointerType()
 
 @dataclass(frozen=True)
 class Shape:
-    """A tile: rows of C, vectors in a row, lanes of a vector, and whether the machine fuses a*b+c."""
+    """A tile: rows of C, vectors in a row, lanes of a vector, whether the machine fuses a*b+c."""
 
     rows: int
     vectors: int
@@ -32,6 +32,7 @@ class Shape:
 
     @property
     def columns(self) -> int:
+        """Columns of C in a tile."""
         return self.vectors * self.lanes
 
 

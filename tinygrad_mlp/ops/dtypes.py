@@ -21,7 +21,7 @@ _default: np.dtype = FLOAT32
 
 
 def get_default_dtype() -> np.dtype:
-    """The dtype of tensors made from Python floats: float32 unless `set_default_dtype` was called."""
+    """The dtype of tensors made from Python floats: float32, or what `set_default_dtype` said."""
     return _default
 
 
@@ -43,6 +43,7 @@ def set_default_dtype(dtype: Any) -> None:
 
 def as_dtype(dtype: Any) -> np.dtype:
     """``dtype`` as a NumPy dtype that a tensor can have; TypeError with the list if it cannot."""
+    found: np.dtype | None
     try:
         found = np.dtype(dtype)
     except TypeError:
@@ -54,7 +55,7 @@ def as_dtype(dtype: Any) -> np.dtype:
 
 
 def promote(layouts: Iterable[Layout]) -> np.dtype:
-    """The common dtype of tensors: of those with dimensions, unless a 0-d one is of a higher kind."""
+    """The common dtype: of tensors with dimensions, unless a 0-d one is of a higher kind."""
     dimensioned: np.dtype | None = None
     scalar: np.dtype | None = None
     for layout in layouts:

@@ -115,7 +115,8 @@ class Elementwise(Op):
         """The op that writes its result into its first input: ``x.add_(y)``."""
         return Elementwise(
             f"{self.name}_", self.formula, dtype=self.kind, masks=self.masks, vjp=self.vjp,  # type: ignore[arg-type]
-            about=f"Like `{self.name}`, into ``{self.inputs[0]}``, which it returns.", in_place=True,
+            in_place=True,
+            about=f"Like `{self.name}`, into ``{self.inputs[0]}``, which it returns.",
         )  # fmt: skip
 
     def __call__(self, *inputs: Any) -> Any:
@@ -273,5 +274,5 @@ def broadcast(op: str, names: Sequence[str], layouts: Sequence[Layout]) -> tuple
     except ValueError:
         shapes = ", ".join(f"{n} {v.shape}" for n, v in zip(names, layouts, strict=True))
         raise ValueError(
-            f"{op}: shapes do not broadcast: {shapes}. Aligned at the right, sizes must be equal or 1"
+            f"{op}: shapes do not broadcast: {shapes}. Aligned right, sizes must be equal or 1"
         ) from None

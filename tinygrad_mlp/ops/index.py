@@ -303,7 +303,7 @@ class Extreme(NamedTuple):
 
 
 def max(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
-    """The largest element; along ``dim`` with its index; or, given a tensor, the elementwise maximum.
+    """The largest element; along ``dim`` with its index; or, given a tensor, `maximum`.
 
     Along an axis the first of equal elements has the index and the gradient.
     """
@@ -346,7 +346,7 @@ def argsort(x: Any, dim: int = -1, descending: bool = False) -> Any:
 
 
 def split(x: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple[Any, ...]:
-    """Views of ``x`` along ``dim``, of ``split_size`` each (the last may be smaller), or of sizes."""
+    """Views of ``x`` along ``dim``: of ``split_size`` each (the last maybe less), or of sizes."""
     axis = dim_of(dim, x.layout.ndim)
     total = x.layout.shape[axis]
     if isinstance(split_size, int):
@@ -366,7 +366,7 @@ def split(x: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple[Any, .
 
 
 def chunk(x: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
-    """``x`` cut along ``dim`` into at most ``chunks`` views of equal size, the last maybe smaller."""
+    """``x`` cut along ``dim`` into at most ``chunks`` views of equal size, the last maybe less."""
     total = x.layout.shape[dim_of(dim, x.layout.ndim)]
     return split(x, builtins.max(1, -(-total // chunks)), dim)
 

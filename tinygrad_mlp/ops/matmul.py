@@ -1,4 +1,4 @@
-"""Matrix products: ``matmul`` for 1-d, 2-d and batched operands, and ``linear``, fused with a bias."""
+"""Matrix products: ``matmul`` of 1-d, 2-d and batched operands; ``linear``, with a bias."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def softmax(x: Any, dim: int = -1) -> Any:
 
 
 def log_softmax(x: Any, dim: int = -1) -> Any:
-    """x_i - log(sum_j exp(x_j)) along ``dim``: the logarithm of `softmax`, without its underflow."""
+    """x_i - log(sum_j exp(x_j)) along ``dim``: the logarithm of `softmax`, no underflow."""
     return _along(_log_softmax, x, dim)
 
 

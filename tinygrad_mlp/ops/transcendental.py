@@ -1,6 +1,7 @@
 """Exponentials, logarithms, trigonometric and hyperbolic functions: elementwise, floating results.
 
-Identities and derivatives: M. Abramowitz and I. Stegun, *Handbook of Mathematical Functions*, ch. 4.
+Identities and derivatives: M. Abramowitz and I. Stegun, *Handbook of Mathematical
+Functions*, chapter 4.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ sigmoid = elementwise(
 )
 
 sin = elementwise("sin", lambda x: scalar.sin(x), dtype="float", x=lambda g, x: g * cos(x))
-cos: Elementwise = elementwise("cos", lambda x: scalar.cos(x), dtype="float", x=lambda g, x: -g * sin(x))
+cos: Elementwise = elementwise(
+    "cos", lambda x: scalar.cos(x), dtype="float", x=lambda g, x: -g * sin(x)
+)
 tan = elementwise(
     "tan", lambda x: scalar.tan(x), dtype="float", x=lambda g, out: g * (1 + out * out)
 )
@@ -94,7 +97,9 @@ atan2 = elementwise(
 )
 
 sinh = elementwise("sinh", lambda x: scalar.sinh(x), dtype="float", x=lambda g, x: g * cosh(x))
-cosh: Elementwise = elementwise("cosh", lambda x: scalar.cosh(x), dtype="float", x=lambda g, x: g * sinh(x))
+cosh: Elementwise = elementwise(
+    "cosh", lambda x: scalar.cosh(x), dtype="float", x=lambda g, x: g * sinh(x)
+)
 
 tanh = elementwise(
     "tanh",

@@ -51,7 +51,7 @@ def from_array(array: np.ndarray) -> Any:
     return tape.new(owner, dense(array.shape, array.dtype), address)
 
 
-def clear_of(target: Value, value: Value) -> Value:
+def clear_of(target: Value, value: Value) -> Any:
     """``value``, or a copy of it if writing to ``target`` would change it while it is read."""
     if value.owner is not target.owner or value is target:
         return value

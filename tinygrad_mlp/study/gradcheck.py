@@ -37,7 +37,7 @@ def gradcheck(
     Random numbers that the function draws are the same in every evaluation.
 
     Returns True; raises `GradcheckError` at the first entry with
-    ``|analytic - numeric| > atol + rtol * |numeric|``, or returns False without ``raise_exception``.
+    ``|analytic - numeric| > atol + rtol * |numeric|`` (or returns False, by ``raise_exception``).
 
     >>> import tinygrad_mlp as tg
     >>> x = tg.tensor([0.5, -1.0], dtype="float64", requires_grad=True)

@@ -72,7 +72,7 @@ class Tape:
         return f"{node.op.name}({', '.join([*inputs, *params])})"
 
     def _input(self, node: Node, k: int) -> str:
-        """An input by its line or leaf; one without a gradient by its name in the op, or its value."""
+        """An input by its line or leaf; one without a gradient by its name, or its value."""
         edge = node.edges[k]
         if edge is not None:
             slot = f".{edge[1]}" if edge[1] else ""
@@ -194,7 +194,9 @@ def _behind(output: Any) -> list[Node]:
 
 
 def tape(output: Any, names: Mapping[str, Any] | None = None) -> Tape:
-    """The tape behind ``output``: print it. ``names`` labels leaves, as in dict(model.named_parameters()).
+    """The tape behind ``output``: print it.
+
+    ``names`` labels leaves, as ``dict(model.named_parameters())`` does.
 
     One line an op, oldest first, with the shape of its result; under it the gradient rule of each
     input, in textbook form: dL/dx in terms of the gradient that arrives.
