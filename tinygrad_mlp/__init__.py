@@ -68,6 +68,9 @@ from .ops.create import (
     zeros,
     zeros_like,
 )  # fmt: skip
+from .ops.derived import (
+    dot, expand_as, flip, masked_fill, norm, repeat, sort, topk, tril, triu,
+)  # fmt: skip
 from .ops.dtypes import get_default_dtype, promote_types, set_default_dtype
 from .ops.index import (
     argsort,

@@ -217,10 +217,13 @@ def apply(op: Op, inputs: tuple[Any, ...], params: Params | None = None) -> Any:
     params = {} if params is None else params
     node = None
     if _mode.grad and op.rules:
+        differentiate = False
         for value in inputs:
-            if value.requires_grad:
-                node = Node(op, inputs, params)
-                break
+            if value.base is not None and value.seen != value.version[0]:
+                _views.renew(value)
+            differentiate = differentiate or value.requires_grad
+        if differentiate:
+            node = Node(op, inputs, params)
     if op.mutates:
         _may_write(op, inputs)
     outputs = op.run(inputs, params)

@@ -15,7 +15,7 @@ import numpy as np
 from . import tape
 from .backward import backward
 from .hooks import RemovableHandle
-from .ops import activation, arithmetic, index, matmul, reduce, softmax, transcendental
+from .ops import activation, arithmetic, derived, index, matmul, reduce, softmax, transcendental
 from .ops import view as shape_ops
 from .ops.arithmetic import CONVERSIONS
 from .ops.dtypes import BOOL, FLOAT32, FLOAT64, INT64, as_dtype
@@ -373,6 +373,9 @@ class Tensor(Value):
     transpose, permute, expand = shape_ops.transpose, shape_ops.permute, shape_ops.expand
     squeeze, unsqueeze, contiguous = shape_ops.squeeze, shape_ops.unsqueeze, shape_ops.contiguous
     gather, index_select, nonzero = index.gather, index.index_select, index.nonzero
+    sort, topk, flip, repeat = derived.sort, derived.topk, derived.flip, derived.repeat
+    norm, dot, masked_fill = derived.norm, derived.dot, derived.masked_fill
+    expand_as, tril, triu = derived.expand_as, derived.tril, derived.triu
     argsort, split, chunk, unbind = index.argsort, index.split, index.chunk, index.unbind
 
 

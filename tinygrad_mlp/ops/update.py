@@ -260,6 +260,7 @@ def corrected(m, v, step, beta1, beta2, eps):
 
 
 def adam(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, maximize=False):
+    """The paper's algorithm 1; weight decay is a part of the gradient."""
     g = uphill(p, g, weight_decay, maximize)
     m, v = moments(g, m, v, beta1, beta2)
     return p - lr * corrected(m, v, step, beta1, beta2, eps), m, v
@@ -277,6 +278,7 @@ def adam_(
 
 
 def adam_amsgrad(p, g, m, v, v_max, step, lr, beta1, beta2, eps, weight_decay, maximize=False):
+    """`adam` with the largest second moment so far, corrected for its bias as in PyTorch."""
     g = uphill(p, g, weight_decay, maximize)
     m, v = moments(g, m, v, beta1, beta2)
     v_max = maximum(v_max, v)
@@ -299,6 +301,7 @@ def adam_amsgrad_(
 
 
 def adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, maximize=False):
+    """The paper's algorithm 2."""
     m, v = moments(-g if maximize else g, m, v, beta1, beta2)
     return p - lr * (corrected(m, v, step, beta1, beta2, eps) + weight_decay * p), m, v
 
@@ -315,6 +318,7 @@ def adamw_(
 
 
 def adamw_amsgrad(p, g, m, v, v_max, step, lr, beta1, beta2, eps, weight_decay, maximize=False):
+    """`adamw` with the largest second moment so far."""
     m, v = moments(-g if maximize else g, m, v, beta1, beta2)
     v_max = maximum(v_max, v)
     direction = corrected(m, v_max, step, beta1, beta2, eps)

@@ -47,7 +47,8 @@ class View(Op):
         layout, offset = self.planned(x.layout, *params.values())
         view = tape.new(x.owner, layout, x.address + offset)
         view.version, view.seen = x.version, x.version[0]
-        view.base = x if x.base is None else x.base
+        if tape.is_grad_enabled() or not x.requires_grad:  # else it is as good as detached
+            view.base = x if x.base is None else x.base
         return (view,)
 
     def document(self) -> str:
