@@ -24,7 +24,6 @@ from .kernels.layout import Layout
 
 Params = dict[str, Any]
 Wants = tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]
-_NOTHING: Wants = ((), ())
 
 
 class Rule(Protocol):
@@ -117,49 +116,36 @@ class Node:
     ``saved`` maps a name that a rule wants to the value and the version it had.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "edges",
-        "hooks",
-        "layouts",
-        "number",
-        "op",
-        "params",
-        "results",
-        "retained",
-        "saved",
-    )  # fmt: skip
+    results: tuple[Layout, ...] = ()
+    hooks: dict[int, dict[int, Callable[[Any], Any]]] | None = None  # by output
+    retained: dict[int, weakref.ref[Any]] | None = None  # outputs that keep their .grad
 
     def __init__(self, op: Op, inputs: tuple[Any, ...], params: Params):
         self.op, self.params, self.number = op, params, next(_numbers)
-        self.layouts = tuple([value.layout for value in inputs])
-        self.results: tuple[Layout, ...] = ()
-        self.hooks: dict[int, dict[int, Callable[[Any], Any]]] | None = None
-        self.retained: dict[int, weakref.ref[Any]] | None = None
-        self.saved: dict[str, tuple[Any, int]] | None = {}
+        self.layouts = [value.layout for value in inputs]
         self.edges: list[tuple[Any, int] | None] = []
-        wants = op.wants
+        self.saved: dict[str, tuple[Any, int]] | None = {}
+        joint = op.wants.get(-1)
         for k, value in enumerate(inputs):
-            wanted = wants.get(k, wants.get(-1)) if value.requires_grad else None
+            wanted = op.wants.get(k, joint) if value.requires_grad else None
             if wanted is None:
                 self.edges.append(None)
                 continue
-            self.edges.append(edge(value))
-            for name, j in wanted[0]:
-                kept = inputs[j]
-                if j == 0 and op.in_place:  # it is about to change; only an alias can tell
+            self.edges.append((value if value.node is None else value.node, value.slot))
+            for name, place in wanted[0]:
+                kept = inputs[place]
+                if place == 0 and op.in_place:  # it is about to change; only an alias can tell
                     kept = kept.alias()
                 self.saved[name] = (kept, kept.version[0])
 
     def save_results(self, outputs: tuple[Any, ...]) -> None:
         """Keep the results that rules want: as aliases, for a node must not own what owns it."""
-        assert self.saved is not None
         self.results = tuple([value.layout for value in outputs])
-        wants = self.op.wants
-        for k, target in enumerate(self.edges):
-            if target is not None:
-                for name, j in wants.get(k, wants.get(-1, _NOTHING))[1]:
-                    self.saved[name] = (outputs[j].alias(), outputs[j].version[0])
+        for k, wanted in self.op.wants.items():
+            if wanted[1] and (k < 0 or self.edges[k] is not None):
+                assert self.saved is not None
+                for name, place in wanted[1]:
+                    self.saved[name] = (outputs[place].alias(), outputs[place].version[0])
 
     def argument(self, name: str) -> Any:
         """What a rule calls ``name``: a saved value, ``x_shape``, or a parameter of the op."""

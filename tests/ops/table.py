@@ -26,9 +26,9 @@ An op that mutates is given clones, so its call may simply apply it. Where the r
 of the inputs' values, ``reference=None``, and the op has a test of its own. Before every call the
 global generator is seeded with 0, so a call may draw from it.
 
-Other fields: `Row`. Rows stand in ``rows_*.py``, each a list ``ROWS``: those of the ops of ``nn`` in
-``rows_nn.py``, of ``optim`` in ``rows_optim.py``; they import only from here. ``rows.TABLE`` is all
-of them by name.
+Other fields: `Row`. Rows stand in ``rows_*.py``, each a list ``ROWS``: those of the ops of ``nn``
+in ``rows_nn.py``, of ``optim`` in ``rows_optim.py``; they import only from here. ``rows.TABLE`` is
+all of them by name.
 """
 
 from __future__ import annotations

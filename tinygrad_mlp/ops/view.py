@@ -224,7 +224,7 @@ def _where(view: Value) -> Params:
 def wrote(view: Value) -> None:
     """A view was written to by a taped op: from now on its base's history runs through it."""
     base = view.base
-    view.seen = base.seen = view.version[0]  # both are right as they are: no need to renew them
+    view.seen = view.version[0]  # it is right as it is: no need to renew it
     node = Node(write_region, (base, view), _where(view))
     node.results = (base.layout,)
     base.node, base.slot, base.requires_grad = node, 0, True
