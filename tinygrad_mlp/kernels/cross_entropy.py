@@ -7,7 +7,7 @@ With p = softmax(x), y the label of a row, w the weights of the C classes and s 
 
 and a mean divides the sum of the losses by the sum of w_y. A row whose label is to be ignored has
 loss, weight and gradient 0. A label that is no class makes its row's loss NaN, and ``total`` reports
-the row: nothing is read or written outside of the arrays.
+the row; no kernel reads or writes outside of the arrays.
 
 Words of all kernels: see each. Constants: rows, columns, ignore_index, then what the kernel adds.
 """
@@ -22,7 +22,6 @@ from numba.core import types
 
 from .launch import compiled
 from .memory import pointer
-from .softmax import row_maximum
 
 NONE, MEAN, SUM = 0, 1, 2
 
@@ -49,7 +48,9 @@ def _cross_entropy(real, item):
         for row in range(rows * thread // threads, rows * (thread + 1) // threads):
             x = pointer(words[1] + row * columns * item, real)
             p = pointer(words[6] + row * columns * item, real)
-            shift, total = row_maximum(x, columns), real(0)
+            shift, total = x[0], real(0)
+            for c in range(1, columns):
+                shift = max(shift, x[c])
             for c in range(columns):
                 p[c] = math.exp(x[c] - shift)
                 total += p[c]
@@ -93,7 +94,7 @@ def _total(real, item):
         if reduction == NONE:
             return
         losses, row_weights = pointer(words[2], real), pointer(words[3], real)
-        loss, weight = float64(0), float64(0)  # in float64: the order does not matter
+        loss, weight = float64(0), float64(0)  # float64: one thread sums all rows, one by one
         for row in range(rows):
             loss += losses[row]
             weight += row_weights[row]
@@ -132,9 +133,9 @@ def _cross_entropy_backward(real, item):
             p = pointer(words[2] + row * columns * item, real)
             for_x = pointer(words[6] + row * columns * item, real)
             label = labels[row]
-            if label == ignored:
+            if label == ignored or label < 0 or label >= columns:
                 for c in range(columns):
-                    for_x[c] = real(0)
+                    for_x[c] = real(0 if label == ignored else math.nan)
                 continue
             arriving = row_gradient(g, row, reduction, total_weight)
             chosen = (real(1) - smoothing) * weights[label] * arriving
@@ -182,7 +183,7 @@ def _nll_loss_backward(real, item):
             for c in range(columns):
                 for_x[c] = real(0)
             label = labels[row]
-            if label != ignored:
+            if label != ignored and 0 <= label < columns:
                 for_x[label] = -weights[label] * row_gradient(g, row, reduction, total_weight)
 
     return nll_loss_backward

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,25 +21,25 @@ from .group import FINITE, PAIRS, ParamGroup, Range, checked
 class Optimizer:
     """Changes parameters by their gradients, group by group, one update op per parameter.
 
-    A subclass declares in which ``ranges`` its hyperparameters may be, the ``updates`` it uses, and
-    by `choose` which one a group takes; the op's own signature says which state and which numbers
-    it wants. Or it overrides `step`, with ``self.param_groups`` and ``self.state`` as in PyTorch.
+    A subclass declares the ``ranges`` of its hyperparameters and the ``updates`` that it makes, and
+    says by `choose` which of them a group takes; the signature of the op says which state and which
+    numbers it wants. Or it overrides `step` and uses ``param_groups`` and ``state``, as in PyTorch.
 
     ``params`` are tensors, (name, tensor) pairs, or dicts ``{"params": tensors, "lr": 0.1}``, one a
     group. Parameters without a gradient are left alone, and so is their state.
 
-    Raises ValueError for no parameters, a parameter given twice, or one that is no leaf; TypeError
-    for what is no floating tensor.
+    Raises ValueError for no parameters, one given twice, or one that is no leaf; TypeError for what
+    is no floating tensor; both for hyperparameters out of range.
     """
 
     ranges: ClassVar[Mapping[str, Range]] = {}
     updates: ClassVar[Sequence[Update]] = ()
-    counts: ClassVar[bool] = True  # whether every parameter's state has a `step`, as in PyTorch
+    counts: ClassVar[bool] = True  # whether all state has a `step`, wanted or not, as in PyTorch
 
     def __init__(self, params: Any, defaults: Mapping[str, Any]):
         if isinstance(params, Value):
             raise TypeError(
-                f"{self.name}: params must be a list of tensors, or of dicts, not one tensor; write "
+                f"{self.name}: params must be a list of tensors or of dicts, not one tensor; write "
                 f"{self.name}([x])"
             )
         given = list(params)
@@ -54,25 +54,25 @@ class Optimizer:
 
     @property
     def name(self) -> str:
-        """What it is called in errors: the name of its class."""
+        """What it is called in messages: the name of its class."""
         return type(self).__name__
 
     def choose(self, group: Mapping[str, Any]) -> Update:
         """The update that a group with these hyperparameters takes."""
-        raise NotImplementedError(f"{self.name} must say by choose(group) which update it makes")
+        raise NotImplementedError(f"{self.name} must say, by choose(group), which update it makes")
 
     def check(self, group: Mapping[str, Any]) -> None:
         """Raise ValueError for hyperparameters that exclude each other."""
 
     def initial(self, name: str, parameter: Any, group: Mapping[str, Any]) -> np.ndarray:
-        """What a parameter's state is before its first update."""
+        """What the state ``name`` of a parameter is before its first update."""
         return np.zeros(parameter.shape, parameter.dtype)
 
-    def first_step(self, state: Mapping[str, Any]) -> float:
-        """How many updates a state without a count has seen."""
+    def count(self, state: Mapping[str, Any]) -> float:
+        """How many updates a state without a `step` has seen."""
         return 0.0
 
-    # --- training --------------------------------------------------------------------------------------
+    # --- training --------------------------------------------------------------------------------
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients; with ``set_to_none=False`` overwrite them with 0."""
@@ -81,7 +81,8 @@ class Optimizer:
                 if set_to_none:
                     parameter.grad = None
                 elif parameter.grad is not None:
-                    parameter.grad = parameter.grad.detach()
+                    if parameter.grad.requires_grad:
+                        parameter.grad = parameter.grad.detach()
                     zero_(parameter.grad)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -100,7 +101,8 @@ class Optimizer:
         ]
         for _, parameters in ready:
             for parameter in parameters:
-                self._check_gradient(parameter)
+                if parameter.grad.layout is not parameter.layout:
+                    self._check_gradient(parameter)
         with tape.grad_mode(False):
             for group, parameters in ready:
                 self._update(group, parameters)
@@ -108,11 +110,9 @@ class Optimizer:
 
     def _check_gradient(self, parameter: Any) -> None:
         gradient = parameter.grad
-        if gradient.layout is not parameter.layout and (
-            gradient.shape != parameter.shape or gradient.dtype != parameter.dtype
-        ):
+        if gradient.shape != parameter.shape or gradient.dtype != parameter.dtype:
             raise ValueError(
-                f"{self.name}: a gradient is {gradient.dtype} of shape {gradient.shape}, its "
+                f"{self.name}.step: a gradient is {gradient.dtype} of shape {gradient.shape}, its "
                 f"parameter {parameter.dtype} of shape {parameter.shape}"
             )
 
@@ -124,39 +124,207 @@ class Optimizer:
             rest = [state[n] if n in state else group.cells[n] for n in update.inputs[2:]]
             tape.apply(update, (parameter, parameter.grad, *rest), flags)
 
-    # --- state -------------------------------------------------------------------------------------------
+    # --- state -----------------------------------------------------------------------------------
 
     def _states(
         self, update: Update, group: ParamGroup, parameters: list[Any]
     ) -> list[dict[str, Any]]:
-        """The states for the next update of ``parameters``, made where they are missing.
+        """The states for an update of ``parameters``, its count added, made where there is none.
 
-        This is the one place where state comes from. It is memory, not computation: no op makes it,
-        and so no recording of a step begins it anew.
+        The one place that state comes from. Making it is no op: a recorded step that is run again
+        goes on with its state, it does not begin anew.
         """
         states = [self.state[parameter] for parameter in parameters]
         if self.counts or "step" in update.numbers:
-            self._count(group, states)
+            self._advance(group, states)
         for parameter, state in zip(parameters, states, strict=True):
             for name in update.state:
                 if name not in state:
                     state[name] = from_array(self.initial(name, parameter, group))
         return states
 
-    def _count(self, group: ParamGroup, states: list[dict[str, Any]]) -> None:
-        """Add 1 to the step counts.
+    def _advance(self, group: ParamGroup, states: list[dict[str, Any]]) -> None:
+        """Add 1 to the step counts of ``states``.
 
-        Parameters of a group that have always been updated together share one count, a cell: one op
-        advances it. Those updated now leave the cells of those that are not.
+        Parameters of a group that were always updated together share their count, so that one op
+        advances it. Those that are updated now part from those that are not.
         """
-        now = {id(state) for state in states}
-        others = [self.state[p] for p in group["params"] if p in self.state]
-        idle = {id(s["step"]) for s in others if id(s) not in now and "step" in s}
-        cells: dict[Any, Any] = {}
+        updated = {id(state) for state in states}
+        known = [self.state[p] for p in group["params"] if p in self.state]
+        idle = {id(s["step"]) for s in known if "step" in s and id(s) not in updated}
+        fresh: dict[float, Any] = {}
         for state in states:
-            if "step" not in state:
-                key: Any = self.first_step(state)
-                state["step"] = cells.get(key) or _cell(key)
-            key = 
-        for cell in cells.values():
+            cell = state.get("step")
+            if cell is None or id(cell) in idle:
+                steps = self.count(state) if cell is None else as_array(cell).item()
+                if steps not in fresh:
+                    fresh[steps] = from_array(np.array(steps, FLOAT64))
+                state["step"] = fresh[steps]
+        for cell in {id(state["step"]): state["step"] for state in states}.values():
             tape.apply(add_, (cell, constant(1.0, FLOAT64)))
+
+    # --- groups ----------------------------------------------------------------------------------
+
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """Take on more parameters: ``{"params": tensors, "lr": 0.1}``, the rest by default."""
+        if not isinstance(param_group, Mapping) or "params" not in param_group:
+            raise TypeError(
+                f'{self.name}: a parameter group is a dict {{"params": tensors, ...}}, not '
+                f"{type(param_group).__name__} {param_group!r:.60}"
+            )
+        tensors, names = self._named(param_group["params"])
+        self._check_parameters(tensors)
+        values = {"params": tensors, **self.defaults, **param_group} | {"params": tensors}
+        if names:
+            values["param_names"] = names
+        for group in self.param_groups:
+            if group["params"] and tensors and ("param_names" in group) != bool(names):
+                raise ValueError(f"{self.name}: give names for all parameters, or for none")
+        ranges = {
+            key: self.ranges.get(key, FINITE)
+            for key, value in self.defaults.items()
+            if key in self.ranges or key in PAIRS or type(value) in (int, float)
+        }
+        group = ParamGroup(self.name, values, ranges)
+        self.check(group)
+        self.param_groups.append(group)
+
+    def _named(self, params: Any) -> tuple[list[Any], list[str]]:
+        """A group's tensors, and their names if they come as (name, tensor) pairs."""
+        if isinstance(params, set):
+            raise TypeError(f"{self.name}: params must have an order, and a set has none; use a list")
+        given = [params] if isinstance(params, Value) else list(params)
+        pairs = [each for each in given if isinstance(each, tuple)]
+        if pairs and len(pairs) < len(given):
+            raise ValueError(f"{self.name}: give names for all parameters, or for none")
+        tensors = [pair[1] for pair in pairs] or given
+        return tensors, [pair[0] for pair in pairs]
+
+    def _check_parameters(self, tensors: list[Any]) -> None:
+        seen = {id(p) for group in self.param_groups for p in group["params"]}
+        for k, parameter in enumerate(tensors):
+            which = f"{self.name}: parameter {k} of group {len(self.param_groups)}"
+            if not isinstance(parameter, Value):
+                raise TypeError(f"{which} must be a tensor, not {type(parameter).__name__}")
+            if parameter.layout.dtype.kind != "f":
+                raise TypeError(f"{which} must be floating, not {parameter.layout.dtype}")
+            if parameter.node is not None:
+                raise ValueError(
+                    f"{which}, of shape {parameter.layout.shape}, is no leaf: it was computed by "
+                    f"{parameter.node.op.name}. Give what it was computed from, or x.detach()"
+                )
+            if id(parameter) in seen:
+                raise ValueError(
+                    f"{which}, of shape {parameter.layout.shape}, was given before; each parameter "
+                    "belongs to one group, once"
+                )
+            seen.add(id(parameter))
+
+    def __repr__(self) -> str:
+        lines = [f"{self.name} ("]
+        for k, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {k}")
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
+        return "\n".join([*lines, ")"])
+
+    # --- saving and loading ----------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """PyTorch's format: parameters are numbered through all groups, in order.
+
+        ``{"state": {0: {name: tensor}}, "param_groups": [{"lr": 0.1, ..., "params": [0]}]}``. The
+        tensors are the optimizer's own: deepcopy what is to be kept while training goes on.
+        """
+        parameters = [p for group in self.param_groups for p in group["params"]]
+        number = {id(parameter): k for k, parameter in enumerate(parameters)}
+        groups = [
+            {**group, "params": [number[id(parameter)] for parameter in group["params"]]}
+            for group in self.param_groups
+        ]
+        state = {k: dict(self.state[p]) for k, p in enumerate(parameters) if self.state.get(p)}
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave, here or in PyTorch. The tensors are copied.
+
+        Raises ValueError or TypeError, and changes nothing, for the state of another optimizer or of
+        other parameters.
+        """
+        groups = self._loaded_groups(state_dict)
+        state = self._loaded_state(state_dict, groups)
+        for group, values in zip(self.param_groups, groups, strict=True):
+            group.update(values)
+        self.state.clear()
+        self.state.update(state)
+
+    def _loaded_groups(self, state_dict: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The hyperparameters in a state dict, if they are of such groups as here."""
+        here = f"{self.name}.load_state_dict"
+        if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
+            raise TypeError(f'{here} takes a dict with "state" and "param_groups"')
+        saved = state_dict["param_groups"]
+        sizes = [len(group["params"]) for group in self.param_groups]
+        if [len(group["params"]) for group in saved] != sizes:
+            raise ValueError(
+                f"{here}: the groups have {[len(group['params']) for group in saved]} parameters, "
+                f"this optimizer's have {sizes}"
+            )
+        result = []
+        for group, new in zip(self.param_groups, saved, strict=True):
+            if missing := sorted(set(group.ranges) - set(new)):
+                raise ValueError(
+                    f"{here}: a group has no {', '.join(missing)}; is it another optimizer's state?"
+                )
+            for key, allowed in group.ranges.items():
+                checked(here, key, new[key], allowed)
+            kept = ("params", "param_names")
+            result.append({key: value for key, value in new.items() if key not in kept})
+            self.check({**group, **result[-1]})
+        return result
+
+    def _loaded_state(
+        self, state_dict: Mapping[str, Any], groups: list[dict[str, Any]]
+    ) -> dict[Any, dict[str, Any]]:
+        """The parameters' states in a state dict, if they fit the parameters here."""
+        here = f"{self.name}.load_state_dict"
+        found = dict(state_dict["state"])
+        result = {}
+        for group, values, saved in zip(
+            self.param_groups, groups, state_dict["param_groups"], strict=True
+        ):
+            steps: dict[float, Any] = {}  # equal counts in a group share a cell
+            for parameter, number in zip(group["params"], saved["params"], strict=True):
+                entry = {n: v for n, v in found.pop(number, {}).items() if v is not None}
+                if entry:
+                    if self.updates:
+                        self._check_names(f"{here}: state {number}", entry, {**group, **values})
+                    result[parameter] = {
+                        name: self._loaded(f"{here}: {name} of state {number}", name, value,
+                                           parameter, steps)
+                        for name, value in entry.items()
+                    }  # fmt: skip
+        if found:
+            raise ValueError(f"{here}: there is state for parameters {sorted(found)}, but none such")
+        return result
+
+    def _check_names(self, which: str, entry: Mapping[str, Any], group: Mapping[str, Any]) -> None:
+        known = {name for update in self.updates for name in update.state} | {"step"}
+        wanted = {*self.choose(group).state, *(["step"] if self.counts else [])}
+        if set(entry) - known or wanted - set(entry):
+            raise ValueError(
+                f"{which} has {sorted(entry)}, where {sorted(wanted)} is wanted; is it another "
+                "optimizer's state?"
+            )
+
+    def _loaded(
+        self, which: str, name: str, value: Any, parameter: Any, steps: dict[float, Any]
+    ) -> Any:
+        if not self.updates:  # a user's own optimizer: who knows what its state is
+            return copy.deepcopy(value)
+        array = as_array(value) if isinstance(value, Value) else np.asarray(value)
+        shape = () if name == "step" else parameter.shape
+        if array.shape != shape:
+            raise ValueError(f"{which} has shape {array.shape}, not {shape}")
+        if name != "step":
+            return from_array(array.astype(parameter.dtype))
+        return steps.setdefault(array.item(), from_array(array.astype(FLOAT64)))

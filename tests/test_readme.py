@@ -1,0 +1,53 @@
+"""What the README shows is what happens."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+PYTHON = [code for language, code in BLOCKS if language == "python"]
+
+
+def run(code: str) -> str:
+    """What a block prints, run on its own as a reader would."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_there_are_blocks_to_run() -> None:
+    assert len(PYTHON) >= 2
+
+
+@pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
+def test_block_runs(code: str) -> None:
+    assert run(code)
+
+
+def test_printed_tape_is_the_one_shown() -> None:
+    (code,) = [block for block in PYTHON if "study.tape" in block]
+    shown = [text for language, text in BLOCKS if language == "text" and "backward goes up" in text]
+    assert shown == [run(code)]
+
+
+def test_network_of_the_readme_learns() -> None:
+    (code,) = [block for block in PYTHON if "F.cross_entropy" in block]
+    loss = float(run(code).removeprefix("loss "))
+    assert loss < 0.5  # three random classes start at log(3) = 1.1
+
+
+def test_links_lead_somewhere() -> None:
+    paths = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_nothing_of_this_machine_is_named() -> None:
+    assert not re.search(r"/(work|root|home|tmp)/", README)

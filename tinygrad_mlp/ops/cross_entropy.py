@@ -1,0 +1,296 @@
+"""Losses of classifiers, fused: ``cross_entropy`` of logits, ``nll_loss`` of log-probabilities."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from ..kernels import cross_entropy as kernels
+from ..kernels.launch import Launch
+from ..kernels.layout import INT64, Layout, dense
+from ..kernels.memory import scratch
+from ..tape import Params, Value
+from . import reduce
+from .arguments import as_floating, as_tensor, like, reduction_of
+from .arithmetic import where
+from .create import arange
+from .fused import Fused, float_bits
+from .softmax import log_softmax
+from .values import as_array, empty, from_array
+from .view import contiguous, permute, reshape, unsqueeze
+
+MODES = {"none": kernels.NONE, "mean": kernels.MEAN, "sum": kernels.SUM}
+
+
+class LabelLoss(Fused):
+    """A loss of each row of (N, C) by its label, summed or averaged by the labels' weights.
+
+    Further outputs: what the gradient needs, the sum of the weights, and ``wrong``, the first row
+    whose label is no class (-1 if there is none), which raises.
+    """
+
+    def plan(
+        self, x: Layout, target: Layout, weight: Layout, ignore_index: int, *more: Any
+    ) -> tuple[list[Layout], Launch, Launch]:
+        *smoothing, reduction = more
+        rows, columns = x.shape
+        constants = [rows, columns, ignore_index]
+        total = Launch(kernels.address("total", str(x.dtype)), 6, [*constants, MODES[reduction]], 0)
+        kernel = kernels.address(self.name, str(x.dtype))
+        bits, kept = [float_bits(s) for s in smoothing], [dense(x.shape, x.dtype)] * len(smoothing)
+        work = x.size * 5.0 if smoothing else rows * 2.0
+        each = Launch(kernel, 5 + len(kept), [*constants, *bits], work)
+        result = dense((rows,) if reduction == "none" else (), x.dtype)
+        return [result, *kept, dense((), x.dtype), dense((), INT64)], each, total
+
+    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
+        x, target, weight = inputs
+        layouts, each, total = self.planned(*[v.layout for v in inputs], *params.values())
+        outputs = tuple(empty(layout) for layout in layouts)
+        out, *kept, total_weight, wrong = outputs
+        rows, size = x.layout.shape[0], x.layout.dtype.itemsize
+        row_weights = scratch(2 * rows * size)
+        losses = out.address if params["reduction"] == "none" else row_weights + rows * size
+        each(x.address, target.address, weight.address, losses, row_weights,
+             *[v.address for v in kept])  # fmt: skip
+        total(target.address, losses, row_weights, out.address, total_weight.address, wrong.address)
+        row = wrong.owner.item()
+        if row >= 0:
+            raise IndexError(
+                f"{self.name}: target[{row}] is {as_array(target)[row]}, but `input` of shape "
+                f"{x.layout.shape} has {x.layout.shape[1]} classes: labels are 0 to "
+                f"{x.layout.shape[1] - 1}, or ignore_index ({params['ignore_index']})"
+            )
+        return outputs
+
+
+class LabelLossBackward(Fused):
+    """The gradient of a `LabelLoss` by its (N, C) input."""
+
+    def plan(self, g: Layout, *more: Any) -> tuple[list[Layout], list[Launch]]:
+        layouts = [layout for layout in more if isinstance(layout, Layout)]
+        ignore_index, *smoothing, classes, reduction = more[len(layouts) :]
+        rows, dtype = layouts[-3].shape[0], g.dtype
+        bits = [float_bits(s) for s in smoothing]
+        result = dense((rows, classes), dtype)
+        constants = [rows, classes, ignore_index, *bits, MODES[reduction]]
+        kernel = kernels.address(self.name, str(dtype))
+        return [result], [Launch(kernel, len(layouts) + 2, constants, result.size * 0.5)]
+
+
+def _one_hot(target: Any, classes: int, dtype: Any) -> Any:
+    return (unsqueeze(target, -1) == arange(classes)).to(dtype)
+
+
+def _reduced(losses: Any, weights: Any, reduction: str) -> tuple[Any, Any]:
+    if reduction == "none":
+        return losses, weights.sum()
+    return (losses.sum() / weights.sum() if reduction == "mean" else losses.sum()), weights.sum()
+
+
+def _cross_entropy_textbook(
+    logits: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float, reduction: str
+) -> Any:
+    log_p = log_softmax(logits)  # (N, C)
+    hot = _one_hot(target, logits.shape[1], logits.dtype)
+    smooth = (1 - label_smoothing) * hot + label_smoothing / logits.shape[1]
+    losses = where(target == ignore_index, 0, -(smooth * weight * log_p).sum(1))
+    weights = where(target == ignore_index, 0, (hot * weight).sum(1))
+    out, total_weight = _reduced(losses, weights, reduction)
+    return out, log_p.exp(), total_weight
+
+
+def _cross_entropy_backward_textbook(
+    g: Any, softmax: Any, target: Any, weight: Any, total_weight: Any, ignore_index: int,
+    label_smoothing: float, classes: int, reduction: str,
+) -> Any:  # fmt: skip
+    smooth = (1 - label_smoothing) * _one_hot(target, classes, g.dtype) + label_smoothing / classes
+    wanted = smooth * weight  # (N, C)
+    rows = unsqueeze(_per_row(g, total_weight, target, ignore_index, reduction), 1)
+    return rows * (softmax * wanted.sum(1, keepdim=True) - wanted)
+
+
+def _per_row(g: Any, total_weight: Any, target: Any, ignore_index: int, reduction: str) -> Any:
+    g = g / total_weight if reduction == "mean" else g
+    return where(target == ignore_index, 0, g)
+
+
+def _nll_loss_textbook(
+    log_p: Any, target: Any, weight: Any, ignore_index: int, reduction: str
+) -> Any:
+    hot = _one_hot(target, log_p.shape[1], log_p.dtype)
+    losses = where(target == ignore_index, 0, -(hot * weight * log_p).sum(1))
+    weights = where(target == ignore_index, 0, (hot * weight).sum(1))
+    return _reduced(losses, weights, reduction)
+
+
+def _nll_loss_backward_textbook(
+    g: Any, target: Any, weight: Any, total_weight: Any, ignore_index: int, classes: int,
+    reduction: str,
+) -> Any:  # fmt: skip
+    rows = unsqueeze(_per_row(g, total_weight, target, ignore_index, reduction), 1)
+    return -rows * _one_hot(target, classes, g.dtype) * weight
+
+
+_cross_entropy = LabelLoss(
+    "cross_entropy", ("logits", "target", "weight"),
+    params=("ignore_index", "label_smoothing", "reduction"),
+    outputs=("out", "softmax", "total_weight", "wrong"), textbook=_cross_entropy_textbook,
+    vjp=lambda g, softmax, target, weight, total_weight, ignore_index, label_smoothing, reduction: [
+        _cross_entropy_backward(
+            contiguous(g), softmax, target, weight, total_weight, ignore_index=ignore_index,
+            label_smoothing=label_smoothing, classes=weight.shape[0], reduction=reduction)],
+)  # fmt: skip
+
+_cross_entropy_backward = LabelLossBackward(
+    "cross_entropy_backward", ("g", "softmax", "target", "weight", "total_weight"),
+    params=("ignore_index", "label_smoothing", "classes", "reduction"), outputs=("g_logits",),
+    textbook=_cross_entropy_backward_textbook,
+)  # fmt: skip
+
+_nll_loss = LabelLoss(
+    "nll_loss", ("log_p", "target", "weight"), params=("ignore_index", "reduction"),
+    outputs=("out", "total_weight", "wrong"), textbook=_nll_loss_textbook,
+    vjp=lambda g, target, weight, total_weight, ignore_index, reduction: [
+        _nll_loss_backward(
+            contiguous(g), target, weight, total_weight, ignore_index=ignore_index,
+            classes=weight.shape[0], reduction=reduction)],
+)  # fmt: skip
+
+_nll_loss_backward = LabelLossBackward(
+    "nll_loss_backward", ("g", "target", "weight", "total_weight"),
+    params=("ignore_index", "classes", "reduction"), outputs=("g_log_p",),
+    textbook=_nll_loss_backward_textbook,
+)  # fmt: skip
+
+
+# --- the public forms: PyTorch's signatures ---
+
+
+def cross_entropy(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Any:
+    """The cross-entropy between logits and class labels, or class probabilities.
+
+        loss_n = - sum over c of  weight_c q_nc log softmax(input_n)_c
+        q_n = (1 - label_smoothing) t_n + label_smoothing / C
+
+    with t_n the probabilities, or 1 at the label and 0 elsewhere. The mean divides by the sum of
+    the labels' weights; given probabilities, by the number of rows.
+
+    Args:
+        input: logits (N, C), (C,) or (N, C, d1, ...).
+        target: integer labels 0 to C - 1 of the shape of ``input`` without C; or probabilities, of
+            the dtype and shape of ``input``.
+        weight: (C,), a factor for the loss of each class.
+        ignore_index: rows with this label do not count.
+        reduction: "mean", "sum", or "none" for a loss a row.
+        label_smoothing: how much of each label is spread over all classes, from 0 to 1
+            (C. Szegedy et al., "Rethinking the Inception architecture", CVPR 2016).
+
+    Raises:
+        IndexError: a label is no class; the message names the row.
+        TypeError, ValueError: wrong dtypes, shapes, or an empty batch.
+
+    >>> import tinygrad_mlp as tg
+    >>> import tinygrad_mlp.nn.functional as F
+    >>> F.cross_entropy(tg.tensor([[2.0, 0.0, 0.0]]), tg.tensor([0]))
+    tensor(0.2395)
+    """
+    name = "cross_entropy"
+    input, axis, weight = _classes_of(name, input, weight)
+    target = as_tensor(name, "target", target)
+    if not isinstance(label_smoothing, (int, float)) or not 0 <= label_smoothing <= 1:
+        raise ValueError(
+            f"{name}: `label_smoothing` is a number from 0 to 1, not {label_smoothing!r}"
+        )
+    if target.layout.dtype.kind == "f" and target.layout.shape == input.layout.shape:
+        return _from_probabilities(input, target, weight, axis, reduction, float(label_smoothing))
+    rows, labels = _rows(name, input, target, axis, reduction)
+    out = _cross_entropy(rows, labels, weight, ignore_index=ignore_index,
+                         label_smoothing=float(label_smoothing), reduction=reduction)[0]  # fmt: skip
+    return reshape(out, target.layout.shape) if reduction == "none" else out
+
+
+def nll_loss(
+    input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean"
+) -> Any:
+    """The negative log-likelihood of class labels: ``loss_n = -weight_y input_ny`` with y = target_n.
+
+    ``input`` holds log-probabilities (N, C), (C,) or (N, C, d1, ...), as `log_softmax` gives them;
+    all else is as in `cross_entropy` with labels.
+
+    >>> import tinygrad_mlp as tg
+    >>> import tinygrad_mlp.nn.functional as F
+    >>> F.nll_loss(tg.tensor([[-0.5, -1.0], [-2.0, -0.25]]), tg.tensor([0, 1]))
+    tensor(0.375)
+    """
+    input, axis, weight = _classes_of("nll_loss", input, weight)
+    target = as_tensor("nll_loss", "target", target)
+    rows, labels = _rows("nll_loss", input, target, axis, reduction)
+    out = _nll_loss(rows, labels, weight, ignore_index=ignore_index, reduction=reduction)[0]
+    return reshape(out, target.layout.shape) if reduction == "none" else out
+
+
+def _classes_of(name: str, input: Any, weight: Any) -> tuple[Any, int, Any]:
+    """The input, checked; which axis its classes are on; and their weights, ones if not given."""
+    input = as_floating(name, "input", input)
+    shape = input.layout.shape
+    if not shape or not shape[0 if len(shape) == 1 else 1]:
+        raise ValueError(f"{name}: `input` must be (N, C) with a class or more, not {shape}")
+    axis = 0 if len(shape) == 1 else 1
+    if weight is None:
+        return input, axis, ones(shape[axis], input.layout.dtype)
+    weight = like(name, "weight", weight, "input", input, (shape[axis],))
+    return input, axis, contiguous(weight.detach())
+
+
+@functools.lru_cache(maxsize=64)
+def ones(size: int, dtype: Any) -> Any:
+    """Ones that stand for a weight that was not given. Nobody writes to them."""
+    return from_array(np.ones(size, dtype))
+
+
+def _rows(name: str, input: Any, target: Any, axis: int, reduction: str) -> tuple[Any, Any]:
+    """The classes of each row side by side, (N, C), and the labels, (N,) int64."""
+    x, y = input.layout, target.layout
+    wanted = x.shape[:axis] + x.shape[axis + 1 :]
+    if y.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name}: `target` is {y.dtype} of shape {y.shape}; for `input` of shape {x.shape} "
+            f"wanted class labels, int64 of shape {wanted}: target.long()"
+            + (f"; or probabilities, {x.dtype} of shape {x.shape}" if name != "nll_loss" else "")
+        )
+    if y.shape != wanted:
+        raise ValueError(
+            f"{name}: `target` has shape {y.shape}; for `input` of shape {x.shape} wanted class "
+            f"labels of shape {wanted}"
+        )
+    reduction_of(name, reduction, y.size)
+    order = (*(k for k in range(x.ndim) if k != axis), axis)
+    rows = input if x.ndim == 2 else reshape(permute(input, order), (y.size, x.shape[axis]))
+    return contiguous(rows), contiguous(reshape(target.long(), (y.size,)))
+
+
+def _from_probabilities(
+    input: Any, target: Any, weight: Any, axis: int, reduction: str, label_smoothing: float
+) -> Any:
+    x = input.layout
+    target = like("cross_entropy", "target", target, "input", input)
+    rows = x.size // x.shape[axis]
+    reduction_of("cross_entropy", reduction, rows)
+    if label_smoothing:
+        target = (1 - label_smoothing) * target + label_smoothing / x.shape[axis]
+    weight = reshape(weight, (-1, *(1,) * (x.ndim - axis - 1)))
+    losses = -(target * weight * log_softmax(input, axis))
+    if reduction == "none":
+        return reduce.sum(losses, axis)
+    total = reduce.sum(losses)
+    return total / rows if reduction == "mean" else total

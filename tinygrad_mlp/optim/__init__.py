@@ -1,0 +1,29 @@
+"""Optimizers, learning-rate schedules and gradient clipping.
+
+Every change they make is an op: an optimizer updates a parameter by one op of ``ops/update.py``, and
+a scheduler sets ``group["lr"]``, which is a cell that those ops read.
+"""
+
+from __future__ import annotations
+
+from . import lr_scheduler
+from .adadelta import Adadelta
+from .adagrad import Adagrad
+from .adam import Adam, AdamW
+from .clip import clip_grad_norm_, clip_grad_value_
+from .optimizer import Optimizer
+from .rmsprop import RMSprop
+from .sgd import SGD
+
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "RMSprop",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "lr_scheduler",
+]
