@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tests.ops.table import (
-    Row, between_integers, broadcast, constant, even_tenths, fixed, in_place, integers, mask,
+    Row, between_integers, broadcast, constant, even_tenths, fixed, in_place, mask,
     odd_tenths, one_of, real,
 )  # fmt: skip
 from tinygrad_mlp.kernels.layout import DTYPES
@@ -112,7 +112,7 @@ ARITHMETIC = [
                   "0 / 0": ((0.0, 0.0), NAN), "1 / inf": ((1.0, INF), 0.0)}),
     single("neg", np.negative, ANY, accepts="if",
            special={"0": ((0.0,), -0.0), "-inf": ((-INF,), INF), "nan": ((NAN,), NAN)}),
-    pair("pow", np.power, real(0.4, 2), ANY, accepts="if",
+    pair("pow", np.power, real(0.4, 2), ANY, accepts="if", whole=(0, 4),
          special={"0 ** 0": ((0.0, 0.0), 1.0), "nan ** 0": ((NAN, 0.0), 1.0),
                   "1 ** nan": ((1.0, NAN), 1.0), "0 ** -1": ((0.0, -1.0), INF),
                   "-2 ** 3": ((-2.0, 3.0), -8.0), "-2 ** 0.5": ((-2.0, 0.5), NAN),
@@ -124,11 +124,12 @@ ARITHMETIC = [
     single("reciprocal", lambda x: 1 / x, FROM_ZERO, accepts="bif", gives="float",
            special={"0": ((0.0,), INF), "-0": ((-0.0,), -INF), "inf": ((INF,), 0.0)}),
     pair("floor_divide", np.floor_divide, constant(odd_tenths(-2, 2)),
-         constant(even_tenths(0.4, 2)), accepts="if",
+         constant(even_tenths(0.4, 2)), accepts="if", whole=(1, 5),
          special={"7 // -2": ((7.0, -2.0), -4.0), "-7 // 2": ((-7.0, 2.0), -4.0),
                   "1 // 0": ((1.0, 0.0), INF), "-1 // 0": ((-1.0, 0.0), -INF),
                   "0 // 0": ((0.0, 0.0), NAN), "nan // 1": ((NAN, 1.0), NAN)}),
     pair("remainder", np.remainder, odd_tenths(-2, 2), even_tenths(0.4, 2), accepts="if",
+         whole=(1, 5),
          special={"7 % -2": ((7.0, -2.0), -1.0), "-7 % 2": ((-7.0, 2.0), 1.0),
                   "1 % 0": ((1.0, 0.0), NAN), "inf % 2": ((INF, 2.0), NAN),
                   "4 % 2": ((4.0, 2.0), 0.0), "3 % inf": ((3.0, INF), 3.0)}),
@@ -171,7 +172,8 @@ def predicate(name: str, reference, count: int, accepts: str = "bif", **special)
 
 def bitwise(name: str, reference, count: int) -> Row:
     """Bit by bit, of integers and bools."""
-    return Row(name, getattr(arithmetic, name), reference, [integers(-9, 9)] * count, accepts="bi")
+    return Row(name, getattr(arithmetic, name), reference, [constant(real(-9, 9))] * count,
+               accepts="bi", whole=(-9, 9))  # fmt: skip
 
 
 UNORDERED = {"nan, nan": ((NAN, NAN), False), "0, -0": ((0.0, -0.0), True)}
@@ -222,7 +224,8 @@ def with_numbers(name: str, reference, *draws, numbers: dict[str, float], **fiel
     """An op whose last tensor inputs are Python numbers in practice."""
     op = getattr(activation, name)
     return Row(name, lambda *x, **params: op(*x, *params.values()), reference, draws,
-               cases=broadcast(len(draws), **numbers), **fields)  # fmt: skip
+               cases=broadcast(len(draws), **numbers), accepts="bif", gives="float",
+               **fields)  # fmt: skip
 
 
 def np_huber(x, y, delta):
@@ -242,7 +245,7 @@ ACTIVATION = [
                  numbers={"slope": 0.2}, special={"-inf": ((-INF,), -INF), "nan": ((NAN,), NAN)},
                  kinks={"0": ((0.0,), (0.2,))}),
     with_numbers("elu", lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(x)), FROM_ZERO,
-                 numbers={"alpha": 0.7}, gives="float",
+                 numbers={"alpha": 0.7},
                  special={"-inf": ((-INF,), float(np.float32(-0.7))), "inf": ((INF,), INF)},
                  kinks={"0": ((0.0,), (0.7,))}),
     function("gelu", lambda x: 0.5 * x * (1 + erf(x / math.sqrt(2))), ANY, accepts="bif",
@@ -253,18 +256,18 @@ ACTIVATION = [
              special={"0": ((0.0,), 0.0), "inf": ((INF,), INF), "-1000": ((-1000.0,), -0.0)}),
     with_numbers("softplus", lambda x, beta, threshold: np.where(
                      x * beta > threshold, x, np.log1p(np.exp(beta * x)) / beta),
-                 real(-2, 2, 1.2), numbers={"beta": 1.5, "threshold": 1.8}, gives="float",
+                 real(-2, 2, 1.2), numbers={"beta": 1.5, "threshold": 1.8},
                  special={"1000": ((1000.0,), 1000.0), "-inf": ((-INF,), 0.0)}),
     with_numbers("huber", np_huber, odd_tenths(-2, 2), even_tenths(-2, 2),
-                 numbers={"delta": 0.65}, gives="float", second=True,
+                 numbers={"delta": 0.65},
                  special={"equal": ((1.0, 1.0), 0.0), "inf": ((INF, 1.0), INF)}),
     function("binary_cross_entropy", lambda x, y: -y * np.log(x) - (1 - y) * np.log(1 - x),
-             real(0.2, 0.8), real(0.1, 0.9), gives="float",
+             real(0.2, 0.8), real(0.1, 0.9), accepts="bif", gives="float",
              special={"0, 0": ((0.0, 0.0), 0.0), "1, 1": ((1.0, 1.0), 0.0),
                       "0, 1": ((0.0, 1.0), 100.0), "1, 0": ((1.0, 0.0), 100.0)}),
     function("binary_cross_entropy_with_logits",
              lambda x, y, p: p * y * softplus(-x) + (1 - y) * softplus(x),
-             ANY, real(0.1, 0.9), real(0.5, 2), gives="float",
+             ANY, real(0.1, 0.9), real(0.5, 2), accepts="bif", gives="float",
              special={"1000, 1": ((1000.0, 1.0, 1.0), 0.0), "-1000, 0": ((-1000.0, 0.0, 1.0), 0.0),
                       "-1000, 1": ((-1000.0, 1.0, 1.0), 1000.0), "nan": ((NAN, 1.0, 1.0), NAN)}),
 ]  # fmt: skip

@@ -185,6 +185,7 @@ class Row:
     # float64); all others are refused with a TypeError. Inputs from ``mask``, ``integers`` and
     # ``labels`` keep the dtype they are drawn with.
     accepts: str = "f"
+    whole: tuple[int, int] = (-3, 4)  # its integer inputs are tried with low, ..., high - 1
     # The dtype of the first result: "same" (that of the promoted number inputs), "float" (the same,
     # but integers become the default dtype), "sum" (the same, but integers and bools become int64),
     # "first" (that of the first input), or a dtype.

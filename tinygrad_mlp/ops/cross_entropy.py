@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
-
-import numpy as np
 
 from ..kernels import cross_entropy as kernels
 from ..kernels.launch import Launch
@@ -16,9 +13,9 @@ from . import reduce
 from .arguments import as_floating, as_tensor, like, reduction_of
 from .arithmetic import where
 from .create import arange
-from .fused import Fused, float_bits
+from .fused import Fused, filled, float_bits
 from .softmax import log_softmax
-from .values import as_array, empty, from_array
+from .values import as_array, empty
 from .view import contiguous, permute, reshape, unsqueeze
 
 MODES = {"none": kernels.NONE, "mean": kernels.MEAN, "sum": kernels.SUM}
@@ -247,15 +244,9 @@ def _classes_of(name: str, input: Any, weight: Any) -> tuple[Any, int, Any]:
         raise ValueError(f"{name}: `input` must be (N, C) with a class or more, not {shape}")
     axis = 0 if len(shape) == 1 else 1
     if weight is None:
-        return input, axis, ones(shape[axis], input.layout.dtype)
+        return input, axis, filled((shape[axis],), 1.0, input.layout.dtype)
     weight = like(name, "weight", weight, "input", input, (shape[axis],))
     return input, axis, contiguous(weight.detach())
-
-
-@functools.lru_cache(maxsize=64)
-def ones(size: int, dtype: Any) -> Any:
-    """Ones that stand for a weight that was not given. Nobody writes to them."""
-    return from_array(np.ones(size, dtype))
 
 
 def _rows(name: str, input: Any, target: Any, axis: int, reduction: str) -> tuple[Any, Any]:
@@ -274,9 +265,12 @@ def _rows(name: str, input: Any, target: Any, axis: int, reduction: str) -> tupl
             f"labels of shape {wanted}"
         )
     reduction_of(name, reduction, y.size)
-    order = (*(k for k in range(x.ndim) if k != axis), axis)
-    rows = input if x.ndim == 2 else reshape(permute(input, order), (y.size, x.shape[axis]))
-    return contiguous(rows), contiguous(reshape(target.long(), (y.size,)))
+    labels = target.long()
+    if x.ndim != 2:
+        order = (*(k for k in range(x.ndim) if k != axis), axis)
+        input = reshape(permute(input, order), (y.size, x.shape[axis]))
+        labels = reshape(labels, (y.size,))
+    return contiguous(input), contiguous(labels)
 
 
 def _from_probabilities(

@@ -7,15 +7,18 @@ tests hold the kernel to, and what the tape differentiates where gradients are t
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from ..kernels.launch import Launch
 from ..kernels.layout import Layout
 from ..tape import Params, Value
 from .op import Op, Rule, TextbookRule
-from .values import empty
+from .values import empty, from_array
 
 
 class FusedRule(Rule):
@@ -60,3 +63,9 @@ class Fused(Op):
 def float_bits(number: float) -> int:
     """A float64 as the int64 with the same bits: how a kernel's constants hold it."""
     return int(struct.unpack("q", struct.pack("d", number))[0])
+
+
+@functools.lru_cache(maxsize=64)
+def filled(shape: tuple[int, ...], value: float, dtype: np.dtype) -> Any:
+    """A constant in place of a weight or bias that was not given. Nobody writes to it."""
+    return from_array(np.full(shape, value, dtype))

@@ -101,8 +101,10 @@ class Reduce(Op):
 
 
 def _restore(g: Any, shape: Shape, dims: Shape, keepdim: bool) -> Any:
-    """A reduced tensor with the reduced axes back, at size 1."""
-    return g if keepdim else reshape(g, tuple(1 if k in dims else s for k, s in enumerate(shape)))
+    """A reduced tensor with the reduced axes back, at size 1; a 0-d one broadcasts as it is."""
+    if keepdim or not g.layout.ndim:
+        return g
+    return reshape(g, tuple(1 if k in dims else s for k, s in enumerate(shape)))
 
 
 def _count(shape: Shape, dims: Shape) -> int:

@@ -17,7 +17,7 @@ textbook together. An update is not differentiable: run it inside ``no_grad``.
 """
 
 # A formula is a function of scalars or of tensors alike: its types would say Any ten times a line.
-# mypy: allow-untyped-defs
+# mypy: allow-untyped-defs, allow-untyped-calls
 
 from __future__ import annotations
 
@@ -112,10 +112,11 @@ class Update(Op):
             raise TypeError(f"{self.name}: `parameter` must be floating, not {first.dtype}")
         for name, layout in zip(self.inputs, layouts, strict=True):
             shape, dtype = ((), FLOAT64) if name in self.numbers else (first.shape, first.dtype)
-            if layout.shape != shape or layout.dtype != dtype:
+            if layout.dtype != dtype:
+                raise TypeError(f"{self.name}: `{name}` must be {dtype}, not {layout.dtype}")
+            if layout.shape != shape:
                 raise ValueError(
-                    f"{self.name}: `{name}` must be {dtype} of shape {shape}, got {layout.dtype} of "
-                    f"shape {layout.shape}"
+                    f"{self.name}: `{name}` must have shape {shape}, not {layout.shape}"
                 )
 
 
@@ -129,7 +130,7 @@ def uphill(parameter, gradient, weight_decay, maximize):
     return (-gradient if maximize else gradient) + weight_decay * parameter
 
 
-# --- stochastic gradient descent -------------------------------------------------------------------
+# --- stochastic gradient descent --------------------------------------------------------------
 
 
 @update()
@@ -160,7 +161,7 @@ def sgd_dampened_(
     return parameter - lr * (g + momentum * buffer if nesterov else buffer), buffer
 
 
-# --- a rate for each element, from the squares of its gradients --------------------------------------
+# --- a rate for each element, from the squares of its gradients -------------------------------
 
 
 @update()
@@ -238,7 +239,7 @@ def variance(square_avg, grad_avg):
     return where(difference < 0, 0, difference)
 
 
-# --- Adam: D. P. Kingma and J. Ba, ICLR 2015, algorithm 1 ----------------------------------------------
+# --- Adam: D. P. Kingma and J. Ba, ICLR 2015, algorithm 1 -------------------------------------
 
 
 def moments(g, exp_avg, exp_avg_sq, beta1, beta2):
@@ -297,7 +298,7 @@ def adam_amsgrad_(
     return stepped(parameter, m, v_max, step, lr, beta1, beta2, eps), m, v, v_max
 
 
-# --- AdamW: I. Loshchilov and F. Hutter, ICLR 2019, algorithm 2 ------------------------------------------
+# --- AdamW: I. Loshchilov and F. Hutter, ICLR 2019, algorithm 2 -------------------------------
 
 
 def adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, maximize=False):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ..ops.update import Update, adadelta_
-from .group import FRACTION, NONNEGATIVE
+from .group import FRACTION, NONNEGATIVE, Range
 from .optimizer import Optimizer
 
 
@@ -31,7 +31,12 @@ class Adadelta(Optimizer):
     tensor([ 0.6838, -1.6838], requires_grad=True)
     """
 
-    ranges = dict(lr=NONNEGATIVE, rho=FRACTION, eps=NONNEGATIVE, weight_decay=NONNEGATIVE)
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "lr": NONNEGATIVE,
+        "rho": FRACTION,
+        "eps": NONNEGATIVE,
+        "weight_decay": NONNEGATIVE,
+    }
     updates = (adadelta_,)
 
     def __init__(
@@ -45,7 +50,8 @@ class Adadelta(Optimizer):
         maximize: bool = False,
     ):
         super().__init__(
-            params, dict(lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize)
+            params,
+            {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize},
         )
 
     def choose(self, group: Mapping[str, Any]) -> Update:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..ops.update import Update, adagrad_
-from .group import NONNEGATIVE
+from .group import NONNEGATIVE, Range
 from .optimizer import Optimizer
 
 
@@ -32,7 +32,7 @@ class Adagrad(Optimizer):
     tensor([ 0.9, -1.9], requires_grad=True)
     """
 
-    ranges = dict.fromkeys(
+    ranges: ClassVar[Mapping[str, Range]] = dict.fromkeys(
         ("lr", "lr_decay", "eps", "weight_decay", "initial_accumulator_value"), NONNEGATIVE
     )
     updates = (adagrad_,)
@@ -50,14 +50,14 @@ class Adagrad(Optimizer):
     ):
         super().__init__(
             params,
-            dict(
-                lr=lr,
-                lr_decay=lr_decay,
-                eps=eps,
-                weight_decay=weight_decay,
-                initial_accumulator_value=initial_accumulator_value,
-                maximize=maximize,
-            ),
+            {
+                "lr": lr,
+                "lr_decay": lr_decay,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "initial_accumulator_value": initial_accumulator_value,
+                "maximize": maximize,
+            },
         )
 
     def choose(self, group: Mapping[str, Any]) -> Update:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ..ops.update import Update, adam_, adam_amsgrad_, adamw_, adamw_amsgrad_
-from .group import DECAY, NONNEGATIVE
+from .group import DECAY, NONNEGATIVE, Range
 from .optimizer import Optimizer
 
 
@@ -33,7 +33,12 @@ class Adam(Optimizer):
     tensor([ 0.9, -1.9], requires_grad=True)
     """
 
-    ranges = dict(lr=NONNEGATIVE, betas=DECAY, eps=NONNEGATIVE, weight_decay=NONNEGATIVE)
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "lr": NONNEGATIVE,
+        "betas": DECAY,
+        "eps": NONNEGATIVE,
+        "weight_decay": NONNEGATIVE,
+    }
     updates = (adam_, adam_amsgrad_)
 
     def __init__(
@@ -49,14 +54,14 @@ class Adam(Optimizer):
     ):
         super().__init__(
             params,
-            dict(
-                lr=lr,
-                betas=betas,
-                eps=eps,
-                weight_decay=weight_decay,
-                amsgrad=amsgrad,
-                maximize=maximize,
-            ),
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "amsgrad": amsgrad,
+                "maximize": maximize,
+            },
         )
 
     def choose(self, group: Mapping[str, Any]) -> Update:

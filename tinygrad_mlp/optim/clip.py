@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from functools import reduce
 from typing import Any
 
-from ..ops.arithmetic import clamp_, clamp_max, maximum, mul_
+from ..ops.arithmetic import add, clamp_, clamp_max, maximum, mul_
 from ..ops.create import zeros
 from ..tape import Value, grad_mode
 
@@ -17,7 +16,7 @@ def clip_grad_norm_(
 ) -> Any:
     """Scale the gradients of ``parameters`` down, all alike, to a total norm of ``max_norm``.
 
-        norm = (sum over all elements g of all gradients  |g|^p)^(1/p)        the largest |g| if p = inf
+        norm = (sum over the elements g of all gradients of |g|^p)^(1/p)      p = inf: max |g|
         g    = g * min(1, max_norm / (norm + 1e-6))
 
     Returns the norm before, a 0-d tensor. ``parameters`` is a tensor or an iterable of tensors;
@@ -79,15 +78,16 @@ def clip_grad_value_(parameters: Any, clip_value: float) -> None:
 
 def total_norm(tensors: list[Any], order: float) -> Any:
     """The norm of all elements of all tensors together: a 0-d tensor, 0 if there are none."""
+    tensors = [x for x in tensors if x.numel()]
     if not tensors:
         return zeros(())
     if order == math.inf:
-        return reduce(maximum, [x.abs().max() for x in tensors if x.numel()])
+        return reduce(maximum, [x.abs().amax() for x in tensors])
     if order == 2:
-        return sum(x.square().sum() for x in tensors).sqrt()
+        return reduce(add, [x.square().sum() for x in tensors]).sqrt()
     if order == 1:
-        return sum(x.abs().sum() for x in tensors)
-    return sum((x.abs() ** order).sum() for x in tensors) ** (1 / order)
+        return reduce(add, [x.abs().sum() for x in tensors])
+    return reduce(add, [(x.abs() ** order).sum() for x in tensors]) ** (1 / order)
 
 
 def _gradients(function: str, parameters: Any) -> list[Any]:

@@ -15,7 +15,9 @@ from ..ops.arithmetic import copy_
 from ..ops.values import as_array, constant, from_array
 from ..tape import Value
 
-PAIRS = {"betas": ("beta1", "beta2")}  # hyperparameters that are two numbers, and what each is called
+PAIRS = {
+    "betas": ("beta1", "beta2")
+}  # hyperparameters that are two numbers, and what each is called
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ DECAY = Range(least=0, below=1)
 
 
 def checked(owner: str, key: str, value: Any, allowed: Range) -> tuple[float, ...]:
-    """The number, or pair of numbers, that ``key`` is to be; TypeError or ValueError if it cannot."""
+    """The number or numbers that ``key`` is to be; TypeError or ValueError if it cannot."""
     names: tuple[str, ...] = (key,)
     if key in PAIRS:
         names = tuple(f"{key}[{k}]" for k in range(len(PAIRS[key])))
@@ -64,10 +66,10 @@ def checked(owner: str, key: str, value: Any, allowed: Range) -> tuple[float, ..
 class ParamGroup(MutableMapping[str, Any]):
     """One group, as a mapping: ``group["lr"]`` is a float, ``group["params"]`` a list of tensors.
 
-    Each number lives in a 0-d float64 tensor, its cell, which the update kernels read when they run:
-    ``group["lr"] = 0.01`` writes the cell by an op, so that it is recorded, and so that a compiled
-    step sees it. ``betas`` are two cells, ``beta1`` and ``beta2``. Flags and what a scheduler or a
-    user adds are kept as they are.
+    Each number lives in a 0-d float64 tensor, its cell, which the update kernels read when they
+    run: ``group["lr"] = 0.01`` writes the cell by an op, so that it is recorded, and so that a
+    compiled step sees it. ``betas`` are two cells, ``beta1`` and ``beta2``. Flags and what a
+    scheduler or a user adds are kept as they are.
 
     Setting a number to what it cannot be raises TypeError or ValueError and changes nothing.
     """

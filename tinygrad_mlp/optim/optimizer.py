@@ -1,4 +1,4 @@
-"""`Optimizer`: what all optimizers share. Each of them is its hyperparameters and its update ops."""
+"""`Optimizer`: what all optimizers share. Each is its hyperparameters and its update ops."""
 
 from __future__ import annotations
 
@@ -192,7 +192,9 @@ class Optimizer:
     def _named(self, params: Any) -> tuple[list[Any], list[str]]:
         """A group's tensors, and their names if they come as (name, tensor) pairs."""
         if isinstance(params, set):
-            raise TypeError(f"{self.name}: params must have an order, and a set has none; use a list")
+            raise TypeError(
+                f"{self.name}: params must have an order, and a set has none; use a list"
+            )
         given = [params] if isinstance(params, Value) else list(params)
         pairs = [each for each in given if isinstance(each, tuple)]
         if pairs and len(pairs) < len(given):
@@ -247,8 +249,8 @@ class Optimizer:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave, here or in PyTorch. The tensors are copied.
 
-        Raises ValueError or TypeError, and changes nothing, for the state of another optimizer or of
-        other parameters.
+        Raises ValueError or TypeError, and changes nothing, for the state of another optimizer or
+        of other parameters.
         """
         groups = self._loaded_groups(state_dict)
         state = self._loaded_state(state_dict, groups)
@@ -304,7 +306,9 @@ class Optimizer:
                         for name, value in entry.items()
                     }  # fmt: skip
         if found:
-            raise ValueError(f"{here}: there is state for parameters {sorted(found)}, but none such")
+            raise ValueError(
+                f"{here}: there is state for parameters {sorted(found)}, but none such"
+            )
         return result
 
     def _check_names(self, which: str, entry: Mapping[str, Any], group: Mapping[str, Any]) -> None:

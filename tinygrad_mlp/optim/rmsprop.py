@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ..ops.update import (
     Update,
@@ -12,7 +12,7 @@ from ..ops.update import (
     rmsprop_centered_momentum_,
     rmsprop_momentum_,
 )
-from .group import NONNEGATIVE
+from .group import NONNEGATIVE, Range
 from .optimizer import Optimizer
 
 
@@ -40,7 +40,9 @@ class RMSprop(Optimizer):
     tensor([ 0.9, -1.9], requires_grad=True)
     """
 
-    ranges = dict.fromkeys(("lr", "alpha", "eps", "weight_decay", "momentum"), NONNEGATIVE)
+    ranges: ClassVar[Mapping[str, Range]] = dict.fromkeys(
+        ("lr", "alpha", "eps", "weight_decay", "momentum"), NONNEGATIVE
+    )
     updates = (rmsprop_, rmsprop_momentum_, rmsprop_centered_, rmsprop_centered_momentum_)
 
     def __init__(
@@ -57,15 +59,15 @@ class RMSprop(Optimizer):
     ):
         super().__init__(
             params,
-            dict(
-                lr=lr,
-                momentum=momentum,
-                alpha=alpha,
-                eps=eps,
-                centered=centered,
-                weight_decay=weight_decay,
-                maximize=maximize,
-            ),
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "alpha": alpha,
+                "eps": eps,
+                "centered": centered,
+                "weight_decay": weight_decay,
+                "maximize": maximize,
+            },
         )
 
     def choose(self, group: Mapping[str, Any]) -> Update:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ..ops.update import Update, sgd_, sgd_dampened_, sgd_momentum_
-from .group import FINITE, NONNEGATIVE
+from .group import FINITE, NONNEGATIVE, Range
 from .optimizer import Optimizer
 
 
@@ -34,9 +34,12 @@ class SGD(Optimizer):
     tensor([ 0.8, -1.6], requires_grad=True)
     """
 
-    ranges = dict(
-        lr=NONNEGATIVE, momentum=NONNEGATIVE, dampening=FINITE, weight_decay=NONNEGATIVE
-    )
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "lr": NONNEGATIVE,
+        "momentum": NONNEGATIVE,
+        "dampening": FINITE,
+        "weight_decay": NONNEGATIVE,
+    }
     updates = (sgd_, sgd_momentum_, sgd_dampened_)
     counts = False
 
@@ -53,14 +56,14 @@ class SGD(Optimizer):
     ):
         super().__init__(
             params,
-            dict(
-                lr=lr,
-                momentum=momentum,
-                dampening=dampening,
-                weight_decay=weight_decay,
-                nesterov=nesterov,
-                maximize=maximize,
-            ),
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "dampening": dampening,
+                "weight_decay": weight_decay,
+                "nesterov": nesterov,
+                "maximize": maximize,
+            },
         )
 
     def check(self, group: Mapping[str, Any]) -> None:
@@ -78,5 +81,5 @@ class SGD(Optimizer):
         return sgd_dampened_ if group["dampening"] != 0 else sgd_momentum_
 
     def count(self, state: Mapping[str, Any]) -> float:
-        """A state that has a buffer but no `step` comes from PyTorch, or was not dampened so far."""
+        """State with a buffer but no `step` is PyTorch's, or was not dampened so far."""
         return float("momentum_buffer" in state)

@@ -14,7 +14,7 @@ tape, oldest first; backward goes up from the last line
   %2 = tanh(%1)              float32 (1, 1)
          dL/d%1 = %2' * (1 - %2 * %2)
   %3 = sum(%2, dims=(0, 1))  float32 ()
-         dL/d%2 = %3'.reshape(1, 1)
+         dL/d%2 = %3'
 %n' is dL/d%n, the gradient that arrives at line n
 """
 

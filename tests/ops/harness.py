@@ -1,0 +1,190 @@
+"""How a row of the table is run, and how gradients are compared with differences."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import hypothesis
+import numpy as np
+
+import tinygrad_mlp as tg
+from tests.ops.table import Case, Row
+from tinygrad_mlp.ops.op import REGISTRY
+
+STEP = 1e-5  # of a difference quotient: its error is about f''' STEP^2 and 1e-16 f / STEP
+RTOL, ATOL = 1e-6, 1e-7
+
+
+def arrays_of(row: Row, case: Case, seed: int, dtype: Any = "float64") -> list[np.ndarray | None]:
+    """Values for a case, the floating ones in ``dtype`` (or int64 if the row takes no floats)."""
+    dtype = dtype if "f" in row.accepts else "int64"
+    return [
+        None if a is None else a.astype(dtype) if a.dtype.kind == "f" else a
+        for a in row.draw(case, seed)
+    ]
+
+
+def whole_arrays(row: Row, case: Case, seed: int, dtype: Any) -> list[np.ndarray | None]:
+    """Integers (or bools) instead of the floats that the row draws."""
+    generator = np.random.default_rng(seed)
+    low, high = row.whole
+    low = low if np.dtype(dtype).kind == "i" else max(low, 0)
+    return [
+        None if a is None else generator.integers(low, high, a.shape).astype(dtype)
+        if a.dtype.kind == "f" else a
+        for a in row.draw(case, seed)
+    ]  # fmt: skip
+
+
+def tensors(arrays: Sequence[np.ndarray | None], places: Sequence[int] = ()) -> list[Any]:
+    """Tensors on the memory of arrays; those at ``places`` require a gradient."""
+    made = [None if a is None else tg.from_numpy(a) for a in arrays]
+    for k in places:
+        made[k].requires_grad_()
+    return made
+
+
+def results(row: Row, inputs: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    """What the call returns, then the inputs that it mutated: clones of those given."""
+    tg.manual_seed(0)
+    given = [
+        x.clone() if k in row.mutates and x is not None else x for k, x in enumerate(inputs)
+    ]  # fmt: skip
+    returned = row.call(*given, **params)
+    outputs = list(returned) if isinstance(returned, (tuple, list)) else [returned]
+    mutated = [given[k] for k in row.mutates if given[k] is not None]
+    return outputs + [x for x in mutated if not any(x is out for out in outputs)]
+
+
+def expected(row: Row, arrays: Sequence[Any], params: dict[str, Any]) -> list[np.ndarray]:
+    """What the reference says of the same."""
+    assert row.reference is not None
+    with np.errstate(all="ignore"):
+        found = row.reference(*arrays, **params)
+    return [np.asarray(a) for a in (found if isinstance(found, tuple) else (found,))]
+
+
+def places_of(row: Row, arrays: Sequence[np.ndarray | None]) -> list[int]:
+    """The inputs to differentiate by: differentiable, and not left out."""
+    return [k for k in row.differentiable if arrays[k] is not None]
+
+
+@functools.cache
+def example(row_name: str, place: int | None = None) -> tuple[Case, int]:
+    """A small case and a seed for it: all inputs with an element, and a gradient if asked for."""
+    from tests.ops.rows import TABLE
+
+    row = TABLE[row_name]
+
+    def good(case: Case) -> bool:
+        if any(shape is not None and 0 in shape for shape in case.shapes):
+            return False
+        if place is None:
+            return True
+        if case.shapes[place] is None:
+            return False
+        arrays = arrays_of(row, case, 1)
+        inputs = tensors(arrays, [place])
+        outputs = [out for out in results(row, inputs, case.params) if out.requires_grad]
+        if not outputs or outputs[0].numel() == 0:
+            return False
+        cotangents = random_like(outputs, 2)
+        (gradient,) = tg.grad(outputs, inputs[place], cotangents, allow_unused=True)
+        return row.flat or (gradient is not None and bool(np.any(abs(gradient.numpy()) > 0.05)))
+
+    settings = hypothesis.settings(database=None, derandomize=True, deadline=None)
+    return hypothesis.find(row.strategy, good, settings=settings), 1
+
+
+def random_like(outputs: Sequence[Any], seed: int) -> list[Any]:
+    """A random cotangent for each output."""
+    generator = np.random.default_rng(seed)
+    return [tg.tensor(generator.normal(size=out.shape), dtype=out.dtype) for out in outputs]
+
+
+Function = Callable[..., list[Any]]
+
+
+def check(
+    analytic: Function, arrays: list[np.ndarray], places: Sequence[int], seed: int,
+    numeric: Function | None = None,
+) -> None:  # fmt: skip
+    """Compare the gradients of a function by the inputs at ``places`` with central differences.
+
+    Random cotangents weigh the outputs. ``numeric`` computes the same values, if not by the same
+    way. AssertionError names input, index and both numbers.
+    """
+    inputs = tensors(arrays, places)
+    outputs = analytic(*inputs)
+    live = [k for k, out in enumerate(outputs) if out.requires_grad]
+    assert live, "no result requires a gradient"
+    cotangents = random_like([outputs[k] for k in live], seed)
+    found = tg.grad(
+        [outputs[k] for k in live], [inputs[k] for k in places], cotangents, allow_unused=True
+    )
+    weights = [c.numpy() for c in cotangents]
+
+    def value() -> float:
+        again = (numeric or analytic)(*tensors(arrays, places))
+        return sum(
+            float(np.sum(again[k].detach().numpy() * w)) for k, w in zip(live, weights, strict=True)
+        )
+
+    for k, gradient in zip(places, found, strict=True):
+        array = arrays[k]
+        given = np.zeros(array.shape) if gradient is None else gradient.detach().numpy()
+        assert given.shape == array.shape
+        for place in np.ndindex(array.shape):
+            slope = quotient(array, place, value)
+            assert abs(given[place] - slope) <= ATOL + RTOL * max(abs(slope), 1), (
+                f"input {k} of shape {array.shape} at {place}: gradient {given[place]:.9g}, "
+                f"difference quotient {slope:.9g}"
+            )
+
+
+def quotient(array: np.ndarray, place: tuple[int, ...], value: Callable[[], float]) -> float:
+    """The difference quotient of ``value()`` by one element of an array, which is left as it was."""
+    before = array[place]
+    array[place] = before + STEP
+    above = value()
+    array[place] = before - STEP
+    below = value()
+    array[place] = before
+    return (above - below) / (2 * STEP)
+
+
+def check_row(row: Row, case: Case, seed: int) -> None:
+    """Check the gradients of a row's op for one case."""
+    arrays = arrays_of(row, case, seed)
+    check(
+        lambda *inputs: results(row, inputs, case.params), arrays, places_of(row, arrays), seed + 1
+    )
+
+
+@contextlib.contextmanager
+def planted(name: str, place: int, change: Callable[[Any, Any], Any]) -> Iterator[None]:
+    """Inside the block the rule for one input of an op is wrong: ``change(right, gradient)``."""
+    op = REGISTRY[name]
+    key = place if place in op.rules else -1
+    rule = op.rules[key]
+
+    class Wrong:
+        wants = rule.wants
+
+        def __call__(self, gradient: Any, arguments: Sequence[Any], create_graph: bool) -> Any:
+            right = rule(gradient, arguments, create_graph)
+            if key != -1:
+                return change(right, gradient)
+            return [
+                change(g, gradient) if k == place and g is not None else g
+                for k, g in enumerate(right)
+            ]
+
+    op.rules[key] = Wrong()
+    try:
+        yield
+    finally:
+        op.rules[key] = rule
