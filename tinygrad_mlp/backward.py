@@ -113,7 +113,8 @@ def _run_hooks(node: Node, gradients: list[Any]) -> None:
     for slot, reference in (node.retained or {}).items():
         value = reference()
         if value is not None and gradients[slot] is not None:
-            value.grad = gradients[slot] if value.grad is None else value.grad + gradients[slot]
+            gradient = gradients[slot]  # others have it too: keep a copy
+            value.grad = gradient.clone() if value.grad is None else value.grad + gradient
 
 
 def _accumulate(leaf: Any, gradient: Any, owned: bool, create_graph: bool) -> None:

@@ -134,8 +134,8 @@ class Node:
             self.edges.append((value if value.node is None else value.node, value.slot))
             for name, place in wanted[0]:
                 kept = inputs[place]
-                if place == 0 and op.in_place:  # it is about to change; only an alias can tell
-                    kept = kept.alias()
+                if op.in_place and kept is inputs[0]:  # it is about to change
+                    kept = kept.clone()
                 self.saved[name] = (kept, kept.version[0])
 
     def save_results(self, outputs: tuple[Any, ...]) -> None:
@@ -231,8 +231,14 @@ def apply(op: Op, inputs: tuple[Any, ...], params: Params | None = None) -> Any:
 def _may_write(op: Op, inputs: tuple[Any, ...]) -> None:
     for k in op.mutates:
         value = inputs[k]
+        origin = value if value.base is None else value.base
+        if _mode.grad and origin.requires_grad and not value.requires_grad:
+            raise RuntimeError(
+                f"`{op.name}` would change a tensor that requires a gradient through a view that "
+                "is not on the tape, as it was made before or inside no_grad(): make the view "
+                "again, or write inside `with tg.no_grad():`"
+            )
         if _mode.grad and value.requires_grad:
-            origin = value if value.base is None else value.base
             if value.node is None or (origin.requires_grad and origin.node is None):
                 raise RuntimeError(
                     f"`{op.name}` would change a leaf that requires a gradient"
@@ -240,7 +246,7 @@ def _may_write(op: Op, inputs: tuple[Any, ...]) -> None:
                     "longer be the derivative by the value you gave it. Write inside "
                     "`with tg.no_grad():`, or on x.clone()"
                 )
-        if 0 in value.layout.strides and any(
+        if 0 in value.layout.strides and value.layout.size and any(
             stride == 0 and size > 1
             for size, stride in zip(value.layout.shape, value.layout.strides, strict=True)
         ):
@@ -308,6 +314,10 @@ class grad_mode(contextlib.ContextDecorator):
 
     def __exit__(self, *_: object) -> None:
         _mode.grad = self.before.pop()
+
+    def _recreate_cm(self) -> grad_mode:
+        """A decorated function takes a new one for each call: it may run in several threads."""
+        return grad_mode(self.enabled)
 
 
 def is_grad_enabled() -> bool:

@@ -65,9 +65,7 @@ def np_normal(seed: int, draw: int, shape: tuple[int, ...]) -> np.ndarray:
     return both.reshape(-1)[:size].reshape(shape)
 
 
-def np_integers(
-    seed: int, draw: int, shape: tuple[int, ...], low: int, span: int
-) -> np.ndarray:
+def np_integers(seed: int, draw: int, shape: tuple[int, ...], low: int, span: int) -> np.ndarray:
     size = math.prod(shape)
     w = words(seed, draw, (size + 1) // 2)
     bits = np.stack([(w[:, 0] << SHIFT) | w[:, 1], (w[:, 2] << SHIFT) | w[:, 3]], axis=1)

@@ -7,8 +7,17 @@ import math
 import numpy as np
 
 from tests.ops.table import (
-    Row, between_integers, broadcast, constant, even_tenths, fixed, in_place, mask,
-    odd_tenths, one_of, real,
+    Row,
+    between_integers,
+    broadcast,
+    constant,
+    even_tenths,
+    fixed,
+    in_place,
+    mask,
+    odd_tenths,
+    one_of,
+    real,
 )  # fmt: skip
 from tinygrad_mlp.kernels.layout import DTYPES
 from tinygrad_mlp.ops import activation, arithmetic, transcendental

@@ -12,7 +12,17 @@ from hypothesis.extra import numpy as npst
 import tinygrad_mlp as tg
 from tests.kernels.philox_reference import np_integers, np_mask, np_normal, np_uniform
 from tests.ops.table import (
-    Draw, Row, Shape, constant, distinct, fixed, integers, one_of, permutation, real, shaped,
+    Draw,
+    Row,
+    Shape,
+    constant,
+    distinct,
+    fixed,
+    integers,
+    one_of,
+    permutation,
+    real,
+    shaped,
 )  # fmt: skip
 from tinygrad_mlp.kernels.layout import BOOL, FLOAT32, FLOAT64, INT64
 from tinygrad_mlp.ops import create, index, matmul, random, view
@@ -164,11 +174,11 @@ def write_view(x, part):
 
 
 VIEWS = [
-    row("reshape", tg.reshape, lambda x, shape: x.reshape(shape), cases=reshapes, accepts="bif"),
+    row("reshape", lambda x, shape: tg.reshape(x, shape), lambda x, shape: x.reshape(shape), cases=reshapes, accepts="bif"),
     row("transpose", tg.transpose, lambda x, dim0, dim1: x.swapaxes(dim0, dim1), cases=swaps,
         accepts="bif"),
-    row("permute", tg.permute, lambda x, dims: x.transpose(dims), cases=orders, accepts="bif"),
-    row("expand", tg.expand, lambda x, shape: np.broadcast_to(x, shape), cases=expansions,
+    row("permute", lambda x, dims: tg.permute(x, dims), lambda x, dims: x.transpose(dims), cases=orders, accepts="bif"),
+    row("expand", lambda x, shape: tg.expand(x, shape), lambda x, shape: np.broadcast_to(x, shape), cases=expansions,
         accepts="bif"),
     row("slice", lambda x, key: x[key], lambda x, key: x[key], cases=slices, accepts="bif"),
     row("slice_backward", frozen(view._embed), np_embed, cases=slices_back),

@@ -83,7 +83,8 @@ def _logsumexp(real, item):
         out = pointer(words[2], real)
         for row in range(rows * thread // threads, rows * (thread + 1) // threads):
             x = pointer(words[1] + row * columns * item, real)
-            shift, total = row_maximum(x, columns), real(0)
+            shift = row_maximum(x, columns) if columns else real(-math.inf)
+            total = real(0)
             if math.isinf(shift):  # all -inf, or an inf: the shift would make NaN of it
                 out[row] = shift
                 continue

@@ -61,7 +61,9 @@ reciprocal = elementwise(
 floor_divide = elementwise(
     "floor_divide",
     lambda x, y: x // y,
-    about="The quotient rounded towards minus infinity. It is a staircase: no gradient.",
+    about="The quotient rounded towards minus infinity. A staircase: its derivatives are 0.",
+    x=lambda g: g * 0,
+    y=lambda g: g * 0,
 )
 
 remainder = elementwise(
@@ -141,7 +143,7 @@ gt = elementwise("gt", lambda x, y: x > y, dtype="bool")
 ge = elementwise("ge", lambda x, y: x >= y, dtype="bool")
 isnan = elementwise("isnan", lambda x: x != x, dtype="bool")
 isinf = elementwise(
-    "isinf", lambda x: (x == float("inf")) | (x == -float("inf")), dtype="bool"
+    "isinf", lambda x: (x == x) & (x - x != 0), dtype="bool"
 )  # fmt: skip
 isfinite = elementwise(
     "isfinite", lambda x: x - x == 0, dtype="bool", about="Neither infinite nor NaN."
@@ -201,7 +203,9 @@ clamp_min_, clamp_max_, floor_, ceil_, round_, floor_divide_, remainder_ = (
 
 def power(x: Any, exponent: Any) -> Any:
     """``x ** exponent``; a square is one product."""
-    return square(x) if type(exponent) in (int, float) and exponent == 2 else pow(x, exponent)
+    squares = isinstance(x, Value) and type(exponent) in (int, float) and exponent == 2
+    kind = x.layout.dtype.kind if squares else ""
+    return square(x) if kind == "f" or (kind in "iu" and squares and type(exponent) is int) else pow(x, exponent)
 
 
 def clamp(x: Any, min: Any = None, max: Any = None) -> Any:

@@ -132,12 +132,13 @@ class Elementwise(Op):
         return tape.apply(self, as_values(self.name, self.inputs, inputs))
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
+        if self.in_place:
+            inputs = tuple([clear_of(inputs[0], value) for value in inputs])
         layout, launch = self.planned(*[value.layout for value in inputs])
         if self.in_place:
-            target = inputs[0]
             if launch is not None:
-                launch(*[clear_of(target, value).address for value in inputs])
-            return (target,)
+                launch(*[value.address for value in inputs])
+            return inputs[:1]
         owner, address = allocate(layout.shape, layout.dtype)
         if launch is not None:
             launch(*[value.address for value in inputs], address)
@@ -224,7 +225,7 @@ class ElementwiseRule(Rule):
     def __call__(self, gradient: Any, arguments: Sequence[Any], create_graph: bool) -> Any:
         if create_graph:
             return self.function(gradient, *arguments)
-        if not self.wants and self.is_identity():
+        if not self.wants and self.is_identity:
             return gradient
         if self.fused is None:
             owner = self.owner
@@ -235,6 +236,7 @@ class ElementwiseRule(Rule):
             )
         return tape.apply(self.fused, (gradient, *arguments))
 
+    @functools.cached_property
     def is_identity(self) -> bool:
         """Whether the rule passes the gradient on as it is."""
         traced = scalar.trace(self.function)

@@ -18,7 +18,8 @@ from .. import tape
 from ..kernels.layout import BOOL
 from ..tape import Params, Value
 from . import reduce
-from .arithmetic import copy_, maximum, minimum
+from .arithmetic import CONVERSIONS, copy_, maximum, minimum
+from .dtypes import promote
 from .op import Op
 from .values import as_array, constant, from_array, shared
 from .view import _slice, dim_of, freeze, permute, reshape, thaw, unsqueeze
@@ -29,7 +30,7 @@ class _Take(Op):
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         x, index = map(as_array, inputs)
-        return (shared(np.ascontiguousarray(np.take(x, index, axis=params["dim"]))),)
+        return (shared(np.asarray(np.take(x, index, axis=params["dim"]), order="C")),)
 
 
 class _TakeBackward(Op):
@@ -47,14 +48,14 @@ class _WrapIndex(Op):
     """Positions counted from the front; IndexError for one that is not in the axis."""
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        index, size = as_array(inputs[0]), params["size"]
+        index, size = as_array(inputs[0]).astype(np.int64), params["size"]
         wrong = (index < -size) | (index >= size)
         if wrong.any():
             raise IndexError(
                 f"index {index[wrong][0]} is out of range for an axis of size {size}: "
                 f"{-size} to {size - 1}"
             )
-        return (from_array(np.where(index < 0, index + size, index).astype(np.int64)),)
+        return (from_array(np.where(index < 0, index + size, index)),)
 
 
 class _Nonzero(Op):
@@ -105,7 +106,8 @@ class _Cat(Op):
     """Tensors one after another along an axis."""
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        return (shared(np.concatenate([as_array(x) for x in inputs], axis=params["dim"])),)
+        joined = np.concatenate([as_array(x) for x in inputs], axis=params["dim"])
+        return (shared(np.ascontiguousarray(joined)),)
 
 
 _take = _Take(
@@ -242,7 +244,7 @@ def _check_mask(shape: tuple[int, ...], mask: tuple[int, ...]) -> None:
 
 
 def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
-    """Tensors one after another along ``dim``; their other sizes must be equal."""
+    """Tensors one after another along ``dim``; their other sizes must be equal, dtypes promote."""
     tensors = list(tensors)
     if not tensors:
         raise ValueError("cat of no tensors: pass at least one")
@@ -261,7 +263,9 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
                 f"cat along dim {dim}: tensor {k} has shape {shape}, which does not continue "
                 f"tensor 0 of shape {first.shape}"
             )
-    return _cat(*tensors, dim=axis, sizes=tuple(each.layout.shape[axis] for each in tensors))
+    dtype = promote(each.layout for each in tensors)
+    same = [each if each.layout.dtype == dtype else CONVERSIONS[dtype](each) for each in tensors]
+    return _cat(*same, dim=axis, sizes=tuple(each.layout.shape[axis] for each in same))
 
 
 def stack(tensors: Sequence[Any], dim: int = 0) -> Any:

@@ -43,7 +43,9 @@ class MatMul(Op):
         a, b = inputs[:2]
         layout, launch, per_thread = self.planned(*[value.layout for value in inputs])
         if layout.dtype.kind != "f":
-            return (shared(np.asarray(np.matmul(as_array(a), as_array(b)))),)
+            product = np.matmul(as_array(a), as_array(b))
+            bias = [as_array(value) for value in inputs[2:]]
+            return (shared(np.asarray(sum(bias, start=product), order="C")),)
         if launch is None and layout.size:
             batch = layout.shape[:-2]
             copies = [clone(expand(each, (*batch, *each.layout.shape[-2:]))) for each in (a, b)]

@@ -14,7 +14,7 @@ from . import reduce
 from .dtypes import floating
 from .op import Op
 from .transcendental import exp
-from .view import contiguous, dim_of, reshape, transpose, unsqueeze
+from .view import contiguous, dim_of, permute, reshape, transpose, unsqueeze
 
 
 class RowOp(Op):
@@ -25,7 +25,7 @@ class RowOp(Op):
     def plan(self, layout: Layout) -> tuple[Layout, Launch | None]:
         columns = layout.shape[-1]
         result = dense(layout.shape[:-1] if self.folds else layout.shape, layout.dtype)
-        rows = layout.size // columns if columns else 0
+        rows = result.size if self.folds else result.size // max(columns, 1)
         if rows == 0:
             return result, None
         kernel = kernels.address(self.name, str(layout.dtype))
@@ -76,8 +76,10 @@ def log_softmax(x: Any, dim: int = -1) -> Any:
 
 
 def logsumexp(x: Any, dim: int = -1, keepdim: bool = False) -> Any:
-    """log(sum_j exp(x_j)) along ``dim``, without overflow."""
-    out = _logsumexp(_last(x, dim))
+    """log(sum_j exp(x_j)) along ``dim``, without overflow; -inf of no elements."""
+    axis = dim_of(dim, x.layout.ndim)
+    order = (*(k for k in range(x.layout.ndim) if k != axis), axis)
+    out = _logsumexp(_last(x if axis >= x.layout.ndim - 1 else permute(x, order), -1))
     return reshape(out, _kept(x, dim)) if keepdim else out
 
 

@@ -46,7 +46,7 @@ def constant(number: bool | int | float, dtype: np.dtype) -> Any:
 
 def from_array(array: np.ndarray) -> Any:
     """A value on a copy of an array."""
-    owner, address = allocate(array.shape, array.dtype)
+    owner, address = allocate(array.shape, as_dtype(array.dtype))
     owner[...] = array
     return tape.new(owner, dense(array.shape, array.dtype), address)
 
@@ -65,8 +65,22 @@ def as_array(value: Value) -> np.ndarray:
     owner, layout = value.owner, value.layout
     if owner.shape == layout.shape and owner.strides == layout.strides and value.base is None:
         return owner
+    if not owner.flags.c_contiguous:
+        return np.asarray(_Window(value))
     start = value.address - owner.__array_interface__["data"][0] if layout.size else 0
     return np.ndarray(layout.shape, layout.dtype, owner, start, layout.strides)
+
+
+class _Window:
+    """A value as NumPy sees memory: for owners that lie in memory with gaps or backwards."""
+
+    def __init__(self, value: Value):
+        layout = value.layout
+        self.owner = value.owner  # kept alive by the array, of which this is the base
+        self.__array_interface__ = {
+            "shape": layout.shape, "strides": layout.strides, "typestr": layout.dtype.str,
+            "data": (value.address, not value.owner.flags.writeable), "version": 3,
+        }  # fmt: skip
 
 
 def empty(layout: Layout) -> Any:

@@ -8,6 +8,7 @@ any write, an older view is taken anew from its base (`region`).
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -127,8 +128,15 @@ _embed: Op = _Embed(
 
 
 def freeze(key: tuple[Any, ...]) -> tuple[Any, ...]:
-    """An index that can be hashed: a slice becomes a tuple."""
-    return tuple(("slice", k.start, k.stop, k.step) if isinstance(k, slice) else k for k in key)
+    """An index that can be hashed: a slice becomes a tuple of plain integers."""
+
+    def plain(bound: Any) -> int | None:
+        return None if bound is None else operator.index(bound)
+
+    return tuple(
+        ("slice", plain(k.start), plain(k.stop), plain(k.step)) if isinstance(k, slice) else k
+        for k in key
+    )
 
 
 def thaw(key: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -1,0 +1,44 @@
+"""`Parameter`: a tensor that a module learns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..ops.create import tensor
+from ..tape import Value
+from ..tensor import Tensor
+
+
+class Parameter(Tensor):
+    """A tensor that counts as a parameter of the module it is assigned to.
+
+    ``data`` is a tensor, whose memory it shares, or anything that `tensor` takes.
+
+    Raises RuntimeError for integers that should require a gradient.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.Parameter(tg.ones(2))
+    Parameter containing:
+    tensor([1., 1.], requires_grad=True)
+    """
+
+    def __init__(self, data: Any, requires_grad: bool = True):
+        value = data if isinstance(data, Value) else tensor(data)
+        super().__init__(value.owner, value.layout, value.address)
+        self.version = value.version
+        self.requires_grad_(requires_grad)
+
+    def __repr__(self) -> str:
+        return f"Parameter containing:\n{super().__repr__()}"
+
+
+def move(target: Any, value: Any) -> None:
+    """Make ``target``, in place, a tensor on the memory of ``value``; its version goes on.
+
+    What was recorded with the old memory is noticed as changed.
+    """
+    version = target.version[0] + 1
+    target.owner, target.layout, target.address = value.owner, value.layout, value.address
+    target.version = value.version
+    target.version[0] = max(version, value.version[0])
