@@ -9,7 +9,7 @@ tensor([2., 4., 6.])
 
 from __future__ import annotations
 
-from . import autograd, study
+from . import autograd, nn, optim, study
 from .autograd import enable_grad, grad, no_grad, set_grad_enabled
 from .kernels.layout import BOOL, FLOAT32, FLOAT64, INT32, INT64, UINT8
 from .kernels.threads import get_num_threads, set_num_threads
@@ -132,6 +132,7 @@ from .serialization import load, save
 from .study.gradcheck import gradcheck
 from .tape import is_grad_enabled
 from .tensor import Tensor
+from .train import History, evaluate, fit
 from .version import __version__
 
 bool, uint8, int32, int64 = BOOL, UINT8, INT32, INT64

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -127,6 +128,26 @@ def test_errors_are_a_line_and_a_code(
         assert len(done.stderr.splitlines()) == 1
         assert done.stderr.startswith("tinygrad-mlp: error: ")
     assert "test accuracy" not in done.stdout
+
+
+def test_ctrl_c_stops_with_a_line_and_its_own_code(tmp_path: Path) -> None:
+    arguments = ["-u", "-m", "tinygrad_mlp", "train", "--epochs", "100000", "--out", "out"]
+    with subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("epoch "):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "tinygrad-mlp: stopped\n"
+    assert os.listdir(tmp_path / "out") == [], "nothing half-written"
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:

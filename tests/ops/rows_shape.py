@@ -115,12 +115,13 @@ def np_embed(g, shape, key):
 
 
 def frozen(op):
-    """Call an internal op with an index that can be hashed."""
-    return lambda x, key, **more: op(x, key=view.freeze(_tuple(key)), **more)
+    """Call an internal op with an index as `getitem` hands it on: no dots, and hashable."""
 
+    def call(x, key, **more):
+        basic, _ = index._parse(tg.zeros(more.get("shape", x.shape)), key)
+        return op(x, key=view.freeze(basic), **more)
 
-def _tuple(key):
-    return key if isinstance(key, tuple) else (key,)
+    return call
 
 
 def region_of(base: Shape, function) -> dict[str, Any]:
@@ -256,7 +257,8 @@ def np_erase(x, where):
 
 
 def set_slice(x, value, key):
-    return index._set_slice(x, value, key=view.freeze(_tuple(key)))
+    x[key] = value
+    return x
 
 
 def np_erase_slice(x, key):

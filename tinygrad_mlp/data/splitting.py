@@ -48,7 +48,8 @@ def _evenly(rows: int, chosen: int) -> Array:
     Place i is chosen where ``floor(i * chosen / rows)`` steps: Bresenham's line.
     """
     steps = np.arange(rows + 1) * chosen // rows
-    return np.diff(steps) == 1
+    stepped: Array = np.diff(steps) == 1
+    return stepped
 
 
 def _refuse_lonely_classes(dataset: Dataset) -> None:

@@ -6,10 +6,10 @@ with r = 1 / sqrt(var + eps), and, writing d = x - mean and sums over the rows,
 
     dL/dw = r sum(g d)      dL/db = sum(g)      dL/dx = w r (g - sum(g)/N - d r^2 sum(g d)/N)
 
-The variance is summed around the mean, in a second pass: one pass with sum(x^2) would cancel. A task
-is a chunk of columns, so that the inner loops run over adjacent ones in vector lanes; rows are
-summed 64 at a time, and those sums into the total: rounding errors grow with N/64. A column's result
-does not depend on the chunk that it is in, nor on the threads.
+The variance is summed around the mean, in a second pass: one pass with sum(x^2) would cancel. A
+task is a chunk of columns, so that the inner loops run over adjacent ones in vector lanes; rows are
+summed 64 at a time, and those sums into the total: rounding errors grow with N/64. The result of a
+column does not depend on the chunk that it is in, nor on the threads.
 
 Source: S. Ioffe and C. Szegedy, "Batch normalization", ICML 2015.
 

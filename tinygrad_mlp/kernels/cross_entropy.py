@@ -6,8 +6,8 @@ With p = softmax(x), y the label of a row, w the weights of the C classes and s 
     dloss/dx_c = p_c ((1 - s) w_y + s/C sum_k w_k) - s/C w_c - (1 - s) w_y [c = y]
 
 and a mean divides the sum of the losses by the sum of w_y. A row whose label is to be ignored has
-loss, weight and gradient 0. A label that is no class makes its row's loss NaN, and ``total`` reports
-the row; no kernel reads or writes outside of the arrays.
+loss, weight and gradient 0. A label that is no class makes the loss of its row NaN, and ``total``
+reports the row; no kernel reads or writes outside of the arrays.
 
 Words of all kernels: see each. Constants: rows, columns, ignore_index, then what the kernel adds.
 """

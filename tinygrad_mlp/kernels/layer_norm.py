@@ -1,6 +1,6 @@
 """Layer normalisation of rows: statistics of each row over its D elements, forward and backward.
 
-    mean = sum_i x / D        r = 1 / sqrt(sum_i (x - mean)^2 / D + eps)        out = (x - mean) r w + b
+    mean = sum_i x / D    r = 1 / sqrt(sum_i (x - mean)^2 / D + eps)    out = (x - mean) r w + b
 
 and with h = (x - mean) r and d = g w
 
@@ -33,9 +33,9 @@ BLOCK = 64  # rows that are summed by themselves
 @functools.cache
 def address(what: str, dtype: str) -> int:
     """The address of layer_norm, or of its gradient by the ``rows`` or the ``parameters``."""
-    make = {"layer_norm": _forward, "rows": _backward_rows, "parameters": _backward_parameters}[what]
+    makers = {"layer_norm": _forward, "rows": _backward_rows, "parameters": _backward_parameters}
     real = getattr(types, dtype)
-    return compiled(make(real, real.bitwidth // 8), fastmath={"contract", "reassoc"})
+    return compiled(makers[what](real, real.bitwidth // 8), fastmath={"contract", "reassoc"})
 
 
 def _forward(real, item):

@@ -25,7 +25,8 @@ class _Numbered(Module):
             raise IndexError(
                 f"index {index} is out of range: {type(self).__name__} has {count} modules"
             )
-        return list(self._modules)[place]
+        name: str = list(self._modules)[place]
+        return name
 
     def _renew(self, modules: Iterable[Module]) -> None:
         """Hold ``modules`` instead, numbered from 0."""

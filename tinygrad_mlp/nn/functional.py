@@ -37,8 +37,8 @@ from ..ops.view import unsqueeze
 __all__ = [
     "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",
     "drop_connect", "dropout", "elu", "gelu", "huber_loss", "l1_loss", "layer_norm", "leaky_relu",
-    "linear", "log_softmax", "mse_loss", "nll_loss", "one_hot", "relu", "sigmoid", "silu", "softmax",
-    "softplus", "tanh",
+    "linear", "log_softmax", "mse_loss", "nll_loss", "one_hot", "relu", "sigmoid", "silu",
+    "softmax", "softplus", "tanh",
 ]  # fmt: skip
 
 
@@ -52,7 +52,8 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     >>> F.linear(tg.tensor([[1.0, 2.0]]), tg.tensor([[3.0, 4.0]]), tg.tensor([0.5]))
     tensor([[11.5]])
     """
-    return _linear(as_tensor("linear", "input", input), weight, bias)
+    input = as_tensor("linear", "input", input)
+    return _linear(input, as_tensor("linear", "weight", weight), bias)
 
 
 def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
@@ -132,7 +133,7 @@ def softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Any:
 
 
 def log_softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Any:
-    """x_i - log(sum_j exp(x_j)) along ``dim``: the logarithm of `softmax`, without its underflow."""
+    """x_i - log(sum_j exp(x_j)) along ``dim``: the log of `softmax`, without its underflow."""
     input = input if dtype is None else input.to(dtype)
     return _log_softmax(input, _dim("log_softmax", input, dim))
 
@@ -173,7 +174,7 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
     if labels.dtype.kind not in "iu":
         raise TypeError(f"one_hot: `tensor` must hold int64 labels, not {labels.dtype}: x.long()")
     if labels.numel() == 0 and num_classes < 1:
-        raise ValueError("one_hot: `tensor` is empty; say how many classes there are: num_classes=10")
+        raise ValueError("one_hot: `tensor` is empty; say how many classes there are: num_classes")
     largest = int(labels.max()) if labels.numel() else 0
     num_classes = largest + 1 if num_classes == -1 else num_classes
     if labels.numel() and (largest >= num_classes or int(labels.min()) < 0):

@@ -11,10 +11,10 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from ..hooks import RemovableHandle
 from ..ops.arithmetic import zero_
 from ..ops.dtypes import as_dtype
 from ..tape import Value, grad_mode
-from ..tensor import RemovableHandle
 from .hooks import call_with_hooks
 from .parameter import Parameter, move
 from .state import IncompatibleKeys, load_state_dict, state_of
@@ -40,7 +40,7 @@ def changed() -> None:
     _structure += 1
 
 
-class Watched(dict[str, Any]):
+class Watched(dict[Any, Any]):
     """A dict of what a module registered. Every change moves `structure_version`."""
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -63,7 +63,7 @@ class Watched(dict[str, Any]):
 
 
 class Module:
-    """The base of all layers and networks: subclass it, assign parts in `__init__`, write `forward`.
+    """The base of layers and networks: subclass it, assign parts in `__init__`, write `forward`.
 
     >>> import tinygrad_mlp as tg
     >>> from tinygrad_mlp import nn
@@ -102,6 +102,7 @@ class Module:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """`forward`, between the hooks if there are any."""
         hooks = self._hooks
         if hooks["forward"] or hooks["forward_pre"] or hooks["backward"]:
             return call_with_hooks(self, hooks, args, kwargs)
@@ -277,7 +278,7 @@ class Module:
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients of all parameters; with ``set_to_none=False`` overwrite them with 0."""
+        """Forget the gradients of all parameters; or, not ``set_to_none``, write 0 into them."""
         for parameter in self.parameters():
             if parameter.grad is not None:
                 if set_to_none:

@@ -83,4 +83,4 @@ def _value(name: str, key: str, value: Any) -> Any:
 
 
 def _of(value: Any) -> str:
-    return f"of shape {tuple(np.shape(value) if not isinstance(value, Value) else value.layout.shape)}"
+    return f"of shape {value.layout.shape if isinstance(value, Value) else np.shape(value)}"

@@ -62,14 +62,14 @@ def probability(function: str, name: str, value: Any) -> float:
 
 
 def reduction_of(function: str, reduction: str, size: int) -> str:
-    """``reduction``, checked; ``size`` losses are to be reduced, and the mean of none is nothing."""
+    """``reduction``, checked; of ``size`` losses, and the mean of none is nothing."""
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(
             f'{function}: `reduction` must be "none", "mean" or "sum", not {reduction!r}'
         )
     if reduction == "mean" and size == 0:
         raise ValueError(
-            f'{function}: `input` is an empty batch, and the mean of no losses is undefined; skip '
+            f"{function}: `input` is an empty batch, and the mean of no losses is undefined; skip "
             'the batch, or use reduction="sum"'
         )
     return reduction

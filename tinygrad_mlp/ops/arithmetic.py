@@ -9,6 +9,7 @@ import numpy as np
 
 from ..kernels import scalar
 from ..kernels.layout import DTYPES, Layout
+from ..tape import Value
 from .elementwise import Elementwise, elementwise
 from .transcendental import log
 
@@ -203,9 +204,11 @@ clamp_min_, clamp_max_, floor_, ceil_, round_, floor_divide_, remainder_ = (
 
 def power(x: Any, exponent: Any) -> Any:
     """``x ** exponent``; a square is one product."""
-    squares = isinstance(x, Value) and type(exponent) in (int, float) and exponent == 2
-    kind = x.layout.dtype.kind if squares else ""
-    return square(x) if kind == "f" or (kind in "iu" and squares and type(exponent) is int) else pow(x, exponent)
+    if isinstance(x, Value) and type(exponent) in (int, float) and exponent == 2:
+        kind = x.layout.dtype.kind
+        if kind == "f" or (kind in "iu" and isinstance(exponent, int)):  # else another dtype comes
+            return square(x)
+    return pow(x, exponent)
 
 
 def clamp(x: Any, min: Any = None, max: Any = None) -> Any:

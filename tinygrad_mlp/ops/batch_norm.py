@@ -60,6 +60,11 @@ def _textbook_backward(g: Any, x: Any, weight: Any, mean: Any, var: Any, eps: fl
     return weight * r * (g - g.mean(0) - h * (g * h).mean(0)), (g * h).sum(0), g.sum(0)
 
 
+_batch_norm_backward = BatchNormBackward(
+    "batch_norm_backward", ("g", "x", "weight", "mean", "var"), params=("eps",),
+    outputs=("g_x", "g_weight", "g_bias"), textbook=_textbook_backward,
+)  # fmt: skip
+
 _batch_norm = BatchNorm(
     "batch_norm", ("x", "weight", "bias"), params=("eps",), outputs=("out", "mean", "var"),
     textbook=_textbook,
@@ -67,17 +72,10 @@ _batch_norm = BatchNorm(
         contiguous(g), x, weight, mean, var, eps=eps),
 )  # fmt: skip
 
-_batch_norm_backward = BatchNormBackward(
-    "batch_norm_backward", ("g", "x", "weight", "mean", "var"), params=("eps",),
-    outputs=("g_x", "g_weight", "g_bias"), textbook=_textbook_backward,
-)  # fmt: skip
-
 
 normalize = elementwise(
     "normalize",
-    lambda x, mean, var, weight, bias, eps: (
-        (x - mean) * (weight / scalar.sqrt(var + eps)) + bias
-    ),
+    lambda x, mean, var, weight, bias, eps: (x - mean) * (weight / scalar.sqrt(var + eps)) + bias,
     dtype="float",
     about="Batch normalisation by statistics that are given, not computed.",
     x=lambda g, var, weight, eps: g * (weight * rsqrt(var + eps)),
@@ -105,8 +103,9 @@ class UpdateRunningStats(Op):
         mean, tracked = layouts[3], layouts[2]
         if not all(layout.contiguous for layout in layouts) or tracked is not dense((), INT64):
             raise ValueError(
-                "update_running_stats_: the statistics must lie in C order, and num_batches_tracked "
-                f"be an int64 tensor of shape (), not {tracked.dtype} of shape {tracked.shape}"
+                "update_running_stats_: the statistics must lie in C order, and "
+                "num_batches_tracked be an int64 tensor of shape (), not "
+                f"{tracked.dtype} of shape {tracked.shape}"
             )
         unbias = count / (count - 1) if count > 1 else math.nan
         new = math.nan if momentum is None else momentum

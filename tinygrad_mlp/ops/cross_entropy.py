@@ -28,10 +28,8 @@ class LabelLoss(Fused):
     whose label is no class (-1 if there is none), which raises.
     """
 
-    def plan(
-        self, x: Layout, target: Layout, weight: Layout, ignore_index: int, *more: Any
-    ) -> tuple[list[Layout], Launch, Launch]:
-        *smoothing, reduction = more
+    def plan(self, *signature: Any) -> tuple[list[Layout], list[Launch]]:
+        x, _, _, ignore_index, *smoothing, reduction = signature
         rows, columns = x.shape
         constants = [rows, columns, ignore_index]
         total = Launch(kernels.address("total", str(x.dtype)), 6, [*constants, MODES[reduction]], 0)
@@ -40,11 +38,11 @@ class LabelLoss(Fused):
         work = x.size * 5.0 if smoothing else rows * 2.0
         each = Launch(kernel, 5 + len(kept), [*constants, *bits], work)
         result = dense((rows,) if reduction == "none" else (), x.dtype)
-        return [result, *kept, dense((), x.dtype), dense((), INT64)], each, total
+        return [result, *kept, dense((), x.dtype), dense((), INT64)], [each, total]
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         x, target, weight = inputs
-        layouts, each, total = self.planned(*[v.layout for v in inputs], *params.values())
+        layouts, (each, total) = self.planned(*[v.layout for v in inputs], *params.values())
         outputs = tuple(empty(layout) for layout in layouts)
         out, *kept, total_weight, wrong = outputs
         rows, size = x.layout.shape[0], x.layout.dtype.itemsize
@@ -131,6 +129,12 @@ def _nll_loss_backward_textbook(
     return -rows * _one_hot(target, classes, g.dtype) * weight
 
 
+_cross_entropy_backward = LabelLossBackward(
+    "cross_entropy_backward", ("g", "softmax", "target", "weight", "total_weight"),
+    params=("ignore_index", "label_smoothing", "classes", "reduction"), outputs=("g_logits",),
+    textbook=_cross_entropy_backward_textbook,
+)  # fmt: skip
+
 _cross_entropy = LabelLoss(
     "cross_entropy", ("logits", "target", "weight"),
     params=("ignore_index", "label_smoothing", "reduction"),
@@ -141,10 +145,10 @@ _cross_entropy = LabelLoss(
             label_smoothing=label_smoothing, classes=weight.shape[0], reduction=reduction)],
 )  # fmt: skip
 
-_cross_entropy_backward = LabelLossBackward(
-    "cross_entropy_backward", ("g", "softmax", "target", "weight", "total_weight"),
-    params=("ignore_index", "label_smoothing", "classes", "reduction"), outputs=("g_logits",),
-    textbook=_cross_entropy_backward_textbook,
+_nll_loss_backward = LabelLossBackward(
+    "nll_loss_backward", ("g", "target", "weight", "total_weight"),
+    params=("ignore_index", "classes", "reduction"), outputs=("g_log_p",),
+    textbook=_nll_loss_backward_textbook,
 )  # fmt: skip
 
 _nll_loss = LabelLoss(
@@ -156,12 +160,6 @@ _nll_loss = LabelLoss(
             classes=weight.shape[0], reduction=reduction)],
 )  # fmt: skip
 
-_nll_loss_backward = LabelLossBackward(
-    "nll_loss_backward", ("g", "target", "weight", "total_weight"),
-    params=("ignore_index", "classes", "reduction"), outputs=("g_log_p",),
-    textbook=_nll_loss_backward_textbook,
-)  # fmt: skip
-
 
 # --- the public forms: PyTorch's signatures ---
 
@@ -170,6 +168,7 @@ def cross_entropy(
     input: Any,
     target: Any,
     weight: Any = None,
+    *,
     ignore_index: int = -100,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
@@ -211,15 +210,22 @@ def cross_entropy(
     if target.layout.dtype.kind == "f" and target.layout.shape == input.layout.shape:
         return _from_probabilities(input, target, weight, axis, reduction, float(label_smoothing))
     rows, labels = _rows(name, input, target, axis, reduction)
-    out = _cross_entropy(rows, labels, weight, ignore_index=ignore_index,
-                         label_smoothing=float(label_smoothing), reduction=reduction)[0]  # fmt: skip
+    out = _cross_entropy(
+        rows, labels, weight, ignore_index=ignore_index, label_smoothing=float(label_smoothing),
+        reduction=reduction,
+    )[0]  # fmt: skip
     return reshape(out, target.layout.shape) if reduction == "none" else out
 
 
 def nll_loss(
-    input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean"
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
 ) -> Any:
-    """The negative log-likelihood of class labels: ``loss_n = -weight_y input_ny`` with y = target_n.
+    """The negative log-likelihood of class labels: with y = target_n, -weight_y input_ny.
 
     ``input`` holds log-probabilities (N, C), (C,) or (N, C, d1, ...), as `log_softmax` gives them;
     all else is as in `cross_entropy` with labels.

@@ -61,15 +61,15 @@ def _textbook_backward(g: Any, x: Any, weight: Any, mean: Any, r: Any) -> Any:
     return r.reshape(aside) * g_x, (g * h).sum(leading), g.sum(leading)
 
 
+_layer_norm_backward = LayerNormBackward(
+    "layer_norm_backward", ("g", "x", "weight", "mean", "r"),
+    outputs=("g_x", "g_weight", "g_bias"), textbook=_textbook_backward,
+)  # fmt: skip
+
 _layer_norm = LayerNorm(
     "layer_norm", ("x", "weight", "bias"), params=("eps",), outputs=("out", "mean", "r"),
     textbook=_textbook,
     vjp=lambda g, x, weight, mean, r: _layer_norm_backward(contiguous(g), x, weight, mean, r),
-)  # fmt: skip
-
-_layer_norm_backward = LayerNormBackward(
-    "layer_norm_backward", ("g", "x", "weight", "mean", "r"),
-    outputs=("g_x", "g_weight", "g_bias"), textbook=_textbook_backward,
 )  # fmt: skip
 
 

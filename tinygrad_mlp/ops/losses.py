@@ -4,17 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-
+from ..kernels import scalar
 from . import reduce
 from .activation import binary_cross_entropy as _binary_cross_entropy
 from .activation import binary_cross_entropy_with_logits as _binary_cross_entropy_with_logits
 from .activation import huber
 from .arguments import as_floating, as_tensor, like, reduction_of
-from .arithmetic import abs, square, sub
+from .arithmetic import sign
+from .elementwise import elementwise
 from .values import as_array
 
+_squared_error = elementwise(
+    "squared_error",
+    lambda x, y: (x - y) * (x - y),
+    dtype="number",
+    x=lambda g, x, y: 2 * g * (x - y),
+    y=lambda g, x, y: 2 * g * (y - x),
+)
 
-def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
+_absolute_error = elementwise(
+    "absolute_error",
+    lambda x, y: scalar.absolute(x - y),
+    dtype="number",
+    about="|x - y|. The derivative where they are equal is 0.",
+    x=lambda g, x, y: g * sign(x - y),
+    y=lambda g, x, y: g * sign(y - x),
+)
+
+
+def mse_loss(input: Any, target: Any, *, reduction: str = "mean") -> Any:
     """The squared error, ``(input - target)^2``, reduced: "mean", "sum" or "none".
 
     Both of one shape and floating dtype.
@@ -28,10 +46,10 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     tensor(2.)
     """
     input, target = _pair("mse_loss", input, target)
-    return _reduced("mse_loss", square(sub(input, target)), reduction)
+    return _reduced("mse_loss", _squared_error(input, target), reduction)
 
 
-def l1_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
+def l1_loss(input: Any, target: Any, *, reduction: str = "mean") -> Any:
     """The absolute error, ``|input - target|``, reduced; shapes and errors as in `mse_loss`.
 
     >>> import tinygrad_mlp as tg
@@ -40,7 +58,7 @@ def l1_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     tensor(2.)
     """
     input, target = _pair("l1_loss", input, target)
-    return _reduced("l1_loss", abs(sub(input, target)), reduction)
+    return _reduced("l1_loss", _absolute_error(input, target), reduction)
 
 
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
@@ -65,7 +83,7 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
 
 
 def binary_cross_entropy(
-    input: Any, target: Any, weight: Any = None, reduction: str = "mean"
+    input: Any, target: Any, weight: Any = None, *, reduction: str = "mean"
 ) -> Any:
     """The cross-entropy of probabilities: ``-w (y log(x) + (1 - y) log(1 - x))``, reduced.
 
@@ -92,7 +110,12 @@ def binary_cross_entropy(
 
 
 def binary_cross_entropy_with_logits(
-    input: Any, target: Any, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    *,
+    reduction: str = "mean",
+    pos_weight: Any = None,
 ) -> Any:
     """`binary_cross_entropy` of ``sigmoid(input)``, computed so that nothing overflows.
 

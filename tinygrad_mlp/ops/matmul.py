@@ -27,6 +27,8 @@ class MatMul(Op):
         batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         (m, k), n = a.shape[-2:], b.shape[-1]
         c = dense((*batch, m, n), a.dtype)
+        if c.dtype.kind != "f":
+            return c, None, 0  # integers go through NumPy
         strides = [broadcast_strides(each, (*batch, 1, 1))[:-2] for each in (a, b, c)]
         count, steps = coalesce(batch, strides)
         if len(count) > 1:

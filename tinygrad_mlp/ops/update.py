@@ -85,8 +85,8 @@ class Update(Op):
         return (inputs[0],)
 
     def plan(self, *signature: Any) -> Launch | None:
-        layouts = signature[: len(self.inputs)]
-        flags = dict(zip(self.params, signature[len(layouts) :], strict=True))
+        count = len(signature) - len(self.params)
+        layouts, flags = signature[:count], dict(zip(self.params, signature[count:], strict=True))
         self._check(layouts)
         parameter = layouts[0]
         formula = Formula(

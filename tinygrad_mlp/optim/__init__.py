@@ -6,11 +6,11 @@ and a scheduler sets ``group["lr"]``, which is a cell that those ops read.
 
 from __future__ import annotations
 
+from ..clip import clip_grad_norm_, clip_grad_value_
 from . import lr_scheduler
 from .adadelta import Adadelta
 from .adagrad import Adagrad
 from .adam import Adam, AdamW
-from .clip import clip_grad_norm_, clip_grad_value_
 from .optimizer import Optimizer
 from .rmsprop import RMSprop
 from .sgd import SGD

@@ -15,9 +15,9 @@ Phase = tuple[float, tuple[str, str], tuple[str, str]]
 class OneCycleLR(LRScheduler):
     """The rate rises to ``max_lr``, then falls far below where it began.
 
-    It begins at max_lr / div_factor and ends at 1 / final_div_factor of that. One ``step()`` follows
-    every batch; there are ``total_steps``, or ``epochs * steps_per_epoch``, and the rise takes
-    ``pct_start`` of them. With ``cycle_momentum`` the momentum (beta1 of Adam) goes from
+    It begins at max_lr / div_factor and ends at 1 / final_div_factor of that. One ``step()``
+    follows every batch; there are ``total_steps``, or ``epochs * steps_per_epoch``, and the rise
+    takes ``pct_start`` of them. With ``cycle_momentum`` the momentum (beta1 of Adam) goes from
     ``max_momentum`` down to ``base_momentum`` and up again meanwhile. With ``three_phase`` the fall
     takes as long as the rise, back to the initial rate, and goes on from there to the last.
     From a to b, at the part x of a phase::

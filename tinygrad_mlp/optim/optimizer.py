@@ -183,7 +183,7 @@ class Optimizer:
         ranges = {
             key: self.ranges.get(key, FINITE)
             for key, value in self.defaults.items()
-            if key in self.ranges or key in PAIRS or type(value) in (int, float)
+            if key in self.ranges or key in PAIRS or type(value) is float
         }
         group = ParamGroup(self.name, values, ranges)
         self.check(group)

@@ -81,10 +81,8 @@ def prepare(name: str, pair: Any, model: Module) -> Rows:
 
 def model_dtype(model: Module) -> np.dtype[Any]:
     """The dtype of the model's first floating-point parameter; float32 if it has none."""
-    for parameter in model.parameters():
-        if np.issubdtype(parameter.dtype, np.floating):
-            return np.dtype(parameter.dtype)
-    return np.dtype(np.float32)
+    dtypes = (np.dtype(parameter.dtype) for parameter in model.parameters())
+    return next((dtype for dtype in dtypes if dtype.kind == "f"), np.dtype(np.float32))
 
 
 def check_targets(model: Module, rows: Rows) -> None:

@@ -6,9 +6,9 @@ import math
 from functools import reduce
 from typing import Any
 
-from ..ops.arithmetic import add, clamp_, clamp_max, maximum, mul_
-from ..ops.create import zeros
-from ..tape import Value, grad_mode
+from .ops.arithmetic import add, clamp_, clamp_max, maximum, mul_
+from .ops.create import zeros
+from .tape import Value, grad_mode
 
 
 def clip_grad_norm_(
