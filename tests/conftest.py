@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+import tinygrad_mlp as tg
+
 # A kernel may be compiled in the middle of an example, so no deadline.
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=2000)
@@ -55,11 +57,19 @@ def data_folder() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _numpy_is_left_as_it_was() -> Iterator[None]:
-    """NumPy's global generator and error state are the user's."""
-    drawn, errors = np.random.get_state(legacy=False), np.geterr()  # noqa: NPY002
+def _global_state_is_left_as_it_was() -> Iterator[None]:
+    """A mode that one test leaves on is another test's riddle. NumPy's state is the user's."""
+    before = _global_state()
     yield
-    now = np.random.get_state(legacy=False)  # noqa: NPY002
-    assert now["state"]["pos"] == drawn["state"]["pos"], "the test drew from np.random"
-    assert (now["state"]["key"] == drawn["state"]["key"]).all(), "the test drew from np.random"
-    assert np.geterr() == errors, "the test left np.seterr changed"
+    assert _global_state() == before
+
+
+def _global_state() -> dict[str, object]:
+    drawn = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
+    return {
+        "np.random": (drawn["pos"], drawn["key"].tobytes()),
+        "np.geterr": np.geterr(),
+        "recording gradients": tg.is_grad_enabled(),
+        "default dtype": tg.get_default_dtype(),
+        "threads": tg.get_num_threads(),
+    }

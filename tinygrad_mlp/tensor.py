@@ -272,6 +272,7 @@ class Tensor(Value):
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self.node is not None:
             raise RuntimeError("deepcopy of a tensor that is no leaf: use x.detach().clone()")
+        twin: Tensor
         twin = memo[id(self)] = _rebuild(type(self), as_array(self).copy(), self.requires_grad)
         twin.grad = None if self.grad is None else self.grad.detach().clone()
         return twin

@@ -266,6 +266,7 @@ X = tg.tensor([1.0], requires_grad=True)
         (lambda: optim.SGD([tg.tensor([1, 2])]), TypeError, "must be floating, not int64"),
         (lambda: optim.SGD([[1.0]]), TypeError, "must be a tensor, not list"),
         (lambda: optim.SGD([{"params": {X}}]), TypeError, "order"),
+        (lambda: optim.SGD({X}), TypeError, "order"),
         (lambda: optim.SGD([{"parameters": [X]}]), TypeError, "a parameter group is a dict"),
         (lambda: optim.SGD([{"params": [X]}, X]), TypeError, "a parameter group is a dict"),
         (lambda: optim.SGD([X], lr=-0.1), ValueError, "SGD: lr must be 0 or more, got -0.1"),

@@ -1,16 +1,17 @@
 """The ops: one declaration each, with forward, gradient rule, shape rule and textbook form.
 
-======================  ================================================================
-``op``                  what an op is; the registry
-``elementwise``         ops declared by a scalar formula, computed by generated kernels
-``arithmetic``          + - * / ** < == where clamp, conversions, copies
-``transcendental``      exp, log, trigonometric and hyperbolic functions
-``activation``          relu, gelu and their kin; elementwise losses
-``view``                reshape, transpose, slices: no copy, no computation
-``index``               indexing with tensors, item assignment, cat, stack
-``reduce``              sum, mean, max, argmax; and `fit`, which undoes broadcasting
-``matmul``              products
-``softmax``             softmax, log_softmax, logsumexp
-``random``, ``create``  tensors from the generator, from data, from nothing
-======================  ================================================================
+How ops are made:
+
+=================  =====================================================================
+``op``             what an op is; the registry
+``elementwise``    ops declared by a scalar formula, computed by generated kernels
+``view``           ops that give a tensor another shape, and copy nothing
+``reduce``         ops that fold axes; and `fit`, which undoes broadcasting
+``fused``          ops with a kernel made by hand, forward and backward
+``update``         ops that overwrite parameters and their state: the optimizers' steps
+=================  =====================================================================
+
+The ops themselves: ``arithmetic``, ``transcendental``, ``activation``, ``index``, ``matmul``,
+``softmax``, ``random``, ``create``; for networks ``cross_entropy``, ``losses``, ``batch_norm``,
+``layer_norm``, ``dropout``. ``derived`` are functions that need no op of their own.
 """

@@ -10,12 +10,11 @@ import numpy as np
 from ..kernels import batch_norm as kernels
 from ..kernels import scalar
 from ..kernels.launch import Launch
-from ..kernels.layout import INT64, Layout, dense
+from ..kernels.layout import Layout, dense
 from ..tape import Params, Value
 from .arguments import as_floating, like
 from .elementwise import elementwise
 from .fused import Fused, filled, float_bits
-from .op import Op
 from .transcendental import rsqrt
 from .values import from_array
 from .view import contiguous, permute, reshape
@@ -28,7 +27,7 @@ class BatchNorm(Fused):
     (x - mean)^2.
     """
 
-    def plan(self, x: Layout, *more: Any) -> tuple[list[Layout], list[Launch]]:
+    def lower(self, x: Layout, *more: Any) -> tuple[list[Layout], list[Launch]]:
         column = dense(x.shape[1:], x.dtype)
         launches = [_over_columns("batch_norm", 6, x, more[-1])] if x.size else []
         return [dense(x.shape, x.dtype), column, column], launches
@@ -37,7 +36,7 @@ class BatchNorm(Fused):
 class BatchNormBackward(Fused):
     """The gradients of `batch_norm` by x, weight and bias, from the statistics that it computed."""
 
-    def plan(self, g: Layout, x: Layout, *more: Any) -> tuple[list[Layout], list[Launch]]:
+    def lower(self, g: Layout, x: Layout, *more: Any) -> tuple[list[Layout], list[Launch]]:
         column = dense(x.shape[1:], x.dtype)
         launches = [_over_columns("batch_norm_backward", 8, x, more[-1])] if x.size else []
         return [dense(x.shape, x.dtype), column, column], launches
@@ -88,7 +87,7 @@ normalize = elementwise(
 )
 
 
-class UpdateRunningStats(Op):
+class UpdateRunningStats(Fused):
     """Move the running statistics towards those of a batch of ``count`` values per column.
 
         num_batches_tracked += 1
@@ -98,24 +97,17 @@ class UpdateRunningStats(Op):
     with m = ``momentum``, or 1 / num_batches_tracked if that is None: the average of all batches.
     """
 
-    def plan(self, *signature: Any) -> Launch:
-        *layouts, momentum, count = signature
-        mean, tracked = layouts[3], layouts[2]
-        if not all(layout.contiguous for layout in layouts) or tracked is not dense((), INT64):
-            raise ValueError(
-                "update_running_stats_: the statistics must lie in C order, and "
-                "num_batches_tracked be an int64 tensor of shape (), not "
-                f"{tracked.dtype} of shape {tracked.shape}"
-            )
+    integers = ("num_batches_tracked",)
+
+    def lower(self, *signature: Any) -> tuple[list[Layout], list[Launch]]:
+        *_, mean, _, momentum, count = signature
         unbias = count / (count - 1) if count > 1 else math.nan
         new = math.nan if momentum is None else momentum
-        constants = [mean.size, float_bits(unbias), float_bits(new)]
         kernel = kernels.address("update_running_stats_", str(mean.dtype))
-        return Launch(kernel, 5, constants, 0)
+        return [], [Launch(kernel, 5, [mean.size, float_bits(unbias), float_bits(new)], 0)]
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        launch = self.planned(*[value.layout for value in inputs], *params.values())
-        launch(*[value.address for value in inputs])
+        super().run(inputs, params)
         return (inputs[0],)
 
 

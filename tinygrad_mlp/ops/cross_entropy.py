@@ -28,7 +28,9 @@ class LabelLoss(Fused):
     whose label is no class (-1 if there is none), which raises.
     """
 
-    def plan(self, *signature: Any) -> tuple[list[Layout], list[Launch]]:
+    integers = ("target",)
+
+    def lower(self, *signature: Any) -> tuple[list[Layout], list[Launch]]:
         x, _, _, ignore_index, *smoothing, reduction = signature
         rows, columns = x.shape
         constants = [rows, columns, ignore_index]
@@ -64,7 +66,9 @@ class LabelLoss(Fused):
 class LabelLossBackward(Fused):
     """The gradient of a `LabelLoss` by its (N, C) input."""
 
-    def plan(self, g: Layout, *more: Any) -> tuple[list[Layout], list[Launch]]:
+    integers = ("target",)
+
+    def lower(self, g: Layout, *more: Any) -> tuple[list[Layout], list[Launch]]:
         layouts = [layout for layout in more if isinstance(layout, Layout)]
         ignore_index, *smoothing, classes, reduction = more[len(layouts) :]
         rows, dtype = layouts[-3].shape[0], g.dtype

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels.launch import Launch
-from ..kernels.layout import Layout
+from ..kernels.layout import INT64, Layout
 from ..tape import Params, Value
 from .op import Op, Rule, TextbookRule
 from .values import empty, from_array
@@ -40,16 +40,35 @@ class FusedRule(Rule):
 
 
 class Fused(Op):
-    """An op with one kernel for all its outputs; ``plan`` gives their layouts and the launches."""
+    """An op with hand-made kernels: `lower` gives the results' layouts and what to launch.
+
+    Inputs lie in C order; the floating ones have one dtype, float32 or float64. The public forms see
+    to that.
+    """
+
+    integers: tuple[str, ...] = ()  # which inputs are int64
 
     def _rules(self) -> dict[int, Any]:
         if self.vjp is None:
-            return {}  # a *_backward op: run only where nothing is taped
+            return {}  # a *_backward op: it runs only where nothing is taped
         assert callable(self.vjp)
         return {-1: FusedRule(self.vjp, self)}
 
     def plan(self, *signature: Any) -> tuple[Sequence[Layout], Sequence[Launch]]:
-        raise NotImplementedError(f"{self.name} says no plan")
+        layouts = signature[: len(self.inputs)]
+        for name, layout in zip(self.inputs, layouts, strict=True):
+            wanted = INT64 if name in self.integers else layouts[0].dtype
+            if layout.dtype != wanted or layouts[0].dtype.kind != "f" or not layout.contiguous:
+                raise TypeError(
+                    f"{self.name}: `{name}`, {layout.dtype} of shape {layout.shape}, must be "
+                    f"{'int64' if wanted == INT64 else 'float32 or float64, as all inputs'}, and "
+                    "lie in C order"
+                )
+        return self.lower(*signature)
+
+    def lower(self, *signature: Any) -> tuple[Sequence[Layout], Sequence[Launch]]:
+        """The layouts of the results, and the launches on the addresses of inputs and results."""
+        raise NotImplementedError(f"{self.name} says no launches")
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         layouts, launches = self.planned(*[value.layout for value in inputs], *params.values())

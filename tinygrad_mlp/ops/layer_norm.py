@@ -20,7 +20,7 @@ class LayerNorm(Fused):
     r = 1 / sqrt(var + eps).
     """
 
-    def plan(self, x: Layout, weight: Layout, *more: Any) -> tuple[list[Layout], list[Launch]]:
+    def lower(self, x: Layout, weight: Layout, *more: Any) -> tuple[list[Layout], list[Launch]]:
         rows = dense(x.shape[: x.ndim - weight.ndim], x.dtype)
         launches = [_over_rows("layer_norm", 6, x, weight, more[-1])] if x.size else []
         return [dense(x.shape, x.dtype), rows, rows], launches
@@ -29,7 +29,7 @@ class LayerNorm(Fused):
 class LayerNormBackward(Fused):
     """The gradients of `layer_norm` by x, weight and bias, from the statistics that it computed."""
 
-    def plan(
+    def lower(
         self, g: Layout, x: Layout, weight: Layout, *more: Any
     ) -> tuple[list[Layout], list[Launch]]:
         column = dense(weight.shape, x.dtype)

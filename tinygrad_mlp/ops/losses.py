@@ -17,7 +17,7 @@ from .values import as_array
 _squared_error = elementwise(
     "squared_error",
     lambda x, y: (x - y) * (x - y),
-    dtype="number",
+    dtype="float",
     x=lambda g, x, y: 2 * g * (x - y),
     y=lambda g, x, y: 2 * g * (y - x),
 )
@@ -25,7 +25,7 @@ _squared_error = elementwise(
 _absolute_error = elementwise(
     "absolute_error",
     lambda x, y: scalar.absolute(x - y),
-    dtype="number",
+    dtype="float",
     about="|x - y|. The derivative where they are equal is 0.",
     x=lambda g, x, y: g * sign(x - y),
     y=lambda g, x, y: g * sign(y - x),

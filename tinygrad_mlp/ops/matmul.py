@@ -45,19 +45,19 @@ class MatMul(Op):
         a, b = inputs[:2]
         layout, launch, per_thread = self.planned(*[value.layout for value in inputs])
         if layout.dtype.kind != "f":
-            product = np.matmul(as_array(a), as_array(b))
-            bias = [as_array(value) for value in inputs[2:]]
-            return (shared(np.asarray(sum(bias, start=product), order="C")),)
+            product = np.asarray(np.matmul(as_array(a), as_array(b)))
+            for bias in inputs[2:]:
+                product = product + as_array(bias)
+            return (shared(np.asarray(product, order="C")),)
         if launch is None and layout.size:
             batch = layout.shape[:-2]
             copies = [clone(expand(each, (*batch, *each.layout.shape[-2:]))) for each in (a, b)]
             return self.run((*copies, *inputs[2:]), params)
         owner, address = allocate(layout.shape, layout.dtype)
         if launch is not None:
-            bias = inputs[2].address if len(inputs) > 2 else 0
-            launch(
-                a.address, b.address, bias, address, scratch(per_thread * threads.get_num_threads())
-            )
+            row = inputs[2].address if len(inputs) > 2 else 0
+            room = scratch(per_thread * threads.get_num_threads())
+            launch(a.address, b.address, row, address, room)
         return (tape.new(owner, layout, address),)
 
 

@@ -42,6 +42,10 @@ class Optimizer:
                 f"{self.name}: params must be a list of tensors or of dicts, not one tensor; write "
                 f"{self.name}([x])"
             )
+        if isinstance(params, (set, frozenset)):
+            raise TypeError(
+                f"{self.name}: params must have an order, and a set has none; use a list"
+            )
         given = list(params)
         groups = given if given and isinstance(given[0], Mapping) else [{"params": given}]
         self.defaults = dict(defaults)
@@ -68,7 +72,7 @@ class Optimizer:
         """What the state ``name`` of a parameter is before its first update."""
         return np.zeros(parameter.shape, parameter.dtype)
 
-    def count(self, state: Mapping[str, Any]) -> float:
+    def steps_before(self, state: Mapping[str, Any]) -> float:
         """How many updates a state without a `step` has seen."""
         return 0.0
 
@@ -156,7 +160,7 @@ class Optimizer:
         for state in states:
             cell = state.get("step")
             if cell is None or id(cell) in idle:
-                steps = self.count(state) if cell is None else as_array(cell).item()
+                steps = self.steps_before(state) if cell is None else as_array(cell).item()
                 if steps not in fresh:
                     fresh[steps] = from_array(np.array(steps, FLOAT64))
                 state["step"] = fresh[steps]
@@ -191,7 +195,7 @@ class Optimizer:
 
     def _named(self, params: Any) -> tuple[list[Any], list[str]]:
         """A group's tensors, and their names if they come as (name, tensor) pairs."""
-        if isinstance(params, set):
+        if isinstance(params, (set, frozenset)):
             raise TypeError(
                 f"{self.name}: params must have an order, and a set has none; use a list"
             )

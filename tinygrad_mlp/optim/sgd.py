@@ -80,6 +80,6 @@ class SGD(Optimizer):
             return sgd_
         return sgd_dampened_ if group["dampening"] != 0 else sgd_momentum_
 
-    def count(self, state: Mapping[str, Any]) -> float:
+    def steps_before(self, state: Mapping[str, Any]) -> float:
         """State with a buffer but no `step` is PyTorch's, or was not dampened so far."""
         return float("momentum_buffer" in state)
