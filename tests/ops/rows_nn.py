@@ -94,7 +94,7 @@ BATCH_NORM = [
     Row("batch_norm_backward", in_c_order(batch_norm._batch_norm_backward), np_batch_norm_backward,
         [constant(d) for d in (ANY, ANY, WEIGHT, ANY, POSITIVE)], cases=small_batches,
         float32=2e-5),
-    Row("normalize", batch_norm.normalize,
+    Row("normalize", lambda *arrays, eps: batch_norm.normalize(*arrays, eps),
         lambda x, mean, var, w, b, eps: (x - mean) / np.sqrt(var + eps) * w + b,
         [ANY, ANY, POSITIVE, WEIGHT, ANY], cases=broadcast(5, eps=0.1), accepts="bif",
         gives="float", whole=(1, 4)),
@@ -249,7 +249,8 @@ ELEMENTWISE = [
         special={"equal": ((1.5, 1.5), 0.0), "-inf": ((-np.inf, 1.0), np.inf),
                  "nan": ((np.nan, 1.0), np.nan)},
         kinks={"equal": ((1.5, 1.5), (0.0, 0.0))}),
-    Row("dropout", dropout._dropout, lambda x, mask, scale: np.where(mask, x * scale, 0),
+    Row("dropout", lambda x, mask, scale: dropout._dropout(x, mask, scale),
+        lambda x, mask, scale: np.where(mask, x * scale, 0),
         [ANY, mask()], cases=broadcast(2, scale=2.5), accepts="bif", gives="float"),
 ]  # fmt: skip
 

@@ -16,17 +16,23 @@ from .view import _sizes
 
 
 class _Full(Op):
+    """One value everywhere."""
+
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         return (shared(np.full(params["shape"], params["value"], params["dtype"])),)
 
 
 class _Arange(Op):
+    """start, start + step, ... below end."""
+
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         start, end, step = params["start"], params["end"], params["step"]
         return (shared(np.arange(start, end, step).astype(params["dtype"])),)
 
 
 class _Eye(Op):
+    """Ones on the diagonal of n rows and m columns."""
+
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         return (shared(np.eye(params["n"], params["m"], dtype=params["dtype"])),)
 

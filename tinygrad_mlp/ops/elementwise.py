@@ -206,7 +206,8 @@ class Elementwise(Op):
     def document(self) -> str:
         """The op's docstring: its formula and rules, as declared."""
         lines = [self.about or f"`{self.name}`, element by element.", ""]
-        lines.append(f"    {self.name}({', '.join(self.inputs)}) = {self.expression}")
+        formula = scalar.trace(self.textbook) if self.textbook else self.expression
+        lines.append(f"    {self.name}({', '.join(self.inputs)}) = {formula}")
         for name, rule in (self.vjp or {}).items():  # type: ignore[union-attr]
             lines.append(f"    dL/d{name} = {rule_text(rule)}")
         what = {"same": "that of the promoted inputs", "number": "that of the promoted inputs",
@@ -231,9 +232,8 @@ class ElementwiseRule(Rule):
             owner = self.owner
             assert isinstance(owner, Elementwise)
             masks = [name for name in self.wants if name in owner.masks]
-            self.fused = Elementwise(
-                f"{owner.name}.vjp", self.function, masks=masks, register=False
-            )
+            name = owner.name.rstrip("_")  # the in-place form has the rules, and so the kernels, of the other
+            self.fused = Elementwise(f"{name}.vjp", self.function, masks=masks, register=False)
         return tape.apply(self.fused, (gradient, *arguments))
 
     @functools.cached_property

@@ -70,6 +70,16 @@ class TextbookRule:
         return result
 
 
+class _Documentation:
+    """The docstring of a class of ops; of an op, what its `Op.document` says, made when asked for."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def __get__(self, op: Op | None, kind: type | None = None) -> str:
+        return self.text if op is None else op.document()
+
+
 class Op:
     """An op; subclasses say how it runs (`Elementwise`, `KernelOp`, `View`, `Host`)."""
 
@@ -106,8 +116,11 @@ class Op:
         """As an attribute of a class, an op is a method."""
         return self if instance is None else MethodType(self, instance)
 
+    def __init_subclass__(cls) -> None:
+        cls.__doc__ = _Documentation(cls.__doc__ or "")  # type: ignore[assignment]
+
     def document(self) -> str:
-        """The op's docstring."""
+        """The op's docstring: by default that of its class."""
         return type(self).__doc__ or ""
 
     def __repr__(self) -> str:
