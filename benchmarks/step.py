@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tinygrad_mlp.nn.functional as F
 from rich.console import Console
 from rich.table import Table
 from timing import Timing, interleaved
 
 import tinygrad_mlp as tg
+import tinygrad_mlp.nn.functional as F
 from tinygrad_mlp import nn, optim
 
 Step = Callable[[], object]
@@ -180,7 +180,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.3, help="of each candidate in a round")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     arguments = parser.parse_args()
-    console = Console()
+    console = Console(width=max(Console().width, 100))
     console.print(
         f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()}"
     )

@@ -18,6 +18,10 @@ settings.register_profile("default", deadline=None, print_blob=True)
 settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+# What a test starts as a process is this checkout too, wherever the process runs.
+CHECKOUT = str(Path(__file__).parents[1])
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (CHECKOUT, os.environ.get("PYTHONPATH"))))
+
 DATA = os.environ.get("TINYGRAD_MLP_DATA", "")
 
 # marker -> whether its tests can run, and what they would need

@@ -69,7 +69,23 @@ from .ops.create import (
     zeros_like,
 )  # fmt: skip
 from .ops.derived import (
-    dot, expand_as, flip, masked_fill, norm, repeat, sort, topk, tril, triu,
+    allclose,
+    dot,
+    equal,
+    expand_as,
+    flip,
+    masked_fill,
+    mm,
+    movedim,
+    narrow,
+    norm,
+    outer,
+    repeat,
+    sort,
+    t,
+    topk,
+    tril,
+    triu,
 )  # fmt: skip
 from .ops.dtypes import get_default_dtype, promote_types, set_default_dtype
 from .ops.index import (

@@ -375,6 +375,9 @@ class Tensor(Value):
     squeeze, unsqueeze, contiguous = shape_ops.squeeze, shape_ops.unsqueeze, shape_ops.contiguous
     gather, index_select, nonzero = index.gather, index.index_select, index.nonzero
     sort, topk, flip, repeat = derived.sort, derived.topk, derived.flip, derived.repeat
+    mm, outer, t, movedim, narrow = (
+        derived.mm, derived.outer, derived.t, derived.movedim, derived.narrow)  # fmt: skip
+    allclose, equal = derived.allclose, derived.equal
     norm, dot, masked_fill = derived.norm, derived.dot, derived.masked_fill
     expand_as, tril, triu = derived.expand_as, derived.tril, derived.triu
     argsort, split, chunk, unbind = index.argsort, index.split, index.chunk, index.unbind

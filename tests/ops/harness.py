@@ -12,10 +12,10 @@ import numpy as np
 
 import tinygrad_mlp as tg
 from tests.ops.table import Case, Row
+from tinygrad_mlp.ops.elementwise import Elementwise
 from tinygrad_mlp.ops.op import REGISTRY
 
-STEP = 1e-5  # of a difference quotient: its error is about f''' STEP^2 and 1e-16 f / STEP
-RTOL, ATOL = 1e-6, 1e-7
+RTOL, ATOL = 1e-6, 1e-7  # a quotient's error is about f''' step^2 and 1e-16 f / step
 
 
 def arrays_of(row: Row, case: Case, seed: int, dtype: Any = "float64") -> list[np.ndarray | None]:
@@ -73,30 +73,50 @@ def places_of(row: Row, arrays: Sequence[np.ndarray | None]) -> list[int]:
 
 
 @functools.cache
-def example(row_name: str, place: int | None = None) -> tuple[Case, int]:
-    """A small case and a seed for it: all inputs with an element, and a gradient if asked for."""
+def example(name: str, place: int | None = None, nothing: bool = False) -> tuple[Case, int]:
+    """A small case and a seed for it, with elements in every input.
+
+    With a gradient by the input at ``place`` that is not 0 everywhere, if one is named. With
+    ``nothing`` to compute, where the row has such a case: then no kernel is compiled.
+    """
     from tests.ops.rows import TABLE
 
-    row = TABLE[row_name]
+    row = TABLE[name]
 
     def good(case: Case) -> bool:
+        if nothing:
+            found = results(row, tensors(arrays_of(row, case, 1)), case.params)
+            return all(out.numel() == 0 for out in found)
         if any(shape is not None and 0 in shape for shape in case.shapes):
             return False
-        if place is None:
-            return True
-        if case.shapes[place] is None:
-            return False
-        arrays = arrays_of(row, case, 1)
-        inputs = tensors(arrays, [place])
-        outputs = [out for out in results(row, inputs, case.params) if out.requires_grad]
-        if not outputs or outputs[0].numel() == 0:
-            return False
-        cotangents = random_like(outputs, 2)
-        (gradient,) = tg.grad(outputs, inputs[place], cotangents, allow_unused=True)
-        return row.flat or (gradient is not None and bool(np.any(abs(gradient.numpy()) > 0.05)))
+        return place is None or _has_gradient(row, case, place)
 
     settings = hypothesis.settings(database=None, derandomize=True, deadline=None)
-    return hypothesis.find(row.strategy, good, settings=settings), 1
+    try:
+        return hypothesis.find(row.strategy, good, settings=settings), 1
+    except hypothesis.errors.NoSuchExample:
+        assert nothing, f"no case of {name} shows a gradient by input {place}"
+        return example(name)
+
+
+def _has_gradient(row: Row, case: Case, place: int) -> bool:
+    if case.shapes[place] is None:
+        return False
+    inputs = tensors(arrays_of(row, case, 1), [place])
+    outputs = [out for out in results(row, inputs, case.params) if out.requires_grad]
+    if not outputs or outputs[0].numel() == 0:
+        return False
+    cotangents = random_like(outputs, 2)
+    (gradient,) = tg.grad(outputs, inputs[place], cotangents, allow_unused=True)
+    return row.flat or (gradient is not None and bool(np.any(abs(gradient.numpy()) > 0.05)))
+
+
+def large_case(row: Row) -> Case:
+    """Of an elementwise op: long enough for vectors and what is left over; else the example."""
+    small, _ = example(row.op)
+    if not isinstance(REGISTRY[row.op], Elementwise):
+        return small
+    return Case(((67,),) * len(row.inputs), small.params)
 
 
 def random_like(outputs: Sequence[Any], seed: int) -> list[Any]:
@@ -110,7 +130,7 @@ Function = Callable[..., list[Any]]
 
 def check(
     analytic: Function, arrays: list[np.ndarray], places: Sequence[int], seed: int,
-    numeric: Function | None = None,
+    numeric: Function | None = None, step: float = 1e-5,
 ) -> None:  # fmt: skip
     """Compare the gradients of a function by the inputs at ``places`` with central differences.
 
@@ -125,43 +145,43 @@ def check(
     found = tg.grad(
         [outputs[k] for k in live], [inputs[k] for k in places], cotangents, allow_unused=True
     )
-    weights = [c.numpy() for c in cotangents]
+    weights = [c.numpy().astype(float) for c in cotangents]
 
     def value() -> float:
         again = (numeric or analytic)(*tensors(arrays, places))
-        return sum(
-            float(np.sum(again[k].detach().numpy() * w)) for k, w in zip(live, weights, strict=True)
-        )
+        terms = zip(live, weights, strict=True)
+        return sum(float(np.sum(again[k].detach().numpy() * w)) for k, w in terms)
 
     for k, gradient in zip(places, found, strict=True):
         array = arrays[k]
         given = np.zeros(array.shape) if gradient is None else gradient.detach().numpy()
         assert given.shape == array.shape
         for place in np.ndindex(array.shape):
-            slope = quotient(array, place, value)
+            slope = quotient(array, place, value, step)
             assert abs(given[place] - slope) <= ATOL + RTOL * max(abs(slope), 1), (
                 f"input {k} of shape {array.shape} at {place}: gradient {given[place]:.9g}, "
                 f"difference quotient {slope:.9g}"
             )
 
 
-def quotient(array: np.ndarray, place: tuple[int, ...], value: Callable[[], float]) -> float:
-    """The difference quotient of ``value()`` by one element of an array, which is left as it was."""
+def quotient(
+    array: np.ndarray, place: tuple[int, ...], value: Callable[[], float], step: float
+) -> float:
+    """The difference quotient of ``value()`` by one element of an array, left as it was."""
     before = array[place]
-    array[place] = before + STEP
+    array[place] = before + step
     above = value()
-    array[place] = before - STEP
+    array[place] = before - step
     below = value()
     array[place] = before
-    return (above - below) / (2 * STEP)
+    return (above - below) / (2 * step)
 
 
 def check_row(row: Row, case: Case, seed: int) -> None:
     """Check the gradients of a row's op for one case."""
     arrays = arrays_of(row, case, seed)
-    check(
-        lambda *inputs: results(row, inputs, case.params), arrays, places_of(row, arrays), seed + 1
-    )
+    places = places_of(row, arrays)
+    check(lambda *x: results(row, x, case.params), arrays, places, seed + 1, step=row.step)
 
 
 @contextlib.contextmanager

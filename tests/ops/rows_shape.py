@@ -60,7 +60,7 @@ def per_axis(shapes=FULL):
     return shaped(build)
 
 
-# --- views ---------------------------------------------------------------------------------------
+# --- views ---
 
 
 @shaped
@@ -169,33 +169,36 @@ def np_erase_region(x, **params):
 
 def write_view(x, part):
     """A taped write through a view: backward then goes through `write_region`."""
-    base = x * 1
+    base = x.clone()
     base[1:3].copy_(part)
     return base
 
 
 VIEWS = [
-    row("reshape", lambda x, shape: tg.reshape(x, shape), lambda x, shape: x.reshape(shape), cases=reshapes, accepts="bif"),
+    row("reshape", lambda x, shape: tg.reshape(x, shape), lambda x, shape: x.reshape(shape),
+        cases=reshapes, accepts="bif"),
     row("transpose", tg.transpose, lambda x, dim0, dim1: x.swapaxes(dim0, dim1), cases=swaps,
         accepts="bif"),
-    row("permute", lambda x, dims: tg.permute(x, dims), lambda x, dims: x.transpose(dims), cases=orders, accepts="bif"),
-    row("expand", lambda x, shape: tg.expand(x, shape), lambda x, shape: np.broadcast_to(x, shape), cases=expansions,
-        accepts="bif"),
+    row("permute", lambda x, dims: tg.permute(x, dims), lambda x, dims: x.transpose(dims),
+        cases=orders, accepts="bif"),
+    row("expand", lambda x, shape: tg.expand(x, shape), lambda x, shape: np.broadcast_to(x, shape),
+        cases=expansions, accepts="bif"),
     row("slice", lambda x, key: x[key], lambda x, key: x[key], cases=slices, accepts="bif"),
-    row("slice_backward", frozen(view._embed), np_embed, cases=slices_back),
+    row("slice_backward", frozen(view._embed), np_embed, cases=slices_back, accepts="bif"),
     row("region", lambda x, **p: view.region(x, **scaled(p, x.dtype)), read_region,
-        cases=one_of(*(fixed([base], **p) for base, p in REGIONS))),
+        cases=one_of(*(fixed([base], **p) for base, p in REGIONS)), accepts="bif"),
     row("region_backward", lambda g, **p: view._region_backward(g, **scaled(p, g.dtype)),
         np_region_backward,
+        accepts="bif",
         cases=one_of(*(fixed([p["shape"]], x_shape=base, **p) for base, p in REGIONS))),
     row("erase_region", lambda x, **p: view.erase_region(x, **scaled(p, x.dtype)), np_erase_region,
-        cases=one_of(*(fixed([base], **p) for base, p in INJECTIVE))),
+        cases=one_of(*(fixed([base], **p) for base, p in INJECTIVE)), accepts="bif"),
     row("write_region", write_view, lambda x, part: np.concatenate([x[:1], part, x[3:]]), ANY, ANY,
-        cases=fixed([(4, 3), (2, 3)]), backward_only=True),
+        cases=fixed([(4, 3), (2, 3)]), backward_only=True, accepts="bif"),
 ]  # fmt: skip
 
 
-# --- indexing and joining --------------------------------------------------------------------------
+# --- indexing and joining ---
 
 
 @shaped
@@ -278,19 +281,20 @@ INDEXING = [
     row("take", within(index._take), within(lambda x, i, dim: np.take(x, i, dim)), ANY, PLACES,
         cases=takes, accepts="bif"),
     row("take_backward", within(index._take_backward), within(np_take_backward), ANY, PLACES,
-        cases=takes_back),
+        cases=takes_back, accepts="bif"),
     row("wrap_index", lambda i: index._wrap_index(i, size=5), lambda i: i % 5, integers(-5, 5),
         gives="int64"),
     row("nonzero", tg.nonzero, np.argwhere, BITS, accepts="bif", gives="int64", cases=one_of(
         fixed([(3, 4)]), fixed([(5,)]), fixed([()]), fixed([(0, 2)]), fixed([(1, 1)]))),
     row("put_", index._put, np_put, ANY, ANY, permutation(), mutates=(0,), gives="first",
-        cases=one_of(fixed([(2, 3), (4,), (4,)]), fixed([(5,), (), (2,)]), fixed([(2,), (0,), (0,)]),
-                     fixed([(1,), (1,), (1,)]))),
+        accepts="bif", cases=one_of(
+            fixed([(2, 3), (4,), (4,)]), fixed([(5,), (), (2,)]), fixed([(2,), (0,), (0,)]),
+            fixed([(1,), (1,), (1,)]))),
     row("erase", index._erase, np_erase, ANY, permutation(),
-        cases=one_of(fixed([(2, 3), (4,)]), fixed([(2,), (0,)]))),
+        cases=one_of(fixed([(2, 3), (4,)]), fixed([(2,), (0,)])), accepts="bif"),
     row("set_slice_", set_slice, np_assign, ANY, ANY, cases=assignments, accepts="bif",
         gives="first", mutates=(0,)),
-    row("erase_slice", frozen(index._erase_slice), np_erase_slice, cases=slices),
+    row("erase_slice", frozen(index._erase_slice), np_erase_slice, cases=slices, accepts="bif"),
     row("cat", lambda *x, dim: tg.cat(x, dim), lambda *x, dim: np.concatenate(x, dim), ANY, ANY,
         ANY, cases=joins, accepts="bif"),
     row("argsort", tg.argsort, lambda x, dim: np.argsort(x, dim, kind="stable"),
@@ -298,7 +302,7 @@ INDEXING = [
 ]  # fmt: skip
 
 
-# --- reductions, rows, products --------------------------------------------------------------------
+# --- reductions, rows, products ---
 
 
 def np_axes(dim, ndim):
@@ -377,11 +381,12 @@ REDUCTIONS = [
     row("log_softmax", tg.log_softmax, lambda x, dim: np.log(np_softmax(x, dim)), cases=ROWS_OF),
     row("logsumexp", tg.logsumexp, np_logsumexp, cases=ROWS_OF),
     row("matmul", tg.matmul, np.matmul, ANY, ANY, cases=products, accepts="if"),
-    row("linear", matmul.linear, lambda x, w, b: x @ w.T + b, ANY, ANY, ANY, cases=layers),
+    row("linear", matmul.linear, lambda x, w, b: x @ w.T + b, ANY, ANY, ANY, cases=layers,
+        accepts="if"),
 ]  # fmt: skip
 
 
-# --- from nothing ------------------------------------------------------------------------------------
+# --- from nothing ---
 
 STATE = integers(-5, 100)  # seed and number of draws
 

@@ -45,7 +45,7 @@ from hypothesis.extra import numpy as npst
 Shape = tuple[int, ...]
 
 
-# --- draws: values for one input ----------------------------------------------------------------
+# --- draws: values for one input ---
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,11 @@ def real(low: float, high: float, *kinks: float, margin: float = 0.1) -> Draw:
         return x
 
     return Draw(make)
+
+
+def binary(low: int, high: int) -> Draw:
+    """Multiples of 1/64, which float32 holds exactly."""
+    return Draw(lambda g, s: g.integers(64 * low, 64 * high, s) / 64)
 
 
 def odd_tenths(low: float, high: float) -> Draw:
@@ -122,7 +127,7 @@ def permutation() -> Draw:
     return Draw(lambda g, s: g.permutation(int(np.prod(s))).reshape(s), grad=False)
 
 
-# --- cases: shapes of all inputs, and params ----------------------------------------------------
+# --- cases: shapes of all inputs, and params ---
 
 
 class Case(NamedTuple):
@@ -168,7 +173,7 @@ def shaped(build: Callable[[Callable[..., Any]], tuple[Sequence[Shape | None], A
     return strategy()
 
 
-# --- rows ---------------------------------------------------------------------------------------
+# --- rows ---
 
 
 @dataclass(frozen=True)
@@ -199,6 +204,7 @@ class Row:
         default_factory=dict
     )
 
+    step: float = 1e-5  # of difference quotients; a power of 2 where results are rounded
     second: bool = True  # whether its gradient is differentiable in turn
     flat: bool = False  # its derivative is 0 everywhere: a rule that returns zeros is right
     mutates: tuple[int, ...] = ()  # the inputs it writes into

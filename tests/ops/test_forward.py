@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_mlp as tg
-from tests.ops.harness import arrays_of, example, expected, results, tensors, whole_arrays
+from tests.ops.harness import (
+    arrays_of,
+    example,
+    expected,
+    large_case,
+    results,
+    tensors,
+    whole_arrays,
+)  # fmt: skip
 from tests.ops.rows import TABLE
 from tests.ops.table import Row
 from tinygrad_mlp.kernels.layout import DTYPES
@@ -34,7 +42,7 @@ def agree(found: list, wanted: list, rtol: float) -> None:
 
 @pytest.mark.parametrize("name", REFERRED)
 @given(data=st.data(), seed=SEEDS)
-@settings(max_examples=25)
+@settings(max_examples=20)
 def test_float64(name: str, data: st.DataObject, seed: int) -> None:
     row = TABLE[name]
     case = data.draw(row.strategy)
@@ -44,29 +52,39 @@ def test_float64(name: str, data: st.DataObject, seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", [n for n in REFERRED if "f" in TABLE[n].accepts])
-@given(data=st.data(), seed=SEEDS)
-@settings(max_examples=10)
-def test_float32(name: str, data: st.DataObject, seed: int) -> None:
+@pytest.mark.parametrize("seed", [1, 2])
+def test_float32(name: str, seed: int) -> None:
+    """Other code than float64: near enough on values that float32 can hold."""
     row = TABLE[name]
-    case = data.draw(row.strategy)
+    case = large_case(row)
     arrays = arrays_of(row, case, seed, "float32")
     exact = [a.astype(float) if a is not None and a.dtype.kind == "f" else a for a in arrays]
     found = results(row, tensors(arrays), case.params)
-    assert all(out.dtype != "float64" for out in found) or row.gives == "float64"
+    assert found[0].dtype != "float64" or row.gives == "float64"
     agree(found, expected(row, exact, case.params), row.float32)
+
+
+# Where small integers and bools are computed by code of their own.
+NARROW = [
+    "add", "sub", "mul", "neg", "abs", "floor_divide", "maximum", "clamp_min", "square", "sign",
+    "floor", "where", "lt", "isfinite", "bitwise_not", "bitwise_xor", "logical_and", "clone",
+    "add_", "copy_", "to_bool", "to_uint8", "to_float32", "exp", "div", "sum", "prod", "amax",
+    "any", "argmax", "cat", "slice", "take", "set_slice_", "argsort", "matmul",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype", ["int64", "uint8", "bool"])
 @pytest.mark.parametrize("name", [n for n in REFERRED if "i" in TABLE[n].accepts])
 def test_integers(name: str, dtype: str) -> None:
     row = TABLE[name]
-    if dtype == "bool" and "b" not in row.accepts:
+    if (dtype != "int64" and name not in NARROW) or (dtype == "bool" and "b" not in row.accepts):
         return
     case, seed = example(name)
     arrays = whole_arrays(row, case, seed, dtype)
     found = results(row, tensors(arrays), case.params)
-    exact = [None if a is None else a.astype(float if row.gives == "float" else a.dtype)
-             for a in arrays]  # fmt: skip
+    exact = [
+        None if a is None else a.astype(float if row.gives == "float" else a.dtype) for a in arrays
+    ]
     wanted = expected(row, exact, case.params)
     agree(found, [a.astype(out.dtype) for a, out in zip(wanted, found, strict=True)], 1e-6)
 
@@ -84,7 +102,7 @@ def result_dtype(row: Row, dtype: np.dtype) -> np.dtype:
 @pytest.mark.parametrize("name", TABLE)
 def test_dtype_rule(name: str, dtype: np.dtype) -> None:
     row = TABLE[name]
-    case, seed = example(name)
+    case, seed = example(name, nothing=True)
     if all(a is None or a.dtype.kind != "f" for a in row.draw(case, seed)):
         return  # its inputs have the dtypes they have
     arrays = whole_arrays(row, case, seed, dtype)

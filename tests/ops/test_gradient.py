@@ -16,6 +16,7 @@ from tests.ops.harness import (
     check,
     check_row,
     example,
+    large_case,
     places_of,
     planted,
     random_like,
@@ -85,15 +86,14 @@ def test_second_order(name: str, data: st.DataObject, seed: int) -> None:
 
     everything = [*arrays, *cotangents]
     by = [*places, *range(len(arrays), len(everything))]
-    check(first_order(True), everything, by, seed, numeric=first_order(False))
+    check(first_order(True), everything, by, seed, first_order(False), row.step)
 
 
 @pytest.mark.parametrize("name", SMOOTH)
-@given(data=st.data(), seed=SEEDS)
-@settings(max_examples=5)
-def test_float32_is_near_float64(name: str, data: st.DataObject, seed: int) -> None:
+@pytest.mark.parametrize("seed", [1, 2])
+def test_float32_is_near_float64(name: str, seed: int) -> None:
     row = TABLE[name]
-    case = data.draw(row.strategy)
+    case = large_case(row)
     small = arrays_of(row, case, seed, "float32")
     large = [a.astype(float) if a is not None and a.dtype.kind == "f" else a for a in small]
     found, exact = (gradients(row, arrays, case.params, seed) for arrays in (small, large))
@@ -115,7 +115,7 @@ def gradients(row, arrays, params, seed) -> list[np.ndarray]:
     return [g.numpy() for g in found]
 
 
-LARGE = [n for n in SMOOTH if TABLE[n].cases is None]
+LARGE = [n for n in SMOOTH if TABLE[n].cases is None and TABLE[n].step == 1e-5]
 
 
 @pytest.mark.parametrize("name", LARGE)

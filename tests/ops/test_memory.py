@@ -15,19 +15,20 @@ GUARD = 64
 
 
 def transposed(a: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(a.T).T
+    return a.T.copy().T
 
 
 def sliced(a: np.ndarray) -> np.ndarray:
-    wide = np.full((*a.shape[:-1], 2 * a.shape[-1] + 1), -7, a.dtype) if a.ndim else a
-    if a.ndim:
-        wide[..., 1::2] = a
-    return wide[..., 1::2] if a.ndim else a
+    if not a.ndim:
+        return a
+    wide = np.full((*a.shape[:-1], 2 * a.shape[-1] + 1), -7, a.dtype)
+    wide[..., 1::2] = a
+    return wide[..., 1::2]
 
 
 def backwards(a: np.ndarray) -> np.ndarray:
     every = (slice(None, None, -1),) * a.ndim
-    return a[every].copy()[every]
+    return np.asarray(a[every]).copy()[(*every, ...)]
 
 
 LAYOUTS: list[Callable[[np.ndarray], np.ndarray]] = [transposed, sliced, backwards]

@@ -34,11 +34,11 @@ class Parameter(Tensor):
 
 
 def move(target: Any, value: Any) -> None:
-    """Make ``target``, in place, a tensor on the memory of ``value``; its version goes on.
+    """Make ``target``, in place, a tensor on the memory of ``value``.
 
-    What was recorded with the old memory is noticed as changed.
+    What was recorded with it before is noticed as changed: by the old version and by the new one.
     """
-    version = target.version[0] + 1
+    target.version[0] += 1
+    value.version[0] = max(target.version[0], value.version[0])
     target.owner, target.layout, target.address = value.owner, value.layout, value.address
     target.version = value.version
-    target.version[0] = max(version, value.version[0])

@@ -46,6 +46,7 @@ neg = elementwise("neg", lambda x: -x, dtype="number", x=lambda g: -g)
 pow = elementwise(
     "pow",
     lambda x, y: x**y,
+    dtype="number",
     about="Power. The derivative by ``x`` at y = 0 is 0; by ``y`` at x = 0, y >= 0 it is 0.",
     x=lambda g, x, y: where(y == 0, 0, g * y * x ** where(y == 0, 1, y - 1)),
     y=lambda g, x, y, out: where(
@@ -62,6 +63,7 @@ reciprocal = elementwise(
 floor_divide = elementwise(
     "floor_divide",
     lambda x, y: x // y,
+    dtype="number",
     about="The quotient rounded towards minus infinity. A staircase: its derivatives are 0.",
     x=lambda g: g * 0,
     y=lambda g: g * 0,
@@ -70,6 +72,7 @@ floor_divide = elementwise(
 remainder = elementwise(
     "remainder",
     lambda x, y: x % y,
+    dtype="number",
     about="Python's ``%``: the remainder with the sign of ``y``.",
     x=lambda g: g,
     y=lambda g, x, y: -g * (x // y),

@@ -44,7 +44,7 @@ class LabelLoss(Fused):
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         x, target, weight = inputs
-        layouts, (each, total) = self.planned(*[v.layout for v in inputs], *params.values())
+        layouts, (each, total) = self.plan_of(inputs, params)
         outputs = tuple(empty(layout) for layout in layouts)
         out, *kept, total_weight, wrong = outputs
         rows, size = x.layout.shape[0], x.layout.dtype.itemsize

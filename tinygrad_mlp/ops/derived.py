@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from . import index, matmul, reduce, view
 from .arithmetic import abs, where
 from .create import arange
+from .values import as_array
 
 
 def masked_fill(x: Any, mask: Any, value: Any) -> Any:
@@ -36,6 +39,56 @@ def dot(x: Any, y: Any) -> Any:
     if x.layout.ndim != 1 or y.layout.ndim != 1:
         raise ValueError(f"dot takes 1-d tensors, got shapes {x.layout.shape} and {y.layout.shape}")
     return matmul.matmul(x, y)
+
+
+def mm(x: Any, y: Any) -> Any:
+    """The matrix product of two 2-d tensors."""
+    if x.layout.ndim != 2 or y.layout.ndim != 2:
+        raise ValueError(f"mm takes 2-d tensors, got shapes {x.layout.shape} and {y.layout.shape}")
+    return matmul.matmul(x, y)
+
+
+def outer(x: Any, y: Any) -> Any:
+    """x_i y_j of two 1-d tensors: (n,) and (m,) give (n, m)."""
+    if x.layout.ndim != 1 or y.layout.ndim != 1:
+        raise ValueError(f"outer takes 1-d tensors, got {x.layout.shape} and {y.layout.shape}")
+    return view.unsqueeze(x, 1) * y
+
+
+def t(x: Any) -> Any:
+    """A matrix transposed; a tensor of fewer dimensions as it is: a view."""
+    if x.layout.ndim > 2:
+        raise ValueError(f"t takes at most 2 dimensions, got shape {x.layout.shape}; use mT")
+    return view.transpose(x, 0, 1) if x.layout.ndim == 2 else x
+
+
+def movedim(x: Any, source: int, destination: int) -> Any:
+    """Axis ``source`` moved to place ``destination``, the others in their order: a view."""
+    at, to = view.dim_of(source, x.layout.ndim), view.dim_of(destination, x.layout.ndim)
+    order = [k for k in range(x.layout.ndim) if k != at]
+    order.insert(to, at)
+    return view.permute(x, order)
+
+
+def narrow(x: Any, dim: int, start: int, length: int) -> Any:
+    """``length`` elements of axis ``dim`` from ``start`` on: a view."""
+    axis = view.dim_of(dim, x.layout.ndim)
+    size = x.layout.shape[axis]
+    if not 0 <= start <= start + length <= size:
+        raise ValueError(f"narrow: {start} to {start + length} does not lie in dim {dim} of {size}")
+    return index.getitem(x, (slice(None),) * axis + (slice(start, start + length),))
+
+
+def allclose(
+    x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> bool:
+    """Whether all |x - y| <= atol + rtol |y|: a Python bool, as `equal`."""
+    return bool(np.allclose(as_array(x), as_array(y), rtol, atol, equal_nan))
+
+
+def equal(x: Any, y: Any) -> bool:
+    """Whether both have the same shape and the same elements."""
+    return bool(np.array_equal(as_array(x), as_array(y)))
 
 
 class Sorted(NamedTuple):

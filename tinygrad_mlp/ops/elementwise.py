@@ -232,7 +232,7 @@ class ElementwiseRule(Rule):
             owner = self.owner
             assert isinstance(owner, Elementwise)
             masks = [name for name in self.wants if name in owner.masks]
-            name = owner.name.rstrip("_")  # the in-place form has the rules, and so the kernels, of the other
+            name = owner.name.rstrip("_")  # an in-place form shares the kernels of the other
             self.fused = Elementwise(f"{name}.vjp", self.function, masks=masks, register=False)
         return tape.apply(self.fused, (gradient, *arguments))
 

@@ -42,8 +42,8 @@ class FusedRule(Rule):
 class Fused(Op):
     """An op with hand-made kernels: `lower` gives the results' layouts and what to launch.
 
-    Inputs lie in C order; the floating ones have one dtype, float32 or float64. The public forms see
-    to that.
+    Inputs lie in C order; the floating ones have one dtype, float32 or float64. The public forms
+    see to that.
     """
 
     integers: tuple[str, ...] = ()  # which inputs are int64
@@ -70,8 +70,12 @@ class Fused(Op):
         """The layouts of the results, and the launches on the addresses of inputs and results."""
         raise NotImplementedError(f"{self.name} says no launches")
 
+    def plan_of(self, inputs: tuple[Value, ...], params: Params) -> Any:
+        """The plan of a call, whatever the order that its params were written in."""
+        return self.planned(*[v.layout for v in inputs], *[params[name] for name in self.params])
+
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        layouts, launches = self.planned(*[value.layout for value in inputs], *params.values())
+        layouts, launches = self.plan_of(inputs, params)
         outputs = tuple(empty(layout) for layout in layouts)
         addresses = [value.address for value in (*inputs, *outputs)]
         for launch in launches:

@@ -53,12 +53,11 @@ def fit(
             integer labels, or floating-point values of the shape of the model's outputs.
         validation: (x, y) to evaluate after each epoch.
         batch_size: rows in a step. The last batch is what is left over, unless ``drop_last``.
-        shuffle: whether each epoch takes the rows in an order of its own, drawn by ``seed``.
-            Weights and dropout follow ``tg.manual_seed``.
-        loss: ``loss(outputs, targets)``, a mean over the batch. By default ``F.cross_entropy``
-            for labels, ``F.mse_loss`` for values.
-        metrics: names, or functions of (outputs, targets) arrays. By default accuracy for labels
-            under the default loss. Of training, they average the batches as they were met.
+        shuffle: whether each epoch takes the rows in an order of its own, drawn by ``seed``
+            (weights and dropout follow ``tg.manual_seed``).
+        loss: by default ``F.cross_entropy`` for labels, ``F.mse_loss`` for values.
+        metrics: names, or functions of (outputs, targets) arrays; by default accuracy for labels
+            under the default loss. In training they are of the batches as they were met.
         scheduler: stepped after each epoch; ``OneCycleLR`` after each batch, and
             ``ReduceLROnPlateau`` with ``val_loss``, or ``loss`` if there is no validation.
         progress: True for a live bar on a terminal and a line per epoch elsewhere, "auto" for
@@ -70,8 +69,6 @@ def fit(
 
     Example::
 
-        model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
-        optimizer = optim.AdamW(model.parameters(), lr=0.003)
         history = tg.fit(model, optimizer, (x, y), validation=(x_test, y_test), epochs=20)
     """
     epochs = whole("epochs", epochs, least=1, write=20)
