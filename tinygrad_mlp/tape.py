@@ -246,6 +246,8 @@ def _may_write(op: Op, inputs: tuple[Any, ...]) -> None:
                     "longer be the derivative by the value you gave it. Write inside "
                     "`with tg.no_grad():`, or on x.clone()"
                 )
+        if origin is not value and _mode.grad and any(each.requires_grad for each in inputs):
+            _views.where(value)  # raises if its base cannot be told of the write
         if 0 in value.layout.strides and value.layout.size and any(
             stride == 0 and size > 1
             for size, stride in zip(value.layout.shape, value.layout.strides, strict=True)
@@ -278,6 +280,7 @@ def record() -> Iterator[list[Entry]]:
 class Views(Protocol):
     """What ``ops/view.py`` does for the tape when a view, or what it is a view of, is written."""
 
+    def where(self, view: Any) -> Params: ...
     def wrote(self, view: Any) -> None: ...
     def renew(self, view: Any) -> None: ...
 

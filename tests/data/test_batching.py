@@ -22,6 +22,7 @@ def test_an_epoch_meets_each_row_once(
     assert len(met) == len(batches)
     assert (len(met[-1][0]) if met else 0) == batches.last
     assert all(len(a) == batch_size for a, _ in met[:-1])
+    assert all(len(a) > 0 for a, _ in met)
     assert all((a == -b).all() for a, b in met), "rows of one array go with those of the other"
     seen = np.concatenate([a for a, _ in met]) if met else np.arange(0)
     assert len(set(seen.tolist())) == len(seen)

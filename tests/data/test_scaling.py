@@ -31,9 +31,11 @@ def test_other_rows_are_scaled_by_what_was_learned() -> None:
 
 
 @pytest.mark.parametrize("value", [0.1, 1e8, -3.0])
-def test_a_constant_column_becomes_zero(value: float) -> None:
+def test_a_constant_column_becomes_zero_and_keeps_its_unit(value: float) -> None:
     x = np.full((7, 1), value, dtype=np.float32)
-    assert (Standardizer.of(x)(x) == 0).all()
+    scale = Standardizer.of(x)
+    assert (scale(x) == 0).all()
+    assert scale(x.astype(np.float64) + 64) == pytest.approx(64)
 
 
 def test_integers_become_float32() -> None:

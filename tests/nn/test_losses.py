@@ -87,6 +87,7 @@ REFUSED = [
     (lambda: F.cross_entropy(X, Y.bool()), TypeError, "bool"),
     (lambda: F.cross_entropy(X, Y.reshape(4, 1)), ValueError, r"\(4, 1\).*of shape \(4,\)"),
     (lambda: F.cross_entropy(X, X.double()), TypeError, "target.to"),
+    (lambda: F.cross_entropy(X, X, ignore_index=1), ValueError, "ignore_index"),
     (lambda: F.cross_entropy(X.long(), Y), TypeError, "input.float"),
     (lambda: F.cross_entropy(X[:0], Y[:0]), ValueError, "empty batch"),
     (lambda: F.cross_entropy(X[:0], X[:0]), ValueError, "empty batch"),

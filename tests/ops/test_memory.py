@@ -44,8 +44,11 @@ def outcome(row, arrays, params):
     return [t.detach().numpy() for t in (*outputs, *found)]
 
 
+DENSE = ["region", "erase_region"]  # internal: they are only ever given what lies in C order
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", [n for n in TABLE if n not in DENSE])
 def test_strides_make_no_difference(name: str, layout: Callable) -> None:
     row = TABLE[name]
     case, seed = example(name)
@@ -58,12 +61,14 @@ def test_strides_make_no_difference(name: str, layout: Callable) -> None:
         np.testing.assert_allclose(found, wanted, rtol=1e-13, atol=1e-13)
 
 
-@pytest.mark.parametrize("name", [n for n, row in TABLE.items() if not row.mutates])
+@pytest.mark.parametrize(
+    "name", [n for n, row in TABLE.items() if not row.mutates and n not in DENSE]
+)
 def test_expanded_inputs(name: str) -> None:
     row = TABLE[name]
     case, seed = example(name)
     arrays = arrays_of(row, case, seed)
-    same = [None if a is None else np.broadcast_to(a.ravel()[:1], a.shape).copy() for a in arrays]
+    same = [None if a is None else np.full_like(a, a.ravel()[0]) for a in arrays]
     expanded = [
         None if a is None else tg.tensor(a.ravel()[:1]).reshape(()).expand(a.shape) for a in arrays
     ]
@@ -103,19 +108,19 @@ def test_only_declared_inputs_change(name: str) -> None:
 @pytest.mark.parametrize("name", [n for n, row in TABLE.items() if row.mutates])
 def test_declared_inputs_change_and_say_so(name: str) -> None:
     row = TABLE[name]
-    case, seed = example(name)
-    inputs = [None if a is None else tg.tensor(a) for a in arrays_of(row, case, seed)]
-    before = [None if x is None else x.numpy().tobytes() for x in inputs]
-    with tg.no_grad():
-        row.call(*inputs, **case.params)
-    for k, x in enumerate(inputs):
-        if x is None:
-            continue
-        assert x.version[0] == (1 if k in row.mutates else 0)
-        if k not in row.mutates:
-            assert x.numpy().tobytes() == before[k]
-    changed = [inputs[k].numpy().tobytes() != before[k] for k in row.mutates if before[k]]
-    assert any(changed), "the example shows no mutation"
+    case, _ = example(name)
+    changed = set()
+    for seed in range(10):  # the absolute value of a positive number is no change
+        inputs = [None if a is None else tg.tensor(a) for a in arrays_of(row, case, seed)]
+        before = [None if x is None else x.numpy().tobytes() for x in inputs]
+        with tg.no_grad():
+            row.call(*inputs, **case.params)
+        for k, x in enumerate(inputs):
+            if x is not None:
+                assert x.version[0] == (1 if k in row.mutates else 0)
+                if x.numpy().tobytes() != before[k]:
+                    changed.add(k)
+    assert changed == {k for k in row.mutates if case.shapes[k] is not None}
 
 
 @pytest.mark.parametrize("name", [n for n, row in TABLE.items() if row.gives == "first"])

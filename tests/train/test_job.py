@@ -70,6 +70,14 @@ def test_a_seed_decides_the_bits(tmp_path: Path, name: str) -> None:
     assert run(3, "a") != run(4, "c")
 
 
+@pytest.mark.parametrize("name", ["digits", "spiral"])
+def test_a_seed_decides_what_is_held_out(tmp_path: Path, name: str) -> None:
+    first, again, other = (prepare(name, seed=seed, out=tmp_path).test.x for seed in (1, 1, 2))
+    assert (first == again).all()
+    assert first.shape == other.shape
+    assert not (first == other).all()
+
+
 def test_a_job_says_what_it_will_do(tmp_path: Path) -> None:
     job = prepare("digits", epochs=7, lr=0.5, seed=2, out=tmp_path)
     assert str(job) == (

@@ -244,11 +244,28 @@ def test_one_cycle_steps_after_each_batch() -> None:
 
 
 def test_plateau_is_told_the_validation_loss() -> None:
+    told = []
+
+    class Spy(lr_scheduler.ReduceLROnPlateau):
+        def step(self, metrics: float) -> None:
+            told.append(metrics)
+            super().step(metrics)
+
+    model = network()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    options = {"epochs": 2, "scheduler": Spy(optimizer), "progress": False}
+    history = fit(model, optimizer, blobs(), validation=blobs(seed=1), **options)
+    assert told == history["val_loss"]
+    history = fit(model, optimizer, blobs(), **options)
+    assert told[2:] == history["loss"]
+
+
+def test_plateau_lowers_the_learning_rate_of_the_next_epoch() -> None:
     model = network()
     optimizer = optim.SGD(model.parameters(), lr=1e-30)  # a loss that does not move
     scheduler = lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.1, patience=0, eps=0.0)
     assert learning_rates(scheduler, optimizer, model) == pytest.approx(
-        [1e-30, 1e-30, 1e-31, 1e-32]
+        [1e-30, 1e-30, 1e-31, 1e-32], rel=1e-9, abs=0
     )
 
 

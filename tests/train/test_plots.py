@@ -101,6 +101,9 @@ def test_the_ground_is_what_the_model_says(tmp_path: Path) -> None:
     for (u, v), label in zip([(0.7, -0.2), (-0.2, 0.7), (-0.6, -0.4)], (0, 1, 2), strict=True):
         pale = 1 - 0.5 * (1 - np.array(to_rgb(CLASSES[label])))
         np.testing.assert_allclose(at(u, v), pale, atol=0.03)
+    chances = np.exp([9 * 0.5, 9 * 0.4]) / np.exp([9 * 0.5, 9 * 0.4]).sum()
+    away = chances @ (1 - np.array([to_rgb(colour) for colour in CLASSES[:2]]))
+    np.testing.assert_allclose(at(0.5, 0.4), 1 - 0.5 * chances.max() * away, atol=0.03)
     for (u, v), label in zip(x, (0, 1, 2, 2), strict=True):
         np.testing.assert_allclose(at(u, v), to_rgb(CLASSES[label]), atol=0.03)
     assert at(0.5, 0.5).min() > 0.97, "the line between 0 and 1 is white"

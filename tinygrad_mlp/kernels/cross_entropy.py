@@ -78,7 +78,7 @@ def _total(real, item):
     def total(arguments, thread, threads):
         """Words: labels, losses, row weights, total, total weight, first row with a wrong label.
 
-        Constant 3: SUM or MEAN, or NONE, which only looks for a wrong label (-1 if there is none).
+        Constant 3: SUM, MEAN, or NONE, which leaves the losses as they are. -1: no label is wrong.
         """
         if thread != 0:
             return
@@ -91,14 +91,13 @@ def _total(real, item):
             if labels[row] != ignored and (labels[row] < 0 or labels[row] >= columns):
                 wrong[0] = row
                 break
-        if reduction == NONE:
-            return
         losses, row_weights = pointer(words[2], real), pointer(words[3], real)
         loss, weight = float64(0), float64(0)  # float64: one thread sums all rows, one by one
         for row in range(rows):
             loss += losses[row]
             weight += row_weights[row]
-        pointer(words[4], real)[0] = loss / weight if reduction == MEAN else loss
+        if reduction != NONE:
+            pointer(words[4], real)[0] = loss / weight if reduction == MEAN else loss
         pointer(words[5], real)[0] = weight
 
     return total

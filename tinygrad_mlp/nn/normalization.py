@@ -22,8 +22,8 @@ class BatchNorm1d(Module):
         running = (1 - momentum) running + momentum batch        (var unbiased, / (n - 1))
 
     ``momentum=None`` makes them the average over all batches. In evaluation mean and var are the
-    running ones. ``affine=False`` leaves out weight and bias; with ``track_running_stats=False``
-    there are no running ones, and evaluation normalises by the batch too.
+    running ones. ``affine=False`` leaves out weight and bias, ``bias=False`` the bias. With
+    ``track_running_stats=False`` there are no running ones: evaluation normalises by the batch too.
 
     Raises ValueError for another number of features, and in training for an empty batch or a batch
     of one.
@@ -54,6 +54,8 @@ class BatchNorm1d(Module):
         affine: bool = True,
         track_running_stats: bool = True,
         dtype: Any = None,
+        *,
+        bias: bool = True,
     ):
         super().__init__()
         if isinstance(num_features, bool) or not isinstance(num_features, int) or num_features < 1:
@@ -62,8 +64,8 @@ class BatchNorm1d(Module):
             )
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
-        for name in ("weight", "bias"):
-            value = Parameter(zeros(num_features, dtype=dtype)) if affine else None
+        for name, wanted in (("weight", affine), ("bias", affine and bias)):
+            value = Parameter(zeros(num_features, dtype=dtype)) if wanted else None
             self.register_parameter(name, value)
         track = track_running_stats
         self.register_buffer("running_mean", zeros(num_features, dtype=dtype) if track else None)
@@ -81,8 +83,9 @@ class BatchNorm1d(Module):
     def reset_parameters(self) -> None:
         """Begin anew: weight 1, bias 0, no batch seen."""
         self.reset_running_stats()
-        if self.weight is not None and self.bias is not None:
+        if self.weight is not None:
             init.ones_(self.weight)
+        if self.bias is not None:
             init.zeros_(self.bias)
 
     def forward(self, input: Any) -> Any:
@@ -112,7 +115,7 @@ class BatchNorm1d(Module):
         """The options."""
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
 
 
@@ -165,5 +168,7 @@ class LayerNorm(Module):
 
     def extra_repr(self) -> str:
         """The options."""
-        affine = self.elementwise_affine
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={affine}"
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        )

@@ -212,6 +212,11 @@ def cross_entropy(
             f"{name}: `label_smoothing` is a number from 0 to 1, not {label_smoothing!r}"
         )
     if target.layout.dtype.kind == "f" and target.layout.shape == input.layout.shape:
+        if ignore_index >= 0:
+            raise ValueError(
+                f"{name}: `ignore_index` is {ignore_index}, but `target` holds probabilities, not "
+                "labels; leave it out, and give the rows to be ignored probabilities of 0"
+            )
         return _from_probabilities(input, target, weight, axis, reduction, float(label_smoothing))
     rows, labels = _rows(name, input, target, axis, reduction)
     out = _cross_entropy(

@@ -224,7 +224,13 @@ erase_region: Op = _EraseRegion(
 
 
 def _where(view: Value) -> Params:
-    """A view as a region of its base."""
+    """A view as a region of its base; RuntimeError if that lies in memory with gaps."""
+    if not view.base.layout.contiguous:
+        raise RuntimeError(
+            f"a view of a tensor that is not contiguous itself (shape {view.base.layout.shape}, "
+            f"strides {view.base.layout.strides} bytes) was written to, or its base was: the tape "
+            "cannot follow this. Make the view of base.clone() instead"
+        )
     return {"shape": view.layout.shape, "strides": view.layout.strides,
             "offset": view.address - view.base.address}  # fmt: skip
 
@@ -248,6 +254,7 @@ def renew(view: Value) -> None:
 
 
 class _Views:
+    where = staticmethod(_where)
     wrote = staticmethod(wrote)
     renew = staticmethod(renew)
 
