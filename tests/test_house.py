@@ -1,4 +1,4 @@
-"""The house: imports run one way, files fit in a sitting, functions on a screen, all is described."""
+"""The house: imports run one way, files and functions are short, what is public is described."""
 
 import ast
 from pathlib import Path

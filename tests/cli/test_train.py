@@ -127,20 +127,31 @@ def test_errors_are_a_line_and_a_code(
     assert "test accuracy" not in done.stdout
 
 
+# A process started in the background ignores Ctrl-C, and hands that on to its children.
+LISTENING = """
+import signal, sys
+from tinygrad_mlp.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main(["train", "--epochs", "100000", "--out", "out"]))
+"""
+
+
 def test_ctrl_c_stops_with_a_line_and_its_own_code(tmp_path: Path) -> None:
-    arguments = ["-u", "-m", "tinygrad_mlp", "train", "--epochs", "100000", "--out", "out"]
-    with subprocess.Popen(
-        [sys.executable, *arguments],
+    process = subprocess.Popen(
+        [sys.executable, "-c", LISTENING],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    ) as process:
-        assert process.stdout is not None
-        while not process.stdout.readline().startswith("epoch "):
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            assert any(line.startswith("epoch ") for line in process.stdout), "it never began"
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert errors == "tinygrad-mlp: stopped\n"
     assert os.listdir(tmp_path / "out") == [], "nothing half-written"

@@ -129,7 +129,7 @@ ARITHMETIC = [
                   "inf ** -1": ((INF, -1.0), 0.0)},
          kinks={"0 ** 0": ((0.0, 0.0), (0.0, 0.0)), "0 ** 1": ((0.0, 1.0), (1.0, 0.0)),
                 "0 ** 2": ((0.0, 2.0), (0.0, 0.0)), "-2 ** 0": ((-2.0, 0.0), (0.0, NAN))}),
-    single("square", np.square, ANY, accepts="bif",
+    single("square", np.square, ANY, accepts="if",
            special={"-0": ((-0.0,), 0.0), "-inf": ((-INF,), INF)}),
     single("reciprocal", lambda x: 1 / x, FROM_ZERO, accepts="bif", gives="float",
            special={"0": ((0.0,), INF), "-0": ((-0.0,), -INF), "inf": ((INF,), 0.0)}),

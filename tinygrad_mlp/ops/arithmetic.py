@@ -54,7 +54,7 @@ pow = elementwise(
     ),
 )
 
-square = elementwise("square", lambda x: x * x, x=lambda g, x: 2 * g * x)
+square = elementwise("square", lambda x: x * x, dtype="number", x=lambda g, x: 2 * g * x)
 
 reciprocal = elementwise(
     "reciprocal", lambda x: 1 / x, dtype="float", x=lambda g, out: -g * out * out
