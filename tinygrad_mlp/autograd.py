@@ -220,6 +220,11 @@ class _FunctionOp(Op):
             )
         for place in self.places:
             value, gradient = self.arguments[place], results[place]
+            if gradient is not None and not isinstance(gradient, Value):
+                raise TypeError(
+                    f"{self.name}.backward: gradient {place} must be a tensor or None, not "
+                    f"{type(gradient).__name__}"
+                )
             if gradient is not None and gradient.shape != value.shape:
                 raise RuntimeError(
                     f"{self.name}.backward: gradient {place} has shape {gradient.shape}, its input "

@@ -56,8 +56,8 @@ def backward(
                     node.saved = None
         for leaf, (gradient, owned) in walk.leaves.items():
             for hook in list((leaf.hooks or {}).values()):
-                replaced = hook(gradient)
-                gradient, owned = (gradient, owned) if replaced is None else (replaced, False)
+                replaced = hook(gradient)  # and perhaps kept
+                gradient, owned = gradient if replaced is None else replaced, False
             found[leaf, 0] = gradient
             if accumulate:
                 _accumulate(leaf, gradient, owned, create_graph)

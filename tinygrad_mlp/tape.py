@@ -267,11 +267,14 @@ def record() -> Iterator[list[Entry]]:
     >>> entries
     []
     """
-    before, _mode.record = _mode.record, []
+    before, entries = _mode.record, []
+    _mode.record = entries
     try:
-        yield _mode.record
+        yield entries
     finally:
         _mode.record = before
+        if before is not None:
+            before += entries
 
 
 # --- views: where a view's gradient goes after its memory was written to ---

@@ -114,6 +114,13 @@ def test_errors_say_what_to_write():
     with pytest.raises(AttributeError, match=r"super\(\).__init__\(\)"):
         Early()
 
+    class Never(nn.Module):
+        def __init__(self):
+            pass
+
+    with pytest.raises(AttributeError, match=r"super\(\).__init__\(\)"):
+        Never()(1)
+
 
 def test_modes_reach_all_and_respect_overrides():
     class Frozen(nn.BatchNorm1d):

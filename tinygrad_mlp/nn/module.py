@@ -129,6 +129,8 @@ class Module:
                 return own[kind][name]
         close = [] if name[:2] == "__" else difflib.get_close_matches(name, self.__dir__(), n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
+        if "_parameters" not in own and name[:2] != "__":
+            hint = ": its __init__ must begin with super().__init__()"
         message = f"{type(self).__name__} has no attribute {name!r}{hint}"
         raise AttributeError(message, name=name, obj=self)
 
