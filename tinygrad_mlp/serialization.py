@@ -7,13 +7,13 @@ read it too (https://github.com/huggingface/safetensors).
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .files import replacing
 from .ops.create import tensor
 from .ops.values import as_array
 from .tape import Value
@@ -47,16 +47,8 @@ def save(tensors: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
             )
         array = as_array(value) if isinstance(value, Value) else value
         arrays[name] = np.ascontiguousarray(array).reshape(array.shape)  # NumPy makes 0-d 1-d
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent or ".", prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(to_bytes(arrays))
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary:
+        temporary.write_bytes(to_bytes(arrays))
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -73,10 +65,3 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     except (SafetensorError, KeyError) as error:
         raise ValueError(f"{path} is no whole safetensors file: {error}") from None
     return {name: tensor(array) for name, array in arrays.items()}
-
-
-def _umask() -> int:
-    """The permissions that this process takes from new files; asking means setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

@@ -88,7 +88,7 @@ def test_every_machine_has_the_plain_kernel_and_its_own() -> None:
     assert "plain" in UNITS
     assert tile.host() in UNITS
     assert tile.host() == UNITS[0], "a wider unit than the one in use"
-    assert gemm.address("float32") == gemm.address("float32", tile.host())
+    assert gemm.source("float32", tile.host())
 
 
 @every_kernel

@@ -59,6 +59,8 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
     else:
         array = _from_python(data)
     target = None if dtype is None else as_dtype(dtype)
+    if target is None and array.dtype == FLOAT64 and not _holds_float64(data):
+        target = get_default_dtype()  # Python floats
     if target is None and array.dtype not in DTYPES:
         raise TypeError(
             f"tensor: data has dtype {array.dtype}, which a tensor cannot have; convert it, as in "
@@ -71,7 +73,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
 
 
 def _from_python(data: Any) -> np.ndarray:
-    """Nested lists of numbers (or tensors) as an array of the dtype PyTorch gives them."""
+    """Nested lists of numbers, arrays or tensors as an array."""
     if isinstance(data, (list, tuple)):
         data = [as_array(d) if isinstance(d, Value) else d for d in data]
     try:
@@ -80,9 +82,14 @@ def _from_python(data: Any) -> np.ndarray:
         raise ValueError(f"tensor: the nested lists are ragged: {error}") from None
     if array.dtype.kind not in "biuf":
         raise TypeError(f"tensor: cannot make numbers of {type(data).__name__} {data!r:.60}")
-    if array.dtype == FLOAT64 and not any(isinstance(d, np.ndarray) for d in np.ravel(data)[:0]):
-        array = array.astype(get_default_dtype())
     return array
+
+
+def _holds_float64(data: Any) -> bool:
+    """Whether an array or a tensor in nested lists is float64."""
+    if isinstance(data, (list, tuple)):
+        return any(map(_holds_float64, data))
+    return getattr(data, "dtype", None) == FLOAT64
 
 
 def from_numpy(array: np.ndarray) -> Any:

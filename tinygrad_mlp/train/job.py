@@ -10,13 +10,13 @@ from typing import Literal
 
 from ..data import Dataset, split
 from ..data.arguments import one_of, whole
+from ..files import writable_folder
 from ..nn import Module
 from ..ops.random import manual_seed
 from ..optim import AdamW
 from ..optim.lr_scheduler import CosineAnnealingLR
 from ..serialization import save
 from . import plots
-from .files import writable_folder
 from .history import History
 from .loop import evaluate, fit
 from .recipes import RECIPES, Recipe

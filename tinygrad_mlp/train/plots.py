@@ -14,10 +14,10 @@ import numpy as np
 
 from ..autograd import no_grad
 from ..data.dataset import Array
+from ..files import replacing
 from ..nn import Module
 from ..nn import functional as F
 from ..ops.create import tensor
-from .files import replacing
 from .history import PACE
 from .prepare import keeping_modes, model_dtype, prepare
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tinygrad_mlp.train.files import replacing, writable_folder
+from tinygrad_mlp.files import replacing, writable_folder
 
 
 def test_a_file_is_replaced_only_at_the_end(tmp_path: Path) -> None:
