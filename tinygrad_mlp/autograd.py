@@ -225,10 +225,10 @@ class _FunctionOp(Op):
                     f"{self.name}.backward: gradient {place} must be a tensor or None, not "
                     f"{type(gradient).__name__}"
                 )
-            if gradient is not None and gradient.shape != value.shape:
+            if gradient is not None and gradient.layout.shape != value.layout.shape:
                 raise RuntimeError(
-                    f"{self.name}.backward: gradient {place} has shape {gradient.shape}, its input "
-                    f"has {value.shape}"
+                    f"{self.name}.backward: gradient {place} has shape {gradient.layout.shape}, its input "
+                    f"has {value.layout.shape}"
                 )
         return [results[place] for place in self.places]
 

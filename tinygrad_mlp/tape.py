@@ -187,7 +187,7 @@ class Node:
             joint = rule(gradient, [self.argument(name) for name in rule.wants], create_graph)
             return [g if wanted[k] else None for k, g in enumerate(joint)]
         for k, rule in op.rules.items():
-            if wanted[k]:
+            if k < len(wanted) and wanted[k]:  # an optional last input may be missing
                 arguments = [self.argument(name) for name in rule.wants]
                 result[k] = rule(gradient, arguments, create_graph)
         return result
@@ -267,8 +267,8 @@ def record() -> Iterator[list[Entry]]:
     >>> entries
     []
     """
-    before, entries = _mode.record, []
-    _mode.record = entries
+    entries: list[Entry] = []
+    before, _mode.record = _mode.record, entries
     try:
         yield entries
     finally:

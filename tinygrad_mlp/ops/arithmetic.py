@@ -38,7 +38,7 @@ div = elementwise(
     dtype="float",
     about="True division: integers give the default floating dtype.",
     x=lambda g, y: g / y,
-    y=lambda g, y, out: -g * out / y,
+    y=lambda g, x, y: -g * (x / y) / y,
 )
 
 neg = elementwise("neg", lambda x: -x, dtype="number", x=lambda g: -g)

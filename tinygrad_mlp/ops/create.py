@@ -89,7 +89,8 @@ def _holds_float64(data: Any) -> bool:
     """Whether an array or a tensor in nested lists is float64."""
     if isinstance(data, (list, tuple)):
         return any(map(_holds_float64, data))
-    return getattr(data, "dtype", None) == FLOAT64
+    dtype = getattr(data, "dtype", None)
+    return dtype is not None and dtype == FLOAT64  # NumPy takes None for float64
 
 
 def from_numpy(array: np.ndarray) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from .. import tape
 from ..kernels import gemm, threads
 from ..kernels.launch import Launch
-from ..kernels.layout import BOOL, Layout, broadcast_strides, coalesce, dense
+from ..kernels.layout import BOOL, Layout, broadcast_strides, coalesce, dense, layout_of
 from ..kernels.memory import allocate, scratch
 from ..tape import Params, Value
 from .arithmetic import clone
@@ -41,11 +41,15 @@ class MatMul(Op):
         launch = Launch(gemm.address(str(a.dtype)), 5, constants, work) if c.size else None
         return c, launch, per_thread
 
+    def right(self, b: np.ndarray) -> np.ndarray:
+        """The right factor as the product reads it."""
+        return b
+
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         a, b = inputs[:2]
         layout, launch, per_thread = self.planned(*[value.layout for value in inputs])
         if layout.dtype.kind != "f":
-            product = np.asarray(np.matmul(as_array(a), as_array(b)))
+            product = np.asarray(np.matmul(as_array(a), self.right(as_array(b))))
             for bias in inputs[2:]:
                 product = product + as_array(bias)
             return (shared(np.asarray(product, order="C")),)
@@ -66,11 +70,28 @@ _matmul = MatMul(
     vjp={"a": lambda g, b: g @ transpose(b, -1, -2), "b": lambda g, a: transpose(a, -1, -2) @ g},
 )  # fmt: skip
 
-_linear = MatMul(
-    "linear", ("x", "weight_t", "bias"),
-    textbook=lambda x, weight_t, bias: x @ weight_t + bias,
-    vjp={"x": lambda g, weight_t: g @ transpose(weight_t, 0, 1),
-         "weight_t": lambda g, x: transpose(x, 0, 1) @ g,
+
+class Linear(MatMul):
+    """``x @ weight.T``, plus a bias row if one is given; the weight is read as it lies, (N, K).
+
+    An op of its own so that the gradient of the weight, g.T @ x, lies like the weight: as a product
+    with a transposed view it would come transposed, and be copied at every step.
+    """
+
+    def plan(self, *layouts: Layout) -> tuple[Layout, Launch | None, int]:
+        x, weight, *bias = layouts
+        turned = layout_of(weight.shape[::-1], weight.strides[::-1], weight.dtype)
+        return super().plan(x, turned, *bias)
+
+    def right(self, b: np.ndarray) -> np.ndarray:
+        return b.T
+
+
+_linear = Linear(
+    "linear", ("x", "weight", "bias"),
+    textbook=lambda x, weight, bias: x @ transpose(weight, 0, 1) + bias,
+    vjp={"x": lambda g, weight: g @ weight,
+         "weight": lambda g, x: transpose(g, 0, 1) @ x,
          "bias": lambda g: g},
 )  # fmt: skip
 
@@ -135,16 +156,15 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
             "x (..., in_features) and weight (out_features, in_features)"
         )
     _same_dtype("linear", ("x", lx), ("weight", lw))
-    if bias is None:
-        return matmul(x, transpose(weight, 0, 1))
-    if bias.layout.shape != lw.shape[:1]:
-        raise ValueError(
-            f"linear: bias has shape {bias.layout.shape}, but weight of shape {lw.shape} wants "
-            f"{lw.shape[:1]}"
-        )
-    _same_dtype("linear", ("x", lx), ("bias", bias.layout))
+    if bias is not None:
+        if bias.layout.shape != lw.shape[:1]:
+            raise ValueError(
+                f"linear: bias has shape {bias.layout.shape}, but weight of shape {lw.shape} wants "
+                f"{lw.shape[:1]}"
+            )
+        _same_dtype("linear", ("x", lx), ("bias", bias.layout))
     flat = x if lx.ndim == 2 else reshape(x, (math.prod(lx.shape[:-1]), lx.shape[-1]))
-    out = _linear(flat, transpose(weight, 0, 1), bias)
+    out = _linear(flat, weight) if bias is None else _linear(flat, weight, bias)
     return out if lx.ndim == 2 else reshape(out, (*lx.shape[:-1], lw.shape[0]))
 
 
