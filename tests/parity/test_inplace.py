@@ -79,7 +79,7 @@ def run(module, steps, start: str):
 
 
 @given(steps=STEPS, start=st.sampled_from(["from x", "constant", "leaf"]))
-@settings(max_examples=3000, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 def test_random_programs(steps, start: str) -> None:
     import torch
 

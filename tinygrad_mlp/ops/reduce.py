@@ -159,11 +159,12 @@ def _product_by_halves(x: Any, dims: Shape, keepdim: bool) -> Any:
     x = reshape(permute(x, *kept, *dims), (*(shape[k] for k in kept), _count(shape, dims)))
     if x.layout.shape[-1] == 0:
         return x.sum(-1) + 1
-    from . import index
-
+    odd = None  # what is left over where a length is odd
     while (n := x.layout.shape[-1]) > 1:
-        half = x[..., : n // 2] * x[..., n // 2 : n // 2 * 2]
-        x = half if n % 2 == 0 else index.cat([half, x[..., -1:]], -1)
+        if n % 2:
+            odd = x[..., -1:] if odd is None else odd * x[..., -1:]
+        x = x[..., : n // 2] * x[..., n // 2 : n // 2 * 2]
+    x = x if odd is None else x * odd
     return reshape(x, tuple(1 if k in dims else s for k, s in enumerate(shape)) if keepdim
                    else tuple(shape[k] for k in kept))  # fmt: skip
 
