@@ -227,8 +227,8 @@ class _FunctionOp(Op):
                 )
             if gradient is not None and gradient.layout.shape != value.layout.shape:
                 raise RuntimeError(
-                    f"{self.name}.backward: gradient {place} has shape {gradient.layout.shape}, its input "
-                    f"has {value.layout.shape}"
+                    f"{self.name}.backward: gradient {place} has shape {gradient.layout.shape}, "
+                    f"its input has {value.layout.shape}"
                 )
         return [results[place] for place in self.places]
 

@@ -238,20 +238,18 @@ def _may_write(op: Op, inputs: tuple[Any, ...]) -> None:
                 "is not on the tape, as it was made before or inside no_grad(): make the view "
                 "again, or write inside `with tg.no_grad():`"
             )
-        if _mode.grad and value.requires_grad:
-            if value.node is None or (origin.requires_grad and origin.node is None):
-                raise RuntimeError(
-                    f"`{op.name}` would change a leaf that requires a gradient"
-                    f"{'' if origin is value else ' through a view of it'}: its gradient would no "
-                    "longer be the derivative by the value you gave it. Write inside "
-                    "`with tg.no_grad():`, or on x.clone()"
-                )
+        leaf = value.node is None or (origin.requires_grad and origin.node is None)
+        if _mode.grad and value.requires_grad and leaf:
+            raise RuntimeError(
+                f"`{op.name}` would change a leaf that requires a gradient"
+                f"{'' if origin is value else ' through a view of it'}: its gradient would no "
+                "longer be the derivative by the value you gave it. Write inside "
+                "`with tg.no_grad():`, or on x.clone()"
+            )
         if origin is not value and _mode.grad and any(each.requires_grad for each in inputs):
             _views.where(value)  # raises if its base cannot be told of the write
-        if 0 in value.layout.strides and value.layout.size and any(
-            stride == 0 and size > 1
-            for size, stride in zip(value.layout.shape, value.layout.strides, strict=True)
-        ):
+        axes = zip(value.layout.shape, value.layout.strides, strict=True)
+        if value.layout.size and any(stride == 0 and size > 1 for size, stride in axes):
             raise RuntimeError(
                 f"`{op.name}` cannot write into an expanded tensor of shape {value.layout.shape}: "
                 "several of its elements are one place in memory. Use x.clone() first"

@@ -26,7 +26,8 @@ from .tape import Node, Value
 
 _UFUNCS = {"subtract": "sub", "multiply": "mul", "divide": "div", "true_divide": "div",
            "negative": "neg", "power": "pow", "absolute": "abs", "arcsin": "asin", "arccos": "acos",
-           "arctan": "atan", "arctan2": "atan2", "equal": "eq", "not_equal": "ne", "less": "lt",
+           "arctan": "atan", "arctan2": "atan2", "arcsinh": "asinh", "arccosh": "acosh",
+           "arctanh": "atanh", "equal": "eq", "not_equal": "ne", "less": "lt",
            "less_equal": "le", "greater": "gt", "greater_equal": "ge", "rint": "round"}  # fmt: skip
 
 
@@ -150,6 +151,9 @@ class Tensor(Value):
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[k] for k in range(len(self)))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(reduce.any(arithmetic.eq(self, value)))
 
     def __repr__(self) -> str:
         return show(self)

@@ -12,6 +12,7 @@ from tests.kernels.scripts import run
 from tinygrad_mlp.kernels import gemm, tile
 from tinygrad_mlp.kernels.launch import Launch
 from tinygrad_mlp.kernels.memory import address_of, scratch
+from tinygrad_mlp.kernels.threads import get_num_threads
 
 NEEDED = {"avx512": {"avx512f"}, "avx2": {"avx2", "fma"}, "neon": {"neon"}, "plain": set()}
 FEATURES = {name for name, there in llvmlite.binding.get_host_cpu_features().items() if there}
@@ -24,7 +25,7 @@ every_kernel = pytest.mark.parametrize(("unit", "dtype"), EVERY_KERNEL)
 
 
 def multiply(
-    a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None, *, unit: str, threads: int = 1
+    a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None, *, unit: str
 ) -> np.ndarray:
     """``a @ b + bias`` of one product or a batch; the memory around the result stays as it was."""
     dtype = a.dtype
@@ -34,11 +35,14 @@ def multiply(
     memory = np.full(size + 2 * GUARD, -7.25, dtype)
     c = memory[GUARD : GUARD + size].reshape(batch, m, n)
     per_thread = gemm.scratch_bytes(str(dtype), unit)
-    constants = [batch, a3.strides[0], b3.strides[0], c.strides[0], m, n, k, *a3.strides[1:],
-                 *b3.strides[1:], n * dtype.itemsize, int(bias is not None), per_thread]  # fmt: skip
-    launch = Launch(gemm.address(str(dtype), unit), 5, constants, 1e9)
+    constants = [batch, *(x.strides[0] for x in (a3, b3, c)), m, n, k,
+                 *a3.strides[1:], *b3.strides[1:], n * dtype.itemsize,
+                 int(bias is not None), per_thread]  # fmt: skip
+    launch = Launch(gemm.address(str(dtype), unit), 6, constants, 1e9)
     row = 0 if bias is None else address_of(bias)
-    launch(*map(address_of, (a3, b3)), row, address_of(c), scratch(per_thread * threads))
+    count = get_num_threads()
+    room = scratch(per_thread * count)
+    launch(*map(address_of, (a3, b3)), row, address_of(c), room, count)
     assert (memory[:GUARD] == -7.25).all(), "wrote before C"
     assert (memory[GUARD + size :] == -7.25).all(), "wrote behind C"
     return c if a.ndim == 3 or b.ndim == 3 else c[0]
@@ -167,7 +171,7 @@ def test_same_bits_on_any_number_of_threads(
     for count in (1, 2, 3, 8):
         use_threads(count)
         for (a, b), wanted in zip(products, alone, strict=True):
-            found = multiply(a, b, unit=unit, threads=count)
+            found = multiply(a, b, unit=unit)
             np.testing.assert_array_equal(found, wanted)
 
 

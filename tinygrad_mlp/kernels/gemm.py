@@ -15,7 +15,7 @@ summed by one thread over k in one order, so the result does not depend on their
 
 Constants: batch, its byte strides in A, B, C; M, N, K; byte strides of A (row, column), of B (row,
 column), of C (row); 1 if there is a bias; bytes of scratch for a thread. Words: A, B, bias, C,
-scratch.
+scratch, and for how many threads it was made: more than these stand by.
 """
 
 from __future__ import annotations
@@ -96,6 +96,9 @@ def kernel(arguments, thread, threads):
     M, N, K = sizes[4], sizes[5], sizes[6]
     a_row, a_col, b_row, b_col, c_row = sizes[7], sizes[8], sizes[9], sizes[10], sizes[11]
     has_bias, bias = sizes[12], pointer(words[3], real)
+    threads = min(threads, words[6])
+    if thread >= threads:
+        return
     scratch = words[5] + thread * sizes[13]
     panels = (N + width - 1) // width
     tasks, first, rows = batch * panels, 0, M

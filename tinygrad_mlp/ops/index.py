@@ -162,6 +162,11 @@ def setitem(x: Any, key: Any, value: Any) -> None:
         value = constant(value, x.layout.dtype) if number else from_array(np.asarray(value))
     basic, advanced = _parse(x, key)
     if not advanced:
+        part = _slice.planned(x.layout, freeze(basic))[0]
+        shape = value.layout.shape
+        while len(shape) > part.ndim and shape[0] == 1:  # as NumPy and PyTorch allow here
+            shape = shape[1:]
+        value = value if shape == value.layout.shape else reshape(value, shape)
         _set_slice(x, value, key=freeze(basic))
         return
     positions = shared(np.arange(x.layout.size).reshape(x.layout.shape))
@@ -286,6 +291,11 @@ def nonzero(x: Any) -> Any:
 def gather(x: Any, dim: int, index: Any) -> Any:
     """out[i][j] = x[index[i][j]][j] for dim 0, x[i][index[i][j]] for dim 1, and so on."""
     axis = dim_of(dim, x.layout.ndim)
+    if index.layout.ndim != x.layout.ndim:
+        raise ValueError(
+            f"gather: index has {index.layout.ndim} dimensions, x has {x.layout.ndim}: they must "
+            "be equal"
+        )
     key = [
         shared(np.arange(size).reshape((-1,) + (1,) * (index.layout.ndim - 1 - k)))
         for k, size in enumerate(index.layout.shape)
@@ -336,9 +346,14 @@ class _ArgSort(Op):
     """The positions that sort the last axis. int64."""
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        x = as_array(inputs[0])
-        x = -x if params["descending"] else x
-        return (shared(np.argsort(x, axis=params["dim"], kind="stable")),)
+        x, dim = as_array(inputs[0]), params["dim"]
+        if not x.ndim:
+            return (shared(np.zeros((), np.int64)),)
+        if params["descending"]:  # backwards twice, so that equal elements keep their order
+            order = np.flip(x.shape[dim] - 1 - np.argsort(np.flip(x, dim), dim, kind="stable"), dim)
+        else:
+            order = np.argsort(x, dim, kind="stable")
+        return (shared(np.ascontiguousarray(order)),)
 
 
 _argsort = _ArgSort("argsort", ("x",), params=("dim", "descending"))
@@ -371,6 +386,8 @@ def split(x: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple[Any, .
 
 def chunk(x: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
     """``x`` cut along ``dim`` into at most ``chunks`` views of equal size, the last maybe less."""
+    if chunks < 1:
+        raise ValueError(f"chunk: chunks must be at least 1, not {chunks}")
     total = x.layout.shape[dim_of(dim, x.layout.ndim)]
     return split(x, builtins.max(1, -(-total // chunks)), dim)
 

@@ -15,7 +15,7 @@ from ..kernels.memory import allocate, scratch
 from ..tape import Params, Value
 from .arithmetic import clone
 from .op import Op
-from .values import as_array, shared
+from .values import as_array, from_array, shared
 from .view import expand, reshape, transpose
 
 
@@ -38,7 +38,7 @@ class MatMul(Op):
                      *a.strides[-2:], *b.strides[-2:], n * c.dtype.itemsize,
                      len(layouts) - 2, per_thread]  # fmt: skip
         work = 0.01 * math.prod(batch) * m * n * k
-        launch = Launch(gemm.address(str(a.dtype)), 5, constants, work) if c.size else None
+        launch = Launch(gemm.address(str(a.dtype)), 6, constants, work) if c.size else None
         return c, launch, per_thread
 
     def right(self, b: np.ndarray) -> np.ndarray:
@@ -60,8 +60,8 @@ class MatMul(Op):
         owner, address = allocate(layout.shape, layout.dtype)
         if launch is not None:
             row = inputs[2].address if len(inputs) > 2 else 0
-            room = scratch(per_thread * threads.get_num_threads())
-            launch(a.address, b.address, row, address, room)
+            count = threads.get_num_threads()
+            launch(a.address, b.address, row, address, scratch(per_thread * count), count)
         return (tape.new(owner, layout, address),)
 
 
@@ -107,6 +107,8 @@ def matmul(a: Any, b: Any) -> Any:
     Raises TypeError for two dtypes or bools, ValueError for shapes that do not fit.
     """
     for value in (a, b):
+        if isinstance(value, np.ndarray):
+            return matmul(*(from_array(x) if isinstance(x, np.ndarray) else x for x in (a, b)))
         if not isinstance(value, Value):
             if hasattr(value, "__apply__"):
                 return value.__apply__(_matmul, (a, b), {})

@@ -71,7 +71,7 @@ class TextbookRule:
 
 
 class _Documentation:
-    """The docstring of a class of ops; of an op, what its `Op.document` says, made when asked for."""
+    """The docstring of a class of ops; of an op, what `Op.document` says, made when asked for."""
 
     def __init__(self, text: str):
         self.text = text

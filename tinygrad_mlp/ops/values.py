@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,6 +39,8 @@ def constant(number: bool | int | float, dtype: np.dtype) -> Any:
     key = (repr(number), dtype)
     found = _constants.get(key)
     if found is None:
+        if dtype.kind in "iu" and not math.isfinite(number):
+            raise ValueError(f"{number} cannot be stored in a tensor of dtype {dtype}")
         if len(_constants) > 4096:
             _constants.clear()
         found = _constants[key] = from_array(np.array(number).astype(dtype))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ class View(Op):
 
 def _array_nowhere(layout: Layout) -> np.ndarray:
     class Interface:
-        __array_interface__ = {  # noqa: RUF012
+        __array_interface__ = {
             "shape": layout.shape, "strides": layout.strides, "typestr": layout.dtype.str,
             "data": (_NOWHERE, False), "version": 3,
         }  # fmt: skip
@@ -375,7 +375,7 @@ def dims_of(dim: int | Sequence[int] | None, ndim: int) -> Shape:
 
 
 def _sizes(shape: tuple[Any, ...]) -> Shape:
-    if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)):
+    if len(shape) == 1 and isinstance(shape[0], Iterable):
         shape = tuple(shape[0])
     if not all(isinstance(s, (int, np.integer)) and s >= -1 for s in shape):
         raise TypeError(f"a shape is made of non-negative integers (or -1), not {shape}")
