@@ -248,10 +248,11 @@ def _may_write(op: Op, inputs: tuple[Any, ...]) -> None:
             )
         if origin is not value and _mode.grad and any(each.requires_grad for each in inputs):
             _views.where(value)  # raises if its base cannot be told of the write
-        axes = zip(value.layout.shape, value.layout.strides, strict=True)
-        if value.layout.size and any(stride == 0 and size > 1 for size, stride in axes):
+        layout = value.layout
+        axes = zip(layout.shape, layout.strides, strict=True)
+        if 0 in layout.strides and layout.size and any(s == 0 and n > 1 for n, s in axes):
             raise RuntimeError(
-                f"`{op.name}` cannot write into an expanded tensor of shape {value.layout.shape}: "
+                f"`{op.name}` cannot write into an expanded tensor of shape {layout.shape}: "
                 "several of its elements are one place in memory. Use x.clone() first"
             )
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_mlp as tg
+import tinygrad_mlp.nn.functional as F
 from tests.ops.harness import arrays_of, results, tensors
 from tests.ops.rows import TABLE
 from tinygrad_mlp.ops.op import REGISTRY
@@ -39,3 +40,24 @@ def test_the_kernel_is_the_textbook_form(name: str, data: st.DataObject, seed: i
 
 def test_fused_and_composed_ops_have_one() -> None:
     assert {"linear", "softmax", "log_softmax", "logsumexp", "prod", "tanh"} <= set(WITH_TEXTBOOK)
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [lambda x: (x, x[0], x[1]), lambda x: (x * 2, x[0].exp(), x[0]), lambda x: (x, x[0], x[0])],
+)
+def test_inputs_that_lead_to_each_other(inputs) -> None:
+    """Under `create_graph` the textbook form is differentiated by its inputs, not through them."""
+    x = tg.tensor(np.random.default_rng(0).normal(size=(2, 4)), requires_grad=True)
+
+    def slope(x):
+        out = F.layer_norm(inputs(x)[0], (4,), *inputs(x)[1:], eps=0.5)
+        (gradient,) = tg.grad((out * out).sum(), x, create_graph=True)
+        return gradient
+
+    def fast(x):
+        out = F.layer_norm(inputs(x)[0], (4,), *inputs(x)[1:], eps=0.5)
+        return tg.grad((out * out).sum(), x)[0]
+
+    np.testing.assert_allclose(slope(x).detach().numpy(), fast(x).numpy(), rtol=1e-12)
+    assert tg.gradcheck(slope, x)

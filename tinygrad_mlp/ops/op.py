@@ -54,8 +54,10 @@ class TextbookRule:
             floats = [
                 k for k, v in enumerate(values) if v is not None and v.layout.dtype.kind == "f"
             ]
-            for k in floats:
-                if not (create_graph and values[k].requires_grad):
+            for k in floats:  # one of its own each: inputs may be one tensor, or lead to another
+                if create_graph and values[k].requires_grad:
+                    values[k] = values[k].clone()
+                else:
                     values[k] = values[k].alias()
                     values[k].requires_grad = True
             assert op.textbook is not None

@@ -1,0 +1,130 @@
+"""Generated kernels on disk, and what an import costs."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.kernels.scripts import finish, run, start
+from tinygrad_mlp.kernels import cache, gemm, tile
+
+COMPUTE = """
+import tinygrad_mlp as tg
+x = tg.tensor([1.0, 2.0, 4.0])
+assert (x * x + 1).tolist() == [2.0, 5.0, 17.0]
+assert x.sum().item() == 7.0
+"""
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Nothing compiled yet: neither the generated kernels nor the package's own."""
+    return {
+        "TINYGRAD_MLP_CACHE": str(folder / "kernels"),
+        "NUMBA_CACHE_DIR": str(folder / "numba"),
+    }
+
+
+def readable(text: str) -> None:
+    tree = ast.parse(text)
+    about = ast.get_docstring(tree)
+    assert about
+    assert len(about) > 20
+    assert "kernel" in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert max(map(len, text.splitlines())) <= 140
+
+
+def test_generated_kernels_are_python_that_a_person_can_read(tmp_path: Path) -> None:
+    run(COMPUTE, **environment(tmp_path))
+    files = sorted((tmp_path / "kernels").glob("*/*.py"))
+    names = {file.stem.rsplit("_", 1)[0] for file in files}
+    assert {"mul", "add", "sum_along"} <= names
+    for file in files:
+        readable(file.read_text("utf-8"))
+    assert not list((tmp_path / "kernels").rglob("*.tmp")), "left half written"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("unit", ["avx512", "avx2", "neon", "plain"])
+def test_the_product_of_every_vector_unit_is_readable(unit: str, dtype: str) -> None:
+    text = gemm.source(dtype, unit)
+    readable(text)
+    assert f"width = {tile.shape(unit, int(dtype[-2:]) // 8).columns}\n" in text
+
+
+def test_what_was_compiled_is_not_compiled_again(tmp_path: Path) -> None:
+    count = """
+from numba.core import event
+with event.install_recorder("numba:run_pass") as passes:
+""" + "".join(f"    {line}\n" for line in COMPUTE.strip().splitlines())
+    count += "print(len(passes.buffer))"
+    assert int(run(count, **environment(tmp_path))) > 0
+    assert int(run(count, **environment(tmp_path))) == 0
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """Not even by root: its parent is a file. A temporary folder serves, and goes with the process."""
+    (tmp_path / "file").write_text("in the way")
+    printed = run(
+        COMPUTE + "from tinygrad_mlp.kernels import cache\nprint(cache.folder())",
+        TINYGRAD_MLP_CACHE=str(tmp_path / "file" / "kernels"),
+        TMPDIR=str(tmp_path),
+    )
+    used = Path(printed.strip())
+    assert used.parent == tmp_path
+    assert not used.exists()
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", home)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("TINYGRAD_MLP_CACHE", str(tmp_path))
+    assert cache.folder.__wrapped__().parent == tmp_path
+    monkeypatch.delenv("TINYGRAD_MLP_CACHE")
+    assert cache.folder.__wrapped__().is_dir()
+
+
+def test_the_folder_follows_xdg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("TINYGRAD_MLP_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache.folder.__wrapped__().parent == tmp_path / "tinygrad_mlp"
+
+
+def test_two_processes_compile_the_same_kernel_at_once(tmp_path: Path) -> None:
+    script = (
+        "import tinygrad_mlp\nprint('ready', flush=True)\ninput()\n" + COMPUTE + "print('done')"
+    )
+    both = [start(script, **environment(tmp_path)) for _ in range(2)]
+    for process in both:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in both:  # off they go, together
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in both:
+        assert finish(process) == "done\n"
+    run(COMPUTE, **environment(tmp_path))  # and what they left behind loads
+
+
+def test_an_import_compiles_nothing_and_brings_no_heavy_neighbour(tmp_path: Path) -> None:
+    printed = run(
+        """
+        import sys
+        from numba.core import event
+        with event.install_recorder("numba:run_pass") as passes:
+            import tinygrad_mlp as tg
+        heavy = {"matplotlib", "torch", "tensorboard", "jax", "rich"} & set(sys.modules)
+        print(len(passes.buffer), sorted(heavy))
+        with event.install_recorder("numba:run_pass") as passes:
+            tg.tensor([1.0]) + 1
+        print(len(passes.buffer) > 0)
+        """,
+        **environment(tmp_path),
+    )
+    assert printed == "0 []\nTrue\n"

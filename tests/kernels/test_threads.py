@@ -1,0 +1,240 @@
+"""The workers: same bits for any number of them, and no waiting for one that does not come."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import tinygrad_mlp as tg
+import tinygrad_mlp.nn.functional as F
+from tests.kernels.scripts import finish, run, start
+from tinygrad_mlp import nn, optim
+from tinygrad_mlp.kernels import threads
+
+COUNTS = (1, 2, 3, 8)
+
+# A script's beginning: every kernel goes to the workers, however small, however busy the machine.
+SHARE = """
+import os, sys, time
+import numpy as np
+import tinygrad_mlp as tg
+from tinygrad_mlp.kernels import threads
+threads.SMALL = threads._LARGE = 0
+
+def work():
+    a = np.arange(300.0 * 200).reshape(300, 200) % 7
+    x = tg.tensor(a)
+    assert ((x @ x.T).numpy() == a @ a.T).all()
+    assert (x + x).sum().item() == 2 * a.sum()
+"""
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+needs_affinity = pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="this system has no affinity mask"
+)
+
+
+def train() -> list[bytes]:
+    """Losses and parameters of three steps of a net with batch norm and dropout."""
+    tg.manual_seed(0)
+    draw = np.random.default_rng(0)
+    x = tg.tensor(draw.standard_normal((48, 30)).astype(np.float32))
+    y = tg.tensor(draw.integers(0, 10, 48))
+    model = nn.Sequential(
+        nn.Linear(30, 70), nn.ReLU(), nn.BatchNorm1d(70), nn.Dropout(0.5), nn.Linear(70, 10)
+    )
+    optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-3)
+    kept = []
+    for _ in range(3):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        kept.append(loss.numpy().tobytes())
+    return kept + [value.numpy().tobytes() for value in model.state_dict().values()]
+
+
+def reduce() -> list[bytes]:
+    draw = np.random.default_rng(1)
+    kept = []
+    for shape in ((1,), (5, 3), (3, 700), (700, 3), (4, 5, 6)):
+        x = tg.tensor(draw.standard_normal(shape).astype(np.float32))
+        results = [x.sum(), x.mean(), x.sum(0), x.sum(-1), x.amax(0)]
+        kept += [result.numpy().tobytes() for result in results]
+    return kept
+
+
+@pytest.mark.parametrize("compute", [train, reduce])
+def test_same_bits_on_any_number_of_threads(
+    compute: Callable[[], list[bytes]], use_threads: Callable[[int], None]
+) -> None:
+    use_threads(1)
+    alone = compute()
+    for count in COUNTS[1:]:
+        use_threads(count)
+        assert compute() == alone, f"{count} threads"
+        assert threads._pool is not None
+        assert threads._pool.count == count
+
+
+def test_set_num_threads_refuses_what_is_no_count() -> None:
+    before = tg.get_num_threads()
+    for wrong in (0, -1):
+        with pytest.raises(ValueError, match="1 or more"):
+            tg.set_num_threads(wrong)
+    for wrong in (2.0, "2", None, True):
+        with pytest.raises(TypeError, match="integer"):
+            tg.set_num_threads(wrong)  # type: ignore[arg-type]
+    assert tg.get_num_threads() == before
+
+
+def test_workers_come_and_go(use_threads: Callable[[int], None]) -> None:
+    """A new number ends the old workers; thread by thread they do not pile up."""
+    use_threads(1)
+    x = tg.tensor(np.ones((200, 100)))
+    deadline = time.monotonic() + 20
+    running = threading.active_count()
+    for count in (2, 5, 2, 3, 1, 4, 1):
+        use_threads(count)
+        assert tg.get_num_threads() == count
+        assert x.sum().item() == 20_000
+    while threading.active_count() > running and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() <= running
+
+
+def test_every_thread_takes_part(use_threads: Callable[[int], None]) -> None:
+    """Threads of the first tasks, the last, and none: fewer elements than threads, and more."""
+    for count in COUNTS:
+        use_threads(count)
+        for size in (1, 2, 7, 8, 9, 1000):
+            values = np.arange(float(size))
+            np.testing.assert_array_equal((tg.tensor(values) * 2).numpy(), values * 2)
+
+
+def test_many_python_threads_at_once(use_threads: Callable[[int], None]) -> None:
+    use_threads(2)
+    draw = np.random.default_rng(2)
+    wrong: list[object] = []
+
+    def compute(a: np.ndarray) -> None:
+        try:
+            x = tg.tensor(a)
+            for _ in range(40):
+                if (
+                    not ((x @ x.T).numpy() == a @ a.T).all()
+                    or (x * x).sum().item() != (a * a).sum()
+                ):
+                    wrong.append("a wrong result")
+        except Exception as error:
+            wrong.append(error)
+
+    arrays = [draw.integers(-5, 6, (20 + i, 30)).astype(float) for i in range(8)]
+    callers = [threading.Thread(target=compute, args=(a,)) for a in arrays]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(60)
+    assert not any(caller.is_alive() for caller in callers)
+    assert not wrong
+
+
+@needs_fork
+def test_a_forked_child_computes_with_threads_of_its_own() -> None:
+    printed = run(
+        SHARE
+        + """
+tg.set_num_threads(3)
+work()
+child = os.fork()
+work()
+if child == 0:
+    assert threads._pool.count == 3
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    )
+    assert printed.split() == ["7"]
+
+
+def test_under_a_thread_limit_of_one() -> None:
+    assert run(SHARE + "for n in (1, 2, 4):\n    tg.set_num_threads(n); work()\nprint('done')",
+               OMP_THREAD_LIMIT="1") == "done\n"  # fmt: skip
+
+
+@needs_affinity
+def test_on_one_processor() -> None:
+    """By default no worker is started there; asked for, they take turns with the caller."""
+    printed = run(
+        "import os\nos.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        + SHARE
+        + "print(tg.get_num_threads())\nfor n in (1, 2, 4):\n    tg.set_num_threads(n); work()"
+    )
+    assert printed == "1\n"
+
+
+def test_a_process_ends_quickly_with_workers_alive() -> None:
+    process = start(
+        SHARE + "tg.set_num_threads(4)\nwork()\nprint(threads._pool.count, time.time(), flush=True)"
+    )
+    count, worked = finish(process).split()
+    assert count == "4"
+    assert time.time() - float(worked) < 10
+
+
+def test_idle_workers_sleep() -> None:
+    """Four of them, spinning, would burn half a second or more of processor time here."""
+    printed = run(
+        SHARE
+        + """
+tg.set_num_threads(4)
+work()
+time.sleep(0.5)
+before = os.times()
+time.sleep(0.5)
+after = os.times()
+print(after.user + after.system - before.user - before.system, threads._pool.asleep)
+"""
+    )
+    used, asleep = printed.split()
+    assert float(used) < 0.1
+    assert asleep == "3"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no interval timer there")
+def test_an_interrupt_leaves_no_kernel_running() -> None:
+    """Ctrl-C falls upon the caller while its workers write: they must be done when it is raised."""
+    printed = run(
+        SHARE
+        + """
+import signal
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, interrupt)
+tg.set_num_threads(3)
+work()
+x = tg.tensor(np.ones((400, 400)))
+interrupted = 0
+for i in range(60):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.001 + i % 7 * 0.0004)
+        for _ in range(1000):
+            x @ x
+    except KeyboardInterrupt:
+        interrupted += 1
+        pool = threads._pool
+        done = pool.word(threads._DONE)[0]
+        assert done == pool.count - 1, f"{done} of {pool.count - 1} workers are done"
+    work()
+print(interrupted)
+"""
+    )
+    assert printed == "60\n"
