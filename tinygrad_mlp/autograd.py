@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from . import tape
@@ -27,7 +28,19 @@ class enable_grad(grad_mode):
 
 
 class set_grad_enabled(grad_mode):
-    """Tape or not, by a flag: ``with tg.set_grad_enabled(training):``."""
+    """Tape or not, by a flag: from the call on, or as ``with tg.set_grad_enabled(training):``."""
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__(bool(mode))
+        grad_mode.__enter__(self)
+
+    def __enter__(self) -> None:
+        """The call has set it already."""
+
+    def __call__(self, function: Any) -> Any:
+        """Decorate a function: then the call was not meant for what comes after it."""
+        self.__exit__()
+        return grad_mode(self.enabled)(function)
 
 
 def grad(
@@ -164,17 +177,37 @@ class Function:
         return result
 
 
+class _FunctionRule:
+    """The rule of a Function's op. It knows the op weakly: an op that owned itself would linger."""
+
+    wants = ()
+
+    def __init__(self, op: _FunctionOp):
+        self.op = weakref.ref(op)
+
+    def __call__(self, gradient: Any, arguments: Any, create_graph: bool) -> list[Any]:
+        op = self.op()
+        assert op is not None, "the node that calls the rule owns the op"
+        return op.pull(gradient)
+
+
 class _FunctionOp(Op):
     """One call of a `Function` as an op; opaque, for only Python knows what it does."""
 
     opaque = True
 
     def __init__(self, function: type[Function], arguments: tuple[Any, ...], params: Params):
-        self.function, self.arguments, self.keywords = function, arguments, params
+        self.function, self.keywords = function, params
         self.places = [k for k, value in enumerate(arguments) if isinstance(value, Value)]
+        self.shapes = {k: arguments[k].layout.shape for k in self.places}
+        self.arguments = [None if k in self.places else v for k, v in enumerate(arguments)]
         self.context = Context()
         names = [f"x{k}" for k in range(len(self.places))]
-        super().__init__(function.__name__, names, vjp=self.pull, register=False)
+        super().__init__(function.__name__, names, register=False)
+        del self.planned  # it plans nothing, and the cache of a method is a cycle
+
+    def _rules(self) -> dict[int, Any]:
+        return {-1: _FunctionRule(self)}
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         context, arguments = self.context, list(self.arguments)
@@ -219,16 +252,16 @@ class _FunctionOp(Op):
                 f"{len(self.arguments)} inputs of forward; return one each, None for what has none"
             )
         for place in self.places:
-            value, gradient = self.arguments[place], results[place]
+            shape, gradient = self.shapes[place], results[place]
             if gradient is not None and not isinstance(gradient, Value):
                 raise TypeError(
                     f"{self.name}.backward: gradient {place} must be a tensor or None, not "
                     f"{type(gradient).__name__}"
                 )
-            if gradient is not None and gradient.layout.shape != value.layout.shape:
+            if gradient is not None and gradient.layout.shape != shape:
                 raise RuntimeError(
                     f"{self.name}.backward: gradient {place} has shape {gradient.layout.shape}, "
-                    f"its input has {value.layout.shape}"
+                    f"its input has {shape}"
                 )
         return [results[place] for place in self.places]
 

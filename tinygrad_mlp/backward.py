@@ -14,10 +14,10 @@ A. G. Baydin et al., "Automatic differentiation in machine learning: a survey", 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from .tape import Node, edge, grad_mode
+from .tape import Node, Value, edge, grad_mode
 
 
 def backward(
@@ -31,8 +31,8 @@ def backward(
 ) -> list[Any]:
     """Pull ``gradients`` of ``outputs`` back along the tape.
 
-    They are added to ``.grad`` of the leaves (of ``inputs`` only, if given), or with
-    ``accumulate=False`` returned, one per input, None where nothing leads.
+    They are added to ``.grad`` of the leaves (if ``inputs`` are given, of these and no others), or
+    with ``accumulate=False`` returned, one per input, None where nothing leads.
     """
     targets = {edge(value) for value in inputs or ()}
     useful = None if inputs is None else _leading_to({t for t, _ in targets}, outputs)
@@ -56,13 +56,16 @@ def backward(
                     node.saved = None
         for leaf, (gradient, owned) in walk.leaves.items():
             for hook in list((leaf.hooks or {}).values()):
-                replaced = hook(gradient)  # and perhaps kept
-                gradient, owned = gradient if replaced is None else replaced, False
+                gradient, owned = _after(hook, gradient), False  # a hook may have kept it
             found[leaf, 0] = gradient
-            if accumulate:
+            if accumulate and inputs is None:
                 _accumulate(leaf, gradient, owned, create_graph)
-    assert not walk.pending, "a gradient waits at a node that was never visited"
-    return [found.get(edge(value)) for value in inputs or ()]
+        assert not walk.pending, "a gradient waits at a node that was never visited"
+        results = [found.get(edge(value)) for value in inputs or ()]
+        for value, gradient in zip(inputs or (), results, strict=True):
+            if accumulate and gradient is not None:
+                _accumulate(value, gradient, False, create_graph)
+    return results
 
 
 class _Walk:
@@ -108,13 +111,30 @@ def _run_hooks(node: Node, gradients: list[Any]) -> None:
     """Show the gradients of a node's outputs to the hooks of those tensors, and replace them."""
     for slot, hooks in (node.hooks or {}).items():
         for hook in list(hooks.values()) if gradients[slot] is not None else ():
-            replaced = hook(gradients[slot])
-            gradients[slot] = gradients[slot] if replaced is None else replaced
+            gradients[slot] = _after(hook, gradients[slot])
     for slot, reference in (node.retained or {}).items():
         value = reference()
         if value is not None and gradients[slot] is not None:
             gradient = gradients[slot]  # others have it too: keep a copy
             value.grad = gradient.clone() if value.grad is None else value.grad + gradient
+
+
+def _after(hook: Callable[[Any], Any], gradient: Any) -> Any:
+    """The gradient that goes on after a hook saw it: what it returned, or the same."""
+    replaced = hook(gradient)
+    if replaced is None:
+        return gradient
+    if not isinstance(replaced, Value):
+        raise TypeError(
+            f"a tensor hook must return a tensor or None, not {type(replaced).__name__}"
+        )
+    new, old = replaced.layout, gradient.layout
+    if new.shape != old.shape or new.dtype != old.dtype:
+        raise ValueError(
+            f"a tensor hook returned a gradient of {new.dtype} {new.shape} in place of "
+            f"{old.dtype} {old.shape}; shape and dtype must stay"
+        )
+    return replaced
 
 
 def _accumulate(leaf: Any, gradient: Any, owned: bool, create_graph: bool) -> None:

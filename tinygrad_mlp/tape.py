@@ -11,6 +11,8 @@ written with ops, so they can be taped in turn: that is all there is to second d
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import itertools
 import threading
 import weakref
@@ -323,6 +325,24 @@ class grad_mode(contextlib.ContextDecorator):
     def _recreate_cm(self) -> grad_mode:
         """A decorated function takes a new one for each call: it may run in several threads."""
         return grad_mode(self.enabled)
+
+    def __call__(self, function: Any) -> Any:
+        """Decorate a function; of a generator function, each step runs in this mode."""
+        if not inspect.isgeneratorfunction(function):
+            return super().__call__(function)
+
+        @functools.wraps(function)
+        def stepwise(*args: Any, **kwargs: Any) -> Any:
+            generator, sent = function(*args, **kwargs), None
+            while True:
+                try:
+                    with self._recreate_cm():
+                        produced = generator.send(sent)
+                except StopIteration as end:
+                    return end.value
+                sent = yield produced
+
+        return stepwise
 
 
 def is_grad_enabled() -> bool:

@@ -47,6 +47,7 @@ def _comparison(op: Callable[..., Any]) -> Callable[..., Any]:
 
 def cotangent(output: Any, gradient: Any) -> Any:
     """The gradient to start from: the one given, of the output's shape, or 1 for one element."""
+    tape.edge(output)  # a view of what was written to learns so now
     if not output.requires_grad:
         raise RuntimeError(
             "backward: nothing this tensor was computed from requires a gradient; make a leaf with "

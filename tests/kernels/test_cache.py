@@ -64,7 +64,7 @@ with event.install_recorder("numba:run_pass") as passes:
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    """Not even by root: its parent is a file. A temporary folder serves, and goes with the process."""
+    """Not even by root: its parent is a file. A temporary one serves, and goes with the process."""
     (tmp_path / "file").write_text("in the way")
     printed = run(
         COMPUTE + "from tinygrad_mlp.kernels import cache\nprint(cache.folder())",

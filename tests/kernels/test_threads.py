@@ -56,8 +56,8 @@ def train() -> list[bytes]:
         loss = F.cross_entropy(model(x), y)
         loss.backward()
         optimizer.step()
-        kept.append(loss.numpy().tobytes())
-    return kept + [value.numpy().tobytes() for value in model.state_dict().values()]
+        kept.append(loss.detach().numpy().tobytes())
+    return kept + [value.detach().numpy().tobytes() for value in model.state_dict().values()]
 
 
 def reduce() -> list[bytes]:
@@ -195,7 +195,9 @@ def test_idle_workers_sleep() -> None:
         + """
 tg.set_num_threads(4)
 work()
-time.sleep(0.5)
+deadline = time.monotonic() + 60  # on a busy machine each of their looks may take a time slice
+while threads._pool.asleep < 3 and time.monotonic() < deadline:
+    time.sleep(0.1)
 before = os.times()
 time.sleep(0.5)
 after = os.times()

@@ -6,10 +6,12 @@ that folder cannot be written, a temporary one for this process. The files are t
 
 from __future__ import annotations
 
+import atexit
 import functools
 import hashlib
 import importlib.util
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -21,16 +23,27 @@ import numba
 @functools.cache
 def folder() -> Path:
     """The folder of this version's generated kernels, made on the first call."""
-    chosen = os.environ.get("TINYGRAD_MLP_CACHE")
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    root = Path(chosen) if chosen else Path(home) / "tinygrad_mlp"
-    path = root / _digest()
     try:
+        path = _chosen() / _digest()
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             return path
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="tinygrad_mlp-"))
+    except (OSError, RuntimeError):  # it cannot be written, or the user has no home
+        path = Path(tempfile.mkdtemp(prefix="tinygrad_mlp-"))
+        atexit.register(_remove, path, os.getpid())
+        return path
+
+
+def _chosen() -> Path:
+    chosen, caches = os.environ.get("TINYGRAD_MLP_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    if chosen:
+        return Path(chosen)
+    return (Path(caches) if caches else Path.home() / ".cache") / "tinygrad_mlp"
+
+
+def _remove(path: Path, owner: int) -> None:
+    if os.getpid() == owner:  # a forked child leaves its parent's folder alone
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @functools.cache

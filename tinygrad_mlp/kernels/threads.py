@@ -45,6 +45,7 @@ class _Pool:
         self.count = count
         self.memory = np.zeros((_WORDS + 64) // 8, np.int64)
         self.control = -(-address_of(self.memory) // 64) * 64
+        self.word(_DONE)[0] = count - 1  # nothing is under way
         self.asleep = 0
         self.rest = self.resting = 0  # kernels to keep on one thread, while others want the cores
         self.wake = [threading.Event() for _ in range(count - 1)]
@@ -63,6 +64,14 @@ class _Pool:
             event.wait()
             event.clear()
             self.asleep -= 1
+
+    def wait(self) -> int:
+        """Until the workers are done: how many looks it took, 0 if they had to be woken."""
+        waited = looks = _finish()(self.control, self.count)
+        while not looks:
+            self.rouse()
+            looks = _finish()(self.control, self.count)
+        return waited
 
     def rouse(self) -> None:
         for event in self.wake:
@@ -118,11 +127,13 @@ def shared(kernel: int, words: tuple[int, ...], work: float) -> bool:
             return False
         if pool.asleep:
             pool.rouse()
-        _dispatch(len(words))(pool.control, kernel, pool.count, words)
-        looks = waited = _finish()(pool.control, pool.count)
-        while not looks:
-            pool.rouse()
-            looks = _finish()(pool.control, pool.count)
+        dispatch = _dispatch(len(words))
+        try:
+            dispatch(pool.control, kernel, pool.count, words)
+            waited = pool.wait()
+        except BaseException:  # Ctrl-C, and the workers still write into the caller's arrays
+            pool.wait()
+            raise
         if work < _LARGE:
             long = not 0 < waited < _SPINS
             pool.rest = min(2 * pool.rest + 4, 512) if long else pool.rest // 2

@@ -30,9 +30,7 @@ class Draw(Op):
 
     def plan(self, shape: tuple[int, ...], dtype: np.dtype, *more: Any) -> tuple[Layout, Launch]:
         layout = dense(shape, dtype)
-        words = [
-            w if isinstance(w, int) else struct.unpack("q", struct.pack("d", w))[0] for w in more
-        ]
+        words = [_word(parameter) for parameter in more]
         kernel = philox.address(self.name if dtype.kind != "f" else f"{self.name}_{dtype}")
         return layout, Launch(kernel, 2, [layout.size, *words], layout.size * 2.0)
 
@@ -44,6 +42,13 @@ class Draw(Op):
             launch(state.address, result.address)
         _advance()(state.address)
         return (result,)
+
+
+def _word(parameter: int | float) -> int:
+    """A parameter as the int64 of the same bits: a span may be as large as 2**64 - 1."""
+    form = "d" if isinstance(parameter, float) else "q" if parameter < 2**63 else "Q"
+    word: int = struct.unpack("q", struct.pack(form, parameter))[0]
+    return word
 
 
 def _advance() -> Launch:
@@ -113,7 +118,11 @@ def randint(low: int, high: Any = None, size: Any = ()) -> Any:
         low, high, size = (0, low, size if high is None else high)
     if high <= low:
         raise ValueError(f"randint: high must be above low, got low={low}, high={high}")
-    return _integers(state(), shape=_shape(size), dtype=INT64, low=int(low), span=int(high - low))
+    if low < -(2**63) or high >= 2**63:
+        raise ValueError(f"randint: low and high must be of int64, got low={low}, high={high}")
+    return _integers(
+        state(), shape=_shape(size), dtype=INT64, low=int(low), span=int(high) - int(low)
+    )
 
 
 def randperm(n: int) -> Any:
