@@ -6,6 +6,7 @@ Statistics of fixed seeds: a bound of five standard deviations fails for a wrong
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -231,3 +232,19 @@ def test_words_differ_in_every_lane() -> None:
     """A lane that is left out, or copied, would go unseen in some of the draws above."""
     assert np.unique(words(0, 0, 1000)).size == 4000
     assert np.unique(drawn(lambda: tg.rand(1000, dtype="float64"))).size == 1000
+
+
+def test_python_threads_never_draw_the_same_numbers() -> None:
+    tg.manual_seed(0)
+    drawn: list[float] = []
+
+    def draw() -> None:
+        for _ in range(300):
+            drawn.append(tg.rand(1, dtype="float64").item())
+
+    workers = [threading.Thread(target=draw) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(set(drawn)) == len(drawn) == 1200

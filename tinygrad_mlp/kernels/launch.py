@@ -27,6 +27,11 @@ class Launch:
     __slots__ = ("call", "constants", "constants_address", "kernel", "work")
 
     def __init__(self, kernel: int, operands: int, constants: Sequence[int], work: float):
+        if operands >= threads.MOST_WORDS:
+            raise ValueError(
+                f"a kernel takes at most {threads.MOST_WORDS - 1} operands, not {operands}: "
+                "split the formula"
+            )
         self.kernel = kernel
         self.constants = np.array(constants, np.int64)  # kept: the kernel reads it by address
         self.constants_address = address_of(self.constants)

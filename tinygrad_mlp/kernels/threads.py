@@ -24,6 +24,7 @@ _LARGE = 300_000  # work that is worth sharing even with neighbours who want the
 
 # The control block: one word a cache line, so that threads do not fight for lines.
 _TICKET, _DONE, _STOP, _KERNEL, _COUNT, _ARGUMENTS, _WORDS = 0, 64, 128, 192, 200, 256, 1024
+MOST_WORDS = (_WORDS - _ARGUMENTS) // 8  # that a kernel's arguments may take
 _SPINS, _YIELDS = 2_000, 20_000
 
 

@@ -7,6 +7,7 @@ State: int64 (2,): the seed, and how many draws were made. A draw is a function 
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,10 +39,14 @@ class Draw(Op):
         state = inputs[0]
         layout, launch = self.planned(*params.values())
         result = empty(layout)
-        if layout.size:
-            launch(state.address, result.address)
-        _advance()(state.address)
+        with _drawing:  # no two threads draw under one number
+            if layout.size:
+                launch(state.address, result.address)
+            _advance()(state.address)
         return (result,)
+
+
+_drawing = threading.Lock()
 
 
 def _word(parameter: int | float) -> int:
