@@ -90,7 +90,6 @@ from .ops.derived import (
 from .ops.dtypes import get_default_dtype, promote_types, set_default_dtype
 from .ops.index import (
     argsort,
-    cat,
     chunk,
     gather,
     index_select,
@@ -98,9 +97,9 @@ from .ops.index import (
     min,
     nonzero,
     split,
-    stack,
     unbind,
 )  # fmt: skip
+from .ops.join import cat, stack
 from .ops.matmul import matmul
 from .ops.random import get_rng_state, manual_seed, rand, randint, randn, randperm, set_rng_state
 from .ops.reduce import (

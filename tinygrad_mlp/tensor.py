@@ -15,20 +15,23 @@ import numpy as np
 from . import tape
 from .backward import backward
 from .hooks import RemovableHandle
-from .ops import activation, arithmetic, derived, index, matmul, reduce, softmax, transcendental
+from .ops import (
+    activation,
+    arithmetic,
+    derived,
+    index,
+    interop,
+    matmul,
+    reduce,
+    softmax,
+    transcendental,
+)
 from .ops import view as shape_ops
 from .ops.arithmetic import CONVERSIONS
 from .ops.dtypes import BOOL, FLOAT32, FLOAT64, INT64, as_dtype
-from .ops.op import REGISTRY
 from .ops.values import as_array, from_array
 from .show import show
 from .tape import Node, Value
-
-_UFUNCS = {"subtract": "sub", "multiply": "mul", "divide": "div", "true_divide": "div",
-           "negative": "neg", "power": "pow", "absolute": "abs", "arcsin": "asin", "arccos": "acos",
-           "arctan": "atan", "arctan2": "atan2", "arcsinh": "asinh", "arccosh": "acosh",
-           "arctanh": "atanh", "equal": "eq", "not_equal": "ne", "less": "lt",
-           "less_equal": "le", "greater": "gt", "greater_equal": "ge", "rint": "round"}  # fmt: skip
 
 
 def _swapped(op: Callable[..., Any]) -> Callable[..., Any]:
@@ -186,15 +189,7 @@ class Tensor(Value):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        op = REGISTRY.get(_UFUNCS.get(ufunc.__name__, ufunc.__name__))
-        if op is None or method != "__call__" or kwargs:
-            extra = f" with {sorted(kwargs)}" if kwargs else ""
-            raise TypeError(
-                f"np.{ufunc.__name__} cannot be taped{extra}: "
-                "convert first, as in np.asarray(x.detach())"
-            )
-        return matmul.matmul(*inputs) if op.name == "matmul" else op(*inputs)
+    __array_ufunc__, __array_function__ = interop.ufunc, interop.function
 
     def __bool__(self) -> bool:
         return bool(self.item())
@@ -319,6 +314,7 @@ class Tensor(Value):
     __truediv__, __rtruediv__ = arithmetic.div, _swapped(arithmetic.div)
     __itruediv__ = arithmetic.div_
     __floordiv__, __rfloordiv__ = arithmetic.floor_divide, _swapped(arithmetic.floor_divide)
+    __ifloordiv__, __imod__ = arithmetic.floor_divide_, arithmetic.remainder_
     __mod__, __rmod__ = arithmetic.remainder, _swapped(arithmetic.remainder)
     __pow__, __rpow__, __ipow__ = arithmetic.power, _swapped(arithmetic.pow), arithmetic.pow_
     __matmul__, __rmatmul__ = matmul.matmul, _swapped(matmul.matmul)
@@ -326,6 +322,8 @@ class Tensor(Value):
     __and__, __rand__ = arithmetic.bitwise_and, _swapped(arithmetic.bitwise_and)
     __or__, __ror__ = arithmetic.bitwise_or, _swapped(arithmetic.bitwise_or)
     __xor__, __rxor__ = arithmetic.bitwise_xor, _swapped(arithmetic.bitwise_xor)
+    __iand__, __ior__ = arithmetic.bitwise_and_, arithmetic.bitwise_or_
+    __ixor__ = arithmetic.bitwise_xor_
     __lt__, __le__, __gt__, __ge__ = arithmetic.lt, arithmetic.le, arithmetic.gt, arithmetic.ge
     __eq__, __ne__ = _comparison(arithmetic.eq), _comparison(arithmetic.ne)
     __getitem__, __setitem__ = index.getitem, index.setitem

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..kernels import scalar
 from ..kernels.layout import DTYPES, Layout
-from ..tape import Value
+from ..tape import Params, Value
 from .elementwise import Elementwise, elementwise
 from .transcendental import log
+from .values import as_array
 
 # --- selection first: the rules below are written with it ---
 
@@ -43,15 +44,53 @@ div = elementwise(
 
 neg = elementwise("neg", lambda x: -x, dtype="number", x=lambda g: -g)
 
-pow = elementwise(
+
+class Partial(Elementwise):
+    """An op that integers cannot take at every ``y``: ``refuse`` raises; floats give inf or NaN."""
+
+    def __init__(self, *declared: Any, refuse: Callable[[np.ndarray], None], **more: Any):
+        self.refuse = refuse
+        super().__init__(*declared, **more)
+
+    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
+        x, y = inputs
+        if y.layout.dtype.kind != "f" and x.layout.dtype.kind != "f":
+            self.refuse(as_array(y))
+        return super().run(inputs, params)
+
+    def in_place_form(self) -> Elementwise:
+        declared: dict[str, Any] = {"dtype": self.kind, "vjp": self.vjp}
+        about = f"Like `{self.name}`, into ``x``, which it returns."
+        return Partial(
+            f"{self.name}_", self.formula, refuse=self.refuse, in_place=True, about=about,
+            **declared,
+        )  # fmt: skip
+
+
+def _no_zeros(y: np.ndarray) -> None:
+    if not y.all():
+        raise ZeroDivisionError("integer division or modulo by zero")
+
+
+def _no_negatives(y: np.ndarray) -> None:
+    if (y < 0).any():
+        raise RuntimeError(
+            "Integers to negative integer powers are not allowed: use x.float() ** y"
+        )
+
+
+pow = Partial(
     "pow",
     lambda x, y: x**y,
+    refuse=_no_negatives,
     dtype="number",
     about="Power. The derivative by ``x`` at y = 0 is 0; by ``y`` at x = 0, y >= 0 it is 0.",
-    x=lambda g, x, y: where(y == 0, 0, g * y * x ** where(y == 0, 1, y - 1)),
-    y=lambda g, x, y, out: where(
-        (x == 0) & (y >= 0), 0, g * out * log(where((x == 0) & (y >= 0), 1, x))
-    ),
+    vjp={
+        "x": lambda g, x, y: where(y == 0, 0, g * y * x ** where(y == 0, 1, y - 1)),
+        "y": lambda g, x, y, out: where(
+            (x == 0) & (y >= 0), 0, g * out * log(where((x == 0) & (y >= 0), 1, x))
+        ),
+    },
 )
 
 square = elementwise("square", lambda x: x * x, dtype="number", x=lambda g, x: 2 * g * x)
@@ -60,22 +99,22 @@ reciprocal = elementwise(
     "reciprocal", lambda x: 1 / x, dtype="float", x=lambda g, out: -g * out * out
 )
 
-floor_divide = elementwise(
+floor_divide = Partial(
     "floor_divide",
     lambda x, y: x // y,
+    refuse=_no_zeros,
     dtype="number",
     about="The quotient rounded towards minus infinity. A staircase: its derivatives are 0.",
-    x=lambda g: g * 0,
-    y=lambda g: g * 0,
+    vjp={"x": lambda g: g * 0, "y": lambda g: g * 0},
 )
 
-remainder = elementwise(
+remainder = Partial(
     "remainder",
     lambda x, y: x % y,
+    refuse=_no_zeros,
     dtype="number",
     about="Python's ``%``: the remainder with the sign of ``y``.",
-    x=lambda g: g,
-    y=lambda g, x, y: -g * (x // y),
+    vjp={"x": lambda g: g, "y": lambda g, x, y: -g * (x // y)},
 )
 
 # --- order ---
@@ -199,6 +238,10 @@ add_, sub_, mul_, div_, neg_, pow_, square_, reciprocal_, abs_, maximum_, minimu
 )
 clamp_min_, clamp_max_, floor_, ceil_, round_, floor_divide_, remainder_ = (
     op.in_place_form() for op in (clamp_min, clamp_max, floor, ceil, round, floor_divide, remainder)
+)
+
+bitwise_and_, bitwise_or_, bitwise_xor_ = (
+    op.in_place_form() for op in (bitwise_and, bitwise_or, bitwise_xor)
 )
 
 

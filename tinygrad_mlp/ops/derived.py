@@ -21,17 +21,17 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Any:
 def norm(x: Any, p: float | str = 2, dim: reduce.Dims = None, keepdim: bool = False) -> Any:
     """(sum of |x|^p)^(1/p) along ``dim``; ``float("inf")`` is the largest, ``"fro"`` is 2.
 
-    The derivative at 0 is 0/0 = NaN for p = 2, as the norm has a kink there.
+    At 0 the norm has a kink: the derivative there is 0, one of its subgradients.
     """
     if p in (2, "fro"):
-        return reduce.sum(x * x, dim, keepdim).sqrt()
+        return reduce.root(reduce.sum(x * x, dim, keepdim))
     if p == 1:
         return reduce.sum(abs(x), dim, keepdim)
     if p == float("inf"):
         return reduce.amax(abs(x), dim, keepdim)
     if isinstance(p, str) or p <= 0:
         raise ValueError(f'norm: p must be a positive number, inf or "fro", not {p!r}')
-    return reduce.sum(abs(x) ** p, dim, keepdim) ** (1 / p)
+    return reduce.root(reduce.sum(reduce.root(abs(x), p), dim, keepdim), 1 / p)
 
 
 def dot(x: Any, y: Any) -> Any:

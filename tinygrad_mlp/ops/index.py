@@ -1,4 +1,4 @@
-"""Indexing with tensors, item assignment, joining.
+"""Indexing with tensors, item assignment.
 
 Every index that is not basic comes down to one op, `take`: rows of one axis by their numbers.
 A bool mask becomes the positions where it holds; several index tensors become one, counted over
@@ -18,11 +18,10 @@ from .. import tape
 from ..kernels.layout import BOOL
 from ..tape import Params, Value
 from . import reduce
-from .arithmetic import CONVERSIONS, copy_, maximum, minimum
-from .dtypes import promote
+from .arithmetic import copy_, maximum, minimum
 from .op import Op
 from .values import as_array, constant, from_array, shared
-from .view import _slice, dim_of, freeze, permute, reshape, thaw, unsqueeze
+from .view import _slice, dim_of, freeze, permute, reshape, thaw
 
 
 class _Take(Op):
@@ -102,14 +101,6 @@ class _EraseSlice(Op):
         return (result,)
 
 
-class _Cat(Op):
-    """Tensors one after another along an axis."""
-
-    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        joined = np.concatenate([as_array(x) for x in inputs], axis=params["dim"])
-        return (shared(np.ascontiguousarray(joined)),)
-
-
 _take = _Take(
     "take", ("x", "index"), params=("dim",),
     vjp={"x": lambda g, x_shape, index, dim: _take_backward(g, index, dim=dim, shape=x_shape)},
@@ -133,15 +124,6 @@ _set_slice = _SetSlice(
 _erase_slice: Op = _EraseSlice(
     "erase_slice", ("x",), params=("key",), vjp={"x": lambda g, key: _erase_slice(g, key=key)}
 )
-_cat = _Cat(
-    "cat", ("tensors",), params=("dim", "sizes"),
-    vjp=lambda g, dim, sizes: [
-        _slice(g, key=freeze((slice(None),) * dim + (slice(sum(sizes[:k]), sum(sizes[: k + 1])),)))
-        for k in range(len(sizes))
-    ],
-)  # fmt: skip
-
-
 # --- the public forms ---
 
 
@@ -163,20 +145,36 @@ def setitem(x: Any, key: Any, value: Any) -> None:
     basic, advanced = _parse(x, key)
     if not advanced:
         part = _slice.planned(x.layout, freeze(basic))[0]
-        shape = value.layout.shape
-        while len(shape) > part.ndim and shape[0] == 1:  # as NumPy and PyTorch allow here
-            shape = shape[1:]
-        value = value if shape == value.layout.shape else reshape(value, shape)
-        _set_slice(x, value, key=freeze(basic))
+        _set_slice(x, _fitting(value, part.shape), key=freeze(basic))
         return
     positions = shared(np.arange(x.layout.size).reshape(x.layout.shape))
-    _put(x, value, getitem(positions, key))
+    where = getitem(positions, key)
+    _put(x, _fitting(value, where.layout.shape), where)
+
+
+def _fitting(value: Any, selected: tuple[int, ...]) -> Any:
+    """``value`` without leading axes of 1; ValueError if it does not broadcast to ``selected``."""
+    shape = value.layout.shape
+    while len(shape) > len(selected) and shape[0] == 1:  # as NumPy and PyTorch allow here
+        shape = shape[1:]
+    own = selected[len(selected) - len(shape) :]
+    if len(shape) > len(selected) or any(
+        size not in (1, n) for size, n in zip(shape, own, strict=True)
+    ):
+        raise ValueError(
+            f"item assignment: `value` of shape {value.layout.shape} does not fit the selected "
+            f"elements, shape {selected}"
+        )
+    return value if shape == value.layout.shape else reshape(value, shape)
+
+
+_TENSORS = (list, np.ndarray, Value, bool, np.bool_)  # what becomes an index tensor
 
 
 def _parse(x: Any, key: Any) -> tuple[tuple[Any, ...], dict[int, Any]]:
     """The basic part of a key, and the index tensors by the axis of the view they apply to."""
     keys = list(key) if isinstance(key, tuple) else [key]
-    keys = [_tensor_index(k) if isinstance(k, (list, np.ndarray, Value)) else k for k in keys]
+    keys = [_tensor_index(k) if isinstance(k, _TENSORS) else k for k in keys]
     used = sum(
         k.layout.ndim if isinstance(k, Value) and k.layout.dtype == BOOL else
         0 if k is None or k is Ellipsis else 1 for k in keys
@@ -192,10 +190,14 @@ def _parse(x: Any, key: Any) -> tuple[tuple[Any, ...], dict[int, Any]]:
     for k in keys:
         if isinstance(k, Value):
             advanced[axis] = k
+            if not k.layout.ndim:  # True or False: a mask of one, over a new axis of size 1
+                basic.append(None)
+                advanced[axis], axis = reshape(k, (1,)), axis + 1
+                continue
             width = k.layout.ndim if k.layout.dtype == BOOL else 1
             basic += [slice(None)] * width
             axis += width
-        elif k is None or (isinstance(k, (slice, int, np.integer)) and not isinstance(k, bool)):
+        elif k is None or isinstance(k, (slice, int, np.integer)):
             basic.append(int(k) if isinstance(k, np.integer) else k)
             axis += not isinstance(k, (int, np.integer))
         else:
@@ -210,6 +212,8 @@ def _tensor_index(key: Any) -> Any:
     value = key if isinstance(key, Value) else from_array(_as_index_array(key))
     if value.layout.dtype.kind == "f":
         raise TypeError(f"an index tensor holds integers or bools, not {value.layout.dtype}")
+    if not value.layout.ndim and value.layout.dtype != BOOL:  # as the integer: it selects, a view
+        return int(as_array(value))
     return value
 
 
@@ -246,41 +250,6 @@ def _one_index(x: Any, advanced: dict[int, Any]) -> tuple[Any, Any, int]:
 def _check_mask(shape: tuple[int, ...], mask: tuple[int, ...]) -> None:
     if shape != mask:
         raise IndexError(f"a mask of shape {mask} does not fit the axes it selects from: {shape}")
-
-
-def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
-    """Tensors one after another along ``dim``; their other sizes must be equal, dtypes promote."""
-    tensors = list(tensors)
-    if not tensors:
-        raise ValueError("cat of no tensors: pass at least one")
-    first = tensors[0].layout
-    axis = dim_of(dim, first.ndim)
-    for k, each in enumerate(tensors):
-        shape = each.layout.shape
-        if (
-            not first.ndim
-            or len(shape) != first.ndim
-            or any(
-                a != b for n, (a, b) in enumerate(zip(shape, first.shape, strict=True)) if n != axis
-            )
-        ):
-            raise ValueError(
-                f"cat along dim {dim}: tensor {k} has shape {shape}, which does not continue "
-                f"tensor 0 of shape {first.shape}"
-            )
-    dtype = promote(each.layout for each in tensors)
-    same = [each if each.layout.dtype == dtype else CONVERSIONS[dtype](each) for each in tensors]
-    return _cat(*same, dim=axis, sizes=tuple(each.layout.shape[axis] for each in same))
-
-
-def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
-    """Tensors of one shape along a new axis ``dim``."""
-    tensors = list(tensors)
-    shapes = {each.layout.shape for each in tensors}
-    if len(shapes) != 1:
-        raise ValueError(f"stack takes one or more tensors of one shape, got shapes {shapes}")
-    axis = dim_of(dim, tensors[0].layout.ndim + 1)
-    return cat([unsqueeze(each, axis) for each in tensors], axis)
 
 
 def nonzero(x: Any) -> Any:

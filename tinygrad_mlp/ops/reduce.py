@@ -16,7 +16,7 @@ from ..kernels.layout import BOOL, INT64, Layout, Shape, coalesce, dense
 from ..kernels.memory import allocate
 from ..kernels.reduction import Fold
 from ..tape import Params, Value
-from .arithmetic import CONVERSIONS
+from .arithmetic import CONVERSIONS, where
 from .op import Op
 from .values import empty
 from .view import contiguous, dims_of, expand, permute, reshape
@@ -120,7 +120,7 @@ _mean = Reduce(
     "mean", lambda a, b: a + b, 0, dtype="float", finish=lambda a, n: a / n,
     about="The arithmetic mean.",
     x=lambda g, x_shape, dims, keepdim:
-        _restore(g, x_shape, dims, keepdim) / _count(x_shape, dims),
+        _restore(g, x_shape, dims, keepdim) / (_count(x_shape, dims) or 1),  # 1: not to divide by 0
 )  # fmt: skip
 
 _prod = Reduce(
@@ -193,40 +193,45 @@ _argmax, _argmin = ArgReduce("argmax", ("x",)), ArgReduce("argmin", ("x",))
 # --- the public forms: PyTorch's signatures ---
 
 
+def _axes(dim: Dims, ndim: int) -> Shape:
+    """The axes to fold: those in ``dim``; all for None, and for an empty sequence as in PyTorch."""
+    return dims_of(dim, ndim) or tuple(range(ndim))
+
+
 def sum(x: Any, dim: Dims = None, keepdim: bool = False, dtype: Any = None) -> Any:
     """The sum along ``dim`` (an axis, several, or all). Integers and bools give int64."""
     x = x if dtype is None else x.to(dtype)
-    return _sum(x, dims=dims_of(dim, x.layout.ndim), keepdim=keepdim)
+    return _sum(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
 
 
 def mean(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
     """The mean along ``dim`` of a floating tensor; NaN of no elements."""
-    return _mean(x, dims=dims_of(dim, x.layout.ndim), keepdim=keepdim)
+    return _mean(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
 
 
 def prod(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The product along ``dim``. Integers and bools give int64."""
-    return _prod(x, dims=dims_of(dim, x.layout.ndim), keepdim=keepdim)
+    return _prod(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
 
 
 def amax(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
     """The largest element along ``dim``, NaN if there is one; equal ones share the gradient."""
-    return amax_(x, dims=dims_of(dim, x.layout.ndim), keepdim=keepdim)
+    return amax_(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
 
 
 def amin(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
     """The smallest element along ``dim``, NaN if there is one; equal ones share the gradient."""
-    return amin_(x, dims=dims_of(dim, x.layout.ndim), keepdim=keepdim)
+    return amin_(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
 
 
 def any(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
     """Whether an element along ``dim`` is not zero: bool."""
-    return _any(x, dims=dims_of(dim, x.layout.ndim), keepdim=keepdim)
+    return _any(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
 
 
 def all(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
     """Whether no element along ``dim`` is zero: bool."""
-    return _all(x, dims=dims_of(dim, x.layout.ndim), keepdim=keepdim)
+    return _all(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
 
 
 def argmax(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
@@ -256,7 +261,7 @@ def _arg(op: Op, x: Any, dim: int | None, keepdim: bool) -> Any:
 
 def var(x: Any, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Any:
     """The variance along ``dim``: sum((x - mean)^2) / (n - correction)."""
-    dims = dims_of(dim, x.layout.ndim)
+    dims = _axes(dim, x.layout.ndim)
     n = _count(x.layout.shape, dims)
     deviation = x - _mean(x, dims=dims, keepdim=True)
     total = _sum(deviation * deviation, dims=dims, keepdim=keepdim)
@@ -264,8 +269,17 @@ def var(x: Any, dim: Dims = None, correction: float = 1, keepdim: bool = False) 
 
 
 def std(x: Any, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Any:
-    """The standard deviation along ``dim``: the square root of `var`."""
-    return var(x, dim, correction, keepdim).sqrt()
+    """The standard deviation along ``dim``: the square root of `var`.
+
+    Where all elements are equal it has a kink: the derivative there is 0, one of its subgradients.
+    """
+    return root(var(x, dim, correction, keepdim))
+
+
+def root(x: Any, exponent: float = 0.5) -> Any:
+    """``x ** exponent`` of what is not negative, with the derivative 0 at 0 instead of infinity."""
+    positive = where(x == 0, 1, x)  # the power is never differentiated at 0
+    return where(x == 0, 0, positive.sqrt() if exponent == 0.5 else positive**exponent)
 
 
 def fit(gradient: Any, layout: Layout) -> Any:

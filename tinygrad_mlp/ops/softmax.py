@@ -11,10 +11,13 @@ from ..kernels.layout import Layout, dense
 from ..kernels.memory import allocate
 from ..tape import Params, Value
 from . import reduce
+from .arithmetic import where
 from .dtypes import floating
 from .op import Op
 from .transcendental import exp
 from .view import contiguous, dim_of, permute, reshape, transpose, unsqueeze
+
+INFINITY = float("inf")
 
 
 class RowOp(Op):
@@ -61,7 +64,8 @@ _log_softmax = RowOp(
 _logsumexp = RowFold(
     "logsumexp", ("x",),
     textbook=lambda x: reduce.sum(exp(x), -1).log(),
-    vjp={"x": lambda g, x: unsqueeze(g, -1) * _softmax(contiguous(x))},
+    vjp={"x": lambda g, x, out: unsqueeze(g, -1) * where(
+        (unsqueeze(out, -1) == INFINITY) & (x < INFINITY), 0, _softmax(contiguous(x)))},
 )  # fmt: skip
 
 
@@ -76,7 +80,10 @@ def log_softmax(x: Any, dim: int = -1) -> Any:
 
 
 def logsumexp(x: Any, dim: int = -1, keepdim: bool = False) -> Any:
-    """log(sum_j exp(x_j)) along ``dim``, without overflow; -inf of no elements."""
+    """log(sum_j exp(x_j)) along ``dim``, without overflow; -inf of no elements.
+
+    Where one x_j is infinite, the derivative by the finite ones is 0.
+    """
     axis = dim_of(dim, x.layout.ndim)
     order = (*(k for k in range(x.layout.ndim) if k != axis), axis)
     out = _logsumexp(_last(x if axis >= x.layout.ndim - 1 else permute(x, order), -1))

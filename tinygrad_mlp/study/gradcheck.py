@@ -88,11 +88,13 @@ def _compare(
     """The first entry at which the derivative is wrong, in words."""
     for place in np.ndindex(array.shape):
         before = array[place]
-        array[place] = before + eps
-        above = weighted()
-        array[place] = before - eps
-        below = weighted()
-        array[place] = before
+        try:
+            array[place] = before + eps
+            above = weighted()
+            array[place] = before - eps
+            below = weighted()
+        finally:
+            array[place] = before
         numeric = (above - below) / (2 * eps)
         given = float(analytic[place])
         if not abs(given - numeric) <= atol + rtol * abs(numeric):
