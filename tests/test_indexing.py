@@ -166,6 +166,20 @@ def test_masks() -> None:
     assert x.grad.tolist() == [[3, 0], [0, 3]]
 
 
+def test_masks_of_0d_tensors() -> None:
+    t = tg.tensor(3.0)
+    t[t > 1] = 5.0
+    assert t.item() == 5
+    t[t < 1] = 7.0
+    assert t.item() == 5
+    assert t[t > 1].tolist() == [5]
+    x = tg.tensor(2.0, requires_grad=True)
+    y = x * 3
+    y[tg.tensor(True)] = x * x
+    y.backward()
+    assert x.grad.item() == 4
+
+
 def test_a_slice_is_a_view_an_index_tensor_copies() -> None:
     t = tg.zeros(3, 2)
     t[1:].fill_(1)
@@ -228,6 +242,7 @@ def test_assigned_values_broadcast_and_convert(value, wanted) -> None:
         (lambda t: t.__setitem__([0, 1], tg.ones(5)), ValueError, "shape|broadcast"),
         (lambda t: t.__setitem__(0, "a"), TypeError, "none of those a tensor"),
         (lambda t: t.long().__setitem__(0, float("nan")), ValueError, "nan"),
+        (lambda t: t.long().fill_(float("inf")), ValueError, "inf cannot be stored"),
     ],
 )
 def test_wrong_keys_and_values(call, error, message: str) -> None:

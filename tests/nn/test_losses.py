@@ -82,6 +82,7 @@ def test_a_label_that_is_no_class_is_named(loss, label, row):
 
 X = tg.zeros(4, 3)
 Y = tg.zeros(4, dtype="int64")
+P = tg.full((4, 3), 0.5)
 REFUSED = [
     (lambda: F.cross_entropy(X, Y.float()), TypeError, r"float32 of shape \(4,\).*target.long\(\)"),
     (lambda: F.cross_entropy(X, Y.bool()), TypeError, "bool"),
@@ -103,6 +104,14 @@ REFUSED = [
     (lambda: F.l1_loss(X, Y), ValueError, r"\(4,\)"),
     (lambda: F.huber_loss(X, X, delta=0), ValueError, "delta"),
     (lambda: F.binary_cross_entropy(X + 1.5, X), ValueError, "1.5.*with_logits"),
+    (lambda: F.binary_cross_entropy(P * math.nan, P), ValueError, "`input` .*nan"),
+    (lambda: F.binary_cross_entropy(P, P + 0.75), ValueError, r"`target` .* 0 to 1, .* 1\.25"),
+    (lambda: F.binary_cross_entropy(P, P, tg.ones(2, 4, 3)), ValueError, r"`weight` .*\(2, 4, 3\)"),
+    (lambda: F.binary_cross_entropy(P, P, tg.ones(2)), ValueError, r"`weight` .*\(2,\)"),
+    (lambda: F.binary_cross_entropy_with_logits(P[:, :1], P[:, :1], tg.ones(3)), ValueError,
+     r"`weight` .*\(3,\).*\(4, 1\)"),
+    (lambda: F.binary_cross_entropy_with_logits(P[:1], P[:1], pos_weight=tg.ones(4, 3)),
+     ValueError, r"`pos_weight` .*\(4, 3\).*\(1, 3\)"),
     (lambda: nn.CrossEntropyLoss(reduction="avg"), ValueError, "CrossEntropyLoss.*'avg'"),
     (lambda: nn.MSELoss()(X, X.numpy().tolist()), TypeError, "tg.tensor"),
     (lambda: F.one_hot(X), TypeError, "int64"),
@@ -115,6 +124,17 @@ def test_refused(k):
     call, kind, message = REFUSED[k]
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (4, 1), (1, 3), (4, 3)])
+def test_weights_broadcast_to_the_input(shape):
+    w = tg.full(shape, 2.0)
+    for loss in (F.binary_cross_entropy, F.binary_cross_entropy_with_logits):
+        assert loss(P, P, w).item() == pytest.approx(2 * loss(P, P).item())
+        assert loss(P, P, 2.0).item() == pytest.approx(2 * loss(P, P).item())
+    ones = tg.ones(4, 3)
+    twice = F.binary_cross_entropy_with_logits(P, ones, pos_weight=w).item()
+    assert twice == pytest.approx(2 * F.binary_cross_entropy_with_logits(P, ones).item())
 
 
 def test_sums_of_empty_batches_are_zero():

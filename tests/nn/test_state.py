@@ -53,6 +53,43 @@ def test_numpy_arrays_and_other_dtypes_are_converted():
     assert net[1].num_batches_tracked.dtype == np.int64
 
 
+class Foreign:
+    """As a PyTorch Parameter: NumPy gets its values only when it is detached."""
+
+    def __init__(self, array, detached=False):
+        self.array, self.detached, self.shape = array, detached, array.shape
+
+    def detach(self):
+        return Foreign(self.array, detached=True)
+
+    def __array__(self, dtype=None, copy=None):
+        if not self.detached:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad")
+        return self.array
+
+
+def test_what_requires_a_gradient_is_detached():
+    net = nn.Linear(2, 1)
+    net.load_state_dict(
+        {"weight": Foreign(np.ones((1, 2), "float32")), "bias": tg.ones(1, requires_grad=True)}
+    )
+    assert (net.weight.tolist(), net.bias.tolist()) == ([[1, 1]], [1])
+    assert net.weight.is_leaf
+    assert net.bias.is_leaf
+
+
+@pytest.mark.parametrize("count", [1.5, np.nan, np.inf, 1e30])
+def test_a_count_is_a_whole_number(count):
+    net = model()
+    state = {**net.state_dict(), "0.bias": tg.ones(3)}
+    state["1.num_batches_tracked"] = np.array(count)
+    with pytest.raises(RuntimeError, match=r"1\.num_batches_tracked is float64, wanted int64"):
+        net.load_state_dict(state)
+    assert net[0].bias.tolist() != [1, 1, 1]
+    net.load_state_dict({"1.num_batches_tracked": np.array(7.0)}, strict=False)
+    assert net[1].num_batches_tracked.item() == 7
+
+
 def test_every_problem_is_listed_and_nothing_loaded():
     net = model()
     before = {k: v.numpy().copy() for k, v in net.state_dict().items()}

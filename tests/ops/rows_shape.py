@@ -72,9 +72,9 @@ def reshapes(draw):
 
 @shaped
 def swaps(draw):
-    shape = draw(FULL)
-    dim = st.integers(-len(shape), len(shape) - 1)
-    return [shape], {"dim0": draw(dim), "dim1": draw(dim)}
+    shape = draw(SHAPES)
+    n = max(len(shape), 1)
+    return [shape], {"dim0": draw(st.integers(-n, n - 1)), "dim1": draw(st.integers(-n, n - 1))}
 
 
 @shaped
@@ -174,10 +174,14 @@ def write_view(x, part):
     return base
 
 
+def np_transpose(x, dim0, dim1):
+    return x.swapaxes(dim0, dim1) if x.ndim else x
+
+
 VIEWS = [
     row("reshape", lambda x, shape: tg.reshape(x, shape), lambda x, shape: x.reshape(shape),
         cases=reshapes, accepts="bif"),
-    row("transpose", tg.transpose, lambda x, dim0, dim1: x.swapaxes(dim0, dim1), cases=swaps,
+    row("transpose", tg.transpose, np_transpose, cases=swaps,
         accepts="bif"),
     row("permute", lambda x, dims: tg.permute(x, dims), lambda x, dims: x.transpose(dims),
         cases=orders, accepts="bif"),

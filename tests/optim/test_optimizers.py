@@ -11,7 +11,7 @@ import pytest
 
 import tinygrad_mlp as tg
 from tests.optim.problems import OPTIMIZERS, everything, parameters, train
-from tinygrad_mlp import optim
+from tinygrad_mlp import nn, optim
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -123,10 +123,52 @@ def test_a_wrong_gradient_is_refused_before_anything_changes():
     x.grad = tg.ones(1)
     for wrong in (tg.ones(3), tg.ones(2, dtype="float64")):
         y.grad = wrong
-        with pytest.raises(ValueError, match="gradient is float"):
+        with pytest.raises(ValueError, match=r"gradient of parameter 1 .* is float"):
             optimizer.step()
+    for wrong in (np.ones(2), 3):
+        y.grad = wrong
+        for act in (optimizer.step, lambda: optimizer.zero_grad(set_to_none=False)):
+            with pytest.raises(TypeError, match=r"gradient of parameter 1 .*tensor, not (nd|int)"):
+                act()
     assert x.item() == 1
     assert not optimizer.state
+
+
+def test_a_state_that_does_not_fit_is_refused_before_anything_changes():
+    x, y = tg.tensor([1.0], requires_grad=True), tg.tensor([1.0, 2.0], requires_grad=True)
+    optimizer = optim.SGD([("x", x), ("y", y)], momentum=0.9)
+    x.grad, y.grad = tg.ones(1), tg.ones(2)
+    for wrong, error in [(tg.ones(3), ValueError), (np.ones(2), TypeError)]:
+        optimizer.state[y]["momentum_buffer"] = wrong
+        with pytest.raises(error, match=r"of parameter 'y' .*`momentum_buffer`.*state\.clear\(\)"):
+            optimizer.step()
+    assert x.item() == 1
+    assert x not in optimizer.state
+
+
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "Adagrad", "RMSprop"])
+def test_a_model_that_became_another_dtype_advances_no_count(name):
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    optimizer = getattr(optim, name)(
+        [{"params": model[0].parameters()}, {"params": model[1].parameters()}]
+    )
+
+    def backward(dtype):
+        optimizer.zero_grad()
+        model(tg.ones(4, 2, dtype=dtype)).sum().backward()
+
+    backward("float32")
+    optimizer.step()
+    model.double()
+    before = [p.tolist() for p in model.parameters()]
+    backward("float64")
+    with pytest.raises(TypeError, match=r"parameter 0 of group 0 .*must be float64, not float32"):
+        optimizer.step()
+    assert [p.tolist() for p in model.parameters()] == before
+    assert {s["step"].item() for s in optimizer.state.values()} == {1}
+    optimizer.state.clear()  # the way out that the message names
+    optimizer.step()
+    assert {s["step"].item() for s in optimizer.state.values()} == {1}
 
 
 # --- counts -------------------------------------------------------------------------------------

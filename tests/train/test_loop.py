@@ -302,12 +302,13 @@ def test_modes_are_put_back_after_an_error() -> None:
 # --- what goes wrong ----------------------------------------------------------------------------
 
 
-def test_a_loss_that_is_no_number_stops_before_its_update() -> None:
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_a_loss_that_is_no_number_stops_before_its_update(batch_norm: bool) -> None:
     x, y = blobs(30)
-    model, calls = network(), []
+    model, calls = network(batch_norm=batch_norm), []
+    model.register_forward_pre_hook(lambda *_: model.training and calls.append(weights(model)))
 
     def loss(outputs: tg.Tensor, targets: tg.Tensor) -> tg.Tensor:
-        calls.append(weights(model))
         value = F.cross_entropy(outputs, targets)
         return value * float("nan") if len(calls) == 5 else value
 
@@ -344,6 +345,7 @@ BAD = {
     "progress": ({"progress": "no"}, ValueError, "progress must be True, False or"),
     "one row": ({"batch_size": 29}, ValueError, r"BatchNorm1d \('1'\).*batch_size=30 or drop_last"),
     "rows of one": ({"batch_size": 1}, ValueError, "a batch of one row out of 30.*batch_size=2$"),
+    "no function": ({"loss": "mse"}, TypeError, "loss must be a function.*got str 'mse'"),
     "a single row": ({"data": (X[:1], Y[:1])}, ValueError, "out of 1.*give it more rows"),
 }
 
@@ -367,6 +369,27 @@ def test_inputs_that_are_not_finite_are_placed(value: float) -> None:
     model = network()
     with pytest.raises(ValueError, match=r"x of data must be finite in float32.*at \[7, 1\] and 1"):
         fit(model, optim.SGD(model.parameters(), lr=0.1), (x, Y), progress=False)
+
+
+def test_an_optimizer_that_cannot_train_the_model_is_refused() -> None:
+    model = network()
+    other = optim.SGD(network().parameters(), lr=0.1)
+    for wrong, error, message in [
+        (None, TypeError, "must be an Optimizer, got NoneType; write"),
+        (optim.SGD, TypeError, "must be an Optimizer, got SGD; write"),
+        (other, ValueError, "an SGD, trains none of the model's parameters"),
+    ]:
+        with pytest.raises(error, match=message):
+            fit(model, wrong, (X, Y), progress=False)
+    some = optim.SGD([*list(model.parameters())[:1], *other.param_groups[0]["params"]], lr=0.1)
+    assert len(fit(model, some, (X, Y), epochs=1, progress=False)) == 1
+
+
+def test_training_wants_gradients() -> None:
+    model = network()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    with tg.no_grad(), pytest.raises(RuntimeError, match=r"outside of no_grad\(\)"):
+        fit(model, optimizer, (X, Y), progress=False)
 
 
 def test_targets_that_would_broadcast_are_refused() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..ops.arithmetic import copy_
 from ..ops.create import tensor
+from ..ops.values import as_array
 from ..tape import Value, grad_mode
 
 
@@ -59,6 +60,11 @@ def load_state_dict(module: Any, given: Mapping[str, Any], strict: bool) -> Inco
         for key, value in values.items()
         if value.layout.shape != own[key].layout.shape
     ]
+    problems += [
+        f"no whole numbers: {key} is {value.layout.dtype}, wanted {own[key].layout.dtype}"
+        for key, value in values.items()
+        if own[key].layout.dtype.kind in "iu" and not _fits(value, own[key].layout.dtype)
+    ]
     if problems:
         raise RuntimeError(
             f"{name}.load_state_dict: the state dict does not fit, and nothing was loaded\n  "
@@ -72,14 +78,21 @@ def load_state_dict(module: Any, given: Mapping[str, Any], strict: bool) -> Inco
 
 
 def _value(name: str, key: str, value: Any) -> Any:
-    if isinstance(value, Value):
-        return value
     try:
-        return tensor(np.asarray(value))
+        if hasattr(value, "detach"):  # a tensor, or PyTorch's, that may require a gradient
+            value = value.detach()
+        return value if isinstance(value, Value) else tensor(np.asarray(value))
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(
             f"{name}.load_state_dict: {key} is {type(value).__name__}, no tensor: {error}"
         ) from None
+
+
+def _fits(value: Any, dtype: np.dtype[Any]) -> bool:
+    """Whether an integer dtype can hold the values."""
+    array = as_array(value)
+    with np.errstate(invalid="ignore"):
+        return bool((array.astype(dtype) == array).all())
 
 
 def _of(value: Any) -> str:

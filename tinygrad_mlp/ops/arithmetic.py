@@ -12,7 +12,7 @@ from ..kernels.layout import DTYPES, Layout
 from ..tape import Params, Value
 from .elementwise import Elementwise, elementwise
 from .transcendental import log
-from .values import as_array
+from .values import as_array, constant
 
 # --- selection first: the rules below are written with it ---
 
@@ -275,7 +275,8 @@ def clamp_(x: Any, min: Any = None, max: Any = None) -> Any:
 
 def fill_(x: Any, value: Any) -> Any:
     """Overwrite every element with ``value``."""
-    return copy_(x, value)
+    number = isinstance(value, (bool, int, float))
+    return copy_(x, constant(value, x.layout.dtype) if number else value)
 
 
 def zero_(x: Any) -> Any:

@@ -69,6 +69,7 @@ class _Put(Op):
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         array, value, where = (as_array(each) for each in inputs)
+        array = array if array.ndim else array.reshape(1)
         array[np.unravel_index(where, array.shape)] = value
         return (inputs[0],)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..kernels import scalar
 from . import reduce
 from .activation import binary_cross_entropy as _binary_cross_entropy
@@ -87,9 +89,9 @@ def binary_cross_entropy(
 ) -> Any:
     """The cross-entropy of probabilities: ``-w (y log(x) + (1 - y) log(1 - x))``, reduced.
 
-    Each logarithm counts as at least -100. ``input`` in [0, 1], ``target`` of its shape;
-    ``weight`` broadcasts. From logits use `binary_cross_entropy_with_logits`, which is exact where
-    the sigmoid is 0 or 1 to all digits.
+    Each logarithm counts as at least -100. ``input`` and ``target`` in [0, 1] and of one shape, to
+    which ``weight`` broadcasts. From logits use `binary_cross_entropy_with_logits`, which is exact
+    where the sigmoid is 0 or 1 to all digits.
 
     >>> import tinygrad_mlp as tg
     >>> import tinygrad_mlp.nn.functional as F
@@ -98,13 +100,10 @@ def binary_cross_entropy(
     """
     name = "binary_cross_entropy"
     input, target = _pair(name, input, target)
-    outside = as_array(input)
-    outside = outside[(outside < 0) | (outside > 1)]
-    if outside.size:
-        raise ValueError(
-            f"{name}: `input` must be probabilities from 0 to 1, but holds {outside.flat[0]}; put "
-            "a sigmoid before it, or use binary_cross_entropy_with_logits"
-        )
+    way_out = "put a sigmoid before it, or use binary_cross_entropy_with_logits"
+    _check_probabilities(name, "input", input, way_out)
+    _check_probabilities(name, "target", target, "0 and 1 stand for the two classes")
+    weight = _factor(name, "weight", weight, input)
     losses = _binary_cross_entropy(input, target)
     return _reduced(name, losses if weight is None else losses * weight, reduction)
 
@@ -121,7 +120,8 @@ def binary_cross_entropy_with_logits(
 
         loss = -w (p y log(sigmoid(x)) + (1 - y) log(1 - sigmoid(x)))
 
-    with p = ``pos_weight``, a factor for the positive targets, and w = ``weight``; both broadcast.
+    with p = ``pos_weight``, a factor for the positive targets, and w = ``weight``; both broadcast
+    to the shape of ``input``.
 
     >>> import tinygrad_mlp as tg
     >>> import tinygrad_mlp.nn.functional as F
@@ -130,7 +130,10 @@ def binary_cross_entropy_with_logits(
     """
     name = "binary_cross_entropy_with_logits"
     input, target = _pair(name, input, target)
-    factor = 1.0 if pos_weight is None else as_tensor(name, "pos_weight", pos_weight)
+    weight = _factor(name, "weight", weight, input)
+    if pos_weight is not None:
+        pos_weight = _factor(name, "pos_weight", as_tensor(name, "pos_weight", pos_weight), input)
+    factor = 1.0 if pos_weight is None else pos_weight
     losses = _binary_cross_entropy_with_logits(input, target, factor)
     return _reduced(name, losses if weight is None else losses * weight, reduction)
 
@@ -138,6 +141,31 @@ def binary_cross_entropy_with_logits(
 def _pair(name: str, input: Any, target: Any) -> tuple[Any, Any]:
     input = as_floating(name, "input", input)
     return input, like(name, "target", target, "input", input)
+
+
+def _check_probabilities(name: str, argument: str, value: Any, way_out: str) -> None:
+    array = as_array(value)
+    outside = array[~((array >= 0) & (array <= 1))]  # nan is outside, as in PyTorch
+    if outside.size:
+        raise ValueError(
+            f"{name}: `{argument}` must be probabilities from 0 to 1, but holds {outside.flat[0]}; "
+            f"{way_out}"
+        )
+
+
+def _factor(name: str, argument: str, value: Any, input: Any) -> Any:
+    """A weight, if it broadcasts to the shape of ``input`` and does not enlarge it."""
+    if value is None or isinstance(value, (int, float, np.number)):
+        return value
+    value = as_tensor(name, argument, value)
+    given, wanted = value.layout.shape, input.layout.shape
+    aligned = zip(reversed(given), reversed(wanted), strict=False)
+    if len(given) > len(wanted) or any(n not in (1, size) for n, size in aligned):
+        raise ValueError(
+            f"{name}: `{argument}` has shape {given}, which does not broadcast to that of `input`, "
+            f"{wanted}"
+        )
+    return value
 
 
 def _reduced(name: str, losses: Any, reduction: str) -> Any:

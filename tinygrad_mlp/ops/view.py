@@ -85,7 +85,7 @@ _reshape = View(
 
 _transpose = View(
     "transpose",
-    lambda x, dim0, dim1: x.swapaxes(dim0, dim1),
+    lambda x, dim0, dim1: x.swapaxes(dim0, dim1) if x.ndim else x,
     {"x": lambda g, dim0, dim1: transpose(g, dim0, dim1)},
     about="Two axes exchanged.",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -14,8 +14,20 @@ from ..kernels.layout import FLOAT64
 from ..ops.arithmetic import add_, zero_
 from ..ops.update import Update
 from ..ops.values import as_array, constant, from_array
-from ..tape import Value
+from ..tape import Params, Value
 from .group import FINITE, PAIRS, ParamGroup, Range, checked
+
+_ONE = constant(1.0, FLOAT64)
+
+
+class _Call(NamedTuple):
+    """An update of one parameter that will succeed: nothing is changed until it is made."""
+
+    update: Update
+    group: ParamGroup
+    parameter: Any
+    made: dict[str, Any]  # the state that there was none of
+    flags: Params
 
 
 class Optimizer:
@@ -85,6 +97,8 @@ class Optimizer:
                 if set_to_none:
                     parameter.grad = None
                 elif parameter.grad is not None:
+                    if not isinstance(parameter.grad, Value):
+                        self._check_gradient("zero_grad", parameter)
                     if parameter.grad.requires_grad:
                         parameter.grad = parameter.grad.detach()
                     zero_(parameter.grad)
@@ -92,60 +106,91 @@ class Optimizer:
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; returns what ``closure()`` did, if given.
 
-        Raises ValueError, before anything is changed, for a gradient of another shape or dtype than
-        its parameter's.
+        Raises, before any parameter, state or step count is changed: TypeError for a gradient that
+        is no tensor; ValueError for one of another shape or dtype than its parameter's; either for
+        state that does not fit its parameter.
         """
         loss = None
         if closure is not None:
             with tape.grad_mode(True):
                 loss = closure()
-        ready = [
-            (group, [p for p in group["params"] if p.grad is not None])
-            for group in self.param_groups
-        ]
-        for _, parameters in ready:
-            for parameter in parameters:
-                if parameter.grad.layout is not parameter.layout:
-                    self._check_gradient(parameter)
         with tape.grad_mode(False):
-            for group, parameters in ready:
-                self._update(group, parameters)
+            planned = [self._plan(group) for group in self.param_groups]
+            for calls in planned:
+                self._update(calls)
         return loss
 
-    def _check_gradient(self, parameter: Any) -> None:
-        gradient = parameter.grad
-        if gradient.shape != parameter.shape or gradient.dtype != parameter.dtype:
+    def _which(self, parameter: Any) -> str:
+        """What a parameter is called in messages."""
+        for number, group in enumerate(self.param_groups):
+            for k, each in enumerate(group["params"]):
+                if each is parameter and "param_names" in group:
+                    return f"parameter {group['param_names'][k]!r}"
+                if each is parameter:
+                    return f"parameter {k} of group {number}"
+        return "a parameter"
+
+    def _check_gradient(self, method: str, parameter: Any) -> None:
+        gradient, here = parameter.grad, f"{self.name}.{method}: the gradient of"
+        if not isinstance(gradient, Value):
+            raise TypeError(
+                f"{here} {self._which(parameter)} must be a tensor, not {type(gradient).__name__}; "
+                "write p.grad = tg.tensor(...)"
+            )
+        layout = gradient.layout
+        if layout.shape != parameter.shape or layout.dtype != parameter.dtype:
             raise ValueError(
-                f"{self.name}.step: a gradient is {gradient.dtype} of shape {gradient.shape}, its "
-                f"parameter {parameter.dtype} of shape {parameter.shape}"
+                f"{here} {self._which(parameter)} is {layout.dtype} of shape {layout.shape}, "
+                f"its parameter {parameter.dtype} of shape {parameter.shape}"
             )
 
-    def _update(self, group: ParamGroup, parameters: list[Any]) -> None:
-        update = self.choose(group)
-        flags = {flag: bool(group[flag]) for flag in update.params}
-        states = self._states(update, group, parameters)
-        for parameter, state in zip(parameters, states, strict=True):
-            rest = [state[n] if n in state else group.cells[n] for n in update.inputs[2:]]
-            tape.apply(update, (parameter, parameter.grad, *rest), flags)
-
-    # --- state -----------------------------------------------------------------------------------
-
-    def _states(
-        self, update: Update, group: ParamGroup, parameters: list[Any]
-    ) -> list[dict[str, Any]]:
-        """The states for an update of ``parameters``, its count added, made where there is none.
+    def _plan(self, group: ParamGroup) -> list[_Call]:
+        """The updates of a group, found to fit their gradients and states; nothing is changed.
 
         The one place that state comes from. Making it is no op: a recorded step that is run again
         goes on with its state, it does not begin anew.
         """
-        states = [self.state[parameter] for parameter in parameters]
-        if self.counts or "step" in update.numbers:
-            self._advance(group, states)
-        for parameter, state in zip(parameters, states, strict=True):
-            for name in update.state:
-                if name not in state:
-                    state[name] = from_array(self.initial(name, parameter, group))
-        return states
+        calls: list[_Call] = []
+        parameters = [p for p in group["params"] if p.grad is not None]
+        if not parameters:
+            return calls
+        update = self.choose(group)
+        flags = {flag: bool(group[flag]) for flag in update.params}
+        for parameter in parameters:
+            gradient, state = parameter.grad, self.state.get(parameter, {})
+            if not isinstance(gradient, Value) or gradient.layout is not parameter.layout:
+                self._check_gradient("step", parameter)
+            made = {
+                name: from_array(self.initial(name, parameter, group))
+                for name in update.state
+                if name not in state
+            }
+            known = {"step": _ONE, **group.cells, **state, **made}
+            values = [parameter, gradient, *[known[name] for name in update.inputs[2:]]]
+            try:
+                _check_tensors(state if self.updates else {})
+                update.planned(*[value.layout for value in values], *flags.values())
+            except (TypeError, ValueError) as error:
+                raise type(error)(
+                    f"{self.name}.step: the state of {self._which(parameter)} does not fit it: "
+                    f"{error}. Nothing was changed; make the optimizer after what changes its "
+                    "parameters, as model.double() does, or forget the state: "
+                    "optimizer.state.clear()"
+                ) from None
+            calls.append(_Call(update, group, parameter, made, flags))
+        return calls
+
+    def _update(self, calls: list[_Call]) -> None:
+        """Make the updates of a group: its step counts, then each parameter with its state."""
+        states = [self.state[call.parameter] for call in calls]
+        if calls and (self.counts or "step" in calls[0].update.numbers):
+            self._advance(calls[0].group, states)
+        for (update, group, parameter, made, flags), state in zip(calls, states, strict=True):
+            state.update(made)
+            rest = [state[n] if n in state else group.cells[n] for n in update.inputs[2:]]
+            tape.apply(update, (parameter, parameter.grad, *rest), flags)
+
+    # --- state -----------------------------------------------------------------------------------
 
     def _advance(self, group: ParamGroup, states: list[dict[str, Any]]) -> None:
         """Add 1 to the step counts of ``states``.
@@ -165,7 +210,7 @@ class Optimizer:
                     fresh[steps] = from_array(np.array(steps, FLOAT64))
                 state["step"] = fresh[steps]
         for cell in {id(state["step"]): state["step"] for state in states}.values():
-            tape.apply(add_, (cell, constant(1.0, FLOAT64)))
+            tape.apply(add_, (cell, _ONE))
 
     # --- groups ----------------------------------------------------------------------------------
 
@@ -336,3 +381,12 @@ class Optimizer:
         if name != "step":
             return from_array(array.astype(parameter.dtype))
         return steps.setdefault(array.item(), from_array(array.astype(FLOAT64)))
+
+
+def _check_tensors(state: Mapping[str, Any]) -> None:
+    """Raise TypeError for state that is no tensor, ValueError for a count that is no number."""
+    for name, value in state.items():
+        if not isinstance(value, Value):
+            raise TypeError(f"`{name}` must be a tensor, not {type(value).__name__}")
+        if name == "step" and value.layout.shape != ():
+            raise ValueError(f"`step` must have shape (), not {value.layout.shape}")

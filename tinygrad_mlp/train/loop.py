@@ -24,7 +24,15 @@ from ..optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 from ..tensor import Tensor
 from .history import History
 from .metrics import Means, Metric, accuracy, named
-from .prepare import Rows, check_batches, check_targets, keeping_modes, prepare
+from .prepare import (
+    Rows,
+    buffers_put_back,
+    check_batches,
+    check_optimizer,
+    check_targets,
+    keeping_modes,
+    prepare,
+)
 from .progress import Reporter, reporter
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -65,13 +73,16 @@ def fit(
 
     Raises:
         TypeError, ValueError: an argument or the data are wrong; nothing was trained.
-        FloatingPointError: a loss became inf or nan; the weights are those before its batch.
+        RuntimeError: called inside ``no_grad()``.
+        FloatingPointError: a loss became inf or nan; the model, its weights and its buffers, is as
+            it was before that batch.
 
     Example::
 
         history = tg.fit(model, optimizer, (x, y), validation=(x_test, y_test), epochs=20)
     """
     epochs = whole("epochs", epochs, least=1, write=20)
+    check_optimizer(model, optimizer)
     rows = prepare("data", data, model)
     held_out = None if validation is None else prepare("validation", validation, model)
     batches = Batches((rows.x, rows.y), batch_size, shuffle, drop_last, seed)
@@ -126,6 +137,11 @@ class _Objective:
         loss: Loss | None,
         metrics: Sequence[str | Metric] | None,
     ) -> None:
+        if loss is not None and not callable(loss):
+            raise TypeError(
+                f"loss must be a function of (outputs, targets), got {type(loss).__name__} "
+                f"{loss!r:.60}; write loss=F.mse_loss"
+            )
         self.own = loss is None
         self.loss: Loss = loss or (F.cross_entropy if rows.labels else F.mse_loss)
         default = [accuracy] if self.own and rows.labels else []
@@ -155,16 +171,17 @@ class _Step:
 
     def __call__(self, x: Array, y: Array, where: str) -> tuple[float, Tensor]:
         self.optimizer.zero_grad()
-        outputs = self.model(from_numpy(x))
-        loss = self.objective.loss(outputs, from_numpy(y))
-        value = float(loss.item())
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the loss became {value} in {where}, with lr={self.lr:g}; the weights are those "
-                "before this batch. Lower lr, clip the gradients, or scale the inputs"
-            )
-        loss.backward()
-        self.optimizer.step()
+        with buffers_put_back(self.model):
+            outputs = self.model(from_numpy(x))
+            loss = self.objective.loss(outputs, from_numpy(y))
+            value = float(loss.item())
+            if not math.isfinite(value):
+                raise FloatingPointError(
+                    f"the loss became {value} in {where}, with lr={self.lr:g}; the weights are "
+                    "those before this batch. Lower lr, clip the gradients, or scale the inputs"
+                )
+            loss.backward()
+            self.optimizer.step()
         if isinstance(self.scheduler, OneCycleLR):
             self.scheduler.step()
         return value, outputs

@@ -18,6 +18,8 @@ from ..data.batching import Batches
 from ..data.dataset import Array
 from ..nn import BatchNorm1d, Module
 from ..ops.create import tensor
+from ..optim import Optimizer
+from ..tape import is_grad_enabled
 from ..tensor import Tensor
 
 
@@ -109,6 +111,30 @@ def check_targets(model: Module, rows: Rows) -> None:
         _check_labels(rows, classes=shape[1])
 
 
+def check_optimizer(model: Module, optimizer: Any) -> None:
+    """Refuse to train with what cannot change the model.
+
+    Raises:
+        TypeError: it is no optimizer.
+        ValueError: it has none of the model's parameters.
+        RuntimeError: gradients are off.
+    """
+    if not isinstance(optimizer, Optimizer):
+        kind = optimizer.__name__ if isinstance(optimizer, type) else type(optimizer).__name__
+        raise TypeError(
+            f"optimizer must be an Optimizer, got {kind}; "
+            "write optimizer=optim.Adam(model.parameters())"
+        )
+    own = {id(parameter) for parameter in model.parameters()}
+    if not any(id(p) in own for group in optimizer.param_groups for p in group["params"]):
+        raise ValueError(
+            f"optimizer, an {optimizer.name}, trains none of the model's parameters; make it from "
+            "this model, as in optim.Adam(model.parameters())"
+        )
+    if not is_grad_enabled():
+        raise RuntimeError("fit needs gradients, and they are off; call it outside of no_grad()")
+
+
 def check_batches(model: Module, batches: Batches) -> None:
     """Refuse to train on no batch at all, and on one row where BatchNorm would take its variance.
 
@@ -146,6 +172,19 @@ def keeping_modes(model: Module) -> Iterator[None]:
     finally:
         for module, training in was:
             module.training = training
+
+
+@contextmanager
+def buffers_put_back(model: Module) -> Iterator[None]:
+    """After an error, give the model's buffers, as running statistics, their values of before."""
+    kept = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+    try:
+        yield
+    except Exception:
+        with no_grad():
+            for buffer, before in kept:
+                buffer.copy_(before)
+        raise
 
 
 def _as_array(value: Any) -> Array:
