@@ -107,3 +107,13 @@ def test_backward_from_a_view_whose_base_was_written_to():
     x.mul_(w)
     first.backward()
     assert w.grad.item() == 1
+
+
+def test_data_is_read_and_written_off_the_tape():
+    w = tg.ones(2, requires_grad=True)
+    w.data -= 0.5
+    w.data = w.data * 4
+    assert w.tolist() == [2, 2]
+    assert w.is_leaf
+    assert w.requires_grad
+    assert not w.data.requires_grad

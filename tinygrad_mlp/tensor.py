@@ -127,10 +127,11 @@ class Tensor(Value):
         result: Tensor = shape_ops.transpose(self, -1, -2)
         return result
 
-    @property
-    def data(self) -> Tensor:
-        """The same memory, off the tape (`detach`)."""
-        return self.detach()
+    data = property(
+        lambda self: self.detach(),
+        lambda self, value: arithmetic.copy_(self.detach(), value),
+        doc="The same memory, off the tape (`detach`); assigning writes into it.",
+    )
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one axis."""
