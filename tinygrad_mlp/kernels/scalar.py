@@ -14,16 +14,16 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-_INFIX = {
-    "or": ("|", 1),
-    "xor": ("^", 2),
-    "and": ("&", 3),
-    "eq": ("==", 4),
-    "ne": ("!=", 4),
-    "lt": ("<", 4),
-    "le": ("<=", 4),
-    "gt": (">", 4),
-    "ge": (">=", 4),
+_INFIX = {  # how tightly each binds, as in Python
+    "eq": ("==", 1),
+    "ne": ("!=", 1),
+    "lt": ("<", 1),
+    "le": ("<=", 1),
+    "gt": (">", 1),
+    "ge": (">=", 1),
+    "or": ("|", 2),
+    "xor": ("^", 3),
+    "and": ("&", 4),
     "add": ("+", 5),
     "sub": ("-", 5),
     "mul": ("*", 6),
@@ -34,7 +34,9 @@ _INFIX = {
     "neg": ("-", 7),
     "pow": ("**", 8),
 }
-_ASSOCIATIVE = ("add", "mul", "and", "or", "xor")
+_ASSOCIATIVE = {  # a + (b - c) may be written a + b - c
+    "add": ("add", "sub"), "mul": ("mul",), "and": ("and",), "or": ("or",), "xor": ("xor",),
+}  # fmt: skip
 PREDICATES = ("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "not")
 
 
@@ -204,8 +206,8 @@ def _format(node: Expression) -> tuple[str, int]:
     parts = [_format(argument) for argument in node.arguments]
     if len(parts) == 1:
         return f"{symbol}{_wrap(*parts[0], level)}", level
-    strict_left = level == 4 or node.operator == "pow"
-    strict_right = node.operator not in _ASSOCIATIVE
+    strict_left = level == 1 or node.operator == "pow"
+    strict_right = node.arguments[1].operator not in _ASSOCIATIVE.get(node.operator, ())
     left = _wrap(*parts[0], level + strict_left)
     right = _wrap(*parts[1], level + strict_right)
     return f"{left} {symbol} {right}", level
