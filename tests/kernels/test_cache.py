@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.kernels.scripts import finish, run, start
-from tinygrad_mlp.kernels import cache, gemm, tile
+from tinygrad_mlp.kernels import cache
+from tinygrad_mlp.kernels.gemm import UNITS, source
 
 COMPUTE = """
 import tinygrad_mlp as tg
@@ -48,9 +49,10 @@ def test_generated_kernels_are_python_that_a_person_can_read(tmp_path: Path) -> 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("unit", ["avx512", "avx2", "neon", "plain"])
 def test_the_product_of_every_vector_unit_is_readable(unit: str, dtype: str) -> None:
-    text = gemm.source(dtype, unit)
-    readable(text)
-    assert f"width = {tile.shape(unit, int(dtype[-2:]) // 8).columns}\n" in text
+    for form in source.FORMS:
+        text = source.source(form, dtype, unit)
+        readable(text)
+        assert f", {UNITS[unit].columns(int(dtype[-2:]) // 8)}\n" in text  # the width
 
 
 def test_what_was_compiled_is_not_compiled_again(tmp_path: Path) -> None:

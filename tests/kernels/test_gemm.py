@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import llvmlite.binding
@@ -9,14 +10,19 @@ import numpy as np
 import pytest
 
 from tests.kernels.scripts import run
-from tinygrad_mlp.kernels import gemm, tile
-from tinygrad_mlp.kernels.launch import Launch
+from tinygrad_mlp.kernels import elementwise, gemm, scalar
+from tinygrad_mlp.kernels.gemm import UNITS as REGISTERS
+from tinygrad_mlp.kernels.gemm import planning as plans
+from tinygrad_mlp.kernels.gemm import source
+from tinygrad_mlp.kernels.layout import layout_of
 from tinygrad_mlp.kernels.memory import address_of, scratch
 from tinygrad_mlp.kernels.threads import get_num_threads
 
-NEEDED = {"avx512": {"avx512f"}, "avx2": {"avx2", "fma"}, "neon": {"neon"}, "plain": set()}
 FEATURES = {name for name, there in llvmlite.binding.get_host_cpu_features().items() if there}
+NEEDED = {"avx512": {"avx512f"}, "avx2": {"avx2", "fma"}, "plain": set()}
 UNITS = [unit for unit, features in NEEDED.items() if features <= FEATURES]
+if FEATURES & {"fma", "neon"}:  # vectors of 16 bytes, fused: no more than what x86 does with FMA
+    UNITS.insert(-1, "neon")
 DTYPES = ["float32", "float64"]
 EVERY_KERNEL = [(unit, dtype) for unit in UNITS for dtype in DTYPES]
 GUARD = 64  # elements
@@ -25,27 +31,45 @@ every_kernel = pytest.mark.parametrize(("unit", "dtype"), EVERY_KERNEL)
 
 
 def multiply(
-    a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None, *, unit: str
+    a: np.ndarray,
+    b: np.ndarray,
+    bias: np.ndarray | None = None,
+    *,
+    unit: str,
+    form: str | None = "outer",
+    onto: np.ndarray | None = None,
+    finish: gemm.Finish | None = None,
+    beside: tuple[np.ndarray, ...] = (),
 ) -> np.ndarray:
-    """``a @ b + bias`` of one product or a batch; the memory around the result stays as it was."""
+    """``a @ b + bias`` of one product or a batch; the memory around the result stays as it was.
+
+    ``onto``: what C holds before, which the product is added to.
+    """
     dtype = a.dtype
-    a3, b3 = (x if x.ndim == 3 else x[None] for x in (a, b))
-    (batch, m, k), n = a3.shape, b3.shape[2]
-    size = batch * m * n
+    shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
+    size = math.prod(shape)
     memory = np.full(size + 2 * GUARD, -7.25, dtype)
-    c = memory[GUARD : GUARD + size].reshape(batch, m, n)
-    per_thread = gemm.scratch_bytes(str(dtype), unit)
-    constants = [batch, *(x.strides[0] for x in (a3, b3, c)), m, n, k,
-                 *a3.strides[1:], *b3.strides[1:], n * dtype.itemsize,
-                 int(bias is not None), per_thread]  # fmt: skip
-    launch = Launch(gemm.address(str(dtype), unit), 6, constants, 1e9)
+    c = memory[GUARD : GUARD + size].reshape(shape)
+    start = gemm.ZEROS if bias is None else gemm.BIASED
+    if onto is not None:
+        c[...], start = onto, gemm.ACCUMULATED
+    layouts = [layout_of(x.shape, x.strides, x.dtype) for x in (a, b, c)]
+    plan = gemm.plan(*layouts, start, finish, unit, form)
+    assert plan is not None
+    plan.launch.work = 1e9  # share it, however small
     row = 0 if bias is None else address_of(bias)
     count = get_num_threads()
-    room = scratch(per_thread * count)
-    launch(*map(address_of, (a3, b3)), row, address_of(c), room, count)
+    room = scratch(plan.scratch(count))
+    plan.launch(*map(address_of, (a, b)), row, address_of(c), room, count, *map(address_of, beside))
     assert (memory[:GUARD] == -7.25).all(), "wrote before C"
     assert (memory[GUARD + size :] == -7.25).all(), "wrote behind C"
-    return c if a.ndim == 3 or b.ndim == 3 else c[0]
+    return c
+
+
+def tile_of(unit: str, dtype: str) -> tuple[int, int, int]:
+    """Rows and columns of the tile of a vector unit, and elements in a vector."""
+    registers, item = REGISTERS[unit], np.dtype(dtype).itemsize
+    return registers.rows[0], registers.columns(item), registers.lanes(item)
 
 
 def random(*shape: int, dtype: str, seed: int = 0) -> np.ndarray:
@@ -90,19 +114,19 @@ LAYOUTS = [row_major, column_major, padded, strided]
 
 def test_every_machine_has_the_plain_kernel_and_its_own() -> None:
     assert "plain" in UNITS
-    assert tile.host() in UNITS
-    assert tile.host() == UNITS[0], "a wider unit than the one in use"
-    assert gemm.source("float32", tile.host())
+    assert gemm.host() in UNITS
+    assert gemm.host() == UNITS[0], "a wider unit than the one in use"
+    assert source.source("outer", "float32", gemm.host())
 
 
 @every_kernel
 def test_ragged_sizes(unit: str, dtype: str) -> None:
-    form = tile.shape(unit, np.dtype(dtype).itemsize)
-    rows = [0, 1, form.rows - 1, form.rows, form.rows + 1, 3 * form.rows - 1]
-    columns = [0, 1, form.columns - 1, form.columns, form.columns + 1]
+    height, width, lanes = tile_of(unit, dtype)
+    rows = [0, 1, height - 1, height, height + 1, 3 * height - 1]
+    columns = [0, 1, width - 1, width, width + 1]
     for m in rows:
         for n in columns:
-            for k in (0, 1, form.lanes - 1, form.lanes + 1, 513):
+            for k in (0, 1, lanes - 1, lanes + 1, 513):
                 a, b = random(m, k, dtype=dtype), random(k, n, dtype=dtype, seed=1)
                 bias = random(n, dtype=dtype, seed=2) if (m + n + k) % 2 else None
                 check(multiply(a, b, bias, unit=unit), a, b, bias)
@@ -190,8 +214,7 @@ def test_operands_at_the_edge_of_a_page() -> None:
         """
         import ctypes, mmap
         import numpy as np
-        from tests.kernels.test_gemm import EVERY_KERNEL, check, multiply, random
-        from tinygrad_mlp.kernels import tile
+        from tests.kernels.test_gemm import EVERY_KERNEL, check, multiply, random, tile_of
 
         kept, libc = [], ctypes.CDLL(None, use_errno=True)
 
@@ -207,15 +230,152 @@ def test_operands_at_the_edge_of_a_page() -> None:
             return placed
 
         for unit, dtype in EVERY_KERNEL:
-            form = tile.shape(unit, np.dtype(dtype).itemsize)
-            for m in (1, form.rows + 1, 2 * form.rows):
-                for n in (1, form.columns, 2 * form.columns - 1):
-                    for k in (1, form.lanes + 1, 513):
+            height, width, lanes = tile_of(unit, dtype)
+            for m in (1, height + 1, 2 * height):
+                for n in (1, width, 2 * width - 1):
+                    for k in (1, lanes + 1, 513):
                         a, b = random(m, k, dtype=dtype), random(k, n, dtype=dtype)
                         bias = at_the_edge(random(n, dtype=dtype))
                         check(multiply(at_the_edge(a), at_the_edge(b), bias, unit=unit), a, b, bias)
                         at, bt = (at_the_edge(x.T.copy()).T for x in (a, b))
                         check(multiply(at, bt, bias, unit=unit), a, b, bias)
+                        ae, be = at_the_edge(a), at_the_edge(b)
+                        check(multiply(ae, bt, bias, unit=unit, form="inner"), a, b, bias)
+                        if n <= 8:
+                            check(multiply(ae, be, bias, unit=unit, form="inner"), a, b, bias)
+                        if m == 1:
+                            check(multiply(ae, be, bias, unit=unit, form="row"), a, b, bias)
         print("reached the end")
         """
     )
+
+
+# --- the other forms, and what may be asked of all ---
+
+
+@every_kernel
+def test_inner_products(unit: str, dtype: str) -> None:
+    lanes = tile_of(unit, dtype)[2]
+    for m, n in ((1, 1), (1, 9), (9, 1), (4, 4), (3, 2), (13, 7), (0, 3), (2, 0)):
+        for k in (0, 1, lanes - 1, lanes, 3 * lanes + 1, 200):
+            a, b = random(m, k, dtype=dtype), random(k, n, dtype=dtype, seed=1)
+            bias = random(n, dtype=dtype, seed=2) if (m + n + k) % 2 else None
+            for lay_a in (row_major, padded):
+                found = [
+                    multiply(lay_a(a), lay_b(b), bias, unit=unit, form="inner")
+                    for lay_b in (row_major, column_major, padded, strided)
+                ]
+                check(found[0], a, b, bias)
+                assert all(np.array_equal(found[0], each) for each in found)
+
+
+@every_kernel
+def test_a_row_adds_up_to_the_bits_of_tiles(unit: str, dtype: str) -> None:
+    for n in (0, 1, 7, 33, 5000):
+        for k in (0, 1, 7, 8, 9, 530):
+            a, b = random(1, k, dtype=dtype), random(k, n, dtype=dtype, seed=1)
+            bias = random(n, dtype=dtype, seed=2) if (n + k) % 2 else None
+            for lay_a in (row_major, strided):
+                found = multiply(lay_a(a), padded(b), bias, unit=unit, form="row")
+                np.testing.assert_array_equal(found, multiply(a, b, bias, unit=unit))
+
+
+@every_kernel
+def test_small_blocks_give_the_same_bits(unit: str, dtype: str, monkeypatch) -> None:
+    """What waits in C from block to block, and what is copied, is not rounded again."""
+    products = [(random(m, k, dtype=dtype), random(k, n, dtype=dtype), random(n, dtype=dtype))
+                for m, n, k in ((61, 300, 43), (100, 40, 70), (30, 300, 8))]  # fmt: skip
+    alone = [multiply(*each, unit=unit) for each in products]
+    monkeypatch.setattr(plans, "_BLOCK_M", 24)
+    monkeypatch.setattr(plans, "_BLOCK_N", 2 * tile_of(unit, dtype)[1])
+    monkeypatch.setattr(plans, "_BLOCK_K", 16)
+    for (a, b, bias), wanted in zip(products, alone, strict=True):
+        for layout in LAYOUTS:
+            found = multiply(layout(a), layout(b), bias, unit=unit)
+            np.testing.assert_array_equal(found, wanted)
+
+
+FORMS = [("outer", (13, 70, 37)), ("inner", (6, 11, 37)), ("row", (1, 70, 37))]
+
+
+@every_kernel
+@pytest.mark.parametrize(("form", "size"), FORMS)
+def test_added_to_what_is_there(
+    form: str, size: tuple[int, int, int], unit: str, dtype: str, monkeypatch
+) -> None:
+    m, n, k = size
+    a, b, onto = (random(*s, dtype=dtype) for s in ((2, m, k), (2, k, n), (2, m, n)))
+    b = column_major(b) if form == "inner" else b
+    for block in (512, 16):
+        monkeypatch.setattr(plans, "_BLOCK_K", block)
+        found = multiply(a, b, unit=unit, form=form, onto=onto)
+        wide = [np.asarray(x, np.longdouble) for x in (a, b, onto)]
+        size_of = np.abs(wide[0]) @ np.abs(wide[1]) + np.abs(wide[2])
+        off = np.abs(found - (wide[0] @ wide[1] + wide[2]))
+        assert (off <= (k + 2) * np.finfo(dtype).eps / 2 * size_of).all()
+
+
+@every_kernel
+@pytest.mark.parametrize(("form", "size"), FORMS)
+def test_an_elementwise_kernel_finishes_the_product(
+    form: str, size: tuple[int, int, int], unit: str, dtype: str, use_threads, monkeypatch
+) -> None:
+    """The mask of a ReLU's backward pass, and a column added: to the bits of two passes."""
+    m, n, k = size
+    a, b = random(2, m, k, dtype=dtype), random(2, k, n, dtype=dtype)
+    b = column_major(b) if form == "inner" else b
+    mask, column = random(2, m, n, dtype=dtype, seed=3), random(m, dtype=dtype, seed=4)
+    expression = scalar.trace(lambda c, mask, column: scalar.where(mask > 0, c + column, c * 0))
+    formula = elementwise.Formula("relu_mask", ("c", "mask", "column"), (("c", expression),))
+    operands = [elementwise.Operand(name, dtype, access)
+                for name, access in (("c", "c"), ("mask", "c"), ("column", "s"))]  # fmt: skip
+    kernel = elementwise.address(formula, tuple(operands), dtype)
+    item = np.dtype(dtype).itemsize
+    finish = gemm.Finish(kernel, (mask.strides, mask.strides, (0, item, 0)))
+    product = multiply(a, b, unit=unit, form=form)
+    wanted = np.where(mask > 0, product + column[:, None], product * 0)
+    for count in (1, 2, 3):
+        use_threads(count)
+        for block in (512, 16):
+            monkeypatch.setattr(plans, "_BLOCK_K", block)
+            found = multiply(a, b, unit=unit, form=form, finish=finish, beside=(mask, column))
+            np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_plan_takes_every_form(dtype: str, use_threads, monkeypatch) -> None:
+    """Also C' for C, where A lies the other way and B is narrow: and each is right."""
+    chosen = []
+    address = plans.address
+    monkeypatch.setattr(
+        plans, "address", lambda form, *rest: (chosen.append(form), address(form, *rest))[1]
+    )
+    cases = {
+        "inner": (random(2, 300, dtype=dtype), random(300, 9, dtype=dtype).T.copy().T),
+        "outer": (random(50, 30, dtype=dtype), random(30, 40, dtype=dtype)),
+        "row": (random(1, 90, dtype=dtype), random(90, 70, dtype=dtype)),
+    }
+    for form, (a, b) in cases.items():
+        chosen.clear()
+        check(multiply(a, b, unit=gemm.host(), form=None), a, b)
+        assert form in chosen
+    for m, n in ((150, 3), (20, 1), (9, 8)):
+        a, b = column_major(random(m, 70, dtype=dtype)), random(70, n, dtype=dtype)
+        alone = multiply(a, b, unit=gemm.host())
+        for count in (1, 2, 3):
+            use_threads(count)
+            np.testing.assert_array_equal(multiply(a, b, unit=gemm.host(), form=None), alone)
+
+
+@pytest.mark.parametrize(("form", "size"), FORMS)
+def test_each_form_gives_the_same_bits_on_any_number_of_threads(
+    form: str, size: tuple[int, int, int], use_threads
+) -> None:
+    m, n, k = size
+    for shape in ((m, k), (3, m, k)):
+        a, b = random(*shape, dtype="float32"), random(k, n, dtype="float32")
+        b = column_major(b) if form == "inner" else b
+        alone = multiply(a, b, unit=gemm.host(), form=form)
+        for count in (1, 2, 3, 8):
+            use_threads(count)
+            np.testing.assert_array_equal(multiply(a, b, unit=gemm.host(), form=form), alone)

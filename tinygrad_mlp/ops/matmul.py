@@ -9,8 +9,7 @@ import numpy as np
 
 from .. import tape
 from ..kernels import gemm, threads
-from ..kernels.launch import Launch
-from ..kernels.layout import BOOL, Layout, broadcast_strides, coalesce, dense, layout_of
+from ..kernels.layout import BOOL, Layout, dense, layout_of
 from ..kernels.memory import allocate, scratch
 from ..tape import Params, Value
 from .arithmetic import clone
@@ -22,24 +21,13 @@ from .view import expand, reshape, transpose
 class MatMul(Op):
     """``a @ b`` of (..., M, K) and (..., K, N), the leading axes broadcast; plus a bias row."""
 
-    def plan(self, *layouts: Layout) -> tuple[Layout, Launch | None, int]:
+    def plan(self, *layouts: Layout) -> tuple[Layout, gemm.Plan | None]:
         a, b = layouts[0], layouts[1]
         batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-        (m, k), n = a.shape[-2:], b.shape[-1]
-        c = dense((*batch, m, n), a.dtype)
-        if c.dtype.kind != "f":
-            return c, None, 0  # integers go through NumPy
-        strides = [broadcast_strides(each, (*batch, 1, 1))[:-2] for each in (a, b, c)]
-        count, steps = coalesce(batch, strides)
-        if len(count) > 1:
-            return c, None, 0  # no single stride leads through the batch: `run` makes copies
-        per_thread = gemm.scratch_bytes(str(a.dtype))
-        constants = [*(count or [1]), *(step[0] if step else 0 for step in steps), m, n, k,
-                     *a.strides[-2:], *b.strides[-2:], n * c.dtype.itemsize,
-                     len(layouts) - 2, per_thread]  # fmt: skip
-        work = 0.01 * math.prod(batch) * m * n * k
-        launch = Launch(gemm.address(str(a.dtype)), 6, constants, work) if c.size else None
-        return c, launch, per_thread
+        c = dense((*batch, a.shape[-2], b.shape[-1]), a.dtype)
+        if c.dtype.kind != "f" or not c.size:
+            return c, None  # integers go through NumPy
+        return c, gemm.plan(a, b, c, gemm.BIASED if len(layouts) > 2 else gemm.ZEROS)
 
     def right(self, b: np.ndarray) -> np.ndarray:
         """The right factor as the product reads it."""
@@ -47,21 +35,22 @@ class MatMul(Op):
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         a, b = inputs[:2]
-        layout, launch, per_thread = self.planned(*[value.layout for value in inputs])
+        layout, plan = self.planned(*[value.layout for value in inputs])
         if layout.dtype.kind != "f":
             product = np.asarray(np.matmul(as_array(a), self.right(as_array(b))))
             for bias in inputs[2:]:
                 product = product + as_array(bias)
             return (shared(np.asarray(product, order="C")),)
-        if launch is None and layout.size:
+        if plan is None and layout.size:  # no one stride leads through the batch
             batch = layout.shape[:-2]
             copies = [clone(expand(each, (*batch, *each.layout.shape[-2:]))) for each in (a, b)]
             return self.run((*copies, *inputs[2:]), params)
         owner, address = allocate(layout.shape, layout.dtype)
-        if launch is not None:
+        if plan is not None:
             row = inputs[2].address if len(inputs) > 2 else 0
             count = threads.get_num_threads()
-            launch(a.address, b.address, row, address, scratch(per_thread * count), count)
+            room = scratch(plan.scratch(count))
+            plan.launch(a.address, b.address, row, address, room, count)
         return (tape.new(owner, layout, address),)
 
 
@@ -78,7 +67,7 @@ class Linear(MatMul):
     with a transposed view it would come transposed, and be copied at every step.
     """
 
-    def plan(self, *layouts: Layout) -> tuple[Layout, Launch | None, int]:
+    def plan(self, *layouts: Layout) -> tuple[Layout, gemm.Plan | None]:
         x, weight, *bias = layouts
         turned = layout_of(weight.shape[::-1], weight.strides[::-1], weight.dtype)
         return super().plan(x, turned, *bias)

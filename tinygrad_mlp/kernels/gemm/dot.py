@@ -1,0 +1,130 @@
+"""The micro-kernel of the matrix product by dot products: a few rows of A with a few columns of B.
+
+    sums[r, c] = sum over k of A[r, k] * B[k, c]
+
+Both are contiguous along k, so that vectors are loaded as they lie: nothing is packed. Each sum is
+kept in the lanes of a vector, lane l adding up the k with k mod lanes = l, and the lanes of all
+sums are added together at the end, in a tree.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from .vectors import UNITS, Vectors
+
+_WORD = ir.IntType(64)
+
+
+@intrinsic(prefer_literal=True)
+def multiply_dots(typingctx, real, unit, tile_rows, tile_columns, rows, columns, depth, a, a_row, b,
+                  b_col, sums):  # fmt: skip
+    """``tile_rows`` x ``tile_columns`` dot products, written one after another to ``sums``.
+
+    Where there are fewer ``rows`` or ``columns``, the last is repeated: nothing is read behind it.
+    There must be room for a whole vector at ``sums``.
+    """
+    signature = types.void(real, unit, tile_rows, tile_columns, *[types.int64] * 8)
+    R, C = tile_rows.literal_value, tile_columns.literal_value
+
+    def codegen(context, builder, signature, values):
+        rows, columns, depth, a, a_row, b, b_col, sums = values[4:]
+        vectors = Vectors(context, builder, real.dtype, UNITS[unit.literal_value])
+        dots = _Dots(vectors, _places(builder, a, a_row, rows, R),
+                     _places(builder, b, b_col, columns, C))  # fmt: skip
+        found = add_lanes(vectors, dots.build(depth))
+        for i, vector in enumerate(found):
+            vectors.store(vector, builder.add(sums, _WORD(i * vectors.lanes * vectors.size)))
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _places(builder, base, stride, count, most):
+    """The addresses of ``most`` rows, of which those behind the ``count``-th are the last again."""
+    last, places = builder.sub(count, _WORD(1)), []
+    for i in range(most):
+        inside = builder.icmp_signed("<", _WORD(i), last)
+        step = builder.mul(stride, builder.select(inside, _WORD(i), last))
+        places.append(builder.add(base, step))
+    return places
+
+
+class _Dots:
+    """Emits the loop over k, a vector at a time, and what is left of k under a mask."""
+
+    def __init__(self, vectors: Vectors, rows, columns):
+        self.vectors, self.builder, self.rows, self.columns = (
+            vectors, vectors.builder, rows, columns)  # fmt: skip
+
+    def build(self, depth):
+        builder, lanes = self.builder, self.vectors.lanes
+        whole = builder.and_(depth, _WORD(-lanes))
+        rest = builder.sub(depth, whole)
+        zeros = [self.vectors.zero] * (len(self.rows) * len(self.columns))
+        sums = self.loop(builder.mul(whole, _WORD(self.vectors.size)), zeros)
+        return self.tail(builder.mul(whole, _WORD(self.vectors.size)), rest, sums)
+
+    def loop(self, end, starts):
+        builder, entry = self.builder, self.builder.block
+        loop, done = builder.append_basic_block("dots.k"), builder.append_basic_block("dots.rest")
+        builder.cbranch(builder.icmp_signed(">", end, _WORD(0)), loop, done)
+        builder.position_at_end(loop)
+        offset = builder.phi(_WORD)
+        sums = [builder.phi(self.vectors.kind) for _ in starts]
+        after = self.step(offset, sums, self.vectors.load)
+        following = builder.add(offset, _WORD(self.vectors.lanes * self.vectors.size))
+        offset.add_incoming(_WORD(0), entry)
+        offset.add_incoming(following, loop)
+        builder.cbranch(builder.icmp_signed("<", following, end), loop, done)
+        builder.position_at_end(done)
+        return self.merge(starts, entry, after, loop, sums)
+
+    def tail(self, offset, rest, sums):
+        builder, entry = self.builder, self.builder.block
+        some, done = builder.append_basic_block("dots.some"), builder.append_basic_block("dots.end")
+        builder.cbranch(builder.icmp_signed(">", rest, _WORD(0)), some, done)
+        builder.position_at_end(some)
+        mask = self.vectors.mask(rest)
+        after = self.step(offset, sums, lambda at: self.vectors.load_masked(at, mask))
+        last = builder.block
+        builder.branch(done)
+        builder.position_at_end(done)
+        return self.merge(sums, entry, after, last)
+
+    def step(self, offset, sums, load):
+        a = [load(self.builder.add(at, offset)) for at in self.rows]
+        b = [load(self.builder.add(at, offset)) for at in self.columns]
+        pairs = [(x, y) for x in a for y in b]
+        return [self.vectors.multiply_add(x, y, sum_)
+                for (x, y), sum_ in zip(pairs, sums, strict=True)]  # fmt: skip
+
+    def merge(self, before, entry, after, block, loop=()):
+        """The sums, whether or not ``block`` was run; ``loop``: the phi nodes at its head."""
+        for phi, first, next_ in zip(loop, before, after, strict=False):
+            phi.add_incoming(first, entry)
+            phi.add_incoming(next_, block)
+        merged = [self.builder.phi(self.vectors.kind) for _ in before]
+        for phi, first, next_ in zip(merged, before, after, strict=True):
+            phi.add_incoming(first, entry)
+            phi.add_incoming(next_, block)
+        return merged
+
+
+def add_lanes(vectors: Vectors, sums):
+    """Vectors that hold, lane by lane, the sums of the lanes of each of ``sums``.
+
+    Two vectors become one by adding neighbouring lanes of both; after log2(lanes) rounds each lane
+    is the whole sum of one vector, and their order is that of ``sums``.
+    """
+    lanes = vectors.lanes
+    sums = sums + [vectors.zero] * (-len(sums) % lanes)
+    even, odd = list(range(0, 2 * lanes, 2)), list(range(1, 2 * lanes, 2))
+    for _ in range(lanes.bit_length() - 1):
+        sums = [
+            vectors.builder.fadd(vectors.shuffle(x, y, even), vectors.shuffle(x, y, odd))
+            for x, y in zip(sums[::2], sums[1::2], strict=True)
+        ]
+    return sums

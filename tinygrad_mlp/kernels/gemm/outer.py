@@ -1,0 +1,159 @@
+"""The matrix product by outer products: columns of A times rows of B, tile by tile.
+
+From the textbook's three loops to this one is four steps:
+
+1. C is cut into tiles that fit the vector registers; ``rows.py`` computes those
+   below each other, `tile.py` one of them, without touching C in between.
+2. The tiles below each other share a *panel* of B, as wide as a tile. It is packed: rows of the
+   panel lie one after another, so that the micro-kernel reads B in order, whatever B's strides.
+   Where only few rows of A meet it, copying would cost more than it saves: it is read as it lies.
+3. k is cut into blocks, so that a panel stays in the L2 cache while the rows of A go past it. The
+   sums of a tile wait in C from one block of k to the next: the order of summing does not change.
+4. Where A has many rows they are cut into blocks too, each copied close together and kept in the
+   L2 cache while all panels (packed once, by the first block) go past it.
+
+Threads take rectangles of C. Each element is summed by one thread, over k, in one order: the result
+depends neither on the number of threads nor on where the operands lie.
+
+The words and constants of the kernel are listed in ``words.py`` and chosen in ``planning.py``.
+"""
+
+from __future__ import annotations
+
+from numba import float32, int64
+
+from ..memory import call_address, pointer, words_on_stack
+from . import words as at
+from .pack import copy_row, transpose_block
+from .partition import finish, rows_of_grid, share
+
+# The constants of one specialisation; ``source.py`` writes these functions out with others.
+real, item, unit, height, lanes, width = float32, 4, "avx512", 12, 16, 32
+
+
+def kernel(arguments, thread, threads):
+    """This thread's part of every product of the batch."""
+    words = pointer(arguments, int64)
+    sizes = pointer(words[at.CONSTANTS], int64)
+    threads = min(threads, words[at.THREADS])
+    if thread >= threads:
+        return
+    scratch = words[at.SCRATCH] + thread * sizes[at.PER_THREAD]
+    for i in range(width):
+        pointer(scratch, real)[i] = real(0)
+    batch, M, N = sizes[at.BATCH], sizes[at.M], sizes[at.N]
+    first, last, parts, part = 0, batch, threads, thread
+    if batch >= threads:  # whole products for each thread
+        first, last = batch * thread // threads, batch * (thread + 1) // threads
+        parts, part = 1, 0
+    down = rows_of_grid(M, N, height, width, parts)
+    across = parts // down
+    top, bottom = share(M, height, part // across, down)
+    left, right = share(N, width, part % across, across)
+    for product in range(first, last):
+        multiply_part(words, sizes, scratch, product, top, bottom, left, right)
+
+
+def multiply_part(words, sizes, scratch, product, top, bottom, left, right):
+    """One rectangle of C: blocks of columns, of k, and of rows."""
+    K, block_m, block_n, block_k = (
+        sizes[at.K], sizes[at.BLOCK_M], sizes[at.BLOCK_N], sizes[at.BLOCK_K])  # fmt: skip
+    c, c_row = words[at.C] + product * sizes[at.C_BATCH], sizes[at.C_ROW]
+    if sizes[at.TURNED]:
+        c, c_row = words[at.SCRATCH] + words[at.THREADS] * sizes[at.PER_THREAD], sizes[at.N] * item
+    for j in range(left, right, block_n):
+        end = min(j + block_n, right)
+        for k in range(0, max(K, 1), block_k):
+            for i in range(top, bottom, block_m):
+                multiply_block(words, sizes, scratch, product, i, min(block_m, bottom - i),
+                               j, end, k, min(block_k, K - k), i == top,
+                               c + i * c_row, c_row)  # fmt: skip
+    if sizes[at.TURNED]:
+        turn(c, c_row, words[at.C] + product * sizes[at.C_BATCH], sizes[at.C_ROW],
+             sizes[at.C_COL], top, bottom, left, right)  # fmt: skip
+
+
+def multiply_block(words, sizes, scratch, product, i, rows, j, end, k, depth, first, c, c_row):
+    """Some rows of A, and a block of k: times all panels from column ``j`` to ``end``."""
+    a_row, a_col, b_row, b_col = (
+        sizes[at.A_ROW], sizes[at.A_COL], sizes[at.B_ROW], sizes[at.B_COL])  # fmt: skip
+    turned = sizes[at.TURNED]  # C' = B' A'
+    a = words[at.A + turned] + product * sizes[at.A_BATCH] + i * a_row + k * a_col
+    b = words[at.B - turned] + product * sizes[at.B_BATCH] + k * b_row
+    if sizes[at.COPY_A]:
+        a_row, a_col = copy_block(a, a_row, a_col, rows, depth, scratch + at.BLOCK_A)
+        a = scratch + at.BLOCK_A
+    slot = scratch + sizes[at.PANELS_AT]
+    for column in range(j, end, width):
+        columns = min(width, end - column)
+        panel, panel_row = slot, width * item
+        if sizes[at.DIRECT_B] and columns == width:
+            panel, panel_row = b + column * b_col, b_row
+        elif first:
+            pack(b + column * b_col, b_row, b_col, depth, columns, panel)
+        slot += sizes[at.PANEL_STEP]
+        place = c + column * item
+        start, start_row = scratch, 0  # the row of zeros
+        if k > 0 or sizes[at.START] == at.ACCUMULATED:
+            start, start_row = place, c_row
+        elif sizes[at.START] == at.BIASED:
+            start = words[at.BIAS] + column * item
+        rectangle = (rows, columns, depth, a, a_row, a_col, panel, panel_row, place, c_row,
+                     start, start_row)  # fmt: skip
+        call_address(sizes[at.TILES], words_on_stack(rectangle), 0, 1)
+        if sizes[at.FINISH] and k + depth >= sizes[at.K]:
+            finish(words, sizes, scratch, product, i, rows, column, columns)
+
+
+def pack(b, b_row, b_col, depth, columns, panel):
+    """Copy a panel of B: ``columns`` of it in rows of the tile's width."""
+    panel_row = width * item
+    if b_col == item:
+        for k in range(depth):
+            for j in range(0, columns, lanes):
+                copy_row(real, unit, b + k * b_row + j * item, panel + k * panel_row + j * item,
+                         columns - j)  # fmt: skip
+    elif b_row == item:
+        for k in range(0, depth, lanes):
+            for j in range(0, columns, lanes):
+                transpose_block(real, unit, b + k * item + j * b_col, b_col, columns - j,
+                                depth - k, panel + k * panel_row + j * item, panel_row)  # fmt: skip
+    else:
+        for k in range(depth):
+            row = pointer(panel + k * panel_row, real)
+            for j in range(columns):
+                row[j] = pointer(b + k * b_row + j * b_col, real)[0]
+
+
+def copy_block(a, a_row, a_col, rows, depth, block):
+    """Copy a block of A close together, along the axis that it is contiguous on; the new strides.
+
+    A stride is kept off the powers of two: rows that far apart would fight for one set of the L1
+    cache.
+    """
+    if a_row == item:
+        step = (rows + lanes) // lanes * lanes * item
+        for k in range(depth):
+            for i in range(0, rows, lanes):
+                copy_row(real, unit, a + k * a_col + i * item, block + k * step + i * item,
+                         rows - i)  # fmt: skip
+        return item, step
+    step = (depth + 2 * lanes) // lanes * lanes * item
+    for i in range(rows):
+        if a_col == item:
+            for k in range(0, depth, lanes):
+                copy_row(real, unit, a + i * a_row + k * item, block + i * step + k * item,
+                         depth - k)  # fmt: skip
+        else:
+            row = pointer(block + i * step, real)
+            for k in range(depth):
+                row[k] = pointer(a + i * a_row + k * a_col, real)[0]
+    return step, item
+
+
+def turn(source, source_row, target, target_row, target_col, top, bottom, left, right):
+    """Write a rectangle that lies in scratch to where its elements belong."""
+    for i in range(top, bottom):
+        row = pointer(source + i * source_row, real)
+        for j in range(left, right):
+            pointer(target + i * target_row + j * target_col, real)[0] = row[j]

@@ -1,0 +1,49 @@
+"""How a product is shared out, and what is done with a block of it that is finished."""
+
+from __future__ import annotations
+
+from numba import int64, njit
+
+from ..memory import call_address, pointer
+from . import words as at
+
+
+@njit(error_model="numpy", no_cpython_wrapper=True)
+def rows_of_grid(M, N, height, width, threads):
+    """Into how many parts to cut the rows of C, so that the largest part of it is smallest.
+
+    The columns are cut into the other factor of ``threads``; whole tiles of height x width.
+    """
+    tiles, panels = (M + height - 1) // height, (N + width - 1) // width
+    best, least = 1, int64(1) << 62
+    for down in range(1, threads + 1):
+        if threads % down == 0:
+            across = threads // down
+            rows = (tiles + down - 1) // down * height
+            cost = (rows + 4) * ((panels + across - 1) // across)  # 4: a panel has to be packed
+            if cost < least:
+                best, least = down, cost
+    return best
+
+
+@njit(error_model="numpy", no_cpython_wrapper=True)
+def share(size, step, part, parts):
+    """From where to where a part of ``size`` goes, in whole steps."""
+    steps = (size + step - 1) // step
+    return min(steps * part // parts * step, size), min(steps * (part + 1) // parts * step, size)
+
+
+@njit(error_model="numpy", no_cpython_wrapper=True)
+def finish(words, sizes, scratch, product, row, rows, column, columns):
+    """Hand a finished block of C, still in the cache, to the elementwise kernel that goes on."""
+    beside = pointer(scratch + at.FINISH_WORDS, int64)
+    constants = pointer(scratch + at.FINISH_CONSTANTS, int64)
+    beside[0] = scratch + at.FINISH_CONSTANTS
+    constants[0], constants[1], constants[2], constants[3] = 1, rows, columns, rows
+    for k in range(sizes[at.OPERANDS]):
+        strides = at.STRIDES + 3 * k
+        operand = words[at.C] if k == 0 else words[at.BESIDE + k - 1]
+        beside[1 + k] = (operand + product * sizes[strides] + row * sizes[strides + 1]
+                         + column * sizes[strides + 2])  # fmt: skip
+        constants[4 + 2 * k], constants[5 + 2 * k] = sizes[strides + 1], 1
+    call_address(sizes[at.FINISH], scratch + at.FINISH_WORDS, 0, 1)

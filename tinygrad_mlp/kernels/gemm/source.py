@@ -1,0 +1,53 @@
+"""The matrix product's kernels, written out for a dtype and a vector unit, compiled and cached."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from types import ModuleType
+
+import numpy as np
+
+from .. import cache
+from ..launch import keep
+from . import inner, outer, row, rows
+from .vectors import UNITS, host
+
+FORMS: dict[str, ModuleType] = {"outer": outer, "rows": rows, "inner": inner, "row": row}
+
+
+@functools.cache
+def address(form: str, dtype: str, unit: str | None = None) -> int:
+    """The address of a form's kernel for float32 or float64, for a vector unit (the host's)."""
+    unit = unit or host()
+    return keep(cache.load(f"gemm_{form}_{dtype}_{unit}", source(form, dtype, unit)).kernel)
+
+
+def source(form: str, dtype: str, unit: str) -> str:
+    """A kernel as the text of a Python file: the functions of its module, and its constants."""
+    item, registers = np.dtype(dtype).itemsize, UNITS[unit]
+    lanes = registers.lanes(item)
+    functions = [
+        value for value in vars(FORMS[form]).values()
+        if inspect.isfunction(value) and value.__module__ == FORMS[form].__name__
+    ]  # fmt: skip
+    helpers = [function for function in functions if function.__name__ != "kernel"]
+    [kernel] = [function for function in functions if function.__name__ == "kernel"]
+    return "\n".join([
+        f'"""The matrix product of {dtype} on {unit}. See {FORMS[form].__name__}."""',
+        f"from numba import cfunc, {dtype}, int64, njit",
+        "from tinygrad_mlp.kernels.gemm import words as at",
+        "from tinygrad_mlp.kernels.gemm.axpy import add_rows",
+        "from tinygrad_mlp.kernels.gemm.dot import multiply_dots",
+        "from tinygrad_mlp.kernels.gemm.pack import copy_row, transpose_block",
+        "from tinygrad_mlp.kernels.gemm.partition import finish, rows_of_grid, share",
+        "from tinygrad_mlp.kernels.gemm.tile import multiply_tile",
+        "from tinygrad_mlp.kernels.memory import (",
+        "    SIGNATURE, call_address, pointer, words_on_stack)",
+        f"real, item, unit, lanes, width = {dtype}, {item}, {unit!r}, {lanes}, "
+        f"{registers.columns(item)}",
+        f"heights, height = {registers.rows}, {registers.rows[0]}",
+        *(f'@njit(error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)\n'
+          f"{inspect.getsource(each)}" for each in reversed(helpers)),
+        f'@cfunc(SIGNATURE, cache=True, error_model="numpy")\n{inspect.getsource(kernel)}',
+    ])  # fmt: skip
