@@ -161,7 +161,7 @@ def test_no_reference_cycle() -> None:
     gc.disable()
     try:
         out = Twice.apply(leaf(1, 2))[0]
-        node, memory = weakref.ref(out.grad_fn), weakref.ref(out.owner)
+        node, memory = weakref.ref(out.grad_fn), weakref.ref(out.storage)
         del out
         assert node() is None
         assert memory() is None

@@ -39,7 +39,7 @@ def everything(model, optimizer):
 def mutated_arrays(entries):
     """The arrays that the record says were written to."""
     return {
-        value.owner.__array_interface__["data"][0]
+        value.storage.array.__array_interface__["data"][0]
         for entry in entries
         for value in (entry.inputs[k] for k in entry.op.mutates)
     }
@@ -62,20 +62,20 @@ def test_record_names_every_array_that_changed(name):
     step()  # state and gradients exist from here on
     watched = everything(model, optimizer)
     before = {key: as_array(value).copy() for key, value in watched.items()}
-    versions = {key: value.version[0] for key, value in watched.items()}
+    versions = {key: value.storage.version for key, value in watched.items()}
     with record() as entries:
         step()
     changed = {k for k, v in watched.items() if not np.array_equal(as_array(v), before[k])}
     assert {"state_dict.0.weight", "state_dict.1.running_mean", "grad.0.weight", "rng"} <= changed
     assert {key for key in changed if key.startswith("optimizer.")}
     named = mutated_arrays(entries)
-    address = {k: v.owner.__array_interface__["data"][0] for k, v in watched.items()}
+    address = {k: v.storage.array.__array_interface__["data"][0] for k, v in watched.items()}
     assert {key for key in changed if address[key] not in named} == set()
-    assert {key for key in changed if watched[key].version[0] == versions[key]} == set()
+    assert {key for key in changed if watched[key].storage.version == versions[key]} == set()
 
 
 def test_the_check_notices_a_write_behind_the_tapes_back():
     x = tg.ones(3)
     with record() as entries:
         x.numpy()[0] = 5
-    assert x.owner.__array_interface__["data"][0] not in mutated_arrays(entries)
+    assert x.storage.array.__array_interface__["data"][0] not in mutated_arrays(entries)

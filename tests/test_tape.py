@@ -169,7 +169,7 @@ def test_saved_values_go_when_the_tape_is_freed() -> None:
     x = leaf(1.0)
     middle = x * 1
     out = middle * middle
-    memory = weakref.ref(middle.owner)
+    memory = weakref.ref(middle.storage)
     del middle
     gc.collect()
     assert memory() is not None
@@ -216,7 +216,7 @@ def test_no_reference_cycles(compute, no_collector) -> None:
     x = leaf(1, 2)
     out = compute(x)
     node = weakref.ref(out.grad_fn)
-    memory = weakref.ref(out.owner)
+    memory = weakref.ref(out.storage)
     del out
     assert node() is None
     assert memory() is None
@@ -226,7 +226,7 @@ def test_no_cycle_of_a_tensor_multiplied_by_itself_in_place(no_collector) -> Non
     x = leaf(1, 2)
     y = x * 1
     y.mul_(y)
-    memory = weakref.ref(y.owner)
+    memory = weakref.ref(y.storage)
     y.sum().backward()
     assert x.grad.tolist() == [2, 4]
     del y
@@ -237,7 +237,7 @@ def test_written_views_make_no_cycle(no_collector) -> None:
     x = leaf(1, 2)
     base = x * 1
     base[0].mul_(3)
-    memory = weakref.ref(base.owner)
+    memory = weakref.ref(base.storage)
     base.sum().backward()
     assert x.grad.tolist() == [3, 1]
     del base

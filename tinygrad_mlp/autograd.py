@@ -105,7 +105,7 @@ class Context:
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep tensors, inputs or outputs, for backward: None is allowed."""
-        self._saved = [(t, 0 if t is None else t.version[0]) for t in tensors]
+        self._saved = [(t, 0 if t is None else t.storage.version) for t in tensors]
 
     def mark_non_differentiable(self, *tensors: Any) -> None:
         """Say that these outputs have no gradient."""
@@ -115,7 +115,7 @@ class Context:
     def saved_tensors(self) -> tuple[Any, ...]:
         """What was saved, if it is still as it was."""
         for k, (value, version) in enumerate(self._saved):
-            if value is not None and value.version[0] != version:
+            if value is not None and value.storage.version != version:
                 raise RuntimeError(
                     f"saved tensor {k}, of shape {value.shape}, was changed in place after "
                     "save_for_backward; save a clone"

@@ -23,6 +23,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .kernels.layout import Layout
+from .kernels.storage import Storage, allocate, storage_of
 
 Params = dict[str, Any]
 Wants = tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]
@@ -55,10 +56,9 @@ class Op(Protocol):
 class Value:
     """An array that the tape can follow: memory, layout, and where it came from."""
 
-    owner: np.ndarray  # keeps the memory alive
+    storage: Storage  # whose memory it is: the value's own, or shared with others
     layout: Layout
     address: int
-    version: list[int]  # how often the memory was written to; one list for all who share it
     requires_grad: bool = False
     grad: Any = None
     node: Node | None = None  # what computed it; None for a leaf
@@ -67,14 +67,12 @@ class Value:
     seen: int = 0  # of a view: the version for which `node` is right
     hooks: Any = None  # of a leaf: callables run on its gradient
 
-    def __init__(self, owner: np.ndarray, layout: Layout, address: int):
-        self.owner, self.layout, self.address, self.version = owner, layout, address, [0]
+    def __init__(self, storage: Storage, layout: Layout, address: int):
+        self.storage, self.layout, self.address = storage, layout, address
 
     def alias(self) -> Any:
-        """The same memory and version, off the tape."""
-        twin = _result(self.owner, self.layout, self.address)
-        twin.version = self.version
-        return twin
+        """The same memory, off the tape."""
+        return _result(self.storage, self.layout, self.address)
 
 
 class _Mode(threading.local):
@@ -83,6 +81,7 @@ class _Mode(threading.local):
 
 
 _mode = _Mode()
+_NONE: Params = {}
 _numbers = itertools.count()
 _result: type[Value] = Value
 
@@ -93,9 +92,15 @@ def results_are(kind: type[Value]) -> None:
     _result = kind
 
 
-def new(owner: np.ndarray, layout: Layout, address: int) -> Any:
+def new(storage: Storage, layout: Layout, address: int) -> Any:
     """A value off the tape."""
-    return _result(owner, layout, address)
+    return _result(storage, layout, address)
+
+
+def empty(layout: Layout) -> Any:
+    """A value on memory of its own, not yet written; ``layout`` is dense."""
+    storage = allocate(layout.nbytes, layout.ring)
+    return _result(storage, layout, storage.address)
 
 
 # --- forward: applying an op, and what it leaves behind ---
@@ -138,7 +143,7 @@ class Node:
                 kept = inputs[place]
                 if op.in_place and kept is inputs[0]:  # it is about to change
                     kept = kept.clone()
-                self.saved[name] = (kept, kept.version[0])
+                self.saved[name] = (kept, kept.storage.version)
 
     def save_results(self, outputs: tuple[Any, ...]) -> None:
         """Keep the results that rules want: as aliases, for a node must not own what owns it."""
@@ -147,7 +152,7 @@ class Node:
             if wanted[1] and (k < 0 or self.edges[k] is not None):
                 assert self.saved is not None
                 for name, place in wanted[1]:
-                    self.saved[name] = (outputs[place].alias(), outputs[place].version[0])
+                    self.saved[name] = (outputs[place].alias(), outputs[place].storage.version)
 
     def argument(self, name: str) -> Any:
         """What a rule calls ``name``: a saved value, ``x_shape``, or a parameter of the op."""
@@ -158,12 +163,13 @@ class Node:
             return self.params[name]
         assert self.saved is not None
         value, version = self.saved[name]
-        if value.version[0] != version:
+        if value.storage.version != version:
             raise RuntimeError(
                 f"`{name}` of `{op.name}`, a {value.layout.dtype} tensor of shape "
                 f"{value.layout.shape}, was changed in place after it was recorded (version "
-                f"{value.version[0]}, saved at {version}), and its gradient needs the old values. "
-                "Change a clone instead: x = x.clone(), or use the form without the underscore"
+                f"{value.storage.version}, saved at {version}), and its gradient needs the old "
+                "values. Change a clone instead: x = x.clone(), or use the form without the "
+                "underscore"
             )
         if name in op.outputs and value.node is None:  # an alias: put it back on the tape
             value = value.alias()
@@ -196,18 +202,18 @@ class Node:
 
 
 def _zeros(layout: Layout) -> Any:
-    array = np.zeros(layout.shape, layout.dtype)
-    return new(array, layout, array.__array_interface__["data"][0])
+    storage = storage_of(np.zeros(layout.shape, layout.dtype))
+    return new(storage, layout, storage.address)
 
 
 def apply(op: Op, inputs: tuple[Any, ...], params: Params | None = None) -> Any:
     """Run ``op`` on values: the one place where ops are applied, taped and recorded."""
-    params = {} if params is None else params
+    params = _NONE if params is None else params
     node = None
     if _mode.grad and op.rules:
         differentiate = False
         for value in inputs:
-            if value.base is not None and value.seen != value.version[0]:
+            if value.base is not None and value.seen != value.storage.version:
                 _views.renew(value)
             differentiate = differentiate or value.requires_grad
         if differentiate:
@@ -215,8 +221,9 @@ def apply(op: Op, inputs: tuple[Any, ...], params: Params | None = None) -> Any:
     if op.mutates:
         _may_write(op, inputs)
     outputs = op.run(inputs, params)
-    for k in op.mutates:
-        inputs[k].version[0] += 1
+    if op.mutates:
+        for k in op.mutates:
+            inputs[k].storage.version += 1
     if node is not None:
         node.save_results(outputs)
         for slot in op.differentiable:
@@ -300,7 +307,7 @@ def views_are(views: Views) -> None:
 
 def edge(value: Any) -> tuple[Any, int]:
     """Where a gradient of ``value`` goes: the node that computed it, or the leaf itself."""
-    if value.base is not None and value.seen != value.version[0]:
+    if value.base is not None and value.seen != value.storage.version:
         _views.renew(value)
     return (value if value.node is None else value.node), value.slot
 

@@ -390,7 +390,7 @@ class Tensor(Value):
 def _rebuild(kind: type[Tensor], array: np.ndarray, requires_grad: bool) -> Any:
     value = from_array(array)
     twin = kind.__new__(kind)
-    Value.__init__(twin, value.owner, value.layout, value.address)
+    Value.__init__(twin, value.storage, value.layout, value.address)
     twin.requires_grad = requires_grad
     return twin
 

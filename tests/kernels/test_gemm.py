@@ -379,3 +379,49 @@ def test_each_form_gives_the_same_bits_on_any_number_of_threads(
         for count in (1, 2, 3, 8):
             use_threads(count)
             np.testing.assert_array_equal(multiply(a, b, unit=gemm.host(), form=form), alone)
+
+
+# --- on NumPy arrays ---
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("of_a", LAYOUTS)
+@pytest.mark.parametrize("of_b", LAYOUTS)
+def test_arrays(of_a: Callable, of_b: Callable, dtype: str, use_threads) -> None:
+    sizes = [(8, 16, 16), (1, 64, 30), (30, 3, 50), (3, 40, 60), (200, 150, 100), (0, 2, 3)]
+    for m, n, k in [*sizes, (2, 3, 0)]:
+        a, b = of_a(random(m, k, dtype=dtype)), of_b(random(k, n, dtype=dtype, seed=1))
+        a.flags.writeable = False
+        found = gemm.product(a, b)
+        check(found, a, b)
+        for count in (1, 2, 3):
+            use_threads(count)
+            out = np.full((m, n), np.nan, dtype)
+            assert gemm.product(a, b, out) is out
+            np.testing.assert_array_equal(out, found)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_batches_of_arrays(dtype: str) -> None:
+    a, b = random(2, 1, 14, 20, dtype=dtype), random(3, 20, 35, dtype=dtype)
+    check(gemm.product(a, b), a, b)
+    check(gemm.product(a[0, 0], b), a[0, 0], b)
+
+
+def test_arrays_that_do_not_fit() -> None:
+    a, b = np.ones((2, 3)), np.ones((3, 4))
+    with pytest.raises(TypeError, match=r"float64 and float32: convert with .astype"):
+        gemm.product(a, b.astype(np.float32))
+    with pytest.raises(TypeError, match="not int64 and int64"):
+        gemm.product(a.astype(int), b.astype(int))
+    with pytest.raises(ValueError, match=r"\(2, 3\) @ \(4, 3\): wanted"):
+        gemm.product(a, b.T)
+    with pytest.raises(ValueError, match=r"\(3,\) @ \(3, 4\): wanted"):
+        gemm.product(a[0], b)
+    for out in (np.empty((2, 3)), np.empty((2, 4), np.float32), np.empty((4, 2)).T):
+        with pytest.raises(ValueError, match="out must be a writable C-ordered float64"):
+            gemm.product(a, b, out)
+    locked = np.empty((2, 4))
+    locked.flags.writeable = False
+    with pytest.raises(ValueError, match="writable"):
+        gemm.product(a, b, locked)

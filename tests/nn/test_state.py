@@ -43,7 +43,7 @@ def test_there_and_back():
     for a, b in zip(source.state_dict().values(), target.state_dict().values(), strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
     assert target[0].weight.requires_grad
-    assert target[0].weight.version[0] > 0
+    assert target[0].weight.storage.version > 0
 
 
 def test_numpy_arrays_and_other_dtypes_are_converted():

@@ -25,8 +25,8 @@ def arrays_of(params, optimizer):
 
 def changed_and_named(arrays, entries, before):
     changed = {n for n, v in arrays.items() if not np.array_equal(v.detach().numpy(), before[n])}
-    written = {id(e.inputs[k].owner) for e in entries for k in e.op.mutates}
-    return changed, {n for n, v in arrays.items() if id(v.owner) in written}
+    written = {id(e.inputs[k].storage) for e in entries for k in e.op.mutates}
+    return changed, {n for n, v in arrays.items() if id(v.storage) in written}
 
 
 def values(arrays):
@@ -39,13 +39,13 @@ def test_a_step(name):
     optimizer = OPTIMIZERS[name](params)
     train(params, optimizer, 1)
     arrays = arrays_of(params, optimizer)
-    before, versions = values(arrays), {n: v.version[0] for n, v in arrays.items()}
+    before, versions = values(arrays), {n: v.storage.version for n, v in arrays.items()}
     with record() as entries:
         optimizer.step()
     changed, named = changed_and_named(arrays, entries, before)
     assert changed == named
     assert {f"parameter {k}" for k in range(len(params))} <= changed
-    assert {n for n, v in arrays.items() if v.version[0] != versions[n]} == named
+    assert {n for n, v in arrays.items() if v.storage.version != versions[n]} == named
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

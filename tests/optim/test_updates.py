@@ -112,7 +112,7 @@ def test_it_says_what_it_writes():
 def test_versions_move():
     arrays, cells = inputs_of(sgd_momentum_, "float32")
     sgd_momentum_(*arrays, *cells)
-    assert [x.version[0] for x in arrays] == [1, 0, 1]
+    assert [x.storage.version for x in arrays] == [1, 0, 1]
 
 
 def test_numbers_may_be_python_numbers():

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .storage import Ring, ring_of
+
 Shape = tuple[int, ...]
 
 # What a tensor may hold, in PyTorch's order of promotion.
@@ -23,7 +25,7 @@ class Layout:
     signature met before costs one dictionary look-up.
     """
 
-    __slots__ = ("contiguous", "dtype", "ndim", "shape", "size", "strides")
+    __slots__ = ("contiguous", "dtype", "nbytes", "ndim", "ring", "shape", "size", "strides")
 
     shape: Shape
     strides: Shape
@@ -31,10 +33,14 @@ class Layout:
     size: int
     ndim: int
     contiguous: bool
+    nbytes: int  # of the elements, wherever they lie
+    ring: Ring  # whence the memory for a new tensor of this layout comes
 
     def __init__(self, shape: Shape, strides: Shape, dtype: np.dtype):
         self.shape, self.strides, self.dtype = shape, strides, dtype
         self.size, self.ndim = math.prod(shape), len(shape)
+        self.nbytes = self.size * dtype.itemsize
+        self.ring = ring_of(self.nbytes)
         self.contiguous = self.size == 0 or all(
             size == 1 or stride == dense
             for size, stride, dense in zip(shape, strides, dense_strides(shape, dtype), strict=True)

@@ -25,8 +25,7 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any, requires_grad: bool = True):
         value = data if isinstance(data, Value) else tensor(data)
-        super().__init__(value.owner, value.layout, value.address)
-        self.version = value.version
+        super().__init__(value.storage, value.layout, value.address)
         self.requires_grad_(requires_grad)
 
     def __repr__(self) -> str:
@@ -38,7 +37,6 @@ def move(target: Any, value: Any) -> None:
 
     What was recorded with it before is noticed as changed: by the old version and by the new one.
     """
-    target.version[0] += 1
-    value.version[0] = max(target.version[0], value.version[0])
-    target.owner, target.layout, target.address = value.owner, value.layout, value.address
-    target.version = value.version
+    target.storage.version += 1
+    value.storage.version = max(target.storage.version, value.storage.version)
+    target.storage, target.layout, target.address = value.storage, value.layout, value.address

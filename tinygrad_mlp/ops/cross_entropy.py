@@ -8,14 +8,14 @@ from ..kernels import cross_entropy as kernels
 from ..kernels.launch import Launch
 from ..kernels.layout import INT64, Layout, dense
 from ..kernels.memory import scratch
-from ..tape import Params, Value
+from ..tape import Params, Value, empty
 from . import reduce
 from .arguments import as_floating, as_tensor, like, reduction_of
 from .arithmetic import where
 from .create import arange
 from .fused import Fused, filled, float_bits
 from .softmax import log_softmax
-from .values import as_array, empty
+from .values import as_array
 from .view import contiguous, permute, reshape, unsqueeze
 
 MODES = {"none": kernels.NONE, "mean": kernels.MEAN, "sum": kernels.SUM}
@@ -53,7 +53,7 @@ class LabelLoss(Fused):
         each(x.address, target.address, weight.address, losses, row_weights,
              *[v.address for v in kept])  # fmt: skip
         total(target.address, losses, row_weights, out.address, total_weight.address, wrong.address)
-        row = wrong.owner.item()
+        row = as_array(wrong).item()
         if row >= 0:
             raise IndexError(
                 f"{self.name}: target[{row}] is {as_array(target)[row]}, but `input` of shape "

@@ -22,7 +22,6 @@ from ..kernels import scalar
 from ..kernels.elementwise import Formula, Operand
 from ..kernels.launch import Launch
 from ..kernels.layout import BOOL, Layout, broadcast_strides, coalesce, dense
-from ..kernels.memory import allocate
 from ..tape import Params, Value
 from .dtypes import floating, promote
 from .op import Op, Rule
@@ -139,10 +138,10 @@ class Elementwise(Op):
             if launch is not None:
                 launch(*[value.address for value in inputs])
             return inputs[:1]
-        owner, address = allocate(layout.shape, layout.dtype)
+        out = tape.empty(layout)
         if launch is not None:
-            launch(*[value.address for value in inputs], address)
-        return (tape.new(owner, layout, address),)
+            launch(*[value.address for value in inputs], out.address)
+        return (out,)
 
     def plan(self, *layouts: Layout) -> tuple[Layout, Launch | None]:
         if len(layouts) != len(self.inputs):

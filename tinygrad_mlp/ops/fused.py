@@ -16,9 +16,9 @@ import numpy as np
 
 from ..kernels.launch import Launch
 from ..kernels.layout import INT64, Layout
-from ..tape import Params, Value
+from ..tape import Params, Value, empty
 from .op import Op, Rule, TextbookRule
-from .values import empty, from_array
+from .values import from_array
 
 
 class FusedRule(Rule):

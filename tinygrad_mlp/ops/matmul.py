@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import tape
-from ..kernels import gemm, threads
-from ..kernels.layout import BOOL, Layout, dense, layout_of
-from ..kernels.memory import allocate, scratch
+from ..kernels import gemm
+from ..kernels.layout import Layout, dense, layout_of
 from ..tape import Params, Value
 from .arithmetic import clone
 from .op import Op
@@ -22,36 +21,61 @@ class MatMul(Op):
     """``a @ b`` of (..., M, K) and (..., K, N), the leading axes broadcast; plus a bias row."""
 
     def plan(self, *layouts: Layout) -> tuple[Layout, gemm.Plan | None]:
-        a, b = layouts[0], layouts[1]
+        self.check(*layouts)
+        a, b = layouts[0], self.right_layout(layouts[1])
         batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         c = dense((*batch, a.shape[-2], b.shape[-1]), a.dtype)
         if c.dtype.kind != "f" or not c.size:
             return c, None  # integers go through NumPy
         return c, gemm.plan(a, b, c, gemm.BIASED if len(layouts) > 2 else gemm.ZEROS)
 
+    def check(self, *layouts: Layout) -> None:
+        """Raise where dtypes or shapes do not fit."""
+        a, b = layouts[:2]
+        if not a.ndim or not b.ndim:
+            raise ValueError(f"matmul: both tensors need a dimension, got {a.shape} @ {b.shape}")
+        _same_dtype("matmul", ("a", a), ("b", b))
+        inner = b.shape[-2] if b.ndim > 1 else b.shape[0]
+        if a.shape[-1] != inner:
+            raise ValueError(
+                f"matmul: {a.shape} @ {b.shape}: the last size of the first, {a.shape[-1]}, must "
+                f"equal the {'second last' if b.ndim > 1 else 'only'} size of the second, {inner}"
+            )
+
+    def right_layout(self, b: Layout) -> Layout:
+        """How the right factor lies as the product reads it."""
+        return b
+
     def right(self, b: np.ndarray) -> np.ndarray:
         """The right factor as the product reads it."""
         return b
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
+        if len(inputs) == 2:
+            a, b = inputs
+            layout, plan = self.planned(a.layout, b.layout)
+            bias = 0
+        else:
+            a, b, row = inputs
+            layout, plan = self.planned(a.layout, b.layout, row.layout)
+            bias = row.address
+        if plan is None:
+            return self._without_kernel(inputs, layout)
+        out = tape.empty(layout)
+        plan(a.address, b.address, bias, out.address)
+        return (out,)
+
+    def _without_kernel(self, inputs: tuple[Value, ...], layout: Layout) -> tuple[Value, ...]:
+        """Integers and empty products; a batch through which no one stride leads is copied."""
         a, b = inputs[:2]
-        layout, plan = self.planned(*[value.layout for value in inputs])
-        if layout.dtype.kind != "f":
-            product = np.asarray(np.matmul(as_array(a), self.right(as_array(b))))
-            for bias in inputs[2:]:
-                product = product + as_array(bias)
-            return (shared(np.asarray(product, order="C")),)
-        if plan is None and layout.size:  # no one stride leads through the batch
+        if layout.dtype.kind == "f" and layout.size:
             batch = layout.shape[:-2]
             copies = [clone(expand(each, (*batch, *each.layout.shape[-2:]))) for each in (a, b)]
-            return self.run((*copies, *inputs[2:]), params)
-        owner, address = allocate(layout.shape, layout.dtype)
-        if plan is not None:
-            row = inputs[2].address if len(inputs) > 2 else 0
-            count = threads.get_num_threads()
-            room = scratch(plan.scratch(count))
-            plan.launch(a.address, b.address, row, address, room, count)
-        return (tape.new(owner, layout, address),)
+            return self.run((*copies, *inputs[2:]), {})
+        product = np.asarray(np.matmul(as_array(a), self.right(as_array(b))))
+        for bias in inputs[2:]:
+            product = product + as_array(bias)
+        return (shared(np.asarray(product, order="C")),)
 
 
 _matmul = MatMul(
@@ -67,10 +91,24 @@ class Linear(MatMul):
     with a transposed view it would come transposed, and be copied at every step.
     """
 
-    def plan(self, *layouts: Layout) -> tuple[Layout, gemm.Plan | None]:
+    def right_layout(self, b: Layout) -> Layout:
+        return layout_of(b.shape[::-1], b.strides[::-1], b.dtype)
+
+    def check(self, *layouts: Layout) -> None:
         x, weight, *bias = layouts
-        turned = layout_of(weight.shape[::-1], weight.strides[::-1], weight.dtype)
-        return super().plan(x, turned, *bias)
+        if weight.ndim != 2 or not x.ndim or x.shape[-1] != weight.shape[1]:
+            raise ValueError(
+                f"linear: x of shape {x.shape} and weight of shape {weight.shape} do not fit; "
+                "wanted x (..., in_features) and weight (out_features, in_features)"
+            )
+        _same_dtype("linear", ("x", x), ("weight", weight))
+        for row in bias:
+            if row.shape != weight.shape[:1]:
+                raise ValueError(
+                    f"linear: bias has shape {row.shape}, but weight of shape {weight.shape} "
+                    f"wants {weight.shape[:1]}"
+                )
+            _same_dtype("linear", ("x", x), ("bias", row))
 
     def right(self, b: np.ndarray) -> np.ndarray:
         return b.T
@@ -95,25 +133,13 @@ def matmul(a: Any, b: Any) -> Any:
 
     Raises TypeError for two dtypes or bools, ValueError for shapes that do not fit.
     """
-    for value in (a, b):
-        if isinstance(value, np.ndarray):
-            return matmul(*(from_array(x) if isinstance(x, np.ndarray) else x for x in (a, b)))
-        if not isinstance(value, Value):
-            if hasattr(value, "__apply__"):
-                return value.__apply__(_matmul, (a, b), {})
-            raise TypeError(f"matmul takes two tensors, not {type(value).__name__}")
+    if not (isinstance(a, Value) and isinstance(b, Value)):
+        return _mixed(a, b)
     la, lb = a.layout, b.layout
-    if la.ndim == lb.ndim == 2 and la.shape[1] == lb.shape[0] and la.dtype == lb.dtype != BOOL:
+    if la.ndim == 2 == lb.ndim:
         return tape.apply(_matmul, (a, b))
-    if not la.ndim or not lb.ndim:
-        raise ValueError(f"matmul: both tensors need a dimension, got {la.shape} @ {lb.shape}")
-    _same_dtype("matmul", ("a", la), ("b", lb))
-    inner = lb.shape[-2] if lb.ndim > 1 else lb.shape[0]
-    if la.shape[-1] != inner:
-        raise ValueError(
-            f"matmul: {la.shape} @ {lb.shape}: the last size of the first, {la.shape[-1]}, must "
-            f"equal the {'second last' if lb.ndim > 1 else 'only'} size of the second, {inner}"
-        )
+    _matmul.check(la, lb)
+    inner = la.shape[-1]
     left = reshape(a, (1, *la.shape)) if la.ndim == 1 else a
     right = reshape(b, (*lb.shape, 1)) if lb.ndim == 1 else b
     if left.layout.ndim > 2 and right.layout.ndim == 2 and left.layout.contiguous:
@@ -135,25 +161,26 @@ def matmul(a: Any, b: Any) -> Any:
     return out if shape == out.layout.shape else reshape(out, shape)
 
 
+def _mixed(a: Any, b: Any) -> Any:
+    """A product one side of which is an array, or a symbol."""
+    for value in (a, b):
+        if isinstance(value, np.ndarray):
+            return matmul(*(from_array(x) if isinstance(x, np.ndarray) else x for x in (a, b)))
+        if not isinstance(value, Value):
+            if hasattr(value, "__apply__"):
+                return value.__apply__(_matmul, (a, b), {})
+            raise TypeError(f"matmul takes two tensors, not {type(value).__name__}")
+    raise AssertionError("both are tensors")
+
+
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """``x @ weight.T + bias`` in one pass: x (..., in), weight (out, in), bias (out,) or None.
 
     Raises TypeError for different dtypes, ValueError for shapes that do not fit.
     """
     lx, lw = x.layout, weight.layout
-    if lw.ndim != 2 or not lx.ndim or lx.shape[-1] != lw.shape[1]:
-        raise ValueError(
-            f"linear: x of shape {lx.shape} and weight of shape {lw.shape} do not fit; wanted "
-            "x (..., in_features) and weight (out_features, in_features)"
-        )
-    _same_dtype("linear", ("x", lx), ("weight", lw))
-    if bias is not None:
-        if bias.layout.shape != lw.shape[:1]:
-            raise ValueError(
-                f"linear: bias has shape {bias.layout.shape}, but weight of shape {lw.shape} wants "
-                f"{lw.shape[:1]}"
-            )
-        _same_dtype("linear", ("x", lx), ("bias", bias.layout))
+    if lx.ndim != 2:
+        _linear.check(lx, lw)
     flat = x if lx.ndim == 2 else reshape(x, (math.prod(lx.shape[:-1]), lx.shape[-1]))
     out = _linear(flat, weight) if bias is None else _linear(flat, weight, bias)
     return out if lx.ndim == 2 else reshape(out, (*lx.shape[:-1], lw.shape[0]))

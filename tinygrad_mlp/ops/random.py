@@ -16,11 +16,11 @@ import numpy as np
 from ..kernels import philox
 from ..kernels.launch import Launch
 from ..kernels.layout import BOOL, INT64, Layout, dense
-from ..tape import Params, Value
+from ..tape import Params, Value, empty
 from .arithmetic import copy_
 from .dtypes import as_dtype, get_default_dtype
 from .op import Op
-from .values import empty, from_array
+from .values import from_array
 
 
 class Draw(Op):

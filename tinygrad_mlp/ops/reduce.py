@@ -13,12 +13,10 @@ from .. import tape
 from ..kernels import arg, reduction, scalar
 from ..kernels.launch import Launch
 from ..kernels.layout import BOOL, INT64, Layout, Shape, coalesce, dense
-from ..kernels.memory import allocate
 from ..kernels.reduction import Fold
-from ..tape import Params, Value
+from ..tape import Params, Value, empty
 from .arithmetic import CONVERSIONS, where
 from .op import Op
-from .values import empty
 from .view import contiguous, dims_of, expand, permute, reshape
 
 Dims = int | Sequence[int] | None
@@ -94,10 +92,10 @@ class Reduce(Op):
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         x = inputs[0]
         layout, launch = self.planned(x.layout, *params.values())
-        owner, address = allocate(layout.shape, layout.dtype)
+        out = tape.empty(layout)
         if launch is not None:
-            launch(x.address, address)
-        return (tape.new(owner, layout, address),)
+            launch(x.address, out.address)
+        return (out,)
 
 
 def _restore(g: Any, shape: Shape, dims: Shape, keepdim: bool) -> Any:

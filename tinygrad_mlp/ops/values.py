@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import tape
-from ..kernels.layout import Layout, dense, layout_of
-from ..kernels.memory import address_of, allocate
+from ..kernels.layout import dense, layout_of
+from ..kernels.storage import storage_of
 from ..tape import Value
 from .dtypes import as_dtype, promote, scalar_dtype
 
@@ -49,14 +49,14 @@ def constant(number: bool | int | float, dtype: np.dtype) -> Any:
 
 def from_array(array: np.ndarray) -> Any:
     """A value on a copy of an array."""
-    owner, address = allocate(array.shape, as_dtype(array.dtype))
-    owner[...] = array
-    return tape.new(owner, dense(array.shape, array.dtype), address)
+    value = tape.empty(dense(array.shape, as_dtype(array.dtype)))
+    as_array(value)[...] = array
+    return value
 
 
 def clear_of(target: Value, value: Value) -> Any:
     """``value``, or a copy of it if writing to ``target`` would change it while it is read."""
-    if value.owner is not target.owner or value is target:
+    if value.storage is not target.storage or value is target:
         return value
     if value.address == target.address and value.layout is target.layout:
         return value
@@ -65,38 +65,27 @@ def clear_of(target: Value, value: Value) -> Any:
 
 def as_array(value: Value) -> np.ndarray:
     """The NumPy array that shares a value's memory."""
-    owner, layout = value.owner, value.layout
-    if owner.shape == layout.shape and owner.strides == layout.strides and value.base is None:
-        return owner
-    if not owner.flags.c_contiguous:
+    layout, storage = value.layout, value.storage
+    if storage.place < 0 and not storage.array.flags.c_contiguous:
         return np.asarray(_Window(value))
-    start = value.address - owner.__array_interface__["data"][0] if layout.size else 0
-    return np.ndarray(layout.shape, layout.dtype, owner, start, layout.strides)
+    start = value.address - storage.address + max(storage.place, 0) if layout.size else 0
+    return np.ndarray(layout.shape, layout.dtype, storage.array, start, layout.strides)
 
 
 class _Window:
-    """A value as NumPy sees memory: for owners that lie in memory with gaps or backwards."""
+    """A value as NumPy sees memory: for arrays that lie in memory with gaps or backwards."""
 
     def __init__(self, value: Value):
         layout = value.layout
-        self.owner = value.owner  # kept alive by the array, of which this is the base
+        self.storage = value.storage  # kept alive by the array, of which this is the base
         self.__array_interface__ = {
             "shape": layout.shape, "strides": layout.strides, "typestr": layout.dtype.str,
-            "data": (value.address, not value.owner.flags.writeable), "version": 3,
+            "data": (value.address, not value.storage.array.flags.writeable), "version": 3,
         }  # fmt: skip
-
-
-def empty(layout: Layout) -> Any:
-    """A new value, not yet written."""
-    return tape.new(*_place(layout))
-
-
-def _place(layout: Layout) -> tuple[np.ndarray, Layout, int]:
-    owner, address = allocate(layout.shape, layout.dtype)
-    return owner, layout, address
 
 
 def shared(array: np.ndarray) -> Any:
     """A value on the memory of ``array`` itself."""
     layout = layout_of(array.shape, array.strides, as_dtype(array.dtype))
-    return tape.new(array, layout, address_of(array))
+    storage = storage_of(array)
+    return tape.new(storage, layout, storage.address)

@@ -16,10 +16,10 @@ import numpy as np
 
 from .. import tape
 from ..kernels.layout import Layout, Shape, layout_of
-from ..tape import Node, Params, Value
+from ..tape import Node, Params, Value, empty
 from .arithmetic import clone
 from .op import Op
-from .values import as_array, empty, shared
+from .values import as_array, shared
 
 _NOWHERE = 1 << 20  # an address that is never read: NumPy works out strides without touching memory
 
@@ -46,8 +46,8 @@ class View(Op):
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         x = inputs[0]
         layout, offset = self.planned(x.layout, *params.values())
-        view = tape.new(x.owner, layout, x.address + offset)
-        view.version, view.seen = x.version, x.version[0]
+        view = tape.new(x.storage, layout, x.address + offset)
+        view.seen = x.storage.version
         if tape.is_grad_enabled() or not x.requires_grad:  # else it is as good as detached
             view.base = x if x.base is None else x.base
         return (view,)
@@ -210,8 +210,9 @@ class _EraseRegion(Op):
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         layout = contiguous(inputs[0]).layout
         result = empty(layout)
-        result.owner[...] = as_array(inputs[0])
-        flat = result.owner.reshape(-1)
+        array = as_array(result)
+        array[...] = as_array(inputs[0])
+        flat = array.reshape(-1)
         flat[_positions(layout.size, layout.dtype, params)] = 0
         return (result,)
 
@@ -238,7 +239,7 @@ def _where(view: Value) -> Params:
 def wrote(view: Value) -> None:
     """A view was written to by a taped op: from now on its base's history runs through it."""
     base = view.base
-    view.seen = view.version[0]  # it is right as it is: no need to renew it
+    view.seen = view.storage.version  # it is right as it is: no need to renew it
     node = Node(write_region, (base, view), _where(view))
     node.results = (base.layout,)
     base.node, base.slot, base.requires_grad = node, 0, True
@@ -250,7 +251,7 @@ def renew(view: Value) -> None:
         node = Node(region, (view.base,), _where(view))
         node.results = (view.layout,)
         view.node, view.slot, view.requires_grad = node, 0, True
-    view.seen = view.version[0]
+    view.seen = view.storage.version
 
 
 class _Views:
@@ -293,7 +294,7 @@ def reshape(x: Any, *shape: Any) -> Any:
 def view(x: Any, *shape: Any) -> Any:
     """`reshape` that never copies: RuntimeError where it would have to."""
     result = reshape(x, *shape)
-    if result.owner is not x.owner:
+    if result.storage is not x.storage:
         raise RuntimeError(
             f"view: a tensor of shape {x.layout.shape} with strides {x.layout.strides} bytes "
             f"cannot be seen as {result.layout.shape} without a copy; use reshape"

@@ -2,9 +2,16 @@
 
 To be read in this order: the three loops of ``textbook.py``; ``outer.py``, which blocks them, and
 its micro-kernel ``tile.py``; ``inner.py`` and ``dot.py``, for products with few rows or columns;
-``pack.py``, their copies; ``planning.py``, which chooses between them.
+``row.py`` and ``axpy.py``, for a single row; ``pack.py``, their copies; ``choose.py``, which
+chooses between them; ``planning.py`` and ``arrays.py``, how they are called.
 """
 
+__all__ = [
+    "ACCUMULATED", "BIASED", "UNITS", "ZEROS", "Finish", "Plan",
+    "host", "plan", "product", "textbook",
+]  # fmt: skip
+
+from .arrays import product
 from .planning import Finish, Plan, plan
 from .textbook import textbook
 from .vectors import UNITS, host

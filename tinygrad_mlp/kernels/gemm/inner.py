@@ -2,7 +2,7 @@
 
 Where A has few rows, or B few columns, packing a panel costs as much as multiplying it. If both lie
 contiguous along k (as x and the weight of ``linear`` do), the products need no packing: `dot.py`
-takes 4 x 4 of them at a time, or 8 of one row or column. A narrow B that lies the other way is
+takes a block of them at a time. A narrow B that lies the other way is
 copied first.
 
 Threads take rows or columns of C. Every sum has one order, whatever their number.
@@ -44,14 +44,13 @@ def kernel(arguments, thread, threads):
 
 
 def multiply_part(words, sizes, scratch, product, top, bottom, left, right):
-    """One rectangle of C, in blocks of 4 x 4, 1 x 8 or 8 x 1."""
+    """One rectangle of C, in blocks."""
     b, b_col = words[at.B] + product * sizes[at.B_BATCH], sizes[at.B_COL]
     if sizes[at.B_ROW] != item:
         copy_columns(b, sizes[at.B_ROW], b_col, sizes[at.K], left, right, scratch + at.BLOCK_A)
         b, b_col = scratch + at.BLOCK_A - left * sizes[at.K] * item, sizes[at.K] * item
     a, a_row = words[at.A] + product * sizes[at.A_BATCH], sizes[at.A_ROW]
-    high = 1 if bottom - top == 1 else 8 if right - left == 1 else 4
-    wide = 8 if high == 1 else 1 if high == 8 else 4
+    high, wide = block_of(bottom - top, right - left)
     for j in range(left, right, wide):
         columns = min(wide, right - j)
         for i in range(top, bottom, high):
@@ -63,10 +62,27 @@ def multiply_part(words, sizes, scratch, product, top, bottom, left, right):
         finish(words, sizes, scratch, product, top, bottom - top, left, right - left)
 
 
+def block_of(rows, columns):
+    """The block that wastes least: at most 16 sums, which the registers hold."""
+    if rows == 1:
+        return 1, 8
+    if columns == 1:
+        return 8, 1
+    if columns == 3:
+        return 5, 3
+    if rows == 3:
+        return 3, 5
+    return 4, 4
+
+
 def multiply_block(rows, columns, high, depth, a, a_row, b, b_col, sums):
     """The products of one block, one after another to scratch."""
     if high == 4:
         multiply_dots(real, unit, 4, 4, rows, columns, depth, a, a_row, b, b_col, sums)
+    elif high == 5:
+        multiply_dots(real, unit, 5, 3, rows, columns, depth, a, a_row, b, b_col, sums)
+    elif high == 3:
+        multiply_dots(real, unit, 3, 5, rows, columns, depth, a, a_row, b, b_col, sums)
     elif high == 1:
         multiply_dots(real, unit, 1, 8, rows, columns, depth, a, a_row, b, b_col, sums)
     else:
@@ -77,16 +93,16 @@ def write(words, sizes, sums, product, i, rows, j, columns, wide):
     """Add a block of products to what C starts from."""
     source, bias = pointer(sums, real), pointer(words[at.BIAS], real)
     c = words[at.C] + product * sizes[at.C_BATCH] + i * sizes[at.C_ROW] + j * sizes[at.C_COL]
-    start = sizes[at.START]
+    start, c_row, c_col = sizes[at.START], sizes[at.C_ROW], sizes[at.C_COL]
+    if start == at.ZEROS:
+        for r in range(rows):
+            for q in range(columns):
+                pointer(c + r * c_row + q * c_col, real)[0] = source[r * wide + q]
+        return
     for r in range(rows):
         for q in range(columns):
-            place = pointer(c + r * sizes[at.C_ROW] + q * sizes[at.C_COL], real)
-            value = source[r * wide + q]
-            if start == at.BIASED:
-                value += bias[j + q]
-            elif start == at.ACCUMULATED:
-                value += place[0]
-            place[0] = value
+            place = pointer(c + r * c_row + q * c_col, real)
+            place[0] = source[r * wide + q] + (bias[j + q] if start == at.BIASED else place[0])
 
 
 def copy_columns(b, b_row, b_col, depth, left, right, target):

@@ -46,7 +46,7 @@ def kernel(arguments, thread, threads):
     if batch >= threads:  # whole products for each thread
         first, last = batch * thread // threads, batch * (thread + 1) // threads
         parts, part = 1, 0
-    down = rows_of_grid(M, N, height, width, parts)
+    down = rows_of_grid(M, N, height, width, parts) if parts > 1 else 1
     across = parts // down
     top, bottom = share(M, height, part // across, down)
     left, right = share(N, width, part % across, across)
@@ -87,7 +87,7 @@ def multiply_block(words, sizes, scratch, product, i, rows, j, end, k, depth, fi
     for column in range(j, end, width):
         columns = min(width, end - column)
         panel, panel_row = slot, width * item
-        if sizes[at.DIRECT_B] and columns == width:
+        if sizes[at.DIRECT_B] and columns % lanes == 0:
             panel, panel_row = b + column * b_col, b_row
         elif first:
             pack(b + column * b_col, b_row, b_col, depth, columns, panel)

@@ -1,22 +1,26 @@
-"""How a matrix product is done: which kernel, how it is blocked, what it copies.
-
-Chosen from shapes and strides alone, never from the number of threads: so a product has one order
-of summing, and one result.
-"""
+"""A matrix product, planned once for the layouts of its operands and called on addresses."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..launch import Launch
+import numpy as np
+from numba import int64, njit, types, void
+
+from .. import threads
+from ..launch import Launch, entry
 from ..layout import Layout, broadcast_strides, coalesce
+from ..memory import address_of, call_address, room_on_stack, scratch, words_on_stack
 from . import words as at
+from .choose import FORMS, choose
 from .source import address
 from .vectors import UNITS, host
 
 _BLOCK_M, _BLOCK_N, _BLOCK_K = 240, 1024, 512  # a block of A: 480 KiB; a panel of B: 64 KiB
-_NARROW = 8  # columns of B that may be copied to lie along k
-_COPY = 1 << 18  # bytes
+STACK = 1 << 15  # bytes of scratch that the stack has room for
+NS = 0.3  # about what a vector operation takes
 
 
 @dataclass(frozen=True)
@@ -31,45 +35,41 @@ class Finish:
     strides: tuple[tuple[int, int, int], ...]
 
 
-@dataclass(frozen=True)
 class Plan:
-    """What to launch on (A, B, bias, C, scratch, threads, what Finish reads beside C)."""
+    """A product to run on addresses: ``plan(a, b, bias, c)``, and what a finish reads beside C."""
 
-    launch: Launch
-    per_thread: int
-    shared: int
+    __slots__ = ("constants", "kernel", "launch", "on_stack", "per_thread", "shared")
+
+    def __init__(self, launch: Launch, finished: bool):
+        sizes = launch.constants
+        self.launch, self.per_thread = launch, int(sizes[at.PER_THREAD])
+        self.shared = int(sizes[at.TURNED] * sizes[at.M] * sizes[at.N] * 8)  # C', of any dtype
+        self.kernel, self.constants = launch.kernel, launch.constants_address
+        small = launch.work < threads.SMALL and self.scratch(1) <= STACK and not finished
+        self.on_stack = _on_stack() if small else None
 
     def scratch(self, threads: int) -> int:
         """Bytes of scratch for this many threads."""
         return self.per_thread * threads + self.shared
 
+    def __call__(self, a: int, b: int, bias: int, c: int, *beside: int) -> None:
+        """Run on these addresses, on one thread or all."""
+        if self.on_stack is not None:
+            self.on_stack(self.kernel, (self.constants, a, b, bias, c))
+            return
+        count = threads.get_num_threads()
+        self.launch(a, b, bias, c, scratch(self.scratch(count)), count, *beside)
 
-@dataclass
-class _Problem:
-    """One product C = A B of a batch; strides in bytes."""
 
-    m: int
-    n: int
-    k: int
-    a: tuple[int, int]
-    b: tuple[int, int]
-    c: tuple[int, int]
-    item: int
-    lanes: int
-    height: int
-    width: int
+@functools.cache
+def _on_stack() -> Callable[[int, tuple[int, ...]], None]:
+    """A trampoline into a product for one thread, with its scratch on the stack."""
 
-    def constants(self) -> dict[int, int]:
-        """Sizes and strides, where the kernels look for them."""
-        return {at.M: self.m, at.N: self.n, at.K: self.k, at.A_ROW: self.a[0], at.A_COL: self.a[1],
-                at.B_ROW: self.b[0], at.B_COL: self.b[1], at.C_ROW: self.c[0],
-                at.C_COL: self.c[1]}  # fmt: skip
+    @njit(void(int64, types.UniTuple(int64, 5)), cache=True, nogil=True)
+    def call(kernel, words):
+        call_address(kernel, words_on_stack((*words, room_on_stack(STACK), 1)), 0, 1)
 
-    def turned(self) -> _Problem:
-        """C' = B' A'."""
-        (a, b, c) = (each[::-1] for each in (self.b, self.a, self.c))
-        return _Problem(self.n, self.m, self.k, a, b, c, self.item, self.lanes, self.height,
-                        self.width)  # fmt: skip
+    return entry(call)
 
 
 def plan(
@@ -86,102 +86,31 @@ def plan(
     count, strides = coalesce(batch, steps)
     if len(count) > 1:
         return None
-    registers = UNITS[unit or host()]
-    item = c.dtype.itemsize
-    problem = _Problem(
-        *c.shape[-2:], a.shape[-1], a.strides[-2:], b.strides[-2:], c.strides[-2:], item,
-        registers.lanes(item), registers.rows[0], registers.columns(item),
-    )  # fmt: skip
-    places = [*(count or [1]), *(stride[0] if stride else 0 for stride in strides)]
-    may_turn = places[0] == 1 and start == at.ZEROS and finish is None
-    name, turned = (form, False) if form else _choose(problem, may_turn)
-    if turned:
-        problem = problem.turned()
-        places[1], places[2] = places[2], places[1]
-    chosen = _outer(problem) if name == "outer" else _inner(problem)
-    chosen |= dict(zip((at.BATCH, at.A_BATCH, at.B_BATCH, at.C_BATCH), places, strict=True))
-    chosen |= problem.constants()
-    chosen |= {at.START: start, at.TURNED: int(turned)}
-    if name == "outer":
-        chosen[at.TILES] = address("rows", str(c.dtype), unit)
-    if finish:
-        chosen |= {at.FINISH: finish.kernel, at.OPERANDS: len(finish.strides)}
-    constants = [chosen.get(place, 0) for place in range(at.STRIDES)]
     operands = finish.strides if finish else ()
-    constants += [stride for strides in operands for stride in strides]
-    words = at.BESIDE - 1 + max(len(operands) - 1, 0)
-    work = 0.3 * places[0] * min(_outer_cost(problem), _inner_cost(problem))
-    launch = Launch(address(name, str(c.dtype), unit), words, constants, work)
-    turned_bytes = problem.m * problem.n * item if turned else 0
-    return Plan(launch, chosen[at.PER_THREAD], turned_bytes)
-
-
-def _choose(problem: _Problem, may_turn: bool) -> tuple[str, bool]:
-    """The kernel, and whether C' is computed in place of C."""
-    if _can_be_inner(problem) and _inner_cost(problem) < _outer_cost(problem):
-        return "inner", False
-    turn = (
-        may_turn and problem.a[0] == problem.item and problem.n <= _NARROW < problem.m
-        and problem.m * problem.n * problem.item <= _COPY
+    constants = np.zeros(at.STRIDES + 3 * len(operands), np.int64)
+    constants[at.STRIDES :] = [stride for strides in operands for stride in strides]
+    constants[[at.BATCH, at.A_BATCH, at.B_BATCH, at.C_BATCH]] = [
+        *(count or [1]), *(stride[0] if stride else 0 for stride in strides)
+    ]  # fmt: skip
+    constants[[at.M, at.N, at.K]] = *c.shape[-2:], a.shape[-1]
+    constants[[at.A_ROW, at.A_COL]] = a.strides[-2:]
+    constants[[at.B_ROW, at.B_COL]] = b.strides[-2:]
+    constants[[at.C_ROW, at.C_COL]] = c.strides[-2:]
+    constants[at.START] = start
+    if finish:
+        constants[[at.FINISH, at.OPERANDS]] = finish.kernel, len(operands)
+    may_turn = constants[at.BATCH] == 1 and start == at.ZEROS and finish is None
+    taken, cost = choose(
+        address_of(constants), FORMS.index(form) if form else -1, bool(may_turn),
+        *tile_of(c.dtype.itemsize, unit), _BLOCK_M, _BLOCK_N, _BLOCK_K,
     )  # fmt: skip
-    form = problem.turned() if turn else problem
-    row = form.m == 1 and form.b[1] == form.item and form.c[1] == form.item
-    return ("row" if row else "outer"), turn
+    constants[at.TILES] = address("rows", str(c.dtype), unit) if FORMS[taken] == "outer" else 0
+    kernel = address(FORMS[taken], str(c.dtype), unit)
+    words = at.BESIDE - 1 + max(len(operands) - 1, 0)
+    return Plan(Launch(kernel, words, constants, cost * NS), finish is not None)
 
 
-def _can_be_inner(p: _Problem) -> bool:
-    """Whether A lies along k, and B does or is narrow enough to be copied."""
-    along = p.b[0] == p.item or (p.n <= _NARROW and p.n * p.k * p.item <= _COPY)
-    return p.a[1] == p.item and along
-
-
-def _inner_cost(p: _Problem) -> float:
-    """About how many vector operations: the products, the sums of lanes, a copy of B."""
-    rows, columns = (p.m, p.n) if 1 in (p.m, p.n) else (_up(p.m, 4), _up(p.n, 4))
-    copy = 0.0 if p.b[0] == p.item else 1.5 * p.n * p.k
-    return rows * columns * (_up(p.k, p.lanes) / p.lanes + 4) + copy
-
-
-def _outer_cost(p: _Problem) -> float:
-    """About how many vector operations: the products, and packing B."""
-    vectors = _up(p.n, p.lanes) / p.lanes
-    pack = 0.0 if _reads_b(p) else 2 * vectors if p.b[1] == p.item else 6 * vectors
-    return p.k * (max(p.m, 2) * vectors + pack)
-
-
-def _inner(p: _Problem) -> dict[int, int]:
-    """What the inner form and the row form need: scratch for a copy of B."""
-    copied = 0 if p.b[0] == p.item else p.n * p.k * p.item
-    return {at.PER_THREAD: _up(at.BLOCK_A + min(copied, _COPY), 64)}
-
-
-def _outer(p: _Problem) -> dict[int, int]:
-    """How the outer form is blocked, and the scratch that a thread needs for it."""
-    block_m, block_k = min(p.m, _BLOCK_M) or 1, min(p.k, _BLOCK_K) or 1
-    block_n = _BLOCK_N if p.m > block_m else _up(p.n, p.width) or p.width
-    copy_a = _copies_a(p)
-    block = (block_m + 2 * p.lanes) * (block_k + 2 * p.lanes) * p.item if copy_a else 0
-    panel = _up(block_k, p.lanes) * p.width * p.item
-    panels_at = _up(at.BLOCK_A + block, 64)
-    step = panel if p.m > block_m else 0
-    panels = min(block_n, _up(p.n, p.width)) // p.width if step else 1
-    return {
-        at.BLOCK_M: block_m, at.BLOCK_N: block_n, at.BLOCK_K: block_k,
-        at.COPY_A: int(copy_a), at.DIRECT_B: int(_reads_b(p)),
-        at.PANELS_AT: panels_at, at.PANEL_STEP: step,
-        at.PER_THREAD: _up(panels_at + panel * panels, 64),
-    }  # fmt: skip
-
-
-def _reads_b(p: _Problem) -> bool:
-    """Whether B is read where it lies: few rows meet it, and its rows are contiguous."""
-    return p.b[1] == p.item and p.m <= 2 * p.height
-
-
-def _copies_a(p: _Problem) -> bool:
-    """Whether blocks of A are copied together: many panels go past them."""
-    return p.n >= 8 * p.width and p.m > _BLOCK_M
-
-
-def _up(size: int, step: int) -> int:
-    return -(-size // step) * step
+def tile_of(item: int, unit: str | None = None) -> tuple[int, int, int, int]:
+    """Bytes of an element; then lanes of a vector, rows and columns of a tile of a vector unit."""
+    registers = UNITS[unit or host()]
+    return item, registers.lanes(item), registers.rows[0], registers.columns(item)

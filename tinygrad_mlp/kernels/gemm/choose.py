@@ -1,0 +1,114 @@
+"""Which form of the product is cheapest, and how it is blocked: from sizes and strides alone.
+
+Never from the number of threads: so a product has one order of summing, and one result. Compiled,
+because it is asked at every call of the product on NumPy arrays.
+"""
+
+from __future__ import annotations
+
+from numba import int64, njit
+
+from ..memory import pointer
+from . import words as at
+
+OUTER, INNER, ROW = range(3)
+FORMS = ("outer", "inner", "row")
+
+NARROW = 8  # columns of B that may be copied to lie along k
+COPY = 1 << 18  # bytes of it, or of C' in scratch
+
+_helper = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+@njit(error_model="numpy", cache=True)
+def choose(constants, form, may_turn, item, lanes, height, width, block_m, block_n, block_k):
+    """Fill in the constants from BLOCK_M to PER_THREAD; the batch, sizes and strides are there.
+
+    ``form``: the one to take, or -1. ``may_turn``: whether C' = B' A' may be computed in place of
+    C; its sizes and strides then change places. The form taken, and about how many vector
+    operations the product takes.
+    """
+    sizes = pointer(constants, int64)
+    sizes[at.TURNED] = 0
+    by_inner, by_outer = inner_cost(sizes, item, lanes), outer_cost(sizes, item, lanes, height)
+    if form < 0:
+        form = OUTER
+        if can_be_inner(sizes, item) and by_inner < by_outer:
+            form = INNER
+        else:
+            if may_turn and can_turn(sizes, item):
+                turn(sizes)
+            if sizes[at.M] == 1 and sizes[at.B_COL] == item and sizes[at.C_COL] == item:
+                form = ROW
+    sizes[at.PER_THREAD] = at.BLOCK_A
+    if form == INNER and sizes[at.B_ROW] != item:
+        sizes[at.PER_THREAD] = up(at.BLOCK_A + sizes[at.N] * sizes[at.K] * item, 64)
+    if form == OUTER:
+        block(sizes, item, lanes, height, width, block_m, block_n, block_k)
+    return form, sizes[at.BATCH] * min(by_inner, by_outer)
+
+
+@_helper
+def can_be_inner(sizes, item):
+    """Whether A lies along k, and B does or is narrow enough to be copied."""
+    N, K = sizes[at.N], sizes[at.K]
+    along = sizes[at.B_ROW] == item or (N <= NARROW and N * K * item <= COPY)
+    return sizes[at.A_COL] == item and along
+
+
+@_helper
+def inner_cost(sizes, item, lanes):
+    """About how many vector operations: the products, the sums of lanes, a copy of B."""
+    M, N, K = sizes[at.M], sizes[at.N], sizes[at.K]
+    copy = 0 if sizes[at.B_ROW] == item else 3 * N * K // 2
+    if M > 3 and N > 3:
+        M, N = up(M, 4), up(N, 4)
+    return M * N * (up(K, lanes) // lanes + 4) + copy
+
+
+@_helper
+def outer_cost(sizes, item, lanes, height):
+    """About how many vector operations: the products, and packing B."""
+    vectors, contiguous = up(sizes[at.N], lanes) // lanes, sizes[at.B_COL] == item
+    pack = 0 if contiguous and sizes[at.M] <= 2 * height else 2 if contiguous else 6
+    return sizes[at.K] * vectors * (max(sizes[at.M], 2) + pack)
+
+
+@_helper
+def can_turn(sizes, item):
+    """Whether A is contiguous along its rows and B narrow: a few rows of C' are the faster way."""
+    M, N = sizes[at.M], sizes[at.N]
+    return sizes[at.A_ROW] == item and N <= NARROW < M and M * N * item <= COPY
+
+
+@_helper
+def turn(sizes):
+    """C' = B' A'."""
+    sizes[at.TURNED] = 1
+    for one, other in ((at.M, at.N), (at.A_ROW, at.B_COL), (at.A_COL, at.B_ROW),
+                       (at.C_ROW, at.C_COL), (at.A_BATCH, at.B_BATCH)):  # fmt: skip
+        sizes[one], sizes[other] = sizes[other], sizes[one]
+
+
+@_helper
+def block(sizes, item, lanes, height, width, block_m, block_n, block_k):
+    """How the outer form is blocked, what it copies, and the scratch that a thread needs for it."""
+    M, N, K = sizes[at.M], sizes[at.N], sizes[at.K]
+    rows, depth, across = min(M, block_m), max(min(K, block_k), 1), up(N, width)
+    sizes[at.BLOCK_M], sizes[at.BLOCK_K] = max(rows, 1), depth
+    sizes[at.BLOCK_N] = max(block_n if rows < M else across, width)
+    # Few rows meet B: it is read where it lies. Many panels meet A: its blocks are copied together.
+    sizes[at.DIRECT_B] = sizes[at.B_COL] == item and 2 * height >= M
+    sizes[at.COPY_A] = block_m < M and 8 * width <= N
+    copied = (rows + 2 * lanes) * (depth + 2 * lanes) * item if sizes[at.COPY_A] else 0
+    panel = up(depth, lanes) * width * item
+    sizes[at.PANELS_AT] = up(at.BLOCK_A + copied, 64)
+    sizes[at.PANEL_STEP] = panel if rows < M else 0
+    panels = min(sizes[at.BLOCK_N], across) // width if rows < M else 1
+    sizes[at.PER_THREAD] = sizes[at.PANELS_AT] + up(panel * panels, 64)
+
+
+@_helper
+def up(size, step):
+    """``size``, or the next multiple of ``step``."""
+    return (size + step - 1) // step * step
