@@ -37,12 +37,13 @@ class Reduce(Op):
         *,
         each: Callable[..., Any] = lambda x: x,
         finish: Callable[..., Any] = lambda a, n: a,
+        then: Reduce | None = None,
         dtype: str = "same",
         about: str = "",
         textbook: Callable[..., Any] | None = None,
         x: Callable[..., Any] | None = None,
     ):
-        self.fold = Fold(name, combine, neutral, each, finish)
+        self.fold = Fold(name, combine, neutral, each, finish, then and then.fold)
         self.kind, self.about = dtype, about
         super().__init__(name, ("x",), params=("dims", "keepdim"), textbook=textbook,
                          vjp={"x": x} if x else None)  # fmt: skip
@@ -172,6 +173,12 @@ _sum = Reduce(
     x=lambda g, x_shape, dims, keepdim: _restore(g, x_shape, dims, keepdim),
 )  # fmt: skip
 
+_sum_of_squares = Reduce(
+    "sum_of_squares", lambda a, b: a + b, 0, each=lambda x: x * x, then=_sum, dtype="float",
+    about="The sum of the squares, in one pass.",
+    x=lambda g, x, x_shape, dims, keepdim: 2 * _restore(g, x_shape, dims, keepdim) * x,
+)  # fmt: skip
+
 _mean = Reduce(
     "mean", lambda a, b: a + b, 0, dtype="float", finish=lambda a, n: a / n,
     about="The arithmetic mean.",
@@ -260,6 +267,11 @@ def sum(x: Any, dim: Dims = None, keepdim: bool = False, dtype: Any = None) -> A
     return _sum(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
 
 
+def sum_of_squares(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
+    """The sum of the squares along ``dim`` of a floating tensor, in one pass over memory."""
+    return _sum_of_squares(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
+
+
 def mean(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
     """The mean along ``dim`` of a floating tensor; NaN of no elements."""
     return _mean(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
@@ -320,7 +332,7 @@ def var(x: Any, dim: Dims = None, correction: float = 1, keepdim: bool = False) 
     dims = _axes(dim, x.layout.ndim)
     n = _count(x.layout.shape, dims)
     deviation = x - _mean(x, dims=dims, keepdim=True)
-    total = _sum(deviation * deviation, dims=dims, keepdim=keepdim)
+    total = _sum_of_squares(deviation, dims=dims, keepdim=keepdim)
     return total / max(0.0, n - correction) if n > correction else total * float("nan")
 
 
