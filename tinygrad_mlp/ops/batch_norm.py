@@ -11,40 +11,60 @@ from ..kernels import batch_norm as kernels
 from ..kernels import scalar
 from ..kernels.launch import Launch
 from ..kernels.layout import Layout, dense
+from ..kernels.memory import scratch
 from ..tape import Params, Value
 from .arguments import as_floating, like
 from .elementwise import elementwise
 from .fused import Fused, filled, float_bits
 from .transcendental import rsqrt
-from .values import from_array
+from .values import empty, from_array
 from .view import contiguous, permute, reshape
 
 
-class BatchNorm(Fused):
+class OverColumns(Fused):
+    """An op in three launches, by way of sums of blocks of rows in scratch memory."""
+
+    stages: tuple[str, ...] = ()
+
+    def lower(self, *signature: Any) -> tuple[list[Layout], list[Launch]]:
+        x, eps = signature[0], signature[-1]
+        words, columns = len(self.inputs) + len(self.outputs) + 1, x.shape[1:]
+        constants = [*x.shape, float_bits(eps)]
+        launches = [
+            Launch(kernels.address(stage, str(x.dtype)), words, constants, x.size * nanoseconds)
+            for stage, nanoseconds in zip(self.stages, (0.15, 0.01, 0.15), strict=True)
+        ]
+        column = dense(columns, x.dtype)
+        return [dense(x.shape, x.dtype), column, column], launches if x.size else []
+
+    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
+        layouts, launches = self.plan_of(inputs, params)
+        outputs = tuple(empty(layout) for layout in layouts)
+        sums = scratch(self.scratch_size(inputs[0].layout))
+        addresses = [value.address for value in (*inputs, *outputs)]
+        for launch in launches:
+            launch(*addresses, sums)
+        return outputs
+
+    def scratch_size(self, x: Layout) -> int:
+        """Bytes for two rows of sums of each block."""
+        return 2 * kernels.blocks_of(x.shape[0]) * x.shape[1] * x.dtype.itemsize
+
+
+class BatchNorm(OverColumns):
     """(x - mean) / sqrt(var + eps) * weight + bias, mean and var being those of the columns of x.
 
     x (N, C) in C order, weight and bias (C,). Further outputs: mean (C,), and var (C,), the mean of
     (x - mean)^2.
     """
 
-    def lower(self, x: Layout, *more: Any) -> tuple[list[Layout], list[Launch]]:
-        column = dense(x.shape[1:], x.dtype)
-        launches = [_over_columns("batch_norm", 6, x, more[-1])] if x.size else []
-        return [dense(x.shape, x.dtype), column, column], launches
+    stages = ("sums", "totals", "elements")
 
 
-class BatchNormBackward(Fused):
+class BatchNormBackward(OverColumns):
     """The gradients of `batch_norm` by x, weight and bias, from the statistics that it computed."""
 
-    def lower(self, g: Layout, x: Layout, *more: Any) -> tuple[list[Layout], list[Launch]]:
-        column = dense(x.shape[1:], x.dtype)
-        launches = [_over_columns("batch_norm_backward", 8, x, more[-1])] if x.size else []
-        return [dense(x.shape, x.dtype), column, column], launches
-
-
-def _over_columns(what: str, operands: int, x: Layout, eps: float) -> Launch:
-    kernel = kernels.address(what, str(x.dtype))
-    return Launch(kernel, operands, [*x.shape, float_bits(eps)], x.size * 0.5)
+    stages = ("backward_sums", "backward_totals", "backward_elements")
 
 
 def _textbook(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any]:
