@@ -9,8 +9,8 @@ with r = 1 / sqrt(var + eps), and, writing d = x - mean and sums over the rows,
 Each direction is three launches, and reads its inputs from memory twice, row after row:
 
 1. *sums* of each block of rows. Forward, the variance is summed around the mean of the block, in a
-   second pass over it while it is in the cache: one pass with sum(x^2) would cancel. That pass also
-   sums x - mean, which is 0 but for rounding, and mends both by it.
+   second pass over it while it is in the cache: one pass with sum(x^2) would cancel. The mean is
+   that of the differences from the block's first row, so that it keeps its digits far from zero.
 2. *totals* of the blocks, in float64. Blocks b of n_b rows with the means m_b and the squares S_b
    around them have together  mean = sum n_b m_b / N  and  N var = sum (S_b + n_b (m_b - mean)^2)
    (T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the sample variance", The
@@ -52,9 +52,10 @@ def address(what: str, dtype: str) -> int:
     return compiled(make(real, real.bitwidth // 8), fastmath={"contract"})
 
 
-def blocks_of(rows: int) -> int:
+@njit(inline="always")
+def blocks_of(rows):
     """How many blocks the rows are summed in."""
-    return -(-rows // BLOCK)
+    return (rows + BLOCK - 1) // BLOCK
 
 
 @njit(inline="always")
@@ -76,8 +77,8 @@ def _sums(real, item):
         words = pointer(arguments, int64)
         sizes = pointer(words[0], int64)
         rows, columns = sizes[0], sizes[1]
-        total, mean, rest = on_stack(CHUNK, real), on_stack(CHUNK, real), on_stack(CHUNK, real)
-        first, last = share((rows + BLOCK - 1) // BLOCK, thread, threads)
+        total, mean = on_stack(CHUNK, real), on_stack(CHUNK, real)
+        first, last = share(blocks_of(rows), thread, threads)
         for block in range(first, last):
             count = min(BLOCK, rows - block * BLOCK)
             means = pointer(words[7] + 2 * block * columns * item, real)
@@ -86,22 +87,20 @@ def _sums(real, item):
                 length = min(CHUNK, columns - start)
                 at = words[1] + (block * BLOCK * columns + start) * item
                 fill(total, length, real(0))
-                for row in range(count):
+                origin = pointer(at, real)
+                for row in range(1, count):
                     x = pointer(at + row * columns * item, real)
                     for i in range(length):
-                        total[i] += x[i]
+                        total[i] += x[i] - origin[i]
                 for i in range(length):
-                    mean[i] = total[i] / real(count)
+                    mean[i] = origin[i] + total[i] / real(count)
                 fill(total, length, real(0))
-                fill(rest, length, real(0))  # what rounding left of sum (x - mean)
                 for row in range(count):
                     x = pointer(at + row * columns * item, real)
                     for i in range(length):
-                        rest[i] += x[i] - mean[i]
                         total[i] += (x[i] - mean[i]) * (x[i] - mean[i])
                 for i in range(length):
-                    means[start + i] = mean[i] + rest[i] / real(count)
-                    squares[start + i] = total[i] - rest[i] * rest[i] / real(count)
+                    means[start + i], squares[start + i] = mean[i], total[i]
 
     return batch_norm_sums
 
@@ -114,7 +113,7 @@ def _totals(real, item):
         rows, columns = sizes[0], sizes[1]
         mean, var = pointer(words[5], real), pointer(words[6], real)
         kept = pointer(words[7], real)
-        blocks = (rows + BLOCK - 1) // BLOCK
+        blocks = blocks_of(rows)
         first, last = share(columns, thread, threads)
         shift, squares = on_stack(CHUNK, float64), on_stack(CHUNK, float64)
         for start in range(first, last, CHUNK):
@@ -173,7 +172,7 @@ def _backward_sums(real, item):
         rows, columns = sizes[0], sizes[1]
         mean = on_stack(CHUNK, real)
         total, total_d = on_stack(CHUNK, real), on_stack(CHUNK, real)
-        first, last = share((rows + BLOCK - 1) // BLOCK, thread, threads)
+        first, last = share(blocks_of(rows), thread, threads)
         for block in range(first, last):
             sums = pointer(words[9] + 2 * block * columns * item, real)
             sums_d = pointer(words[9] + (2 * block + 1) * columns * item, real)
@@ -195,6 +194,23 @@ def _backward_sums(real, item):
     return batch_norm_backward_sums
 
 
+@njit
+def add_blocks(sums, rows, columns, first, last, out, out_second):
+    """The totals over all blocks of their two rows of sums, for some of the columns."""
+    total, second = on_stack(CHUNK, float64), on_stack(CHUNK, float64)
+    for start in range(first, last, CHUNK):
+        length = min(CHUNK, last - start)
+        fill(total, length, 0.0)
+        fill(second, length, 0.0)
+        for block in range(blocks_of(rows)):
+            at = 2 * block * columns + start
+            for i in range(length):
+                total[i] += sums[at + i]
+                second[i] += sums[at + columns + i]
+        for i in range(length):
+            out[start + i], out_second[start + i] = total[i], second[i]
+
+
 def _backward_totals(real, item):
     def batch_norm_backward_totals(arguments, thread, threads):
         """Words: g, x, weight, mean, var, gradients of x, weight, bias; sums of g and g d."""
@@ -202,22 +218,12 @@ def _backward_totals(real, item):
         sizes = pointer(words[0], int64)
         rows, columns = sizes[0], sizes[1]
         eps = real(pointer(words[0], float64)[2])
-        var, sums = pointer(words[5], real), pointer(words[9], real)
-        for_weight, for_bias = pointer(words[7], real), pointer(words[8], real)
+        var, for_weight = pointer(words[5], real), pointer(words[7], real)
         first, last = share(columns, thread, threads)
-        total, total_d = on_stack(CHUNK, float64), on_stack(CHUNK, float64)
-        for start in range(first, last, CHUNK):
-            length = min(CHUNK, last - start)
-            fill(total, length, 0.0)
-            fill(total_d, length, 0.0)
-            for block in range((rows + BLOCK - 1) // BLOCK):
-                at = 2 * block * columns + start
-                for i in range(length):
-                    total[i] += sums[at + i]
-                    total_d[i] += sums[at + columns + i]
-            for i in range(length):
-                for_bias[start + i] = total[i]
-                for_weight[start + i] = total_d[i] / math.sqrt(var[start + i] + eps)
+        add_blocks(pointer(words[9], real), rows, columns, first, last,
+                   pointer(words[8], real), for_weight)  # fmt: skip
+        for i in range(first, last):
+            for_weight[i] /= math.sqrt(var[i] + eps)
 
     return batch_norm_backward_totals
 

@@ -21,8 +21,27 @@ from .values import empty, from_array
 from .view import contiguous, permute, reshape
 
 
-class OverColumns(Fused):
-    """An op in three launches, by way of sums of blocks of rows in scratch memory."""
+class InBlocks(Fused):
+    """An op whose last word is scratch memory, for two rows of sums of each block of rows."""
+
+    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
+        layouts, launches = self.plan_of(inputs, params)
+        outputs = tuple(empty(layout) for layout in layouts)
+        addresses = [value.address for value in (*inputs, *outputs)]
+        sums = scratch(self.scratch_size(inputs[0].layout, layouts[-1]))
+        for launch in launches:
+            launch(*addresses, sums)
+        return outputs
+
+    @staticmethod
+    def scratch_size(x: Layout, column: Layout) -> int:
+        """Bytes for two rows of sums, each as long as ``column``, of each block."""
+        rows = x.size // max(column.size, 1)
+        return int(2 * kernels.blocks_of(rows) * column.size * x.dtype.itemsize)
+
+
+class OverColumns(InBlocks):
+    """An op in three launches."""
 
     stages: tuple[str, ...] = ()
 
@@ -36,19 +55,6 @@ class OverColumns(Fused):
         ]
         column = dense(columns, x.dtype)
         return [dense(x.shape, x.dtype), column, column], launches if x.size else []
-
-    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        layouts, launches = self.plan_of(inputs, params)
-        outputs = tuple(empty(layout) for layout in layouts)
-        sums = scratch(self.scratch_size(inputs[0].layout))
-        addresses = [value.address for value in (*inputs, *outputs)]
-        for launch in launches:
-            launch(*addresses, sums)
-        return outputs
-
-    def scratch_size(self, x: Layout) -> int:
-        """Bytes for two rows of sums of each block."""
-        return 2 * kernels.blocks_of(x.shape[0]) * x.shape[1] * x.dtype.itemsize
 
 
 class BatchNorm(OverColumns):

@@ -29,6 +29,8 @@ Stages = tuple[tuple[Launch, int], ...]  # launches from one to the next, and by
 class Reduce(Op):
     """An op that folds the axes ``dims`` of its input."""
 
+    fold: Fold
+
     def __init__(
         self,
         name: str,
@@ -43,7 +45,7 @@ class Reduce(Op):
         textbook: Callable[..., Any] | None = None,
         x: Callable[..., Any] | None = None,
     ):
-        self.fold = Fold(name, combine, neutral, each, finish, then and then.fold)
+        self.fold = Fold(name, combine, neutral, each, finish, then.fold if then else None)
         self.kind, self.about = dtype, about
         super().__init__(name, ("x",), params=("dims", "keepdim"), textbook=textbook,
                          vjp={"x": x} if x else None)  # fmt: skip
