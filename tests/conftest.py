@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from hypothesis import settings
 
 import tinygrad_mlp as tg
+from tinygrad_mlp import tape
+from tinygrad_mlp.kernels import storage
 
 # A kernel may be compiled in the middle of an example, so no deadline. Under CI the same examples
 # are drawn every time: a failure there is of the change at hand.
@@ -79,3 +82,9 @@ def _global_state() -> dict[str, object]:
         "default dtype": tg.get_default_dtype(),
         "threads": tg.get_num_threads(),
     }
+
+
+@pytest.fixture
+def fresh_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No tensor's memory is kept for another, so that what is freed is gone."""
+    monkeypatch.setattr(tape, "allocate", lambda size, ring: storage.allocate(size, deque()))

@@ -156,7 +156,7 @@ def test_a_function_in_no_grad_tapes_nothing() -> None:
     assert not Exp.apply(tg.ones(1)).requires_grad
 
 
-def test_no_reference_cycle() -> None:
+def test_no_reference_cycle(fresh_memory) -> None:
     gc.collect()
     gc.disable()
     try:

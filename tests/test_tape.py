@@ -165,7 +165,7 @@ def test_a_refused_backward_leaves_gradients_alone() -> None:
     assert y.grad is None
 
 
-def test_saved_values_go_when_the_tape_is_freed() -> None:
+def test_saved_values_go_when_the_tape_is_freed(fresh_memory) -> None:
     x = leaf(1.0)
     middle = x * 1
     out = middle * middle
@@ -211,7 +211,7 @@ def no_collector():
         lambda x: (x * 1).mul_(x * 1),
     ],
 )
-def test_no_reference_cycles(compute, no_collector) -> None:
+def test_no_reference_cycles(compute, no_collector, fresh_memory) -> None:
     """The tape dies with its last tensor, not when the collector comes."""
     x = leaf(1, 2)
     out = compute(x)
@@ -222,7 +222,7 @@ def test_no_reference_cycles(compute, no_collector) -> None:
     assert memory() is None
 
 
-def test_no_cycle_of_a_tensor_multiplied_by_itself_in_place(no_collector) -> None:
+def test_no_cycle_of_a_tensor_multiplied_by_itself_in_place(no_collector, fresh_memory) -> None:
     x = leaf(1, 2)
     y = x * 1
     y.mul_(y)
@@ -233,7 +233,7 @@ def test_no_cycle_of_a_tensor_multiplied_by_itself_in_place(no_collector) -> Non
     assert memory() is None
 
 
-def test_written_views_make_no_cycle(no_collector) -> None:
+def test_written_views_make_no_cycle(no_collector, fresh_memory) -> None:
     x = leaf(1, 2)
     base = x * 1
     base[0].mul_(3)

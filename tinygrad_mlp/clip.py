@@ -8,6 +8,7 @@ from typing import Any
 
 from .ops.arithmetic import add, clamp_, clamp_max, maximum, mul_
 from .ops.create import zeros
+from .ops.reduce import sum_of_squares
 from .tape import Value, grad_mode
 
 
@@ -84,7 +85,7 @@ def total_norm(tensors: list[Any], order: float) -> Any:
     if order == math.inf:
         return reduce(maximum, [x.abs().amax() for x in tensors])
     if order == 2:
-        return reduce(add, [x.square().sum() for x in tensors]).sqrt()
+        return reduce(add, [sum_of_squares(x) for x in tensors]).sqrt()
     if order == 1:
         return reduce(add, [x.abs().sum() for x in tensors])
     return reduce(add, [(x.abs() ** order).sum() for x in tensors]) ** (1 / order)

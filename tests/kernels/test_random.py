@@ -126,6 +126,23 @@ def test_draws_are_independent(draw: Callable[..., tg.Tensor]) -> None:
             assert abs(np.corrcoef(f(a), f(b))[0, 1]) < 5 / math.sqrt(a.size)
 
 
+def test_lanes_and_counters_are_independent() -> None:
+    """Every bit of every word is fair, of its neighbours in the block, and of the next blocks."""
+    block = words(12345, 6, N // 4)  # (N / 4, 4) uint32
+    bits = np.unpackbits(np.ascontiguousarray(block.astype("<u4")).view(np.uint8), axis=1)
+    signs = 2.0 * bits - 1  # (N / 4, 128)
+    bound = 5.5 / math.sqrt(signs.shape[0])  # of 16,384 pairs: five and a half deviations
+    assert abs(signs.mean(0)).max() < bound
+    together = signs.T @ signs / signs.shape[0]
+    assert abs(together - np.eye(128)).max() < bound
+    for lag in (1, 2, 8):
+        assert abs(signs[:-lag].T @ signs[lag:] / signs.shape[0]).max() < bound
+    np.testing.assert_array_equal(  # and these words are what our kernel draws from
+        drawn(lambda: tg.rand(400), 12345),
+        (words(12345, 0, 100).ravel() >> 8).astype(np.float32) * np.float32(2**-24),
+    )
+
+
 def test_pairs_fill_the_square() -> None:
     tg.manual_seed(5)
     a, b = (tg.rand(N).numpy() for _ in range(2))

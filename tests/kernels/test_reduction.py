@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tinygrad_mlp as tg
+from tinygrad_mlp.ops.reduce import sum_of_squares
 
 # Below, at and above the sizes of blocks: 256 elements, 64 rows, 256 columns.
 SHAPES = [(1000,), (255,), (256,), (257,), (3, 700), (700, 3), (63, 5), (64, 5), (65, 5),
@@ -104,8 +105,31 @@ def test_infinities() -> None:
 def test_a_long_float32_sum_keeps_its_digits() -> None:
     assert tg.full((3_000_000,), 0.1).mean().item() == np.float32(0.1)
     assert tg.ones(2**24 + 2).sum().item() == 2**24 + 2
-    columns = tg.full((100_000, 3), 0.1).sum(0).numpy()  # by blocks of 64 rows
-    assert abs(columns - 1e4).max() < 1e4 * np.finfo("float32").eps * 100_000 / 64
+    exact = 100_000 * float(np.float32(0.1))
+    for columns in (3, 200, 1100):
+        totals = tg.full((100_000, columns), 0.1).sum(0).numpy()
+        assert abs(totals - exact).max() < 4 * np.spacing(np.float32(exact)), columns
+
+
+# Beyond the sizes from which a fold is cut into parts, and around those of lanes and blocks.
+LARGE = [(300_001,), (3, 131_072), (100_003, 3), (40_000, 128), (16_391, 129), (5, 20_011, 3),
+         (70_000, 2, 2), (2_048, 1_030)]  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", LARGE, ids=str)
+def test_folds_in_parts(shape: tuple) -> None:
+    a = np.random.default_rng(shape[0]).standard_normal(shape)
+    a[tuple(n // 2 for n in shape)] = 7.0
+    t, whole = tg.tensor(a), tg.tensor((100 * a).astype(np.int64))
+    for axes in all_axes(len(shape)):
+        count = int(np.prod([shape[k] for k in axes]))
+        np.testing.assert_allclose(t.sum(axes).numpy(), a.sum(axes), atol=1e-13 * count)
+        np.testing.assert_allclose(t.mean(axes).numpy(), a.mean(axes), atol=1e-13)
+        squares = sum_of_squares(t, axes).numpy()
+        np.testing.assert_allclose(squares, (a * a).sum(axes), rtol=1e-12)
+        np.testing.assert_array_equal(t.amax(axes).numpy(), a.max(axes))
+        np.testing.assert_array_equal(whole.sum(axes).numpy(), whole.numpy().sum(axes))
+        np.testing.assert_array_equal((t > 6.5).any(axes).numpy(), (a > 6.5).any(axes))
 
 
 def test_products() -> None:

@@ -70,7 +70,35 @@ def reduce() -> list[bytes]:
     return kept
 
 
-@pytest.mark.parametrize("compute", [train, reduce])
+def reduce_in_parts() -> list[bytes]:
+    """Sizes that are cut into parts, in every way that there is."""
+    draw = np.random.default_rng(2)
+    kept = []
+    for shape in ((400_000,), (150_000, 3), (2_000, 130), (3, 140_001), (20, 3_000, 5)):
+        x = tg.tensor(draw.standard_normal(shape).astype(np.float32))
+        for axis in (None, *range(x.ndim)):
+            kept += [f(axis).numpy().tobytes() for f in (x.sum, x.mean, x.amax, x.var)]
+    return kept
+
+
+def rows() -> list[bytes]:
+    """Short rows, which share the lanes, and long ones; batches of more blocks than one."""
+    draw = np.random.default_rng(3)
+    kept = []
+    for shape in ((300, 7), (133, 70), (70, 1_500)):
+        x = tg.tensor(draw.standard_normal(shape).astype(np.float32), requires_grad=True)
+        y = tg.tensor(draw.integers(0, shape[1], shape[0]))
+        g = tg.tensor(draw.standard_normal(shape).astype(np.float32))
+        for out in (F.softmax(x, -1), F.log_softmax(x, -1), F.batch_norm(x, training=True),
+                    F.layer_norm(x, shape[1:])):  # fmt: skip
+            kept += [v.detach().numpy().tobytes() for v in (out, *tg.grad(out, x, g))]
+        loss = F.cross_entropy(x, y, label_smoothing=0.1)
+        folded = (loss, *tg.grad(loss, x), tg.logsumexp(x), x.argmax(1))
+        kept += [v.detach().numpy().tobytes() for v in folded]
+    return kept
+
+
+@pytest.mark.parametrize("compute", [train, reduce, reduce_in_parts, rows])
 def test_same_bits_on_any_number_of_threads(
     compute: Callable[[], list[bytes]], use_threads: Callable[[int], None]
 ) -> None:

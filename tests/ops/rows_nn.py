@@ -175,8 +175,10 @@ def np_per_row(g, total_weight, reduction):
 
 
 def np_cross_entropy_backward(
-    g, softmax, target, weight, total_weight, ignore_index, label_smoothing, classes, reduction
-):
+    g, logits, shift, total, target, weight, total_weight, ignore_index, label_smoothing, classes,
+    reduction,
+):  # fmt: skip
+    softmax = np.exp(logits - shift[:, None]) / total[:, None]
     wanted, _ = np_targets(target, weight, ignore_index, label_smoothing)
     rows = np.reshape(np_per_row(g, total_weight, reduction), (-1, 1))
     return rows * (softmax * wanted.sum(1, keepdims=True) - wanted)
@@ -210,7 +212,7 @@ def by_label_backward(places, **options):
     def cases(draw):
         reduction = draw(st.sampled_from(["none", "mean", "sum"]))
         rows = draw(st.integers(1, 5))
-        shapes = {"p": (rows, CLASSES), "t": (rows,), "w": (CLASSES,)}
+        shapes = {"x": (rows, CLASSES), "n": (rows,), "w": (CLASSES,)}
         params = {"ignore_index": draw(st.sampled_from([-100, 1]))}
         params |= {name: draw(values) for name, values in options.items()}
         params |= {"classes": CLASSES, "reduction": reduction}
@@ -228,12 +230,13 @@ LABEL_LOSSES = [
         cases=by_label(label_smoothing=SMOOTHING), float32=4e-6),
     Row("cross_entropy_backward", in_c_order(cross_entropy._cross_entropy_backward),
         np_cross_entropy_backward,
-        [constant(ANY), constant(real(0, 1)), TARGET, CLASS_WEIGHT, CLASS_WEIGHT],
-        cases=by_label_backward("ptw", label_smoothing=SMOOTHING), float32=4e-6),
+        [constant(ANY), constant(ANY), constant(real(2, 3)), constant(POSITIVE), TARGET,
+         CLASS_WEIGHT, CLASS_WEIGHT],
+        cases=by_label_backward("xnnnw", label_smoothing=SMOOTHING), float32=4e-6),
     Row("nll_loss", F.nll_loss, np_nll, [ANY, TARGET, CLASS_WEIGHT], cases=by_label(),
         float32=4e-6),
     Row("nll_loss_backward", in_c_order(cross_entropy._nll_loss_backward), np_nll_loss_backward,
-        [constant(ANY), TARGET, CLASS_WEIGHT, CLASS_WEIGHT], cases=by_label_backward("tw")),
+        [constant(ANY), TARGET, CLASS_WEIGHT, CLASS_WEIGHT], cases=by_label_backward("nw")),
 ]  # fmt: skip
 
 

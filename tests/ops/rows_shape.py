@@ -26,6 +26,7 @@ from tests.ops.table import (
 )  # fmt: skip
 from tinygrad_mlp.kernels.layout import BOOL, FLOAT32, FLOAT64, INT64
 from tinygrad_mlp.ops import create, index, matmul, random, view
+from tinygrad_mlp.ops.reduce import sum_of_squares
 
 ANY = real(-2, 2)
 BITS = constant(Draw(lambda g, s: g.integers(0, 2, s).astype(float)))
@@ -318,6 +319,10 @@ def folded(function):
     return lambda x, dim, keepdim: function(x, axis=np_axes(dim, x.ndim), keepdims=keepdim)
 
 
+def np_squares(x, axis, keepdims):
+    return (x * x).sum(axis=axis, keepdims=keepdims)
+
+
 def np_mean(x, axis, keepdims):
     total, count = x.sum(axis=axis, keepdims=keepdims), x.size
     if x.ndim and axis is not None:
@@ -371,6 +376,7 @@ def layers(draw):
 
 REDUCTIONS = [
     row("sum", tg.sum, folded(np.sum), cases=per_axes(), accepts="bif", gives="sum"),
+    row("sum_of_squares", sum_of_squares, folded(np_squares), cases=per_axes()),
     row("mean", tg.mean, folded(np_mean), cases=per_axes()),
     row("prod", tg.prod, folded(np.prod), cases=one_or_all, accepts="bif", gives="sum"),
     row("amax", tg.amax, folded(np.max), distinct(), cases=per_axes(FULL), accepts="bif"),

@@ -2,6 +2,9 @@
 
     argmax(x)[row] = the first i with x[row, i] >= x[row, j] for all j; a NaN counts as largest
 
+The extreme of each block of 128 elements is folded in vector lanes; only the first block that holds
+the extreme of the row is searched element by element.
+
 Constants: rows, columns, byte stride of a row. One kernel a dtype.
 """
 
@@ -12,8 +15,11 @@ import functools
 from numba import int64
 from numba.core import types
 
+from .extremes import maximum, minimum
 from .launch import compiled
 from .memory import pointer
+
+BLOCK = 128
 
 
 @functools.cache
@@ -31,10 +37,15 @@ def _kernel(real, largest):
         for row in range(rows * thread // threads, rows * (thread + 1) // threads):
             x = pointer(words[1] + row * stride, real)
             best, where = x[0], 0
-            for i in range(1, columns):
-                better = x[i] > best if largest else x[i] < best
-                if better or (x[i] != x[i] and best == best):
-                    best, where = x[i], i
+            for start in range(0, columns, BLOCK):
+                top = x[start]
+                for i in range(start, min(start + BLOCK, columns)):
+                    top = maximum(top, x[i]) if largest else minimum(top, x[i])
+                better = top > best if largest else top < best
+                if better or (top != top and best == best):
+                    best, where = top, start
+            while x[where] != best and x[where] == x[where]:
+                where += 1
             out[row] = where
 
     return argmax

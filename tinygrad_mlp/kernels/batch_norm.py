@@ -6,14 +6,23 @@ with r = 1 / sqrt(var + eps), and, writing d = x - mean and sums over the rows,
 
     dL/dw = r sum(g d)      dL/db = sum(g)      dL/dx = w r (g - sum(g)/N - d r^2 sum(g d)/N)
 
-The variance is summed around the mean, in a second pass: one pass with sum(x^2) would cancel. A
-task is a chunk of columns, so that the inner loops run over adjacent ones in vector lanes; rows are
-summed 64 at a time, and those sums into the total: rounding errors grow with N/64. The result of a
-column does not depend on the chunk that it is in, nor on the threads.
+Each direction is three launches, and reads its inputs from memory twice, row after row:
+
+1. *sums* of each block of rows. Forward, the variance is summed around the mean of the block, in a
+   second pass over it while it is in the cache: one pass with sum(x^2) would cancel. The mean is
+   that of the differences from the block's first row, so that it keeps its digits far from zero.
+2. *totals* of the blocks, in float64. Blocks b of n_b rows with the means m_b and the squares S_b
+   around them have together  mean = sum n_b m_b / N  and  N var = sum (S_b + n_b (m_b - mean)^2)
+   (T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the sample variance", The
+   American Statistician 37, 1983).
+3. the elements.
+
+The blocks depend on the shape alone, so the results do not depend on the threads.
 
 Source: S. Ioffe and C. Szegedy, "Batch normalization", ICML 2015.
 
-Constants: rows, columns, eps as float64 bits. Words: see each kernel.
+Constants: rows, columns, eps as float64 bits. Words: see each kernel; the last one of the first two
+of each direction is scratch for two rows of sums for each block.
 """
 
 from __future__ import annotations
@@ -21,24 +30,32 @@ from __future__ import annotations
 import functools
 import math
 
-import numpy as np
 from numba import float64, int64, njit
 from numba.core import types
 
 from .launch import compiled
-from .memory import pointer
+from .memory import on_stack, pointer
 
-CHUNK = 128  # columns of a task
+CHUNK = 1024  # columns that are worked on together
 BLOCK = 64  # rows that are summed by themselves
 
 
 @functools.cache
 def address(what: str, dtype: str) -> int:
-    """The address of batch_norm, batch_norm_backward or update_running_stats_ for a dtype."""
-    make = {"batch_norm": _forward, "batch_norm_backward": _backward,
-            "update_running_stats_": _update}[what]  # fmt: skip
+    """The address of a kernel for a dtype."""
+    make = {
+        "sums": _sums, "totals": _totals, "elements": _elements,
+        "backward_sums": _backward_sums, "backward_totals": _backward_totals,
+        "backward_elements": _backward_elements, "update_running_stats_": _update,
+    }[what]  # fmt: skip
     real = getattr(types, dtype)
     return compiled(make(real, real.bitwidth // 8), fastmath={"contract"})
+
+
+@njit(inline="always")
+def blocks_of(rows):
+    """How many blocks the rows are summed in."""
+    return (rows + BLOCK - 1) // BLOCK
 
 
 @njit(inline="always")
@@ -48,49 +65,98 @@ def fill(array, length, value):
         array[i] = value
 
 
-def _forward(real, item):
+@njit(inline="always")
+def share(size, thread, threads):
+    """The first and the last + 1 of the tasks of a thread."""
+    return size * thread // threads, size * (thread + 1) // threads
+
+
+def _sums(real, item):
+    def batch_norm_sums(arguments, thread, threads):
+        """Words: x, weight, bias, out, mean, var; of each block, mean and squares around it."""
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns = sizes[0], sizes[1]
+        total, mean = on_stack(CHUNK, real), on_stack(CHUNK, real)
+        first, last = share(blocks_of(rows), thread, threads)
+        for block in range(first, last):
+            count = min(BLOCK, rows - block * BLOCK)
+            means = pointer(words[7] + 2 * block * columns * item, real)
+            squares = pointer(words[7] + (2 * block + 1) * columns * item, real)
+            for start in range(0, columns, CHUNK):
+                length = min(CHUNK, columns - start)
+                at = words[1] + (block * BLOCK * columns + start) * item
+                fill(total, length, real(0))
+                origin = pointer(at, real)
+                for row in range(1, count):
+                    x = pointer(at + row * columns * item, real)
+                    for i in range(length):
+                        total[i] += x[i] - origin[i]
+                for i in range(length):
+                    mean[i] = origin[i] + total[i] / real(count)
+                fill(total, length, real(0))
+                for row in range(count):
+                    x = pointer(at + row * columns * item, real)
+                    for i in range(length):
+                        total[i] += (x[i] - mean[i]) * (x[i] - mean[i])
+                for i in range(length):
+                    means[start + i], squares[start + i] = mean[i], total[i]
+
+    return batch_norm_sums
+
+
+def _totals(real, item):
+    def batch_norm_totals(arguments, thread, threads):
+        """Words: x, weight, bias, out, mean, var; of each block, mean and squares around it."""
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns = sizes[0], sizes[1]
+        mean, var = pointer(words[5], real), pointer(words[6], real)
+        kept = pointer(words[7], real)
+        blocks = blocks_of(rows)
+        first, last = share(columns, thread, threads)
+        shift, squares = on_stack(CHUNK, float64), on_stack(CHUNK, float64)
+        for start in range(first, last, CHUNK):
+            length = min(CHUNK, last - start)
+            fill(shift, length, 0.0)
+            fill(squares, length, 0.0)
+            for block in range(blocks):  # how far the mean of all lies from that of the first block
+                count = min(BLOCK, rows - block * BLOCK)
+                at = 2 * block * columns + start
+                for i in range(length):
+                    shift[i] += count * (float64(kept[at + i]) - kept[start + i])
+            for i in range(length):
+                shift[i] = kept[start + i] + shift[i] / rows
+            for block in range(blocks):
+                count = min(BLOCK, rows - block * BLOCK)
+                at = 2 * block * columns + start
+                for i in range(length):
+                    apart = kept[at + i] - shift[i]
+                    squares[i] += kept[at + columns + i] + count * apart * apart
+            for i in range(length):
+                mean[start + i], var[start + i] = shift[i], squares[i] / rows
+
+    return batch_norm_totals
+
+
+def _elements(real, item):
     def batch_norm(arguments, thread, threads):
-        """Words: x, weight, bias, out, mean, var."""
+        """Words: x, weight, bias, out, mean, var, not used."""
         words = pointer(arguments, int64)
         sizes = pointer(words[0], int64)
         rows, columns = sizes[0], sizes[1]
         eps = real(pointer(words[0], float64)[2])
-        count = real(rows)
-        block, total, scale = np.empty(CHUNK, real), np.empty(CHUNK, real), np.empty(CHUNK, real)
-        chunks = (columns + CHUNK - 1) // CHUNK
-        for chunk in range(chunks * thread // threads, chunks * (thread + 1) // threads):
-            start = chunk * CHUNK
+        weight, var = pointer(words[2], real), pointer(words[6], real)
+        scale, bias, mean = on_stack(CHUNK, real), on_stack(CHUNK, real), on_stack(CHUNK, real)
+        first, last = share(rows, thread, threads)
+        for start in range(0, columns, CHUNK):
             length = min(CHUNK, columns - start)
-            first_x = words[1] + start * item
-            weight = pointer(words[2] + start * item, real)
-            bias = pointer(words[3] + start * item, real)
-            mean = pointer(words[5] + start * item, real)
-            var = pointer(words[6] + start * item, real)
-            fill(total, length, real(0))
-            for first in range(0, rows, BLOCK):
-                fill(block, length, real(0))
-                for row in range(first, min(first + BLOCK, rows)):
-                    x = pointer(first_x + row * columns * item, real)
-                    for i in range(length):
-                        block[i] += x[i]
-                for i in range(length):
-                    total[i] += block[i]
             for i in range(length):
-                mean[i] = total[i] / count
-            fill(total, length, real(0))
-            for first in range(0, rows, BLOCK):
-                fill(block, length, real(0))
-                for row in range(first, min(first + BLOCK, rows)):
-                    x = pointer(first_x + row * columns * item, real)
-                    for i in range(length):
-                        block[i] += (x[i] - mean[i]) * (x[i] - mean[i])
-                for i in range(length):
-                    total[i] += block[i]
-            for i in range(length):
-                var[i] = total[i] / count
-                scale[i] = weight[i] / math.sqrt(var[i] + eps)
-            for row in range(rows):
-                x = pointer(first_x + row * columns * item, real)
+                scale[i] = weight[start + i] / math.sqrt(var[start + i] + eps)
+                bias[i] = pointer(words[3], real)[start + i]
+                mean[i] = pointer(words[5], real)[start + i]
+            for row in range(first, last):
+                x = pointer(words[1] + (row * columns + start) * item, real)
                 out = pointer(words[4] + (row * columns + start) * item, real)
                 for i in range(length):
                     out[i] = (x[i] - mean[i]) * scale[i] + bias[i]
@@ -98,50 +164,93 @@ def _forward(real, item):
     return batch_norm
 
 
-def _backward(real, item):
-    def batch_norm_backward(arguments, thread, threads):
-        """Words: g, x, weight, mean, var, gradients of x, weight and bias."""
+def _backward_sums(real, item):
+    def batch_norm_backward_sums(arguments, thread, threads):
+        """Words: g, x, weight, mean, var, gradients of x, weight, bias; sums of g and g d."""
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns = sizes[0], sizes[1]
+        mean = on_stack(CHUNK, real)
+        total, total_d = on_stack(CHUNK, real), on_stack(CHUNK, real)
+        first, last = share(blocks_of(rows), thread, threads)
+        for block in range(first, last):
+            sums = pointer(words[9] + 2 * block * columns * item, real)
+            sums_d = pointer(words[9] + (2 * block + 1) * columns * item, real)
+            for start in range(0, columns, CHUNK):
+                length = min(CHUNK, columns - start)
+                fill(total, length, real(0))
+                fill(total_d, length, real(0))
+                for i in range(length):
+                    mean[i] = pointer(words[4], real)[start + i]
+                for row in range(block * BLOCK, min(block * BLOCK + BLOCK, rows)):
+                    g = pointer(words[1] + (row * columns + start) * item, real)
+                    x = pointer(words[2] + (row * columns + start) * item, real)
+                    for i in range(length):
+                        total[i] += g[i]
+                        total_d[i] += g[i] * (x[i] - mean[i])
+                for i in range(length):
+                    sums[start + i], sums_d[start + i] = total[i], total_d[i]
+
+    return batch_norm_backward_sums
+
+
+@njit
+def add_blocks(sums, rows, columns, first, last, out, out_second):
+    """The totals over all blocks of their two rows of sums, for some of the columns."""
+    total, second = on_stack(CHUNK, float64), on_stack(CHUNK, float64)
+    for start in range(first, last, CHUNK):
+        length = min(CHUNK, last - start)
+        fill(total, length, 0.0)
+        fill(second, length, 0.0)
+        for block in range(blocks_of(rows)):
+            at = 2 * block * columns + start
+            for i in range(length):
+                total[i] += sums[at + i]
+                second[i] += sums[at + columns + i]
+        for i in range(length):
+            out[start + i], out_second[start + i] = total[i], second[i]
+
+
+def _backward_totals(real, item):
+    def batch_norm_backward_totals(arguments, thread, threads):
+        """Words: g, x, weight, mean, var, gradients of x, weight, bias; sums of g and g d."""
         words = pointer(arguments, int64)
         sizes = pointer(words[0], int64)
         rows, columns = sizes[0], sizes[1]
         eps = real(pointer(words[0], float64)[2])
-        count = real(rows)
-        block, block_d = np.empty(CHUNK, real), np.empty(CHUNK, real)
-        total_d, by_g, by_d = np.empty(CHUNK, real), np.empty(CHUNK, real), np.empty(CHUNK, real)
-        shift = np.empty(CHUNK, real)
-        chunks = (columns + CHUNK - 1) // CHUNK
-        for chunk in range(chunks * thread // threads, chunks * (thread + 1) // threads):
-            start = chunk * CHUNK
+        var, for_weight = pointer(words[5], real), pointer(words[7], real)
+        first, last = share(columns, thread, threads)
+        add_blocks(pointer(words[9], real), rows, columns, first, last,
+                   pointer(words[8], real), for_weight)  # fmt: skip
+        for i in range(first, last):
+            for_weight[i] /= math.sqrt(var[i] + eps)
+
+    return batch_norm_backward_totals
+
+
+def _backward_elements(real, item):
+    def batch_norm_backward(arguments, thread, threads):
+        """Words: g, x, weight, mean, var, gradients of x, weight and bias, not used."""
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns = sizes[0], sizes[1]
+        eps = real(pointer(words[0], float64)[2])
+        weight, var = pointer(words[3], real), pointer(words[5], real)
+        for_weight, for_bias = pointer(words[7], real), pointer(words[8], real)
+        by_g, by_d = on_stack(CHUNK, real), on_stack(CHUNK, real)
+        shift, mean = on_stack(CHUNK, real), on_stack(CHUNK, real)
+        first, last = share(rows, thread, threads)
+        for start in range(0, columns, CHUNK):
             length = min(CHUNK, columns - start)
-            first_g, first_x = words[1] + start * item, words[2] + start * item
-            weight = pointer(words[3] + start * item, real)
-            mean = pointer(words[4] + start * item, real)
-            var = pointer(words[5] + start * item, real)
-            for_weight = pointer(words[7] + start * item, real)
-            for_bias = pointer(words[8] + start * item, real)
-            fill(for_bias, length, real(0))
-            fill(total_d, length, real(0))
-            for first in range(0, rows, BLOCK):
-                fill(block, length, real(0))
-                fill(block_d, length, real(0))
-                for row in range(first, min(first + BLOCK, rows)):
-                    g = pointer(first_g + row * columns * item, real)
-                    x = pointer(first_x + row * columns * item, real)
-                    for i in range(length):
-                        block[i] += g[i]
-                        block_d[i] += g[i] * (x[i] - mean[i])
-                for i in range(length):
-                    for_bias[i] += block[i]
-                    total_d[i] += block_d[i]
             for i in range(length):
-                r = real(1) / math.sqrt(var[i] + eps)
-                for_weight[i] = total_d[i] * r
-                by_g[i] = weight[i] * r
-                by_d[i] = -by_g[i] * r * r * total_d[i] / count
-                shift[i] = -by_g[i] * for_bias[i] / count
-            for row in range(rows):
-                g = pointer(first_g + row * columns * item, real)
-                x = pointer(first_x + row * columns * item, real)
+                r = real(1) / math.sqrt(var[start + i] + eps)
+                by_g[i] = weight[start + i] * r
+                by_d[i] = -by_g[i] * r * for_weight[start + i] / real(rows)
+                shift[i] = -by_g[i] * for_bias[start + i] / real(rows)
+                mean[i] = pointer(words[4], real)[start + i]
+            for row in range(first, last):
+                g = pointer(words[1] + (row * columns + start) * item, real)
+                x = pointer(words[2] + (row * columns + start) * item, real)
                 for_x = pointer(words[6] + (row * columns + start) * item, real)
                 for i in range(length):
                     for_x[i] = by_g[i] * g[i] + by_d[i] * (x[i] - mean[i]) + shift[i]

@@ -20,9 +20,9 @@ import math
 from numba import float64, int64, njit
 from numba.core import types
 
-from .exponential import exponential
 from .launch import compiled
-from .memory import pointer
+from .memory import on_stack, pointer
+from .softmax import GROUP, exponentials, maxima, rows_together, totals
 
 NONE, MEAN, SUM = 0, 1, 2
 
@@ -39,38 +39,41 @@ def address(what: str, dtype: str) -> int:
 
 def _cross_entropy(real, item):
     def cross_entropy(arguments, thread, threads):
-        """Words: x, labels, class weights, losses, row weights, softmax. Constant 3: smoothing."""
+        """Words: x, labels, class weights, losses, row weights, shift, sum. Constant 3: smoothing.
+
+        Of each row only its largest element and the sum of exp(x - shift) are kept: making the
+        softmax again takes less time than writing it here and reading it in the backward pass.
+        """
         words = pointer(arguments, int64)
         sizes = pointer(words[0], int64)
         rows, columns, ignored = sizes[0], sizes[1], sizes[2]
         smoothing = real(pointer(words[0], float64)[3])
         labels, weights = pointer(words[2], int64), pointer(words[3], real)
         losses, row_weights = pointer(words[4], real), pointer(words[5], real)
-        for row in range(rows * thread // threads, rows * (thread + 1) // threads):
-            x = pointer(words[1] + row * columns * item, real)
-            p = pointer(words[6] + row * columns * item, real)
-            shift, total = x[0], real(0)
-            for c in range(1, columns):
-                shift = max(shift, x[c])
-            for c in range(columns):
-                p[c] = exponential(x[c] - shift)
-                total += p[c]
-            for c in range(columns):
-                p[c] = p[c] / total
-            label = labels[row]
-            if label == ignored:
-                losses[row] = row_weights[row] = real(0)
-            elif label < 0 or label >= columns:
-                losses[row] = row_weights[row] = real(math.nan)
-            else:
-                log_total = math.log(total)
-                row_weights[row] = weights[label]
-                losses[row] = weights[label] * (log_total - (x[label] - shift))
-                if smoothing != 0:
-                    spread = real(0)
-                    for c in range(columns):
-                        spread += weights[c] * (log_total - (x[c] - shift))
-                    losses[row] += smoothing * (spread / real(columns) - losses[row])
+        buffer = on_stack(GROUP, real)
+        last = rows * (thread + 1) // threads
+        for first in range(rows * thread // threads, last, rows_together(columns)):
+            count = min(rows_together(columns), last - first)
+            group = pointer(words[1] + first * columns * item, real)
+            shifts = pointer(words[6] + first * item, real)
+            sums = pointer(words[7] + first * item, real)
+            maxima(group, count, columns, shifts)
+            totals(group, shifts, count, columns, buffer, sums)
+            for row in range(first, first + count):
+                x, shift = pointer(words[1] + row * columns * item, real), shifts[row - first]
+                label, log_total = labels[row], math.log(sums[row - first])
+                if label == ignored:
+                    losses[row] = row_weights[row] = real(0)
+                elif label < 0 or label >= columns:
+                    losses[row] = row_weights[row] = real(math.nan)
+                else:
+                    row_weights[row] = weights[label]
+                    losses[row] = weights[label] * (log_total - (x[label] - shift))
+                    if smoothing != 0:
+                        spread = real(0)
+                        for c in range(columns):
+                            spread += weights[c] * (log_total - (x[c] - shift))
+                        losses[row] += smoothing * (spread / real(columns) - losses[row])
 
     return cross_entropy
 
@@ -114,7 +117,7 @@ def row_gradient(g, row, reduction, total_weight):
 
 def _cross_entropy_backward(real, item):
     def cross_entropy_backward(arguments, thread, threads):
-        """Words: g, softmax, labels, class weights, total weight, gradient of x.
+        """Words: g, x, shift, sum, labels, class weights, total weight, gradient of x.
 
         Constants 3 and 4: smoothing, reduction.
         """
@@ -123,26 +126,33 @@ def _cross_entropy_backward(real, item):
         rows, columns, ignored, reduction = sizes[0], sizes[1], sizes[2], sizes[4]
         smoothing = real(pointer(words[0], float64)[3])
         g, labels, weights = (
-            pointer(words[1], real), pointer(words[3], int64), pointer(words[4], real))  # fmt: skip
-        total_weight = pointer(words[5], real)
+            pointer(words[1], real), pointer(words[5], int64), pointer(words[6], real))  # fmt: skip
+        total_weight, sums = pointer(words[7], real), pointer(words[4], real)
         all_weights = real(0)
         for c in range(columns):
             all_weights += weights[c]
         share = smoothing / real(columns)
-        for row in range(rows * thread // threads, rows * (thread + 1) // threads):
-            p = pointer(words[2] + row * columns * item, real)
-            for_x = pointer(words[6] + row * columns * item, real)
-            label = labels[row]
-            if label == ignored or label < 0 or label >= columns:
+        last = rows * (thread + 1) // threads
+        for first in range(rows * thread // threads, last, rows_together(columns)):
+            count = min(rows_together(columns), last - first)
+            x = pointer(words[2] + first * columns * item, real)
+            shifts = pointer(words[3] + first * item, real)
+            exponentials(x, shifts, count, columns,
+                         pointer(words[8] + first * columns * item, real))  # fmt: skip
+            for row in range(first, first + count):
+                for_x = pointer(words[8] + row * columns * item, real)
+                label = labels[row]
+                if label == ignored or label < 0 or label >= columns:
+                    for c in range(columns):
+                        for_x[c] = real(0 if label == ignored else math.nan)
+                    continue
+                arriving = row_gradient(g, row, reduction, total_weight)
+                chosen = (real(1) - smoothing) * weights[label] * arriving
+                scale = (chosen + share * all_weights * arriving) / sums[row]
+                spread = share * arriving
                 for c in range(columns):
-                    for_x[c] = real(0 if label == ignored else math.nan)
-                continue
-            arriving = row_gradient(g, row, reduction, total_weight)
-            chosen = (real(1) - smoothing) * weights[label] * arriving
-            scale = chosen + share * all_weights * arriving
-            for c in range(columns):
-                for_x[c] = p[c] * scale - share * arriving * weights[c]
-            for_x[label] -= chosen
+                    for_x[c] = for_x[c] * scale - spread * weights[c]
+                for_x[label] -= chosen
 
     return cross_entropy_backward
 

@@ -42,6 +42,8 @@ _CALLS = {
     "not": "(not {})",
     "cast": "{}",
     "copysign": "math.copysign({}, {})",
+    "maximum": "maximum({}, {})",
+    "minimum": "minimum({}, {})",
 }
 
 

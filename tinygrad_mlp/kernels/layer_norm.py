@@ -6,8 +6,9 @@ and with h = (x - mean) r and d = g w
 
     dL/dx = r (d - sum_i(d)/D - h sum_i(d h)/D)        dL/dw = sum_n(g h)        dL/db = sum_n(g)
 
-Sums along a row are made in vector lanes ("reassoc"), sums over the rows like those of
-``batch_norm``: a task is a chunk of columns.
+Sums along a row are made in vector lanes ("reassoc"). Backward takes two launches: the first reads
+g and x once, gives dL/dx, and sums a block of rows for dL/dw and dL/db while each row is in the
+cache; the second adds up the blocks, in float64. The blocks depend on the shape alone.
 
 Source: J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization", arXiv 1607.06450.
 
@@ -19,21 +20,18 @@ from __future__ import annotations
 import functools
 import math
 
-import numpy as np
 from numba import float64, int64
 from numba.core import types
 
+from .batch_norm import BLOCK, add_blocks, blocks_of, fill, share
 from .launch import compiled
 from .memory import pointer
-
-CHUNK = 128  # columns of a task of the parameters' gradients
-BLOCK = 64  # rows that are summed by themselves
 
 
 @functools.cache
 def address(what: str, dtype: str) -> int:
-    """The address of layer_norm, or of its gradient by the ``rows`` or the ``parameters``."""
-    makers = {"layer_norm": _forward, "rows": _backward_rows, "parameters": _backward_parameters}
+    """The address of layer_norm, or of one of the two kernels of its gradient."""
+    makers = {"layer_norm": _forward, "backward": _backward, "backward_totals": _backward_totals}
     real = getattr(types, dtype)
     return compiled(makers[what](real, real.bitwidth // 8), fastmath={"contract", "reassoc"})
 
@@ -66,59 +64,48 @@ def _forward(real, item):
     return layer_norm
 
 
-def _backward_rows(real, item):
-    def layer_norm_backward_rows(arguments, thread, threads):
-        """Words: g, x, weight, mean, r, gradient of x, two that are not used."""
+def _backward(real, item):
+    def layer_norm_backward(arguments, thread, threads):
+        """Words: g, x, weight, mean, r, gradients of x, weight, bias; a block's sums of g, g h."""
         words = pointer(arguments, int64)
         sizes = pointer(words[0], int64)
         rows, columns = sizes[0], sizes[1]
-        weight = pointer(words[3], real)
-        means, rs = pointer(words[4], real), pointer(words[5], real)
+        weight, means, rs = (
+            pointer(words[3], real), pointer(words[4], real), pointer(words[5], real))  # fmt: skip
         count = real(columns)
-        for row in range(rows * thread // threads, rows * (thread + 1) // threads):
-            g = pointer(words[1] + row * columns * item, real)
-            x = pointer(words[2] + row * columns * item, real)
-            for_x = pointer(words[6] + row * columns * item, real)
-            mean, r = means[row], rs[row]
-            total, total_h = real(0), real(0)
-            for i in range(columns):
-                total += g[i] * weight[i]
-                total_h += g[i] * weight[i] * ((x[i] - mean) * r)
-            shift, slope = total / count, total_h / count
-            for i in range(columns):
-                for_x[i] = r * (g[i] * weight[i] - shift - (x[i] - mean) * r * slope)
+        first, last = share(blocks_of(rows), thread, threads)
+        for block in range(first, last):
+            sums = pointer(words[9] + 2 * block * columns * item, real)
+            sums_h = pointer(words[9] + (2 * block + 1) * columns * item, real)
+            fill(sums, columns, real(0))
+            fill(sums_h, columns, real(0))
+            for row in range(block * BLOCK, min(block * BLOCK + BLOCK, rows)):
+                g = pointer(words[1] + row * columns * item, real)
+                x = pointer(words[2] + row * columns * item, real)
+                for_x = pointer(words[6] + row * columns * item, real)
+                mean, r = means[row], rs[row]
+                total, total_h = real(0), real(0)
+                for i in range(columns):
+                    total += g[i] * weight[i]
+                    total_h += g[i] * weight[i] * ((x[i] - mean) * r)
+                shift, slope = total / count, total_h / count
+                for i in range(columns):
+                    h = (x[i] - mean) * r
+                    sums[i] += g[i]
+                    sums_h[i] += g[i] * h
+                    for_x[i] = r * (g[i] * weight[i] - shift - h * slope)
 
-    return layer_norm_backward_rows
+    return layer_norm_backward
 
 
-def _backward_parameters(real, item):
-    def layer_norm_backward_parameters(arguments, thread, threads):
-        """Words: g, x, weight (not used), mean, r, one not used, gradients of weight and bias."""
+def _backward_totals(real, item):
+    def layer_norm_backward_totals(arguments, thread, threads):
+        """Words: as those of `layer_norm_backward`."""
         words = pointer(arguments, int64)
         sizes = pointer(words[0], int64)
         rows, columns = sizes[0], sizes[1]
-        means, rs = pointer(words[4], real), pointer(words[5], real)
-        block, block_h = np.empty(CHUNK, real), np.empty(CHUNK, real)
-        chunks = (columns + CHUNK - 1) // CHUNK
-        for chunk in range(chunks * thread // threads, chunks * (thread + 1) // threads):
-            start = chunk * CHUNK
-            length = min(CHUNK, columns - start)
-            for_weight = pointer(words[7] + start * item, real)
-            for_bias = pointer(words[8] + start * item, real)
-            for i in range(length):
-                for_weight[i] = for_bias[i] = 0
-            for first in range(0, rows, BLOCK):
-                for i in range(length):
-                    block[i] = block_h[i] = 0
-                for row in range(first, min(first + BLOCK, rows)):
-                    g = pointer(words[1] + (row * columns + start) * item, real)
-                    x = pointer(words[2] + (row * columns + start) * item, real)
-                    mean, r = means[row], rs[row]
-                    for i in range(length):
-                        block[i] += g[i]
-                        block_h[i] += g[i] * ((x[i] - mean) * r)
-                for i in range(length):
-                    for_bias[i] += block[i]
-                    for_weight[i] += block_h[i]
+        first, last = share(columns, thread, threads)
+        add_blocks(pointer(words[9], real), rows, columns, first, last,
+                   pointer(words[8], real), pointer(words[7], real))  # fmt: skip
 
-    return layer_norm_backward_parameters
+    return layer_norm_backward_totals

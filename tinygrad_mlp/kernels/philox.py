@@ -22,16 +22,19 @@ from .memory import pointer
 
 @njit(inline="always")
 def philox(block, draw, seed):
-    """Four uint32 from three 64-bit numbers."""
-    low = uint64(0xFFFFFFFF)
-    shift = uint64(32)
-    c0, c1 = uint64(block) & low, uint64(block) >> shift
-    c2, c3 = uint64(draw) & low, uint64(draw) >> shift
-    k0, k1 = uint64(seed) & low, uint64(seed) >> shift
+    """Four uint32 from three 64-bit numbers.
+
+    The words are held in 64 bits each, for products of 32 by 32 bits in vector lanes; their upper
+    halves are left as they fall, and cut off where they would count.
+    """
+    low, half = uint64(0xFFFFFFFF), uint64(32)
+    c0, c1 = uint64(block), uint64(block) >> half
+    c2, c3 = uint64(draw), uint64(draw) >> half
+    k0, k1 = uint64(seed) & low, uint64(seed) >> half
     for _ in range(10):
-        p0, p1 = uint64(0xD2511F53) * c0, uint64(0xCD9E8D57) * c2
-        c0, c1, c2, c3 = (p1 >> shift) ^ c1 ^ k0, p1 & low, (p0 >> shift) ^ c3 ^ k1, p0 & low
-        k0, k1 = (k0 + uint64(0x9E3779B9)) & low, (k1 + uint64(0xBB67AE85)) & low
+        p0, p1 = uint64(0xD2511F53) * (c0 & low), uint64(0xCD9E8D57) * (c2 & low)
+        c0, c1, c2, c3 = (p1 >> half) ^ c1 ^ k0, p1, (p0 >> half) ^ c3 ^ k1, p0
+        k0, k1 = k0 + uint64(0x9E3779B9), k1 + uint64(0xBB67AE85)
     return uint32(c0), uint32(c1), uint32(c2), uint32(c3)
 
 
@@ -54,50 +57,61 @@ def _advance(arguments, thread, threads):
         state[1] += 1
 
 
+# Masks and uniform numbers: the loop makes whole blocks, without a branch, and so in vector lanes;
+# the elements that are left over are thread 0's.
+
+
 def _mask(arguments, thread, threads):
     """1 with probability 1 - p, p as float64 bits in word 1 of the constants."""
     words = pointer(arguments, int64)
     n = pointer(words[0], int64)[0]
-    drop = float32(pointer(words[0], float64)[1])
+    drop = uint32(math.ceil(float32(pointer(words[0], float64)[1]) * 2.0**24))  # unit32 below it
     state, out = pointer(words[1], int64), pointer(words[2], uint8)
-    blocks = (n + 3) // 4
+    seed, draw, unused = state[0], state[1], uint32(8)
+    blocks = n // 4
     for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
-        a, b, c, d = philox(block, state[1], state[0])
-        i = block * 4
-        if i + 3 < n:
-            out[i] = unit32(a) >= drop
-            out[i + 1] = unit32(b) >= drop
-            out[i + 2] = unit32(c) >= drop
-            out[i + 3] = unit32(d) >= drop
-        else:
-            out[i] = unit32(a) >= drop
-            if i + 1 < n:
-                out[i + 1] = unit32(b) >= drop
-            if i + 2 < n:
-                out[i + 2] = unit32(c) >= drop
+        a, b, c, d = philox(block, draw, seed)
+        out[block * 4] = a >> unused >= drop
+        out[block * 4 + 1] = b >> unused >= drop
+        out[block * 4 + 2] = c >> unused >= drop
+        out[block * 4 + 3] = d >> unused >= drop
+    if thread == 0:
+        for lane, bits in enumerate(philox(blocks, draw, seed)):
+            if blocks * 4 + lane < n:
+                out[blocks * 4 + lane] = bits >> unused >= drop
 
 
 def _uniform32(arguments, thread, threads):
     words = pointer(arguments, int64)
     n = pointer(words[0], int64)[0]
     state, out = pointer(words[1], int64), pointer(words[2], float32)
-    blocks = (n + 3) // 4
+    seed, draw = state[0], state[1]
+    blocks = n // 4
     for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
-        for lane, bits in enumerate(philox(block, state[1], state[0])):
-            if block * 4 + lane < n:
-                out[block * 4 + lane] = unit32(bits)
+        a, b, c, d = philox(block, draw, seed)
+        out[block * 4] = unit32(a)
+        out[block * 4 + 1] = unit32(b)
+        out[block * 4 + 2] = unit32(c)
+        out[block * 4 + 3] = unit32(d)
+    if thread == 0:
+        for lane, bits in enumerate(philox(blocks, draw, seed)):
+            if blocks * 4 + lane < n:
+                out[blocks * 4 + lane] = unit32(bits)
 
 
 def _uniform64(arguments, thread, threads):
     words = pointer(arguments, int64)
     n = pointer(words[0], int64)[0]
     state, out = pointer(words[1], int64), pointer(words[2], float64)
-    blocks = (n + 1) // 2
+    seed, draw = state[0], state[1]
+    blocks = n // 2
     for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
-        a, b, c, d = philox(block, state[1], state[0])
+        a, b, c, d = philox(block, draw, seed)
         out[block * 2] = unit64(a, b)
-        if block * 2 + 1 < n:
-            out[block * 2 + 1] = unit64(c, d)
+        out[block * 2 + 1] = unit64(c, d)
+    if thread == 0 and n % 2:
+        a, b, c, d = philox(blocks, draw, seed)
+        out[n - 1] = unit64(a, b)
 
 
 def _normal(real):
@@ -106,9 +120,10 @@ def _normal(real):
         words = pointer(arguments, int64)
         n = pointer(words[0], int64)[0]
         state, out = pointer(words[1], int64), pointer(words[2], real)
+        seed, draw = state[0], state[1]
         blocks = (n + 1) // 2
         for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
-            a, b, c, d = philox(block, state[1], state[0])
+            a, b, c, d = philox(block, draw, seed)
             radius = math.sqrt(-2.0 * math.log(1.0 - unit64(a, b)))
             angle = 2.0 * math.pi * unit64(c, d)
             out[block * 2] = real(radius * math.cos(angle))
@@ -124,9 +139,10 @@ def _integers(arguments, thread, threads):
     sizes = pointer(words[0], int64)
     n, low, span = sizes[0], sizes[1], uint64(sizes[2])
     state, out = pointer(words[1], int64), pointer(words[2], int64)
+    seed, draw = state[0], state[1]
     blocks = (n + 1) // 2
     for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
-        a, b, c, d = philox(block, state[1], state[0])
+        a, b, c, d = philox(block, draw, seed)
         out[block * 2] = low + int64(((uint64(a) << uint64(32)) | uint64(b)) % span)
         if block * 2 + 1 < n:
             out[block * 2 + 1] = low + int64(((uint64(c) << uint64(32)) | uint64(d)) % span)

@@ -4,16 +4,19 @@ A fold is given by ``each`` (what is folded, of one element ``x``), ``combine`` 
 results ``a`` and ``b``), its neutral element, and ``finish`` (of the total ``a`` and the number of
 elements ``n``). Two loops serve every layout; `source` writes the one that fits:
 
-- *along*: the innermost axis is folded. Blocks of 256 elements are folded in vector lanes, and the
-  blocks pairwise, in a tree: the rounding error of a sum grows with log(n), as in NumPy.
-- *across*: the innermost axis is kept. Whole rows are folded into a row of partial results, 64 rows
-  at a time, and those into the total.
+- *along*: the innermost axis is folded, in blocks of 512 elements, each in vector lanes.
+- *across*: the innermost axis is kept, up to 1024 elements of it side by side. Rows are folded into
+  a row of results, in blocks of 16 rows.
 
-The partition depends on the shape alone, never on the thread count: a thread takes whole results.
+Both fold the blocks pairwise, in a tree: the rounding error of a sum grows with the logarithm of
+the number of blocks. What one result folds can be cut into equal *parts*, each giving a partial
+result: a second, short fold makes the total of them (see ``ops/reduce.py``). Blocks and parts
+depend on the shape alone; threads take whole parts, so the result does not depend on their number.
 
-Constants: number of kept axes, kept size, folded axes, folded rows, columns, step in elements;
+Constants: number of kept axes, kept size, folded axes, folded rows, columns, step in elements,
+parts, n, columns of the very last row (*across*; a flat array need not be a whole number of rows);
 sizes of the kept axes, byte strides of the kept axes; sizes and byte strides of the folded (outer)
-axes.
+axes. Results: C order, (kept, parts) or (kept, parts, columns).
 """
 
 from __future__ import annotations
@@ -23,25 +26,46 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numba import int64, njit
 
 from . import cache
 from .elementwise import Formula as _Formula
-from .elementwise import Operand, _memory, _numba, _Writer
+from .elementwise import Operand, _memory, _Writer
 from .launch import keep
+from .memory import pointer
 from .scalar import Expression, trace
 
 ALONG, ACROSS = "along", "across"
+WIDTH = 1024  # columns that are folded side by side
+MOST_ROWS = 16_000  # that a part of an *across* fold may have: its tree has room for 1023 blocks
 
 
 @dataclass(frozen=True)
 class Fold:
-    """What is folded, how, from which neutral element, and what is made of the total."""
+    """What is folded, how, from which neutral element, and what is made of the total.
+
+    ``finish(a, 1)`` must be ``a``. Partial results are folded by ``then``, if that is given.
+    """
 
     name: str
     combine: Callable
     neutral: float | str  # a number, or "lowest"/"highest" of the dtype
     each: Callable = lambda x: x
     finish: Callable = lambda a, n: a
+    then: Fold | None = None
+
+
+@njit(cache=True)  # lazily: kernels from the disk cache need it no more
+def offset(index, axes, sizes_at):
+    """How many bytes lie before element ``index`` of some axes: at an address, sizes, then strides.
+
+    Compiled by itself, since every kernel that is generated uses it.
+    """
+    sizes, at = pointer(sizes_at, int64), 0
+    for axis in range(axes - 1, -1, -1):
+        at += index % sizes[axis] * sizes[axes + axis]
+        index //= sizes[axis]
+    return at
 
 
 @functools.cache
@@ -54,22 +78,23 @@ def address(fold: Fold, loop: str, dtype: str, step: str, real: str, result: str
 def source(fold: Fold, loop: str, dtype: str, step: str, real: str, result: str) -> str:
     """The kernel as the text of a Python file."""
     load = f"x[i{' * step' if step == 'n' else ''}]"
-    if dtype == "bool":
+    if "bool" in (dtype, real):
         load = f"({load} != 0)"
-    value = load if dtype == real else f"{_numba(real)}({load})"
+    real = _memory(real)  # a truth value is a byte, 0 or 1
+    value = load if dtype == real else f"{real}({load})"
     body = _ALONG if loop == ALONG else _ACROSS
     return _HEAD.format(
         name=fold.name, about=f"{trace(fold.combine)} of {trace(fold.each)}", dtype=dtype,
-        real=_numba(real), neutral=_neutral(fold.neutral, real),
+        real=real, neutral=_neutral(fold.neutral, real),
     ) + body.format(
         memory=_memory(dtype), item=np.dtype(dtype).itemsize, result=_memory(result),
-        store=_memory(result), load=value, each=_inline(fold.each, real, x="value"),
+        load=value, each=_inline(fold.each, real, x="value"), width=WIDTH,
         combine=_inline(fold.combine, real, a="total", b="part"),
-        combine_partial=_inline(fold.combine, real, a="partials[level]", b="total"),
-        combine_row=_inline(fold.combine, real, a="block[i]", b="part"),
-        combine_block=_inline(fold.combine, real, a="totals[i]", b="block[i]"),
+        combine_tree=_inline(fold.combine, real, a="tree[level]", b="total"),
+        combine_column=_inline(fold.combine, real, a="total[i]", b="part"),
+        combine_columns=_inline(fold.combine, real, a=f"tree[{WIDTH} * level + i]", b="total[i]"),
         finish=_inline(fold.finish, real, a="total", n="count"),
-        finish_row=_inline(fold.finish, real, a="totals[i]", n="count"),
+        finish_column=_inline(fold.finish, real, a="total[i]", n="count"),
     )  # fmt: skip
 
 
@@ -100,8 +125,6 @@ def _neutral(neutral: float | str, real: str) -> str:
         low = neutral == "lowest"
         if real.startswith("float"):
             return f"real({'-' if low else ''}math.inf)"
-        if real == "bool":
-            return f"real({not low})"
         return f"real(np.iinfo(np.{real}).{'min' if low else 'max'})"
     return f"real({neutral!r})"
 
@@ -113,9 +136,11 @@ Written by tinygrad_mlp.kernels.reduction; safe to delete.
 import math
 
 import numpy as np
-from numba import boolean, cfunc, float32, float64, int32, int64, uint8
+from numba import cfunc, float32, float64, int32, int64, uint8
 
-from tinygrad_mlp.kernels.memory import SIGNATURE, pointer
+from tinygrad_mlp.kernels.extremes import maximum, minimum
+from tinygrad_mlp.kernels.memory import SIGNATURE, on_stack, pointer
+from tinygrad_mlp.kernels.reduction import offset
 
 real = {real}
 neutral = {neutral}
@@ -126,82 +151,75 @@ neutral = {neutral}
 def kernel(arguments, thread, threads):
     words = pointer(arguments, int64)
     sizes = pointer(words[0], int64)
-    kept_axes, kept, folded_axes, rows, columns, step = (
-        sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5])
-    kept_at = 6
-    folded_at = 6 + 2 * kept_axes
+    kept, rows, columns, step, parts = sizes[1], sizes[3], sizes[4], sizes[5], sizes[6]
+    kept_at = words[0] + 72
+    folded_at = kept_at + 16 * sizes[0]
+    count = sizes[7]
 '''
 
 _ALONG = """    out = pointer(words[2], {result})
-    count = rows * columns
-    partials = np.empty(64, real)
-    for place in range(kept * thread // threads, kept * (thread + 1) // threads):
-        origin = words[1]
-        rest = place
-        for axis in range(kept_axes - 1, -1, -1):
-            origin += (rest % sizes[kept_at + axis]) * sizes[kept_at + kept_axes + axis]
-            rest //= sizes[kept_at + axis]
-        blocks = 0
-        for row in range(rows):
-            at = origin
-            rest = row
-            for axis in range(folded_axes - 1, -1, -1):
-                at += (rest % sizes[folded_at + axis]) * sizes[folded_at + folded_axes + axis]
-                rest //= sizes[folded_at + axis]
-            x = pointer(at, {memory})
-            for start in range(0, columns, 256):
-                total = neutral
-                for i in range(start, min(start + 256, columns)):
-                    value = {load}
-                    part = {each}
-                    total = {combine}
-                level = 0
-                while (blocks >> level) & 1:  # a carry: two trees of this height become one
-                    total = {combine_partial}
-                    level += 1
-                partials[level] = total
-                blocks += 1
+    tree = on_stack(64, real)
+    in_a_row = (columns + 511) // 512
+    blocks = rows * in_a_row
+    for task in range(kept * parts * thread // threads, kept * parts * (thread + 1) // threads):
+        origin = words[1] + offset(task // parts, sizes[0], kept_at)
+        first, last = blocks * (task % parts) // parts, blocks * (task % parts + 1) // parts
+        for block in range(first, last):
+            x = pointer(origin + offset(block // in_a_row, sizes[2], folded_at), {memory})
+            start = block % in_a_row * 512
+            stop = start + 512 if start + 512 < columns else columns
+            total = neutral
+            for i in range(start, stop):
+                value = {load}
+                part = {each}
+                total = {combine}
+            level = 0
+            while ((block - first) >> level) & 1:  # a carry: two trees of this height become one
+                total = {combine_tree}
+                level += 1
+            tree[level] = total
         total = neutral
         for level in range(64):
-            if (blocks >> level) & 1:
-                total = {combine_partial}
-        out[place] = {store}({finish})
+            if ((last - first) >> level) & 1:
+                total = {combine_tree}
+        out[task] = {result}({finish})
 """
 
 _ACROSS = """    out = pointer(words[2], {result})
-    width = min(columns, 256)
-    chunks = (columns + width - 1) // width
-    block = np.empty(width, real)
-    totals = np.empty(width, real)
-    count = rows
-    for task in range(kept * chunks * thread // threads, kept * chunks * (thread + 1) // threads):
-        place, chunk = task // chunks, task % chunks
-        start = chunk * width
-        length = min(width, columns - start)
-        origin = words[1] + start * step * {item}
-        rest = place
-        for axis in range(kept_axes - 1, -1, -1):
-            origin += (rest % sizes[kept_at + axis]) * sizes[kept_at + kept_axes + axis]
-            rest //= sizes[kept_at + axis]
-        for i in range(length):
-            totals[i] = neutral
-        for first in range(0, rows, 64):
+    total, tree = on_stack({width}, real), on_stack({width} * 10, real)
+    chunks = (columns + {width} - 1) // {width}
+    tasks = kept * parts * chunks
+    for task in range(tasks * thread // threads, tasks * (thread + 1) // threads):
+        result, start = task // chunks, task % chunks * {width}
+        length = columns - start if columns - start < {width} else {width}
+        origin = words[1] + start * step * {item} + offset(result // parts, sizes[0], kept_at)
+        row, last = rows * (result % parts) // parts, rows * (result % parts + 1) // parts
+        blocks = (last - row + 15) // 16
+        for block in range(blocks):
             for i in range(length):
-                block[i] = neutral
-            for row in range(first, min(first + 64, rows)):
-                at = origin
-                rest = row
-                for axis in range(folded_axes - 1, -1, -1):
-                    at += (rest % sizes[folded_at + axis]) * sizes[folded_at + folded_axes + axis]
-                    rest //= sizes[folded_at + axis]
-                x = pointer(at, {memory})
-                for i in range(length):
+                total[i] = neutral
+            stop = row + 16 if row + 16 < last else last
+            while row < stop:
+                x = pointer(origin + offset(row, sizes[2], folded_at), {memory})
+                row += 1
+                stop_at = sizes[8] - start if row == rows else length
+                for i in range(stop_at if stop_at < length else length):
                     value = {load}
                     part = {each}
-                    block[i] = {combine_row}
+                    total[i] = {combine_column}
+            level = 0
+            while (block >> level) & 1:  # a carry: two trees of this height become one
+                for i in range(length):
+                    total[i] = {combine_columns}
+                level += 1
             for i in range(length):
-                totals[i] = {combine_block}
-        base = place * columns + start
+                tree[{width} * level + i] = total[i]
         for i in range(length):
-            out[base + i] = {store}({finish_row})
+            total[i] = neutral
+        for level in range(10):
+            if (blocks >> level) & 1:
+                for i in range(length):
+                    total[i] = {combine_columns}
+        for i in range(length):
+            out[result * columns + start + i] = {result}({finish_column})
 """

@@ -189,6 +189,8 @@ ceil = _function("ceil")
 trunc = _function("trunc")
 rint = _function("rint")
 absolute = _function("absolute")
+maximum = _function("maximum")
+minimum = _function("minimum")
 where = _function("where")
 atan2 = _function("atan2")
 

@@ -6,6 +6,10 @@
 
 The shift keeps every exponential at most 1: nothing overflows. A row of -inf has no softmax: NaN.
 
+Short rows are taken in groups of about a thousand elements, which stay in the nearest cache: what
+is done to each element alone, the exponential above all, then runs over a whole group in vector
+lanes, however short its rows are. A row's result does not depend on its group.
+
 Constants: rows, columns. Words: x (rows in C order), result.
 """
 
@@ -17,8 +21,13 @@ import math
 from numba import int64, njit
 from numba.core import types
 
+from .exponential import exponential
+from .extremes import maximum
 from .launch import compiled
-from .memory import pointer
+from .memory import on_stack, pointer
+
+GROUP, LONG = 1024, 64  # elements of a group; of a row that needs no group to fill the lanes
+_LANES = {"reassoc", "contract"}  # sums of a row in vector lanes
 
 
 @functools.cache
@@ -26,17 +35,55 @@ def address(what: str, dtype: str) -> int:
     """The address of softmax, log_softmax or logsumexp for float32 or float64."""
     make = {"softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp}[what]
     real = getattr(types, dtype)
-    return compiled(make(real, real.bitwidth // 8))
+    return compiled(make(real, real.bitwidth // 8), fastmath={"contract"})
 
 
 @njit(inline="always")
-def row_maximum(x, columns):
-    """The largest element of a row; NaN if there is one."""
-    largest = x[0]
-    for i in range(1, columns):
-        if x[i] > largest or x[i] != x[i]:
-            largest = x[i]
-    return largest
+def rows_together(columns):
+    """How many rows make a group."""
+    return GROUP // max(columns, 1) if columns < LONG else 1
+
+
+@njit(fastmath=_LANES)
+def maxima(x, rows, columns, out):
+    """The largest element of each row; NaN if there is one."""
+    for row in range(rows):
+        largest = x[row * columns]
+        for i in range(row * columns, (row + 1) * columns):
+            largest = maximum(largest, x[i])
+        out[row] = largest
+
+
+@njit(fastmath=_LANES)
+def exponentials(x, shift, rows, columns, out):
+    """exp(x - shift), element by element; each row has its shift."""
+    if columns >= LONG:
+        for row in range(rows):
+            for i in range(row * columns, (row + 1) * columns):
+                out[i] = exponential(x[i] - shift[row])
+        return
+    for row in range(rows):
+        for i in range(row * columns, (row + 1) * columns):
+            out[i] = x[i] - shift[row]
+    for i in range(rows * columns):
+        out[i] = exponential(out[i])
+
+
+@njit(fastmath=_LANES)
+def totals(x, shift, rows, columns, buffer, out):
+    """The sum of exp(x - shift) of each row; short rows by way of a buffer of GROUP elements."""
+    if columns < LONG:
+        exponentials(x, shift, rows, columns, buffer)
+    for row in range(rows):
+        out[row] = 0
+        total = out[row]
+        if columns < LONG:
+            for i in range(row * columns, (row + 1) * columns):
+                total += buffer[i]
+        else:
+            for i in range(row * columns, (row + 1) * columns):
+                total += exponential(x[i] - shift[row])
+        out[row] = total
 
 
 def _softmax(real, item):
@@ -44,17 +91,28 @@ def _softmax(real, item):
         words = pointer(arguments, int64)
         sizes = pointer(words[0], int64)
         rows, columns = sizes[0], sizes[1]
-        for row in range(rows * thread // threads, rows * (thread + 1) // threads):
+        shift = on_stack(GROUP, real)
+        last = rows * (thread + 1) // threads
+        for row in range(rows * thread // threads, last, rows_together(columns)):
+            count = min(rows_together(columns), last - row)
             x = pointer(words[1] + row * columns * item, real)
             out = pointer(words[2] + row * columns * item, real)
-            shift, total = row_maximum(x, columns), real(0)
-            for i in range(columns):
-                out[i] = math.exp(x[i] - shift)
-                total += out[i]
-            for i in range(columns):
-                out[i] = out[i] / total
+            maxima(x, count, columns, shift)
+            exponentials(x, shift, count, columns, out)
+            divide_by_sums(out, count, columns)
 
     return softmax
+
+
+@njit(fastmath=_LANES)
+def divide_by_sums(x, rows, columns):
+    """Divide each row by its sum."""
+    for row in range(rows):
+        total = x[row * columns]
+        for i in range(row * columns + 1, (row + 1) * columns):
+            total += x[i]
+        for i in range(row * columns, (row + 1) * columns):
+            x[i] /= total
 
 
 def _log_softmax(real, item):
@@ -62,15 +120,18 @@ def _log_softmax(real, item):
         words = pointer(arguments, int64)
         sizes = pointer(words[0], int64)
         rows, columns = sizes[0], sizes[1]
-        for row in range(rows * thread // threads, rows * (thread + 1) // threads):
+        shift, total, buffer = on_stack(GROUP, real), on_stack(GROUP, real), on_stack(GROUP, real)
+        last = rows * (thread + 1) // threads
+        for row in range(rows * thread // threads, last, rows_together(columns)):
+            count = min(rows_together(columns), last - row)
             x = pointer(words[1] + row * columns * item, real)
             out = pointer(words[2] + row * columns * item, real)
-            shift, total = row_maximum(x, columns), real(0)
-            for i in range(columns):
-                total += math.exp(x[i] - shift)
-            log_total = math.log(total)
-            for i in range(columns):
-                out[i] = (x[i] - shift) - log_total
+            maxima(x, count, columns, shift)
+            totals(x, shift, count, columns, buffer, total)
+            for k in range(count):
+                log_total = math.log(total[k])
+                for i in range(k * columns, (k + 1) * columns):
+                    out[i] = (x[i] - shift[k]) - log_total
 
     return log_softmax
 
@@ -81,15 +142,19 @@ def _logsumexp(real, item):
         sizes = pointer(words[0], int64)
         rows, columns = sizes[0], sizes[1]
         out = pointer(words[2], real)
-        for row in range(rows * thread // threads, rows * (thread + 1) // threads):
+        shift, total, buffer = on_stack(GROUP, real), on_stack(GROUP, real), on_stack(GROUP, real)
+        last = rows * (thread + 1) // threads
+        for row in range(rows * thread // threads, last, rows_together(columns)):
+            count = min(rows_together(columns), last - row)
             x = pointer(words[1] + row * columns * item, real)
-            shift = row_maximum(x, columns) if columns else real(-math.inf)
-            total = real(0)
-            if math.isinf(shift):  # all -inf, or an inf: the shift would make NaN of it
-                out[row] = shift
-                continue
-            for i in range(columns):
-                total += math.exp(x[i] - shift)
-            out[row] = shift + math.log(total)
+            if columns:
+                maxima(x, count, columns, shift)
+            else:
+                for k in range(count):
+                    shift[k] = real(-math.inf)
+            totals(x, shift, count, columns, buffer, total)
+            for k in range(count):  # all -inf, or an inf: the shift would make NaN of it
+                infinite = math.isinf(shift[k])
+                out[row + k] = shift[k] if infinite else shift[k] + math.log(total[k])
 
     return logsumexp

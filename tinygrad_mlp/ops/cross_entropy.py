@@ -36,8 +36,9 @@ class LabelLoss(Fused):
         constants = [rows, columns, ignore_index]
         total = Launch(kernels.address("total", str(x.dtype)), 6, [*constants, MODES[reduction]], 0)
         kernel = kernels.address(self.name, str(x.dtype))
-        bits, kept = [float_bits(s) for s in smoothing], [dense(x.shape, x.dtype)] * len(smoothing)
-        work = x.size * 5.0 if smoothing else rows * 2.0
+        bits = [float_bits(s) for s in smoothing]
+        kept = [dense((rows,), x.dtype)] * (2 * len(smoothing))  # the softmax's shifts and sums
+        work = x.size * 0.5 if smoothing else rows * 2.0
         each = Launch(kernel, 5 + len(kept), [*constants, *bits], work)
         result = dense((rows,) if reduction == "none" else (), x.dtype)
         return [result, *kept, dense((), x.dtype), dense((), INT64)], [each, total]
@@ -71,7 +72,7 @@ class LabelLossBackward(Fused):
     def lower(self, g: Layout, *more: Any) -> tuple[list[Layout], list[Launch]]:
         layouts = [layout for layout in more if isinstance(layout, Layout)]
         ignore_index, *smoothing, classes, reduction = more[len(layouts) :]
-        rows, dtype = layouts[-3].shape[0], g.dtype
+        rows, dtype = layouts[-3].shape[0], g.dtype  # the target's
         bits = [float_bits(s) for s in smoothing]
         result = dense((rows, classes), dtype)
         constants = [rows, classes, ignore_index, *bits, MODES[reduction]]
@@ -98,13 +99,15 @@ def _cross_entropy_textbook(
     losses = where(target == ignore_index, 0, -(smooth * weight * log_p).sum(1))
     weights = where(target == ignore_index, 0, (hot * weight).sum(1))
     out, total_weight = _reduced(losses, weights, reduction)
-    return out, log_p.exp(), total_weight
+    shift = reduce.amax(logits, 1)
+    return out, shift, (logits - unsqueeze(shift, 1)).exp().sum(1), total_weight
 
 
 def _cross_entropy_backward_textbook(
-    g: Any, softmax: Any, target: Any, weight: Any, total_weight: Any, ignore_index: int,
-    label_smoothing: float, classes: int, reduction: str,
+    g: Any, logits: Any, shift: Any, sum: Any, target: Any, weight: Any, total_weight: Any,
+    ignore_index: int, label_smoothing: float, classes: int, reduction: str,
 ) -> Any:  # fmt: skip
+    softmax = (logits - unsqueeze(shift, 1)).exp() / unsqueeze(sum, 1)
     smooth = (1 - label_smoothing) * _one_hot(target, classes, g.dtype) + label_smoothing / classes
     wanted = smooth * weight  # (N, C)
     rows = unsqueeze(_per_row(g, total_weight, target, ignore_index, reduction), 1)
@@ -134,7 +137,8 @@ def _nll_loss_backward_textbook(
 
 
 _cross_entropy_backward = LabelLossBackward(
-    "cross_entropy_backward", ("g", "softmax", "target", "weight", "total_weight"),
+    "cross_entropy_backward",
+    ("g", "logits", "shift", "sum", "target", "weight", "total_weight"),
     params=("ignore_index", "label_smoothing", "classes", "reduction"), outputs=("g_logits",),
     textbook=_cross_entropy_backward_textbook,
 )  # fmt: skip
@@ -142,11 +146,12 @@ _cross_entropy_backward = LabelLossBackward(
 _cross_entropy = LabelLoss(
     "cross_entropy", ("logits", "target", "weight"),
     params=("ignore_index", "label_smoothing", "reduction"),
-    outputs=("out", "softmax", "total_weight", "wrong"), textbook=_cross_entropy_textbook,
-    vjp=lambda g, softmax, target, weight, total_weight, ignore_index, label_smoothing, reduction: [
-        _cross_entropy_backward(
-            contiguous(g), softmax, target, weight, total_weight, ignore_index=ignore_index,
-            label_smoothing=label_smoothing, classes=weight.shape[0], reduction=reduction)],
+    outputs=("out", "shift", "sum", "total_weight", "wrong"), textbook=_cross_entropy_textbook,
+    vjp=lambda g, logits, shift, sum, target, weight, total_weight, ignore_index, label_smoothing,
+        reduction: [_cross_entropy_backward(
+            contiguous(g), logits, shift, sum, target, weight, total_weight,
+            ignore_index=ignore_index, label_smoothing=label_smoothing, classes=weight.shape[0],
+            reduction=reduction)],
 )  # fmt: skip
 
 _nll_loss_backward = LabelLossBackward(

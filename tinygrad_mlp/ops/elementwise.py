@@ -52,7 +52,8 @@ def lower(
         Operand(name, str(layout.dtype), how)
         for (name, layout), how in zip(operands, access, strict=True)
     )
-    work = math.prod(shape) * (0.05 * sum(items) + 0.5 * _calls(formula))
+    moved = sum(layout.dtype.itemsize for name, layout in operands if name not in formula.uniform)
+    work = math.prod(shape) * (0.05 * moved + 0.5 * _calls(formula))
     kernel = generator.address(formula, signature, str(real))
     return Launch(kernel, len(operands), constants, work)
 

@@ -13,6 +13,7 @@ from .. import tape
 from ..kernels import arg, reduction, scalar
 from ..kernels.launch import Launch
 from ..kernels.layout import BOOL, INT64, Layout, Shape, coalesce, dense
+from ..kernels.memory import scratch
 from ..kernels.reduction import Fold
 from ..tape import Params, Value, empty
 from .arithmetic import CONVERSIONS, where
@@ -20,10 +21,14 @@ from .op import Op
 from .view import contiguous, dims_of, expand, permute, reshape
 
 Dims = int | Sequence[int] | None
+Axes = tuple[list[int], list[int]]  # sizes, and steps in bytes
+Stages = tuple[tuple[Launch, int], ...]  # launches from one to the next, and bytes of each result
 
 
 class Reduce(Op):
     """An op that folds the axes ``dims`` of its input."""
+
+    fold: Fold
 
     def __init__(
         self,
@@ -33,12 +38,13 @@ class Reduce(Op):
         *,
         each: Callable[..., Any] = lambda x: x,
         finish: Callable[..., Any] = lambda a, n: a,
+        then: Reduce | None = None,
         dtype: str = "same",
         about: str = "",
         textbook: Callable[..., Any] | None = None,
         x: Callable[..., Any] | None = None,
     ):
-        self.fold = Fold(name, combine, neutral, each, finish)
+        self.fold = Fold(name, combine, neutral, each, finish, then.fold if then else None)
         self.kind, self.about = dtype, about
         super().__init__(name, ("x",), params=("dims", "keepdim"), textbook=textbook,
                          vjp={"x": x} if x else None)  # fmt: skip
@@ -46,7 +52,7 @@ class Reduce(Op):
     def document(self) -> str:
         return f"{self.about}\n\nAlong the axes ``dims``; ``keepdim`` leaves them with size 1."
 
-    def plan(self, layout: Layout, dims: Shape, keepdim: bool) -> tuple[Layout, Launch | None]:
+    def plan(self, layout: Layout, dims: Shape, keepdim: bool) -> tuple[Layout, Stages]:
         kept = [k for k in range(layout.ndim) if k not in dims]
         shape = tuple(1 if k in dims else size for k, size in enumerate(layout.shape))
         real = {"same": layout.dtype, "sum": INT64 if layout.dtype.kind in "bui" else layout.dtype,
@@ -59,43 +65,97 @@ class Reduce(Op):
                 f"{self.name} of no elements: shape {layout.shape} has size 0 along dim {dims}"
             )
         result = dense(shape if keepdim else tuple(layout.shape[k] for k in kept), real)
-        return result, None if result.size == 0 else self._lower(layout, kept, dims, real)
+        return result, self._lower(layout, kept, dims, real) if result.size else ()
 
-    def _lower(self, layout: Layout, kept: list[int], dims: Shape, real: np.dtype) -> Launch:
-        def axes(which: Sequence[int]) -> tuple[list[int], list[int]]:
+    def _lower(self, layout: Layout, kept: list[int], dims: Shape, real: np.dtype) -> Stages:
+        """Folds until one result is left of what each is cut into: one launch for small ones."""
+
+        def axes(which: Sequence[int]) -> Axes:
             sizes = tuple(layout.shape[k] for k in which)
             merged, (steps,) = coalesce(sizes, [tuple(layout.strides[k] for k in which)])
             return merged, steps
 
-        kept_sizes, kept_steps = axes(kept)
-        folded_sizes, folded_steps = axes(dims)
+        fold, dtype, outer, inner = self.fold, layout.dtype, axes(kept), axes(dims)
         if 0 in layout.shape:
-            folded_sizes, folded_steps = [0], [0]
-        item = layout.dtype.itemsize
-        across = bool(kept_steps) and (
-            not folded_steps or kept_steps[-1] == item or kept_steps[-1] < folded_steps[-1]
-        )
-        if across:
-            columns, step = kept_sizes.pop(), kept_steps.pop()
-        elif folded_sizes:
-            columns, step = folded_sizes.pop(), folded_steps.pop()
-        else:
-            columns, step = 1, item
-        loop, access = reduction.ACROSS if across else reduction.ALONG, "c" if step == item else "n"
-        constants = [
-            len(kept_sizes), math.prod(kept_sizes), len(folded_sizes), math.prod(folded_sizes),
-            columns, step // item, *kept_sizes, *kept_steps, *folded_sizes, *folded_steps,
-        ]  # fmt: skip
-        kernel = reduction.address(self.fold, loop, str(layout.dtype), access, str(real), str(real))
-        return Launch(kernel, 2, constants, layout.size * 0.15)
+            inner = [0], [0]
+        stages: list[tuple[Launch, int]] = []
+        parts = 2
+        while parts > 1:
+            cut = _Cut(outer, inner, dtype.itemsize)
+            places, parts, columns = cut.results
+            constants = cut.constants(1 if parts > 1 else _count(layout.shape, dims))
+            names = (str(dtype), cut.access, str(real), str(real))
+            launch = Launch(reduction.address(fold, cut.loop, *names), 2, constants, cut.work)
+            stages.append((launch, -(-places * parts * columns * real.itemsize // 64) * 64))
+            fold, dtype, item = fold.then or fold, real, real.itemsize
+            outer, inner = _dense_axes(places, parts, columns, item)
+        return tuple(stages)
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         x = inputs[0]
-        layout, launch = self.planned(x.layout, *params.values())
+        layout, stages = self.planned(x.layout, *params.values())
         out = tape.empty(layout)
-        if launch is not None:
-            launch(x.address, out.address)
+        if stages:
+            source = x.address
+            if len(stages) > 1:
+                partial = scratch(builtins.sum(size for _, size in stages))
+                for launch, size in stages[:-1]:
+                    launch(source, partial)
+                    source, partial = partial, partial + size
+            stages[-1][0](source, out.address)
         return (out,)
+
+
+class _Cut:
+    """How one launch folds: which loop, over what; and into how many parts each result is cut.
+
+    The parts, whose number depends on sizes alone, are what threads share. A tall, narrow array in
+    C order is folded as one with several rows side by side: they become further parts.
+    """
+
+    def __init__(self, outer: Axes, inner: Axes, item: int):
+        (kept, kept_steps), (folded, folded_steps) = map(list, outer), map(list, inner)
+        across = bool(kept) and (
+            not folded or kept_steps[-1] == item or kept_steps[-1] < folded_steps[-1]
+            or folded[-1] <= 16 < kept[-1]
+        )  # fmt: skip
+        if across:
+            columns, step = kept.pop(), kept_steps.pop()
+        elif folded:
+            columns, step = folded.pop(), folded_steps.pop()
+        else:
+            columns, step = 1, item
+        beside, last, size = 1, columns, math.prod(kept) * math.prod(folded) * columns
+        flat = across and not kept and step == item and folded_steps == [columns * item]
+        if flat and columns <= 128 and size >= 2048:
+            beside = 256 // columns
+            columns *= beside
+            folded, folded_steps = [-(-size // columns)], [columns * item]
+            last = size - (folded[0] - 1) * columns
+        places, rows = math.prod(kept), math.prod(folded)
+        if across:
+            most, tasks = rows // 16, places * -(-columns // reduction.WIDTH)
+        else:
+            most, tasks = rows * -(-columns // 512), places
+        parts = min(size // 2**15, 64) // tasks if size >= 2**17 else 1
+        parts = max(1, min(parts, most), -(-rows // reduction.MOST_ROWS) if across else 1)
+        self.loop = reduction.ACROSS if across else reduction.ALONG
+        self.access = "c" if step == item else "n"
+        self.work = size * item * (0.015 if step == item else 0.1)
+        self.results = (places, parts * beside, columns // beside if across else 1)
+        self._head = [len(kept), places, len(folded), rows, columns, step // item, parts]
+        self._tail = [last, *kept, *kept_steps, *folded, *folded_steps]
+
+    def constants(self, n: int) -> list[int]:
+        """The constants of the kernel, with ``n`` for its `finish`."""
+        return [*self._head, n, *self._tail]
+
+
+def _dense_axes(places: int, parts: int, columns: int, item: int) -> tuple[Axes, Axes]:
+    """The kept and the folded axes of partial results, (places, parts, columns) in C order."""
+    axes = [(places, parts * columns * item), (columns, item)]
+    kept = [axis for axis in axes if axis[0] > 1]
+    return ([size for size, _ in kept], [step for _, step in kept]), ([parts], [columns * item])
 
 
 def _restore(g: Any, shape: Shape, dims: Shape, keepdim: bool) -> Any:
@@ -114,6 +174,12 @@ _sum = Reduce(
     x=lambda g, x_shape, dims, keepdim: _restore(g, x_shape, dims, keepdim),
 )  # fmt: skip
 
+_sum_of_squares = Reduce(
+    "sum_of_squares", lambda a, b: a + b, 0, each=lambda x: x * x, then=_sum, dtype="float",
+    about="The sum of the squares, in one pass.",
+    x=lambda g, x, x_shape, dims, keepdim: 2 * _restore(g, x_shape, dims, keepdim) * x,
+)  # fmt: skip
+
 _mean = Reduce(
     "mean", lambda a, b: a + b, 0, dtype="float", finish=lambda a, n: a / n,
     about="The arithmetic mean.",
@@ -127,13 +193,13 @@ _prod = Reduce(
 )  # fmt: skip
 
 amax_ = Reduce(
-    "amax", lambda a, b: scalar.where((a > b) | (a != a), a, b), "lowest",
+    "amax", lambda a, b: scalar.maximum(a, b), "lowest",
     about="The largest element; equal ones share the gradient.",
     x=lambda g, x, out, dims, keepdim: _share(g, x, out, dims, keepdim),
 )  # fmt: skip
 
 amin_ = Reduce(
-    "amin", lambda a, b: scalar.where((a < b) | (a != a), a, b), "highest",
+    "amin", lambda a, b: scalar.minimum(a, b), "highest",
     about="The smallest element; equal ones share the gradient.",
     x=lambda g, x, out, dims, keepdim: _share(g, x, out, dims, keepdim),
 )  # fmt: skip
@@ -175,7 +241,7 @@ class ArgReduce(Op):
         columns = layout.shape[-1]
         constants = [result.size, columns, columns * layout.dtype.itemsize]
         kernel = arg.address(str(layout.dtype), self.name == "argmax")
-        return result, Launch(kernel, 2, constants, layout.size) if result.size else None
+        return result, Launch(kernel, 2, constants, layout.size * 0.1) if result.size else None
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         layout, launch = self.planned(inputs[0].layout)
@@ -200,6 +266,11 @@ def sum(x: Any, dim: Dims = None, keepdim: bool = False, dtype: Any = None) -> A
     """The sum along ``dim`` (an axis, several, or all). Integers and bools give int64."""
     x = x if dtype is None else x.to(dtype)
     return _sum(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
+
+
+def sum_of_squares(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
+    """The sum of the squares along ``dim`` of a floating tensor, in one pass over memory."""
+    return _sum_of_squares(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
 
 
 def mean(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
@@ -262,7 +333,7 @@ def var(x: Any, dim: Dims = None, correction: float = 1, keepdim: bool = False) 
     dims = _axes(dim, x.layout.ndim)
     n = _count(x.layout.shape, dims)
     deviation = x - _mean(x, dims=dims, keepdim=True)
-    total = _sum(deviation * deviation, dims=dims, keepdim=keepdim)
+    total = _sum_of_squares(deviation, dims=dims, keepdim=keepdim)
     return total / max(0.0, n - correction) if n > correction else total * float("nan")
 
 

@@ -31,7 +31,7 @@ class RowOp(Op):
         if rows == 0:
             return result, None
         kernel = kernels.address(self.name, str(layout.dtype))
-        return result, Launch(kernel, 2, [rows, columns], layout.size * 3.0)
+        return result, Launch(kernel, 2, [rows, columns], layout.size * 0.6)
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         layout, launch = self.planned(inputs[0].layout)

@@ -96,10 +96,7 @@ class Update(Op):
             uniform=frozenset(self.numbers),
         )
         operands = list(zip(self.inputs, layouts, strict=True))
-        launch = lower(formula, operands, parameter.shape, parameter.dtype)
-        if launch is not None:  # the numbers are read once, whatever the size
-            launch.work = parameter.size * 0.05 * parameter.dtype.itemsize * (len(self.written) + 1)
-        return launch
+        return lower(formula, operands, parameter.shape, parameter.dtype)
 
     def _check(self, layouts: tuple[Layout, ...]) -> None:
         if len(layouts) != len(self.inputs):

@@ -1,0 +1,84 @@
+"""Memory is used again when nobody reads it, and never before."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinygrad_mlp as tg
+from tinygrad_mlp.kernels import storage
+from tinygrad_mlp.kernels.layout import dense
+
+LARGE = 100_000  # elements: more than a small storage holds
+
+
+@pytest.fixture(autouse=True)
+def own_rings(monkeypatch):
+    """Rings of the test's own; layouts made before hold others."""
+    monkeypatch.setattr(storage, "_rings", {})
+    monkeypatch.setattr(storage, "_held", 0)
+
+
+def take(size: int) -> storage.Storage:
+    return storage.allocate(size, storage.ring_of(size))
+
+
+@pytest.mark.parametrize("size", [1, 512, 70_000, 5_000_000])
+def test_memory_is_used_again(size: int) -> None:
+    first = take(size)
+    address = first.address
+    second = take(size)
+    assert second.address != address
+    assert address % 64 == 0
+    del first
+    third = take(size)
+    assert third.address == address
+    assert third.version == 0
+
+
+@pytest.mark.parametrize("size", [16, LARGE])
+def test_an_array_keeps_its_memory(size: int) -> None:
+    kept = []
+    for number in range(100):
+        x = tg.full((size // 16, 16), float(number))
+        array = x.numpy()
+        kept.append((number, array[:1, 3:].T if number % 2 else array))
+        del x, array
+        tg.full((size // 16, 16), -1.0)
+    assert all((array == number).all() for number, array in kept)
+
+
+def test_views_keep_their_memory() -> None:
+    rows = [tg.full((50, 20), float(number))[3] for number in range(200)]
+    assert all(row.tolist() == [number] * 20 for number, row in enumerate(rows))
+
+
+def test_what_lives_long_leaves_the_ring() -> None:
+    """A ring full of parameters would find nothing free."""
+    parameters = [take(512) for _ in range(3 * storage._LONGEST)]
+    for _ in range(20 * storage._LONGEST):
+        take(512)
+    ring = storage.ring_of(512)
+    assert not {id(each) for each in parameters} & {id(each) for each in ring}
+    assert 0 < len(ring) <= storage._LONGEST
+
+
+def test_the_rings_hold_only_so_much(monkeypatch) -> None:
+    monkeypatch.setattr(storage, "_MOST", 10_000_000)
+    for size in range(100_000, 3_000_000, 50_000):
+        take(size)
+        held = sum(each.array.size for ring in storage._rings.values() for each in ring)
+        assert held <= 10_000_000
+        assert held == storage._held
+
+
+def test_a_room_is_no_larger_than_it_must_be() -> None:
+    for size in (*range(0, 5000, 7), 70_001, 10_000_001):
+        room = storage._room(size)
+        assert size <= room <= max(1.25 * size + 64, 64)
+        assert room % 64 == 0
+
+
+def test_a_layout_asks_for_its_bytes() -> None:
+    layout = dense((3, 5), np.dtype(np.float64))
+    assert layout.nbytes == 120
