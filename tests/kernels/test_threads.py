@@ -25,7 +25,7 @@ import os, sys, time
 import numpy as np
 import tinygrad_mlp as tg
 from tinygrad_mlp.kernels import threads
-threads.SMALL = threads._LARGE = 0
+threads.SMALL = threads._REST = 0
 
 def work():
     a = np.arange(300.0 * 200).reshape(300, 200) % 7

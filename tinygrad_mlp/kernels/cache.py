@@ -1,12 +1,15 @@
-"""Where generated kernels live on disk: real source files, so that Numba caches what it compiles.
+"""Where kernels live on disk: generated ones as source files, and the machine code of all.
 
 ``$TINYGRAD_MLP_CACHE``, else ``$XDG_CACHE_HOME/tinygrad_mlp``, else ``~/.cache/tinygrad_mlp``; if
 that folder cannot be written, a temporary one for this process. The files are there to be read.
+In it each version of the kernels' sources has a folder of its own: Numba looks for changes in a
+kernel's own file only, not in what that imports.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import hashlib
 import importlib.util
@@ -14,10 +17,13 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import numba
+from numba.core import event
 
 
 @functools.cache
@@ -48,7 +54,7 @@ def _remove(path: Path, owner: int) -> None:
 
 @functools.cache
 def _digest() -> str:
-    """Changes with the source of any kernel and with Numba: Numba sees a kernel's own file only."""
+    """Changes with the source of any kernel and with Numba."""
     digest = hashlib.sha256(numba.__version__.encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
@@ -73,5 +79,44 @@ def load(name: str, source: str) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # Numba finds a cached kernel's globals by this name
-    spec.loader.exec_module(module)
+    with compiling():
+        spec.loader.exec_module(module)
     return module
+
+
+_one_at_a_time = threading.RLock()
+
+
+@contextlib.contextmanager
+def compiling() -> Iterator[None]:
+    """Inside it Numba keeps machine code in our folder, and says so before it first makes any.
+
+    Also a decorator, of functions that compile.
+    """
+    with _one_at_a_time, event.install_listener("numba:run_pass", _announcer):
+        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder())
+        try:
+            yield
+        finally:
+            numba.config.CACHE_DIR = before
+
+
+class _Announcer(event.Listener):
+    """Tells a person at a terminal, once, why nothing seems to happen."""
+
+    told = False
+
+    def on_start(self, event: event.Event) -> None:
+        if not self.told and sys.stderr is not None and sys.stderr.isatty():
+            print(
+                "tinygrad_mlp: compiling kernels, which are kept for the next time "
+                "(`tinygrad-mlp warmup` compiles them all) ...",
+                file=sys.stderr, flush=True,
+            )  # fmt: skip
+        self.told = True
+
+    def on_end(self, event: event.Event) -> None:
+        pass
+
+
+_announcer = _Announcer()

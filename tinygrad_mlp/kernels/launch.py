@@ -13,6 +13,7 @@ import numpy as np
 from numba import cfunc, int64, njit, types, void
 
 from . import threads
+from .cache import compiling
 from .memory import SIGNATURE, address_of, call_address, words_on_stack
 
 
@@ -46,6 +47,7 @@ class Launch:
 
 
 @functools.cache
+@compiling()
 def _trampoline(words: int) -> Callable[[int, tuple[int, ...]], None]:
     @njit(void(int64, types.UniTuple(int64, words)), cache=True, nogil=True)
     def call(kernel, arguments):
@@ -54,6 +56,7 @@ def _trampoline(words: int) -> Callable[[int, tuple[int, ...]], None]:
     return call
 
 
+@compiling()
 def compiled(kernel: Callable[[int, int, int], None], **options: object) -> int:
     """Compile a kernel (a function of arguments, thread, threads), or load it; its address."""
     return keep(cfunc(SIGNATURE, cache=True, error_model="numpy", **options)(kernel))
