@@ -30,7 +30,6 @@ LEVELS = {"L1": 24 << 10, "L2": 384 << 10, "L3": 12 << 20, "memory": 384 << 20}
 OWN = ("L1", "L2")
 
 
-@functools.cache
 def peak(dtype: str = "float32", threads: int = 1, seconds: float = 0.2) -> float:
     """FLOP/s: each thread computes ``x = x * a + b`` on vectors, in a loop that reads no memory."""
     lanes = tile.shape(tile.host(), np.dtype(dtype).itemsize).lanes
@@ -41,13 +40,11 @@ def peak(dtype: str = "float32", threads: int = 1, seconds: float = 0.2) -> floa
     return rounds * CHAINS * lanes * 2 / time_taken
 
 
-@functools.cache
 def bandwidth(threads: int = 1, level: str = "memory", seconds: float = 0.2) -> float:
     """Bytes/s, each byte counted once for each way it is asked to go: the best of `STREAMS`."""
     return max(stream(name, threads, level, seconds) for name in STREAMS)
 
 
-@functools.cache
 def stream(name: str, threads: int = 1, level: str = "memory", seconds: float = 0.2) -> float:
     """Bytes/s of one loop over float64 arrays that together fill ``level`` of the memory."""
     arrays, kernel = STREAMS[name]

@@ -40,6 +40,7 @@ class Case:
     flops: float = 0  # of one call, multiply and add apart; 0 where memory is the limit
     bytes: float = 0  # of one call, each array counted once for each way it must go
     dtype: str = "float32"
+    level: str = "memory"  # that the bytes come from: L1, L2, L3 or memory
 
 
 def peer(name: str) -> Any | None:
@@ -71,6 +72,7 @@ def main(about: str, cases: Callable[[argparse.Namespace], Iterable[Case]], **op
     for threads in given.threads:
         with console.status(f"measuring on {threads} thread(s)"):
             rows = list(measured_by_child(threads))
+        shares(rows)
         console.print(table(rows, threads))
         found += rows
     if not found:
@@ -108,45 +110,69 @@ def measured_by_child(threads: int) -> Iterator[Figures]:
 
 
 def measure(case: Case, given: argparse.Namespace) -> Figures:
-    """Time a case; its figures, with the limit that the machine sets to it."""
+    """Time a case, and the limit that the machine sets to it."""
     from machine import bandwidth, peak
 
     threads = tg.get_num_threads()
     timings = interleaved(case.candidates(), given.rounds, given.seconds)
     figures: Figures = {"name": case.name, "threads": threads, "dtype": case.dtype}
     if case.flops:
-        figures |= {"flops": case.flops, "limit": peak(case.dtype, threads, given.seconds)}
+        figures |= {"flops": case.flops, "of": case.dtype}
+        figures["limit"] = peak(case.dtype, threads, given.seconds)
     elif case.bytes:
-        figures |= {"bytes": case.bytes, "limit": bandwidth(threads, "memory", given.seconds)}
-    if "limit" in figures:
-        least = (case.flops or case.bytes) / figures["limit"]
-        figures["share"] = {name: least / timing.median for name, timing in timings.items()}
+        figures |= {"bytes": case.bytes, "of": case.level}
+        figures["limit"] = bandwidth(threads, case.level, given.seconds)
     return figures | {"seconds": {name: vars(timing) for name, timing in timings.items()}}
+
+
+def shares(rows: list[Figures]) -> None:
+    """Hold each row against the best that the machine showed: now and then it is disturbed."""
+    limits: dict[str, float] = {}
+    for row in rows:
+        if "of" in row:
+            limits[row["of"]] = max(limits.get(row["of"], 0), row["limit"])
+    for row in rows:
+        if "of" in row:
+            row["limit"] = limits[row["of"]]
+            least = (row.get("flops") or row["bytes"]) / row["limit"]
+            row["share"] = {name: least / t["median"] for name, t in row["seconds"].items()}
 
 
 def table(rows: list[Figures], threads: int) -> Table:
     """A row for each case: everyone's median, our share of the machine, our speed-up."""
     names = list(dict.fromkeys(name for row in rows for name in row["seconds"]))
     title = f"{threads} thread{'s' if threads > 1 else ''}"
-    grid = Table("", *names, "our rate", "share of limit", "best peer / ours", title=title)
+    grid = Table(title=title)
+    grid.add_column("us", no_wrap=True)
+    for column in (*names, "our rate", "share", "of", "best peer / ours"):
+        grid.add_column(column, justify="right")
     for row in rows:
         times = row["seconds"]
-        ours, *others = [name for name in names if name in times]
+        ours, others = owners(row)
         best = min(others, key=lambda name: times[name]["median"], default=None)
         work, unit = (row["flops"], "GFLOP/s") if "flops" in row else (row.get("bytes"), "GB/s")
         median = times[ours]["median"]
+        limit = f"{row['limit'] / 1e9:,.0f} {unit} {row['of']}" if work else ""
         grid.add_row(
             row["name"], *(microseconds(times.get(name)) for name in names),
             f"{work / median / 1e9:,.1f} {unit}" if work else "",
-            f"{row['share'][ours]:.2f}" if work else "",
+            f"{row['share'][ours]:.2f}" if work else "", limit,
             f"{times[best]['median'] / median:.2f}x {best}" if best else "",
         )  # fmt: skip
     return grid
 
 
+def owners(row: Figures) -> tuple[str, list[str]]:
+    """Our fastest form, and the peers."""
+    times = row["seconds"]
+    ours = [name for name in times if name.startswith(OURS)]
+    others = [name for name in times if name not in ours]
+    return min(ours, key=lambda name: times[name]["median"]), others
+
+
 def microseconds(timing: dict[str, float] | None) -> str:
     """A median as text; nothing for a candidate that is not in this row."""
-    return "" if timing is None else f"{timing['median'] * 1e6:,.1f} us"
+    return "" if timing is None else f"{timing['median'] * 1e6:,.1f}"
 
 
 def write(target: str | None, figures: Figures) -> None:
