@@ -86,7 +86,7 @@ EXTRA: dict[str, tuple[float, ...]] = {"softplus": (1.0, 20.0)}  # our ops' furt
 
 
 def function(name: str, dtype: str) -> Calls:
-    """``kernel``: the compiled code on memory that is there; the others make their results."""
+    """``ours, kernel``: the compiled code on memory that is there; the others make their results."""
     x = generator.uniform(0.1, 5, CACHED).astype(dtype)
     y = [generator.uniform(-2, 2, CACHED).astype(dtype)] if name == "pow" else []
     by_numpy, by_torch, by_jax = FUNCTIONS[name]
@@ -99,7 +99,7 @@ def function(name: str, dtype: str) -> Calls:
     def kernel() -> None:
         launch(*[value.address for value in inputs], out.address)
 
-    calls: Calls = {f"{OURS} kernel": kernel, OURS: lambda: op(*inputs)}
+    calls: Calls = {f"{OURS}, kernel": kernel, OURS: lambda: op(*inputs)}
     if isinstance(by_numpy, str):
         if scipy := peer("scipy.special"):
             calls["SciPy"] = lambda: scipy.erf(x)
@@ -218,7 +218,7 @@ def with_gradient(x: Any, forward: Callable[[], Any], *cotangent: Any) -> Callab
 
 
 def adam() -> Calls:
-    """One tensor of 10 million parameters; the foreach form in PyTorch."""
+    """One tensor of 10 million parameters; the fused form in PyTorch."""
     size = 10_000_000
     p, g = normal(size), normal(size)
     parameter = nn.Parameter(tg.from_numpy(p))
@@ -238,7 +238,7 @@ def adam() -> Calls:
     if torch := peer("torch"):
         q = torch.nn.Parameter(torch.from_numpy(p.copy()))
         q.grad = torch.from_numpy(g)
-        calls["PyTorch fused"] = torch.optim.Adam([q], fused=True).step
+        calls["PyTorch"] = torch.optim.Adam([q], fused=True).step
     return calls
 
 

@@ -3,7 +3,7 @@
     python benchmarks/gemm.py                          # all shapes, float32, every number of threads
     python benchmarks/gemm.py --only square --dtype float64 --threads 1 2 --json gemm.json
 
-``Tensor`` is ``a @ b`` under ``no_grad``; ``arrays`` is the kernel on NumPy arrays.
+``ours, Tensor`` is ``a @ b`` under ``no_grad``; ``ours, arrays`` is the kernel on NumPy arrays.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ def candidates(
         with tg.no_grad():
             return x @ y
 
-    calls: dict[str, Callable[[], object]] = {f"{OURS} Tensor": ours}
+    calls: dict[str, Callable[[], object]] = {f"{OURS}, Tensor": ours}
     if product := getattr(gemm, "product", None):  # arrays in, arrays out
-        calls[f"{OURS} arrays"] = lambda: product(a, b)
+        calls[f"{OURS}, arrays"] = lambda: product(a, b)
     calls["NumPy"] = lambda: a @ b
     if torch := peer("torch"):
         p, q = torch.from_numpy(a), torch.from_numpy(b)

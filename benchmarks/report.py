@@ -27,7 +27,7 @@ from timing import interleaved
 
 import tinygrad_mlp as tg
 
-OURS = "tinygrad_mlp"
+OURS = "ours"
 Figures = dict[str, Any]
 
 
@@ -65,7 +65,7 @@ def main(about: str, cases: Callable[[argparse.Namespace], Iterable[Case]], **op
             if not given.only or any(word in case.name for word in given.only):
                 print(json.dumps(measure(case, given)), flush=True)
         return
-    console = Console(stderr=given.json == "-", width=max(Console().width, 120))
+    console = Console(stderr=given.json == "-", width=max(Console().width, 140))
     console.print(f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()}")
     console.print("Medians of turns A B A B in one process; compilation is not counted.")
     found: list[Figures] = []
@@ -139,33 +139,39 @@ def shares(rows: list[Figures]) -> None:
 
 
 def table(rows: list[Figures], threads: int) -> Table:
-    """A row for each case: everyone's median, our share of the machine, our speed-up."""
+    """A row for each case: everyone's median, our rate and share of the limit, our speed-up."""
     names = list(dict.fromkeys(name for row in rows for name in row["seconds"]))
-    title = f"{threads} thread{'s' if threads > 1 else ''}"
-    grid = Table(title=title)
-    grid.add_column("us", no_wrap=True)
-    for column in (*names, "our rate", "share", "of", "best peer / ours"):
-        grid.add_column(column, justify="right")
+    limits = dict.fromkeys(f"{rate(row, row['limit'])} ({row['of']})" for row in rows if "of" in row)
+    grid = Table(
+        title=f"microseconds on {threads} thread{'s' if threads > 1 else ''}",
+        caption=f"share: of this machine's {', '.join(limits)}" if limits else None,
+    )
+    grid.add_column("", no_wrap=True)
+    for column in (*names, "our rate", "share", "best peer / ours"):
+        grid.add_column(column, justify="right", no_wrap=True)
     for row in rows:
-        times = row["seconds"]
-        ours, others = owners(row)
+        times, (ours, others) = row["seconds"], owners(row)
         best = min(others, key=lambda name: times[name]["median"], default=None)
-        work, unit = (row["flops"], "GFLOP/s") if "flops" in row else (row.get("bytes"), "GB/s")
         median = times[ours]["median"]
-        limit = f"{row['limit'] / 1e9:,.0f} {unit} {row['of']}" if work else ""
+        work = row.get("flops") or row.get("bytes")
         grid.add_row(
             row["name"], *(microseconds(times.get(name)) for name in names),
-            f"{work / median / 1e9:,.1f} {unit}" if work else "",
-            f"{row['share'][ours]:.2f}" if work else "", limit,
+            rate(row, work / median) if work else "",
+            f"{row['share'][ours]:.2f}" if work else "",
             f"{times[best]['median'] / median:.2f}x {best}" if best else "",
         )  # fmt: skip
     return grid
 
 
+def rate(row: Figures, each_second: float) -> str:
+    """Operations or bytes in a second, as text."""
+    return f"{each_second / 1e9:,.1f} {'GFLOP/s' if 'flops' in row else 'GB/s'}"
+
+
 def owners(row: Figures) -> tuple[str, list[str]]:
     """Our fastest form, and the peers."""
     times = row["seconds"]
-    ours = [name for name in times if name.startswith(OURS)]
+    ours = [name for name in times if name.split(",")[0] == OURS]
     others = [name for name in times if name not in ours]
     return min(ours, key=lambda name: times[name]["median"]), others
 
