@@ -32,12 +32,20 @@ OWN = ("L1", "L2")
 
 def peak(dtype: str = "float32", threads: int = 1, seconds: float = 0.2) -> float:
     """FLOP/s: each thread computes ``x = x * a + b`` on vectors, in a loop that reads no memory."""
-    lanes = tile.shape(tile.host(), np.dtype(dtype).itemsize).lanes
     rounds = 100_000
     out = np.zeros(threads * 8)
-    launch = Launch(_arithmetic_kernel(dtype, lanes), 1, [rounds], 1e9)
-    time_taken = _fastest(lambda: launch(address_of(out)), threads, seconds)
-    return rounds * CHAINS * lanes * 2 / time_taken
+    launch = Launch(arithmetic_kernel(dtype), 1, [rounds], 1e9)
+    best = _fastest(lambda: launch(address_of(out)), threads, seconds)
+    return rounds * vector_flops(dtype) / best
+
+
+def vector_flops(dtype: str) -> int:
+    """Operations in one turn of the arithmetic kernel's loop."""
+    return CHAINS * _lanes(dtype) * 2
+
+
+def _lanes(dtype: str) -> int:
+    return tile.shape(tile.host(), np.dtype(dtype).itemsize).lanes
 
 
 def bandwidth(threads: int = 1, level: str = "memory", seconds: float = 0.2) -> float:
@@ -53,9 +61,9 @@ def stream(name: str, threads: int = 1, level: str = "memory", seconds: float = 
     rounds = max(1, (1 << 21) // (size // threads))
     launch = Launch(compiled(kernel, fastmath={"reassoc"}), arrays, [size, rounds], 1e9)
     words = [address_of(array) for array in operands]
-    time_taken = _fastest(lambda: launch(*words), threads, seconds)
+    best = _fastest(lambda: launch(*words), threads, seconds)
     moved = arrays + (name == "update")
-    return moved * size * 8 * rounds / time_taken
+    return moved * size * 8 * rounds / best
 
 
 @functools.lru_cache(maxsize=1)
@@ -127,8 +135,10 @@ STREAMS = {"read": (1, _read), "copy": (2, _copy), "update": (2, _update), "tria
 # --- arithmetic ------------------------------------------------------------------------------
 
 
-def _arithmetic_kernel(dtype: str, lanes: int) -> int:
-    real = getattr(types, dtype)
+@functools.cache
+def arithmetic_kernel(dtype: str) -> int:
+    """A kernel of ``rounds`` (its only constant) turns, shared; word 1: a line for each thread."""
+    real, lanes = getattr(types, dtype), _lanes(dtype)
 
     def arithmetic(arguments, thread, threads):
         words = pointer(arguments, int64)

@@ -42,12 +42,12 @@ MOST_WORDS = 96  # that a kernel's arguments may take
 _BYTES = _ARGUMENTS + 8 * MOST_WORDS
 _KERNEL, _COUNT, _BEGUN, _WAITED = range(4)  # the words of the line _POST
 
-_SPINS, _YIELDS = 2_000, 20_000  # looks before giving the core away, and before sleeping
+_SPINS, _YIELDS = 1_000, 20_000  # looks before giving the core away, and before sleeping
 _TAKEN, _UNDER_WAY = -1, -2  # instead of a time waited
 
-# Seconds on one thread after a wait that cost more than sharing saves: other processes want the
-# cores. Doubled each time that the next such wait follows soon.
-_REST, _LONGEST_REST = 0.01, 1.0
+# A wait that cost more than sharing saves: other processes want the cores. Then
+# kernels stay on one thread for so many times as long, but at most a second.
+_REST = 25
 
 
 class _Pool:
@@ -59,7 +59,7 @@ class _Pool:
         self.control = -(-address_of(self.memory) // _LINE) * _LINE
         self.word(_DONE)[0] = count - 1  # nothing is under way
         self.word(_ASLEEP)[0] = count - 1
-        self.rest = self.rested = 0.0  # how long, and until when, to use one thread
+        self.rested = 0.0  # until when to use one thread
         self.wake = [threading.Event() for _ in range(count - 1)]
         for number, event in enumerate(self.wake, 1):
             threading.Thread(target=self.work, args=(number, event), daemon=True).start()
@@ -91,12 +91,8 @@ class _Pool:
 
     def note(self, waited: int, work: float) -> None:
         """Rest if the caller waited longer for the others than sharing can have saved."""
-        if waited < work * (1 - 1 / self.count):
-            return
-        now = time.monotonic()
-        soon = now - self.rested < self.rest
-        self.rest = min(2 * self.rest, _LONGEST_REST) if soon else _REST
-        self.rested = now + self.rest
+        if waited > work * (1 - 1 / self.count):
+            self.rested = time.monotonic() + min(_REST * waited * 1e-9, 1.0)
 
     def stop(self) -> None:
         """End the workers, once no kernel is under way; whoever still holds the pool finds it busy."""
