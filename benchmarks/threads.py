@@ -115,10 +115,9 @@ def busy_processes(count: int) -> Iterator[None]:
 
 def table(title: str, rows: dict[str, dict[str, float]]) -> Table:
     """Quantiles in microseconds, a row each."""
-    columns = list(next(iter(rows.values())))
-    grid = Table("us", *columns, title=title)
+    grid = Table("us", *rows[next(iter(rows))], title=title)
     for name, found in rows.items():
-        grid.add_row(name, *(f"{found[column] * 1e6:,.2f}" for column in columns))
+        grid.add_row(name, *(f"{each * 1e6:,.2f}" for each in found.values()))
     return grid
 
 
@@ -134,10 +133,14 @@ def main() -> None:
         row: dict[str, Any] = {"threads": count, "dispatch": dispatch(given.seconds)}
         console.print(table(f"dispatch, {count} threads", row["dispatch"]))
         row["steps"] = beside_neighbours(given.seconds * 5)
+        row["ratios"] = {}
         for name, found in row["steps"].items():
             alone, shared = found["one thread"], found["all threads"]
-            found["ratio"] = {key: shared[key] / alone[key] for key in alone}
-            console.print(table(f"step of {name} beside busy neighbours", found))
+            ratios = row["ratios"][name] = {key: shared[key] / alone[key] for key in alone}
+            title = f"step of {name} beside busy neighbours: " + ", ".join(
+                f"{key} {ratios[key]:.2f}x" for key in ("median", "99 %")
+            )
+            console.print(table(title, found))
         figures.append(row)
     write(given.json, {"rows": figures})
 
