@@ -18,9 +18,10 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
+from typing import Any
 
 import numba
 from numba.core import event
@@ -79,22 +80,35 @@ def load(name: str, source: str) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # Numba finds a cached kernel's globals by this name
-    with compiling():
+    with compiling(stem):
         spec.loader.exec_module(module)
     return module
+
+
+def kept(decorate: Callable, *variant: object) -> Callable:
+    """A decorator of Numba's with ``cache=True``, made to keep machine code in our folder.
+
+    Closures over different things, and functions told apart by ``variant``, get folders of their
+    own: Numba numbers them in one index, which two processes that write at once would mix up.
+    """
+
+    def decorator(function: FunctionType) -> Any:
+        cells = (cell.cell_contents for cell in function.__closure__ or ())
+        about = "\n".join(map(repr, (*cells, *variant)))
+        with compiling(f"{function.__name__}_{hashlib.sha256(about.encode()).hexdigest()[:10]}"):
+            return decorate(function)
+
+    return decorator
 
 
 _one_at_a_time = threading.RLock()
 
 
 @contextlib.contextmanager
-def compiling() -> Iterator[None]:
-    """Inside it Numba keeps machine code in our folder, and says so before it first makes any.
-
-    Also a decorator, of functions that compile.
-    """
+def compiling(name: str) -> Iterator[None]:
+    """Inside it Numba uses the folder ``name`` in ours, and says so before it first compiles."""
     with _one_at_a_time, event.install_listener("numba:run_pass", _announcer):
-        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder())
+        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder() / "compiled" / name)
         try:
             yield
         finally:

@@ -29,7 +29,7 @@ from .atomics import (
     nanoseconds,
     pause,
 )
-from .cache import compiling
+from .cache import kept
 from .memory import address_of, call_address, pointer, words_on_stack
 from .processors import available
 
@@ -217,13 +217,12 @@ def meet(arguments, thread, threads, step):
 
 
 @functools.cache
-@compiling()
 def _dispatch(words: int):
     """Post a kernel, unless one is under way, and see it through, unless a worker sleeps."""
 
-    @njit(
-        int64(int64, int64, int64, int64, types.UniTuple(int64, words)), cache=True, nogil=True
-    )
+    signature = int64(int64, int64, int64, int64, types.UniTuple(int64, words))
+
+    @kept(njit(signature, cache=True, nogil=True))
     def dispatch(control, caller, kernel, count, arguments):
         if atomic_swap_if(control + _OWNER, 0, caller) != 0:
             return _TAKEN
@@ -243,11 +242,10 @@ def _dispatch(words: int):
 
 
 @functools.cache
-@compiling()
 def _advance():
     """See through what was posted."""
 
-    @njit(int64(int64), cache=True, nogil=True)
+    @kept(njit(int64(int64), cache=True, nogil=True))
     def advance(control):
         return see_through(control)
 
@@ -255,11 +253,10 @@ def _advance():
 
 
 @functools.cache
-@compiling()
 def _close():
     """Take the workers for good; False while a kernel is under way."""
 
-    @njit(boolean(int64), cache=True, nogil=True)
+    @kept(njit(boolean(int64), cache=True, nogil=True))
     def close(control):
         return atomic_swap_if(control + _OWNER, 0, -1) == 0
 
@@ -267,11 +264,10 @@ def _close():
 
 
 @functools.cache
-@compiling()
 def _serve():
     """A worker's loop: do each posted kernel's share; return, as a sleeper, after some idle time."""
 
-    @njit(int64(int64, int64, int64), cache=True, nogil=True)
+    @kept(njit(int64(int64, int64, int64), cache=True, nogil=True))
     def serve(control, thread, seen):
         post = pointer(control + _POST, int64)
         idle = 0
