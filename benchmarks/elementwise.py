@@ -86,7 +86,7 @@ EXTRA: dict[str, tuple[float, ...]] = {"softplus": (1.0, 20.0)}  # our ops' furt
 
 
 def function(name: str, dtype: str) -> Calls:
-    """``ours, kernel``: the compiled code on memory that is there; the others make their results."""
+    """``ours, kernel``: the compiled code on memory that is there. Others make their results."""
     x = generator.uniform(0.1, 5, CACHED).astype(dtype)
     y = [generator.uniform(-2, 2, CACHED).astype(dtype)] if name == "pow" else []
     by_numpy, by_torch, by_jax = FUNCTIONS[name]

@@ -1,6 +1,6 @@
 """Matrix products beside NumPy, PyTorch and JAX, as a share of this machine's arithmetic.
 
-    python benchmarks/gemm.py                          # all shapes, float32, every number of threads
+    python benchmarks/gemm.py                          # all shapes, float32, all numbers of threads
     python benchmarks/gemm.py --only square --dtype float64 --threads 1 2 --json gemm.json
 
 ``ours, Tensor`` is ``a @ b`` under ``no_grad``; ``ours, arrays`` is the kernel on NumPy arrays.

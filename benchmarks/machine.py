@@ -1,6 +1,6 @@
 """What this machine can do at most: arithmetic from registers, bytes from memory and caches.
 
-    peak("float32", threads=2)         FLOP/s of fused multiply-adds on vectors that stay in registers
+    peak("float32", threads=2)         FLOP/s of fused multiply-adds on vectors in registers
     bandwidth(threads=2)               bytes/s of the best of four streams far beyond the caches
 
 The other benchmarks print their share of these. The kernels run on the project's own workers.

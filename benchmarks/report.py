@@ -66,7 +66,8 @@ def main(about: str, cases: Callable[[argparse.Namespace], Iterable[Case]], **op
                 print(json.dumps(measure(case, given)), flush=True)
         return
     console = Console(stderr=given.json == "-", width=max(Console().width, 140))
-    console.print(f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()}")
+    versions = f"Python {platform.python_version()}, NumPy {np.__version__}"
+    console.print(f"{versions}, {platform.machine()}")
     console.print("Medians of turns A B A B in one process; compilation is not counted.")
     found: list[Figures] = []
     for threads in given.threads:
@@ -141,7 +142,8 @@ def shares(rows: list[Figures]) -> None:
 def table(rows: list[Figures], threads: int) -> Table:
     """A row for each case: everyone's median, our rate and share of the limit, our speed-up."""
     names = list(dict.fromkeys(name for row in rows for name in row["seconds"]))
-    limits = dict.fromkeys(f"{rate(row, row['limit'])} ({row['of']})" for row in rows if "of" in row)
+    limited = [row for row in rows if "of" in row]
+    limits = dict.fromkeys(f"{rate(row, row['limit'])} ({row['of']})" for row in limited)
     grid = Table(
         title=f"microseconds on {threads} thread{'s' if threads > 1 else ''}",
         caption=f"share: of this machine's {', '.join(limits)}" if limits else None,

@@ -95,7 +95,7 @@ class _Pool:
             self.rested = time.monotonic() + min(_REST * waited * 1e-9, 1.0)
 
     def stop(self) -> None:
-        """End the workers, once no kernel is under way; whoever still holds the pool finds it busy."""
+        """End the workers, once no kernel is under way. Who still has the pool finds it busy."""
         while not _close()(self.control):
             time.sleep(1e-4)
         self.word(_STOP)[0] = 1
@@ -219,7 +219,6 @@ def meet(arguments, thread, threads, step):
 @functools.cache
 def _dispatch(words: int):
     """Post a kernel, unless one is under way, and see it through, unless a worker sleeps."""
-
     signature = int64(int64, int64, int64, int64, types.UniTuple(int64, words))
 
     @kept(njit(signature, cache=True, nogil=True))
@@ -265,7 +264,7 @@ def _close():
 
 @functools.cache
 def _serve():
-    """A worker's loop: do each posted kernel's share; return, as a sleeper, after some idle time."""
+    """A worker's loop: do a share of each kernel; return, as a sleeper, after some idle time."""
 
     @kept(njit(int64(int64, int64, int64), cache=True, nogil=True))
     def serve(control, thread, seen):
@@ -291,6 +290,11 @@ def _serve():
                 atomic_add(control + _ASLEEP, -1)
 
     return serve
+
+
+def compile_dispatch(words: int) -> None:
+    """Compile what posts a kernel with so many argument words, and what the workers run."""
+    _dispatch(words), _advance(), _serve(), _close()
 
 
 def _after_fork() -> None:
