@@ -105,11 +105,12 @@ def tasks(dtype: str) -> dict[str, Task]:
         found[f"reduction {name}"] = functools.partial(reduction, name, dtype)
     for name in nn.__all__:
         kind = getattr(nn, name)
-        if isinstance(kind, type) and issubclass(kind, Loss):
+        if not isinstance(kind, type) or not issubclass(kind, nn.Module):
+            continue
+        if issubclass(kind, Loss):
             found[f"loss {name}"] = functools.partial(loss, kind, dtype)
-        elif isinstance(kind, type) and issubclass(kind, nn.Module):
-            if kind.forward is not nn.Module.forward:  # no container
-                found[f"layer {name}"] = functools.partial(layer, kind, dtype)
+        elif kind.forward is not nn.Module.forward:  # no mere container
+            found[f"layer {name}"] = functools.partial(layer, kind, dtype)
     for name, options in UPDATES:
         found[" ".join([name, *options])] = functools.partial(update, name, options, dtype)
     for name, op in REGISTRY.items():
@@ -207,6 +208,9 @@ def shapes_and_indices(dtype: str) -> None:
     backward(index.gather(x, 1, labels.reshape(ROWS, 1)))
     backward(x[x > 0.5])
     backward(softmax.logsumexp(x, 1))
+    written = x.clone()
+    written[1:].mul_(2)  # through a view, which the tape then knows as a region
+    backward(written)
     target = x.detach().clone()
     target[0], target[labels] = 1.0, 2.0
     for fold in (reduce.argmax, reduce.argmin):
@@ -266,7 +270,9 @@ def training(dtype: str) -> None:
         nn.Linear(64, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 10)
     ).to(dtype)
     pair = (x[:100], y[:100])
-    fit(model, optim.AdamW(model.parameters(), lr=0.1), pair, validation=pair, epochs=2,
-        batch_size=32, progress=False)  # fmt: skip
+    optimizer = optim.AdamW(model.parameters(), lr=0.1)
+    schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2)
+    fit(model, optimizer, pair, validation=pair, epochs=2, batch_size=32, scheduler=schedule,
+        progress=False)  # fmt: skip
     evaluate(model, pair)
     random.set_rng_state(saved)
