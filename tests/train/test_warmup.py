@@ -1,4 +1,4 @@
-"""After `tinygrad-mlp warmup` nothing of the usual is compiled, and nothing of the registry is new."""
+"""After `tinygrad-mlp warmup` nothing usual is compiled, and no op of the registry is new."""
 
 from __future__ import annotations
 
