@@ -138,12 +138,12 @@ def matrix(dtype: Any, *shape: int, grad: bool = True) -> Tensor:
 def elementwise(op: Elementwise, dtype: str) -> None:
     """On tensors of one shape, and with numbers in place of some of them."""
     kind = "int64" if op.kind == "integer" else dtype
-    for numbers in places_of_numbers(len(op.inputs)):
+    for numbers in places_of_numbers(op):
         inputs: list[Any] = []
         for place, name in enumerate(op.inputs):
             if name in op.masks:
                 inputs.append(matrix(dtype, grad=False) > 0.5)
-            elif place in numbers and not (op.in_place and place == 0):
+            elif place in numbers:
                 inputs.append(1)
             else:
                 floating = place in op.rules and kind == dtype
@@ -151,12 +151,15 @@ def elementwise(op: Elementwise, dtype: str) -> None:
         backward(op(*inputs))
 
 
-def places_of_numbers(count: int) -> list[tuple[int, ...]]:
+def places_of_numbers(op: Elementwise) -> list[tuple[int, ...]]:
     """Which inputs are numbers: none, or the last few (slopes, bounds); of two also the first."""
+    count = len(op.inputs)
     if count > 3:
-        return [(), (count - 1,)]
+        return [(count - 1,)]
+    if op.kind == "integer":
+        return [()]
     last = [tuple(range(first, count)) for first in range(count, 0, -1)]
-    return [*last, (0,)] if count == 2 else last
+    return [*last, (0,)] if count == 2 and not op.in_place else last
 
 
 def integers() -> None:
@@ -167,8 +170,8 @@ def integers() -> None:
         op(*([x > 0] if name == "where" else []), x, x)
         op(*([x > 0] if name == "where" else []), x, 1)
     for values in (x, x > 0):
-        for convert in CONVERSIONS.values():
-            convert(values)
+        for kind in ("bool", "int64", "float32", "float64"):
+            CONVERSIONS[np.dtype(kind)](values)
         for fold in (reduce.sum, reduce.any, reduce.all):
             fold(values)
 
