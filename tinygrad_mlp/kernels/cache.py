@@ -109,6 +109,7 @@ def kept(decorate: Callable, *variant: object) -> Callable:
     def decorator(function: FunctionType) -> Any:
         cells = (cell.cell_contents for cell in function.__closure__ or ())
         about = "\n".join(map(repr, (*cells, *variant)))
+        assert " at 0x" not in about, "numbers, names and types only: the same in any process"
         with compiling(f"{function.__name__}_{hashlib.sha256(about.encode()).hexdigest()[:10]}"):
             return decorate(function)
 
