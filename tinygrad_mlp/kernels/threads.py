@@ -43,6 +43,7 @@ _BYTES = _ARGUMENTS + 8 * MOST_WORDS
 _KERNEL, _COUNT, _BEGUN, _WAITED = range(4)  # the words of the line _POST
 
 _SPINS, _YIELDS = 1_000, 20_000  # looks before giving the core away, and before sleeping
+_NOTICED = 64  # looks, about 3 us, before a wait is timed
 _TAKEN, _UNDER_WAY = -1, -2  # instead of a time waited
 
 # A wait that cost more than sharing saves: other processes want the cores. Then
@@ -179,12 +180,12 @@ def see_through(control):
     look, began = 0, 0
     while atomic_load(control + _DONE) < count - 1:
         look += 1
+        if look == _NOTICED:
+            began = nanoseconds()
         if look < _SPINS:
             pause()
             continue
-        if look == _SPINS:
-            began = nanoseconds()
-        elif look == _SPINS + _YIELDS:
+        if look == _SPINS + _YIELDS:
             post[_WAITED] += nanoseconds() - began
             return _UNDER_WAY
         give_way()
@@ -206,12 +207,12 @@ def meet(arguments, thread, threads, step):
     look, began = 0, 0
     while atomic_load(control + _MET) < threads * step:
         look += 1
+        if look == _NOTICED:
+            began = nanoseconds()
         if look < _SPINS:
             pause()
-            continue
-        if look == _SPINS:
-            began = nanoseconds()
-        give_way()
+        else:
+            give_way()
     if began and thread == 0:
         pointer(control + _POST, int64)[_WAITED] += nanoseconds() - began
 
