@@ -1,27 +1,23 @@
 """A whole training step (forward, loss, backward, update) of perceptrons, beside PyTorch.
 
-    python benchmarks/step.py                       # every workload, all threads
-    python benchmarks/step.py --workload deep --threads 2 --json step.json
+    python benchmarks/step.py                       # every workload, every number of threads
+    python benchmarks/step.py --only deep --threads 2 --json step.json
 
-Same data, same sizes, same batch; medians of turns A B A B in one process. PyTorch is measured
-where it is installed (``pip install torch``), NumPy written by hand always.
+Same data, same sizes, same batch. PyTorch is measured where it is installed (``pip install
+torch``), NumPy written by hand for plain SGD. The share of the machine's arithmetic counts the
+matrix products only.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
-import sys
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
-from timing import Timing, interleaved
+from report import OURS, Case, main, peer
 
 import tinygrad_mlp as tg
 import tinygrad_mlp.nn.functional as F
@@ -46,6 +42,12 @@ class Workload:
             f", Dropout {self.dropout}" if self.dropout else ""
         )
         return f"{'-'.join(map(str, self.sizes))}{extras}, batch {self.batch}, {self.optimizer}"
+
+    @property
+    def flops(self) -> float:
+        """Of the products x W, x' g and, but for the first layer, g W'."""
+        layers = [i * o for i, o in zip(self.sizes, self.sizes[1:], strict=False)]
+        return 2.0 * self.batch * (3 * sum(layers) - layers[0])
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:
         """Random inputs (batch, features) and labels (batch,)."""
@@ -75,9 +77,8 @@ WORKLOADS = [
 ]
 
 
-def ours(workload: Workload, threads: int) -> Step:
+def ours(workload: Workload) -> Step:
     """A step of tinygrad_mlp, eager."""
-    tg.set_num_threads(threads)
     tg.manual_seed(0)
     model = nn.Sequential(*workload.layers(nn))
     optimizer = getattr(optim, workload.optimizer)(model.parameters(), lr=1e-3)
@@ -93,11 +94,8 @@ def ours(workload: Workload, threads: int) -> Step:
     return step
 
 
-def pytorch(workload: Workload, threads: int) -> Step:
+def pytorch(workload: Workload, torch: Any) -> Step:
     """The same step in PyTorch, eager."""
-    import torch
-
-    torch.set_num_threads(threads)
     torch.manual_seed(0)
     model = torch.nn.Sequential(*workload.layers(torch.nn))
     optimizer = getattr(torch.optim, workload.optimizer)(model.parameters(), lr=1e-3)
@@ -146,56 +144,22 @@ def numpy_by_hand(workload: Workload) -> Step | None:
     return step
 
 
-def candidates(workload: Workload, threads: int) -> dict[str, Step]:
+def candidates(workload: Workload) -> dict[str, Step]:
     """What can be measured here, by name."""
-    steps: dict[str, Step | None] = {"tinygrad_mlp eager": ours(workload, threads)}
-    try:
-        steps["PyTorch eager"] = pytorch(workload, threads)
-    except ImportError:
-        print("PyTorch is not installed: pip install torch", file=sys.stderr)
-    steps["NumPy by hand"] = numpy_by_hand(workload)
-    return {name: step for name, step in steps.items() if step is not None}
+    steps: dict[str, Step] = {f"{OURS}, eager": ours(workload)}
+    if torch := peer("torch"):
+        steps["PyTorch"] = pytorch(workload, torch)
+    if by_hand := numpy_by_hand(workload):
+        steps["NumPy"] = by_hand
+    return steps
 
 
-def table(workload: Workload, threads: int, results: dict[str, Timing]) -> Table:
-    """The results as a table: time, spread, and how much faster we are."""
-    title = f"{workload}; {threads} thread{'s' if threads > 1 else ''}"
-    columns = Table("", "median", "10 % to 90 %", "first call", "ours is faster by", title=title)
-    best = results["tinygrad_mlp eager"].median
-    for name, t in results.items():
-        columns.add_row(
-            name, f"{t.median * 1e6:,.0f} us", f"{t.low * 1e6:,.0f} to {t.high * 1e6:,.0f} us",
-            f"{t.first_call * 1e3:,.1f} ms", f"{t.median / best:.2f}x",
-        )  # fmt: skip
-    return columns
-
-
-def main() -> None:
-    """Parse, measure, print."""
-    names = [workload.name for workload in WORKLOADS]
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--workload", choices=names, action="append", help="default: all")
-    parser.add_argument("--threads", type=int, default=tg.get_num_threads())
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.3, help="of each candidate in a round")
-    parser.add_argument("--json", type=Path, help="write the figures to this file too")
-    arguments = parser.parse_args()
-    console = Console(width=max(Console().width, 100))
-    console.print(
-        f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()}"
-    )
-    console.print("Medians of turns A B A B in one process; the first call is not counted.")
-    figures: dict[str, Any] = {}
+def cases(given: argparse.Namespace) -> Iterator[Case]:
+    """Every workload."""
     for workload in WORKLOADS:
-        if arguments.workload and workload.name not in arguments.workload:
-            continue
-        steps = candidates(workload, arguments.threads)
-        results = interleaved(steps, arguments.rounds, arguments.seconds)
-        console.print(table(workload, arguments.threads, results))
-        figures[workload.name] = {name: vars(timing) for name, timing in results.items()}
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"threads": arguments.threads, "steps": figures}))
+        name = f"{workload.name}: {workload}"
+        yield Case(name, functools.partial(candidates, workload), flops=workload.flops)
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__ or "", cases)

@@ -48,6 +48,20 @@ def _train(options: argparse.Namespace) -> None:
     print(f"test accuracy {outcome.test_accuracy:.4f}")
 
 
+def _warmup(options: argparse.Namespace) -> None:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from .kernels import cache
+    from .train.warmup import warmup
+
+    dtypes = ("float32", "float64") if options.all else ("float32",)
+    columns = TextColumn("compiling"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns) as progress:
+        bar = progress.add_task("", total=None)
+        count = warmup(dtypes, lambda done, of: progress.update(bar, completed=done, total=of))
+    print(f"{count} compiled functions in {cache.folder()}")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tinygrad-mlp", description="Train multilayer perceptrons on a CPU."
@@ -72,5 +86,13 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int, default=0, help="decides all that is drawn; default 0")
     train.add_argument("--threads", type=int, help="processors to use; by default, all there are")
     train.add_argument("--out", type=Path, help="folder for the results; default runs/DATASET")
-    train.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    warmup = commands.add_parser(
+        "warmup",
+        help="compile all kernels now",
+        description="Compile all kernels and keep them, so that nothing has to be compiled later.",
+    )
+    warmup.set_defaults(command=_warmup)
+    warmup.add_argument("--all", action="store_true", help="for float64 as well as float32")
+    for command in (train, warmup):
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser

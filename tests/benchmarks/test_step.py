@@ -1,27 +1,34 @@
-"""Each benchmark script stays alive: it runs, prints its table, writes its figures."""
+"""The benchmark of training steps runs, prints its table, writes its figures."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
-BENCHMARKS = Path(__file__).parent.parent.parent / "benchmarks"
+from tests.benchmarks.scripts import SHORT, check_rows, figures, script
 
 
-def test_step_prints_a_table_and_writes_json(tmp_path):
-    figures = tmp_path / "step.json"
-    command = [sys.executable, str(BENCHMARKS / "step.py"), "--workload", "spiral"]
-    options = ["--rounds", "1", "--seconds", "0.02", "--threads", "1", "--json", str(figures)]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+def test_figures():
+    rows = figures("step", "--only", "spiral", "--threads", "1")
+    check_rows(rows, {"spiral: 2-100-3, batch 300, SGD"}, threads=1)
+    assert rows[0]["flops"] == 2 * 300 * (2 * 2 * 100 + 3 * 100 * 3)
+
+
+def test_a_table_and_a_file(tmp_path):
+    options = ["--only", "spiral", "--threads", "1", "--json", str(tmp_path / "step.json")]
+    done = script("step", *SHORT, *options)
     assert done.returncode == 0, done.stderr
-    assert "2-100-3, batch 300, SGD" in done.stdout
-    measured = json.loads(figures.read_text())["steps"]["spiral"]
-    assert {"tinygrad_mlp eager", "NumPy by hand"} <= set(measured)
-    assert all(0 < timing["median"] < 10 for timing in measured.values())
+    assert "microseconds on 1 thread" in done.stdout
+    assert "spiral: 2-100-3, batch 300, SGD" in done.stdout
+    assert json.loads((tmp_path / "step.json").read_text())["rows"]
 
 
-def test_unknown_workload_is_refused():
-    command = [sys.executable, str(BENCHMARKS / "step.py"), "--workload", "nonsense"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
+def test_a_name_that_no_case_has_is_refused():
+    done = script("step", "--only", "nonsense", "--threads", "1")
+    assert done.returncode == 1
     assert "nonsense" in done.stderr
+
+
+def test_figures_on_two_threads_come_from_a_process_with_two():
+    check_rows(
+        figures("step", "--only", "spiral", "--threads", "2"),
+        {"spiral: 2-100-3, batch 300, SGD"},
+        threads=2,
+    )

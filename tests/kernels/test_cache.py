@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.kernels.scripts import finish, run, start
+from tests.kernels.scripts import TIMEOUT, finish, run, start
 from tinygrad_mlp.kernels import cache
 from tinygrad_mlp.kernels.gemm import UNITS, source
 
@@ -130,3 +134,53 @@ def test_an_import_compiles_nothing_and_brings_no_heavy_neighbour(tmp_path: Path
         **environment(tmp_path),
     )
     assert printed == "0 []\nTrue\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")
+def test_the_first_compilation_is_announced_once_on_a_terminal_only(tmp_path: Path) -> None:
+    import pty
+
+    script = COMPUTE + "import sys\nx.exp(), x.log()\nsys.stderr.write('end')\n"
+    reading, writing = pty.openpty()
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    told = []
+    for _ in range(2):  # cold, then warm
+        subprocess.run(
+            command, env={**os.environ, **environment(tmp_path)}, stderr=writing, check=True,
+            timeout=TIMEOUT,
+        )  # fmt: skip
+        text = ""
+        while not text.endswith("end"):
+            text += os.read(reading, 10_000).decode()
+        told.append(text)
+    os.close(reading), os.close(writing)
+    assert told[0].count("compiling") == 1
+    assert "tinygrad-mlp warmup" in told[0]
+    assert told[1] == "end"
+    fresh = environment(tmp_path / "other")
+    done = subprocess.run(
+        command, env={**os.environ, **fresh}, capture_output=True, check=True, timeout=TIMEOUT
+    )
+    assert done.stderr == b"end", "a pipe is no person"
+
+
+def test_nothing_is_written_beside_the_package_nor_into_an_impossible_home(tmp_path: Path) -> None:
+    """Files stand where folders would be made, which stops root too."""
+    package = tmp_path / "site" / "tinygrad_mlp"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(cache.__file__).parents[1], package, ignore=ignored)
+    for folder in (package, package / "kernels", package / "ops", tmp_path / "site"):
+        (folder / "__pycache__").write_text("in the way")
+    (tmp_path / "home").write_text("in the way")
+    (tmp_path / "temporary").mkdir()
+    printed = run(
+        f"import sys\nsys.path.insert(0, {str(package.parent)!r})\n"
+        + COMPUTE
+        + "print(tg.__file__)",
+        TINYGRAD_MLP_CACHE="",
+        HOME=str(tmp_path / "home"),
+        XDG_CACHE_HOME=str(tmp_path / "home" / "caches"),
+        TMPDIR=str(tmp_path / "temporary"),
+    )
+    assert Path(printed.strip()).parent == package
+    assert list((tmp_path / "temporary").iterdir()) == [], "it goes with the process"

@@ -25,7 +25,7 @@ import os, sys, time
 import numpy as np
 import tinygrad_mlp as tg
 from tinygrad_mlp.kernels import threads
-threads.SMALL = threads._LARGE = 0
+threads.SMALL = threads._REST = 0
 
 def work():
     a = np.arange(300.0 * 200).reshape(300, 200) % 7
@@ -207,6 +207,66 @@ def test_on_one_processor() -> None:
     assert printed == "1\n"
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="this system lists no threads")
+def test_never_more_threads_than_asked_for() -> None:
+    """Whatever NumPy's BLAS has started: ours are the difference."""
+    printed = run(
+        SHARE
+        + """
+def count():
+    return len(os.listdir("/proc/self/task"))
+
+tg.set_num_threads(1)
+work()
+before = count()
+for n in (3, 2, 5, 1):
+    tg.set_num_threads(n)
+    work()
+    deadline = time.monotonic() + 60  # those of the time before go when they notice
+    while count() != before + n - 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    print(count() - before + 1)
+"""
+    )
+    assert printed.split() == ["3", "2", "5", "1"]
+
+
+def test_a_wait_that_cost_more_than_sharing_saves_is_followed_by_a_rest(
+    use_threads: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_threads(2)
+    monkeypatch.setattr(threads, "_REST", 25)
+    x = tg.tensor(np.ones((50, 40)))
+    shared: list[bool] = []
+    share = threads.shared
+
+    def watched(kernel: int, words: tuple[int, ...], work: float) -> bool:
+        shared.append(share(kernel, words, work))
+        return shared[-1]
+
+    monkeypatch.setattr(threads, "shared", watched)
+
+    def was_shared() -> bool:
+        shared.clear()
+        assert x.sum().item() == 2000
+        return all(shared)
+
+    x.sum()
+    pool = threads._pool
+    assert pool is not None
+    pool.rested = 0.0
+    pool.note(waited=400_000, work=1_000_000)  # less than the half that two threads save
+    assert pool.rested == 0.0
+    assert was_shared()
+    pool.note(waited=10_000_000, work=1_000_000)
+    assert time.monotonic() < pool.rested <= time.monotonic() + 0.25
+    assert not was_shared()
+    pool.rested = time.monotonic() - 1e-3
+    assert was_shared()
+    pool.note(waited=10**12, work=1_000_000)
+    assert pool.rested <= time.monotonic() + 1, "but never for long"
+
+
 def test_a_process_ends_quickly_with_workers_alive() -> None:
     process = start(
         SHARE + "tg.set_num_threads(4)\nwork()\nprint(threads._pool.count, time.time(), flush=True)"
@@ -263,6 +323,7 @@ for i in range(60):
         pool = threads._pool
         done = pool.word(threads._DONE)[0]
         assert done == pool.count - 1, f"{done} of {pool.count - 1} workers are done"
+        assert pool.word(threads._OWNER)[0] == 0, "and anyone may have them"
     work()
 print(interrupted)
 """

@@ -1,9 +1,10 @@
-"""What threads need of the processor: atomic words, a pause, and giving the core away."""
+"""What threads need of the machine: atomic words, a pause, giving the core away, and the time."""
 
 from __future__ import annotations
 
 import platform
 import sys
+import time
 
 from llvmlite import ir
 from numba import types
@@ -38,7 +39,7 @@ def atomic_store(typingctx, address, value):
     """Put an int64 at an address, after all earlier writes of this thread."""
 
     def codegen(context, builder, signature, arguments):
-        builder.store_atomic(arguments[1], _at(builder, arguments[0]), "seq_cst", 8)
+        builder.store_atomic(arguments[1], _at(builder, arguments[0]), "release", 8)
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), codegen
@@ -52,6 +53,18 @@ def atomic_add(typingctx, address, value):
         return builder.atomic_rmw("add", _at(builder, arguments[0]), arguments[1], "seq_cst")
 
     return types.int64(types.int64, types.int64), codegen
+
+
+@intrinsic
+def atomic_swap_if(typingctx, address, expected, value):
+    """Put ``value`` at an address if ``expected`` stands there, in one step; what stood there."""
+
+    def codegen(context, builder, signature, arguments):
+        place = _at(builder, arguments[0])
+        both = builder.cmpxchg(place, arguments[1], arguments[2], "seq_cst", "seq_cst")
+        return builder.extract_value(both, 0)
+
+    return types.int64(types.int64, types.int64, types.int64), codegen
 
 
 @intrinsic
@@ -76,3 +89,24 @@ def give_way(typingctx):
         return context.get_dummy_value()
 
     return types.void(), codegen
+
+
+@intrinsic
+def nanoseconds(typingctx):
+    """A clock that only goes forward: POSIX's ``clock_gettime``; always 0 where there is none."""
+
+    def codegen(context, builder, signature, arguments):
+        if sys.platform == "win32":
+            return _WORD(0)
+        time_spec = cgutils.alloca_once(builder, _WORD, size=2)  # seconds, nanoseconds
+        clock = ir.IntType(32)(time.CLOCK_MONOTONIC)
+        kind = ir.FunctionType(ir.IntType(32), [clock.type, time_spec.type])
+        read = cgutils.get_or_insert_function(builder.module, kind, "clock_gettime")
+        builder.call(read, [clock, time_spec])
+        seconds, rest = (
+            builder.load(builder.gep(time_spec, [_WORD(k)], source_etype=_WORD), typ=_WORD)
+            for k in range(2)
+        )
+        return builder.add(builder.mul(seconds, _WORD(1_000_000_000)), rest)
+
+    return types.int64(), codegen

@@ -87,8 +87,6 @@ def source(formula: Formula, operands: tuple[Operand, ...], real: str) -> str:
     """The kernel as the text of a Python file."""
     writer = _Writer(formula, operands, real)
     loads, body, stores = writer.loop()
-    moves = [f"            at_{o.name} += index * sizes[axis + {_stride_row(k)}]"
-             for k, o in enumerate(operands)]  # fmt: skip
     lines = [
         f'"""{formula}\n\n'
         + "\n".join(f"{o.name}: {o.dtype}, access {o.access}" for o in operands)
@@ -100,6 +98,7 @@ def source(formula: Formula, operands: tuple[Operand, ...], real: str) -> str:
         "from numba import boolean, cfunc, float32, float64, int32, int64, uint8",
         "",
         "from tinygrad_mlp.kernels.memory import SIGNATURE, pointer",
+        "from tinygrad_mlp.kernels.rows import row_addresses, share",
         "",
         f"real = {_numba(real)}",
         "",
@@ -111,20 +110,16 @@ def source(formula: Formula, operands: tuple[Operand, ...], real: str) -> str:
         "    axes, rows, columns = sizes[0], sizes[1], sizes[2]",
         "    first, last, start, stop = 0, rows, 0, columns",
         "    if rows >= threads:",
-        "        first, last = rows * thread // threads, rows * (thread + 1) // threads",
+        "        first, last = share(rows, thread, threads), share(rows, thread + 1, threads)",
         "    else:",
-        "        start, stop = columns * thread // threads, columns * (thread + 1) // threads",
+        "        start = share(columns, thread, threads)",
+        "        stop = share(columns, thread + 1, threads)",
         *writer.uniforms(),
         "    for row in range(first, last):",
-        *(f"        at_{o.name} = words[{k + 1}]" for k, o in enumerate(operands)),
-        "        rest = row",
-        "        for axis in range(axes - 1, -1, -1):",
-        "            index = rest % sizes[3 + axis]",
-        "            rest //= sizes[3 + axis]",
-        *moves,
+        f"        at = row_addresses(words, row, {len(operands)})",
         *(
-            f"        {o.name} = pointer(at_{o.name}, {_memory(o.dtype)})"
-            for o in operands
+            f"        {o.name} = pointer(at[{k}], {_memory(o.dtype)})"
+            for k, o in enumerate(operands)
             if o.name not in formula.uniform
         ),
         *writer.steps(),

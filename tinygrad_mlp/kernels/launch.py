@@ -13,6 +13,7 @@ import numpy as np
 from numba import cfunc, int64, njit, types, void
 
 from . import threads
+from .cache import kept
 from .memory import SIGNATURE, address_of, call_address, words_on_stack
 
 
@@ -47,7 +48,7 @@ class Launch:
 
 @functools.cache
 def _trampoline(words: int) -> Callable[[int, tuple[int, ...]], None]:
-    @njit(void(int64, types.UniTuple(int64, words)), cache=True, nogil=True)
+    @kept(njit(void(int64, types.UniTuple(int64, words)), cache=True, nogil=True), words)
     def call(kernel, arguments):
         call_address(kernel, words_on_stack(arguments), 0, 1)
 
@@ -66,7 +67,7 @@ def entry(function) -> Callable:
 
 def compiled(kernel: Callable[[int, int, int], None], **options: object) -> int:
     """Compile a kernel (a function of arguments, thread, threads), or load it; its address."""
-    return keep(cfunc(SIGNATURE, cache=True, error_model="numpy", **options)(kernel))
+    return keep(kept(cfunc(SIGNATURE, cache=True, error_model="numpy", **options))(kernel))
 
 
 def keep(kernel) -> int:

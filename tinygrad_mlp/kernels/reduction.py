@@ -55,7 +55,7 @@ class Fold:
     then: Fold | None = None
 
 
-@njit(cache=True)  # lazily: kernels from the disk cache need it no more
+@njit  # lazily: kernels from the disk cache need it no more
 def offset(index, axes, sizes_at):
     """How many bytes lie before element ``index`` of some axes: at an address, sizes, then strides.
 

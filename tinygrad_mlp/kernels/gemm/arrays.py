@@ -8,8 +8,10 @@ import numpy as np
 from numba import int64, njit, types
 
 from .. import threads
+from ..cache import kept
 from ..layout import dense, layout_of
 from ..memory import address_of, call_address, pointer, room_on_stack, words_on_stack
+from ..threads import SMALL
 from . import words as at
 from .choose import FORMS, ROW, choose
 from .planning import NS, STACK, plan, tile_of
@@ -31,12 +33,13 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.n
            [0.],
            [1.]])
     """
-    if a.ndim == 2 == b.ndim and (a.dtype == np.float32 or a.dtype == np.float64):
-        c = np.empty((a.shape[0], b.shape[1]), a.dtype) if out is None else out
+    dtype = a.dtype
+    if a.ndim == 2 == b.ndim and dtype.kind == "f":
+        c = np.empty((len(a), b.shape[1]), dtype) if out is None else out
         try:
-            if _small()(a, b, c, _tables(a.dtype)):
+            if _alone()(a, b, c, _kernels[dtype], threads.get_num_threads()):
                 return c
-        except TypeError:  # none of its signatures: `_general` says what is wrong, or does it
+        except (KeyError, TypeError):  # the first call, or one that it is not for
             pass
     return _general(a, b, out)
 
@@ -62,8 +65,8 @@ def _general(a: np.ndarray, b: np.ndarray, out: np.ndarray | None) -> np.ndarray
         )
     if not out.size:
         return out
-    layouts = [layout_of(x.shape, x.strides, x.dtype) for x in (a, b)]
-    how = plan(*layouts, dense(shape, a.dtype))
+    _kernels.setdefault(a.dtype, _table(a.dtype))
+    how = _planned(*(layout_of(x.shape, x.strides, x.dtype) for x in (a, b)), dense(shape, a.dtype))
     if how is None:  # no one stride leads through the batch
         a, b = (np.broadcast_to(x, (*shape[:-2], *x.shape[-2:])).copy() for x in (a, b))
         return _general(a, b, out)
@@ -71,9 +74,15 @@ def _general(a: np.ndarray, b: np.ndarray, out: np.ndarray | None) -> np.ndarray
     return out
 
 
+_planned = functools.lru_cache(maxsize=4096)(plan)
+
+
+_kernels: dict[np.dtype, int] = {}  # the addresses of `_table`s
+
+
 @functools.cache
-def _tables(dtype: np.dtype) -> int:
-    """The address of what `_small` needs to know: the kernels' addresses, and the tile."""
+def _table(dtype: np.dtype) -> int:
+    """The address of what `_alone` needs to know: the kernels' addresses, and the tile."""
     names = (*FORMS, "rows")
     table = np.array([*(address(name, str(dtype)) for name in names), *tile_of(dtype.itemsize)])
     _kept.append(table)
@@ -84,18 +93,20 @@ _kept: list[np.ndarray] = []
 
 
 @functools.cache
-def _small():
-    """Multiply two matrices on this thread, planned anew; False, and nothing done, if too large.
+def _alone():
+    """Multiply two matrices on this thread, planned anew: Python would take longer to look it up.
 
-    Python would take longer to look a plan up than a small product takes.
+    False, and nothing done, if ``count`` threads would be faster, or the stack has no room.
     """
 
     def signature(real):
         operand = types.Array(real, 2, "A", readonly=True)
-        return types.boolean(operand, operand, types.Array(real, 2, "C"), int64)
+        return types.boolean(operand, operand, types.Array(real, 2, "C"), int64, int64)
 
-    @njit([signature(types.float32), signature(types.float64)], cache=True, nogil=True)
-    def small(a, b, c, table):
+    signatures = [signature(types.float32), signature(types.float64)]
+
+    @kept(njit(signatures, cache=True, nogil=True))
+    def alone(a, b, c, table, count):
         (M, K), N = a.shape, b.shape[1]
         if b.shape[0] != K or c.shape != (M, N) or M * N == 0:
             return False
@@ -110,11 +121,12 @@ def _small():
         form, cost = choose(constants, -1, True, known[4], known[5], known[6], known[7],
                             M, N, K)  # fmt: skip
         turned = sizes[at.TURNED] * M * N * 8
-        if cost * NS >= threads.SMALL or sizes[at.PER_THREAD] + turned > STACK:
+        large = count > 1 and cost * NS >= SMALL
+        if large or sizes[at.PER_THREAD] + turned > STACK:
             return False
         sizes[at.TILES] = known[ROW + 1]
         words = (constants, a.ctypes.data, b.ctypes.data, 0, c.ctypes.data, room_on_stack(STACK), 1)
         call_address(known[form], words_on_stack(words), 0, 1)
         return True
 
-    return small
+    return alone

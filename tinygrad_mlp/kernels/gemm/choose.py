@@ -20,7 +20,7 @@ COPY = 1 << 18  # bytes of it, or of C' in scratch
 _helper = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
-@njit(error_model="numpy", cache=True)
+@njit(error_model="numpy")
 def choose(constants, form, may_turn, item, lanes, height, width, block_m, block_n, block_k):
     """Fill in the constants from BLOCK_M to PER_THREAD; the batch, sizes and strides are there.
 

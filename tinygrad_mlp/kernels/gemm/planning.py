@@ -10,6 +10,7 @@ import numpy as np
 from numba import int64, njit, types, void
 
 from .. import threads
+from ..cache import kept
 from ..launch import Launch, entry
 from ..layout import Layout, broadcast_strides, coalesce
 from ..memory import address_of, call_address, room_on_stack, scratch, words_on_stack
@@ -65,7 +66,7 @@ class Plan:
 def _on_stack() -> Callable[[int, tuple[int, ...]], None]:
     """A trampoline into a product for one thread, with its scratch on the stack."""
 
-    @njit(void(int64, types.UniTuple(int64, 5)), cache=True, nogil=True)
+    @kept(njit(void(int64, types.UniTuple(int64, 5)), cache=True, nogil=True))
     def call(kernel, words):
         call_address(kernel, words_on_stack((*words, room_on_stack(STACK), 1)), 0, 1)
 
@@ -100,7 +101,7 @@ def plan(
     if finish:
         constants[[at.FINISH, at.OPERANDS]] = finish.kernel, len(operands)
     may_turn = constants[at.BATCH] == 1 and start == at.ZEROS and finish is None
-    taken, cost = choose(
+    taken, cost = _choose()(
         address_of(constants), FORMS.index(form) if form else -1, bool(may_turn),
         *tile_of(c.dtype.itemsize, unit), _BLOCK_M, _BLOCK_N, _BLOCK_K,
     )  # fmt: skip
@@ -108,6 +109,19 @@ def plan(
     kernel = address(FORMS[taken], str(c.dtype), unit)
     words = at.BESIDE - 1 + max(len(operands) - 1, 0)
     return Plan(Launch(kernel, words, constants, cost * NS), finish is not None)
+
+
+@functools.cache
+def _choose() -> Callable[..., tuple[int, int]]:
+    """`choose`, as Python calls it."""
+    signature = types.UniTuple(int64, 2)(int64, int64, types.boolean, *[int64] * 7)
+
+    @kept(njit(signature, cache=True))
+    def chosen(constants, form, may_turn, item, lanes, height, width, block_m, block_n, block_k):
+        return choose(constants, form, may_turn, item, lanes, height, width, block_m, block_n,
+                      block_k)  # fmt: skip
+
+    return chosen
 
 
 def tile_of(item: int, unit: str | None = None) -> tuple[int, int, int, int]:

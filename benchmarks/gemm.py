@@ -1,0 +1,81 @@
+"""Matrix products beside NumPy, PyTorch and JAX, as a share of this machine's arithmetic.
+
+    python benchmarks/gemm.py                          # all shapes, float32, all numbers of threads
+    python benchmarks/gemm.py --only square --dtype float64 --threads 1 2 --json gemm.json
+
+``ours, Tensor`` is ``a @ b`` under ``no_grad``; ``ours, arrays`` is the kernel on NumPy arrays.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from report import OURS, Case, main, peer
+
+import tinygrad_mlp as tg
+from tinygrad_mlp.kernels import gemm
+
+SQUARE = (512, 1024, 2048)
+LAYERS = [(128, 784, 512), (128, 512, 128), (128, 128, 64)]  # batch M, inputs K, outputs N
+THIN = [
+    (128, 64, 10), (128, 512, 10), (300, 100, 3), (300, 2, 100), (1, 784, 512), (1, 512, 10),
+    (8, 16, 16),
+]  # fmt: skip
+
+# The product C = A B and, of a layer y = x W, the gradients dW = x' g and dx = g W'.
+FORMS = {
+    "A B": lambda m, k, n: ((m, k), (k, n), ""),
+    "A' B": lambda m, k, n: ((m, k), (m, n), "left"),
+    "A B'": lambda m, k, n: ((m, n), (k, n), "right"),
+}
+
+
+def cases(given: argparse.Namespace) -> Iterator[Case]:
+    """Every shape, by its M x K x N."""
+    for n in SQUARE:
+        yield case(f"square {n}", "A B", (n, n, n), given.dtype)
+    for shape in LAYERS:
+        for form in FORMS:
+            yield case(f"layer {'x'.join(map(str, shape))} {form}", form, shape, given.dtype)
+    for shape in THIN:
+        yield case(f"thin {'x'.join(map(str, shape))}", "A B", shape, given.dtype)
+
+
+def case(name: str, form: str, shape: tuple[int, int, int], dtype: str) -> Case:
+    """One product: of any form, it takes 2 M K N operations."""
+    m, k, n = shape
+    return Case(name, lambda: candidates(form, shape, dtype), flops=2.0 * m * k * n, dtype=dtype)
+
+
+def candidates(
+    form: str, shape: tuple[int, int, int], dtype: str
+) -> dict[str, Callable[[], object]]:
+    """The same product by everyone who is here."""
+    left, right, turned = FORMS[form](*shape)
+    generator = np.random.default_rng(0)
+    a, b = (generator.standard_normal(size).astype(dtype) for size in (left, right))
+    a, b = a.T if turned == "left" else a, b.T if turned == "right" else b
+    x, y = tg.from_numpy(a), tg.from_numpy(b)
+
+    def ours() -> object:
+        with tg.no_grad():
+            return x @ y
+
+    calls: dict[str, Callable[[], object]] = {f"{OURS}, Tensor": ours}
+    if product := getattr(gemm, "product", None):  # arrays in, arrays out
+        calls[f"{OURS}, arrays"] = lambda: product(a, b)
+    calls["NumPy"] = lambda: a @ b
+    if torch := peer("torch"):
+        p, q = torch.from_numpy(a), torch.from_numpy(b)
+        calls["PyTorch"] = lambda: p @ q
+    if jax := peer("jax"):
+        multiply = jax.jit(lambda x, y: x @ y)
+        u, v = jax.numpy.asarray(a), jax.numpy.asarray(b)
+        calls["JAX"] = lambda: multiply(u, v).block_until_ready()
+    return calls
+
+
+if __name__ == "__main__":
+    main(__doc__ or "", cases, dtype=dict(choices=["float32", "float64"], default="float32"))

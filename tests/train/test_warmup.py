@@ -1,0 +1,83 @@
+"""After `tinygrad-mlp warmup` nothing usual is compiled, and no op of the registry is new."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.kernels.scripts import run
+
+# What a person does afterwards: the packaged digits by the default recipe, and every optimizer.
+TRAIN = """
+from numba.core import event
+with event.install_recorder("numba:run_pass") as passes:
+    import tinygrad_mlp as tg
+    from tinygrad_mlp import nn, optim
+    from tinygrad_mlp.train.job import prepare
+    from tinygrad_mlp.train.warmup import UPDATES
+    prepare("digits", epochs=1, out={folder!r}).run(progress=False)
+    prepare("spiral", epochs=1, out={folder!r}).run(progress=False)
+    for name, options in UPDATES:
+        x, y = tg.randn(50, 8), tg.randint(0, 3, (50,))
+        model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Dropout(0.2), nn.Linear(16, 3))
+        optimizer = getattr(optim, name)(model.parameters(), lr=0.01, weight_decay=0.1, **options)
+        tg.fit(model, optimizer, (x, y), epochs=2, batch_size=20, progress=False)
+print(len(passes.buffer))
+"""
+
+# In one process, on what is compiled: every op that plans a kernel has planned one.
+EVERY_OP = """
+import numpy as np
+from numba.core import event
+from tinygrad_mlp.ops.op import REGISTRY, Op
+from tinygrad_mlp.train import warmup
+with event.install_recorder("numba:run_pass") as passes:
+    for name in warmup.tasks("float32"):
+        warmup.run(name, "float32")
+planning = [op for op in REGISTRY.values() if type(op).plan is not Op.plan]
+print(len(passes.buffer), [op.name for op in planning if not op.planned.cache_info().currsize])
+"""
+
+
+@pytest.fixture(scope="module")
+def warm() -> str:
+    """What the command prints; it compiles what no test has compiled before."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "tinygrad_mlp", "warmup"],
+        capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_it_says_how_many_and_where(warm: str) -> None:
+    found = re.search(r"(\d+) compiled functions in (\S+)\n$", warm)
+    assert found
+    assert int(found[1]) > 300
+    assert os.path.isdir(found[2])
+
+
+def test_training_then_compiles_nothing(warm: str, tmp_path: os.PathLike[str]) -> None:
+    assert run(TRAIN.format(folder=str(tmp_path))) == "0\n"
+
+
+def test_every_op_of_the_registry_is_met_and_compiled(warm: str) -> None:
+    assert run(EVERY_OP) == "0 []\n"
+
+
+def test_what_cannot_be_kept_is_not_compiled(tmp_path: os.PathLike[str]) -> None:
+    (file := os.path.join(tmp_path, "file"))
+    with open(file, "w", encoding="utf-8"):
+        pass
+    done = subprocess.run(
+        [sys.executable, "-m", "tinygrad_mlp", "warmup"],
+        env={**os.environ, "TINYGRAD_MLP_CACHE": os.path.join(file, "kernels")},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "name one by TINYGRAD_MLP_CACHE" in done.stderr
