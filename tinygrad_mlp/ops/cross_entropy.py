@@ -46,7 +46,7 @@ class LabelLoss(Fused):
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         x, target, weight = inputs
         layouts, (each, total) = self.plan_of(inputs, params)
-        outputs = tuple(empty(layout) for layout in layouts)
+        outputs = tuple(map(empty, layouts))
         out, *kept, total_weight, wrong = outputs
         rows, size = x.layout.shape[0], x.layout.dtype.itemsize
         row_weights = scratch(2 * rows * size)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -20,20 +21,21 @@ from ..tape import Params, Value, empty
 from .op import Op, Rule, TextbookRule
 from .values import from_array
 
+_layout, _address = attrgetter("layout"), attrgetter("address")
+
 
 class FusedRule(Rule):
     """All gradients at once: by the fast rule, or under ``create_graph`` from the textbook form."""
 
     def __init__(self, function: Callable[..., Any], owner: Op):
         super().__init__(function, owner)
-        count, self.fast = len(self.wants), function
+        self.everyday, self.fast = len(self.wants), function
         self.by_textbook = TextbookRule(owner)
         self.wants = tuple(dict.fromkeys((*self.wants, *self.by_textbook.wants)))
-        self.function = lambda g, *arguments: function(g, *arguments[:count])
 
     def __call__(self, gradient: Any, arguments: Sequence[Any], create_graph: bool) -> Any:
         if not create_graph:
-            return self.function(gradient, *arguments)
+            return self.function(gradient, *arguments[: self.everyday])
         given = dict(zip(self.wants, arguments, strict=True))
         wanted = [given[name] for name in self.by_textbook.wants]
         return self.by_textbook(gradient, wanted, create_graph)
@@ -72,12 +74,12 @@ class Fused(Op):
 
     def plan_of(self, inputs: tuple[Value, ...], params: Params) -> Any:
         """The plan of a call, whatever the order that its params were written in."""
-        return self.planned(*[v.layout for v in inputs], *[params[name] for name in self.params])
+        return self.planned(*map(_layout, inputs), *map(params.__getitem__, self.params))
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         layouts, launches = self.plan_of(inputs, params)
-        outputs = tuple(empty(layout) for layout in layouts)
-        addresses = [value.address for value in (*inputs, *outputs)]
+        outputs = tuple(map(empty, layouts))
+        addresses = [*map(_address, inputs), *map(_address, outputs)]
         for launch in launches:
             launch(*addresses)
         return outputs

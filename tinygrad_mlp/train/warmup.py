@@ -18,7 +18,8 @@ import numpy as np
 
 from .. import nn, optim
 from ..data import digits
-from ..kernels import cache, threads
+from ..kernels import cache, gemm, threads
+from ..kernels.gemm import source
 from ..kernels.launch import Launch
 from ..kernels.processors import available
 from ..nn.loss import Loss
@@ -94,11 +95,12 @@ def tasks(dtype: str) -> dict[str, Task]:
     """Everything to be met, by name, what takes longest first."""
     found: dict[str, Task] = {
         "training": functools.partial(training, dtype),
-        "products": functools.partial(products, dtype),
         "shapes and indices": functools.partial(shapes_and_indices, dtype),
         "draws": functools.partial(draws, dtype),
         "integers": integers,
     }
+    for form in source.FORMS:
+        found[f"product {form}"] = functools.partial(products, form, dtype)
     for operands in range(MOST_OPERANDS + 1):
         found[f"dispatch on {operands} operands"] = functools.partial(dispatch, operands)
     for name in ("sum", "mean", "prod", "amax", "amin", "max"):
@@ -193,11 +195,13 @@ def reduction(name: str, dtype: str) -> None:
         backward(out if isinstance(out, Tensor) else out[0])
 
 
-def products(dtype: str) -> None:
-    """One kernel for each way that it is entered: plain, with a bias row, in a batch."""
+def products(form: str, dtype: str) -> None:
+    """One kernel of the matrix product, and the ways in which it is entered."""
+    source.address(form, dtype)
     a, b = matrix(dtype), matrix(dtype, COLUMNS, CLASSES)
     backward(a @ b)
     backward(matrix(dtype, 2, ROWS, COLUMNS) @ matrix(dtype, 2, COLUMNS, CLASSES))
+    gemm.product(a.detach().numpy(), b.detach().numpy())
 
 
 def shapes_and_indices(dtype: str) -> None:
