@@ -98,6 +98,8 @@ def polynomial(typingctx, x, coefficients):
     def codegen(context, builder, signature, values):
         x, packed = values
         terms = [builder.extract_value(packed, i) for i in range(coefficients.count)]
+        if len(terms) < 8:
+            return _horner(builder, x, terms)
         square = builder.fmul(x, x)
         even, odd = (_horner(builder, square, terms[start::2]) for start in (0, 1))
         return _multiply_add(builder, odd, x, even)
@@ -143,21 +145,22 @@ def clamp(typingctx, x, least, most):
 
 @intrinsic
 def split(typingctx, x, least):
-    """k and m, of x = 2^k m with ``least`` <= m < 2 ``least``, for a normal x > 0."""
-    form = FORMATS[x]
+    """k and m, of x = 2^k m with ``least`` <= m < 2 ``least``, for a normal x > 0.
+
+    k comes in units of 2^-fraction, as it stands in the bits: what it is multiplied by anyway can
+    be scaled for nothing.
+    """
 
     def codegen(context, builder, signature, values):
         x, least = values
         word, fraction = _integers(x)
-        bits, base = builder.bitcast(x, word), builder.bitcast(least, word)
-        k = builder.ashr(builder.sub(bits, base), word(fraction))
-        m = builder.bitcast(builder.sub(bits, builder.shl(k, word(fraction))), x.type)
-        shifter = builder.bitcast(x.type(1.5 * 2.0**fraction), word)
-        k = builder.fsub(builder.bitcast(builder.add(k, shifter), x.type),
-                         x.type(1.5 * 2.0**fraction))  # fmt: skip
+        bits = builder.bitcast(x, word)
+        steps = builder.sub(bits, builder.bitcast(least, word))
+        whole = builder.and_(steps, word(-1 << fraction))
+        m = builder.bitcast(builder.sub(bits, whole), x.type)
+        k = builder.sitofp(whole, x.type)
         return context.make_tuple(builder, signature.return_type, [k, m])
 
-    assert form.fraction
     return types.UniTuple(x, 2)(x, least), codegen
 
 

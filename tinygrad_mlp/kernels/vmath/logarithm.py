@@ -12,7 +12,7 @@ error of the logarithm (2^-30.2 in float32, 2^-59.5 in float64), fitted as `expo
 log1p(x) rounds 1 + x to u, and brings what that lost into f: (1 + x) / 2^k - 1 is
 (u / 2^k - 1) + (1 + x - u) / 2^k.
 
-Source: K. C. Ng's e_log.c and s_log1p.c in Sun's *fdlibm*, 1993, for s and for splitting log 2.
+Source: K. C. Ng's e_log.c and s_log1p.c in Sun's *fdlibm*, 1993.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ import numpy as np
 from numba import types
 
 from .bits import FORMATS, for_each_format, multiply_add, polynomial, split, two_to, with_sign
-from .exponential import LOG_2, LOG2_E
 
 COEFFICIENTS = {  # of q, lowest first
     types.float32: tuple(map(np.float32, (0.666667759, 0.399775714, 0.298713505))),
@@ -32,66 +31,63 @@ COEFFICIENTS = {  # of q, lowest first
         0.18183570718690795, 0.15313880266427443, 0.14797721339899889,
     ),
 }  # fmt: skip
-# log10(2), the first part so short that k times it is exact.
-LOG10_2 = {
-    types.float32: (np.float32(0.30078125), np.float32(2.4874566e-4)),
-    types.float64: (0.30102999566406652, -8.4263550284e-14),
-}
 
 
 @for_each_format
-def log1p_tail(f, coefficients):
-    """log(1 + f) - f, given the polynomial q for the range of f."""
+def log1p_between(f, coefficients):
+    """log(1 + f), given the polynomial q for the range of f."""
     two = FORMATS[f].real(2)
 
-    def log1p_tail(f, coefficients):
+    def log1p_between(f, coefficients):
         s = f / (two + f)
         z = s * s
-        return s * multiply_add(z, polynomial(z, coefficients), -f)
+        return multiply_add(s, multiply_add(z, polynomial(z, coefficients), -f), f)
 
-    return log1p_tail
+    return log1p_between
 
 
 @for_each_format
-def significand(x):
-    """k, f and log(1 + f) - f, of x = 2^k (1 + f) > 0."""
+def parts(x):
+    """k (in units of 2^-fraction) and log(1 + f), of x = 2^k (1 + f) > 0."""
     form = FORMATS[x]
     one, root, coefficients = form.real(1), form.real(math.sqrt(0.5)), COEFFICIENTS[x]
     least, up = form.real(2.0 ** (1 - form.bias)), form.real(2.0 ** (form.fraction + 1))
-    zero, down = form.real(0), form.real(form.fraction + 1)
+    zero, down = form.real(0), form.real((form.fraction + 1) * 2.0**form.fraction)
 
-    def significand(x):
+    def parts(x):
         subnormal = x < least
         k, m = split(x * up if subnormal else x, root)
-        f = m - one
-        return k - (down if subnormal else zero), f, log1p_tail(f, coefficients)
+        return k - (down if subnormal else zero), log1p_between(m - one, coefficients)
 
-    return significand
+    return parts
 
 
 @for_each_format
-def at_the_ends(value, x, zero):
-    """``value`` as a logarithm: NaN below ``zero``, -inf there, and x where that is inf or NaN."""
+def at_the_ends(value, k, x):
+    """``value`` as a logarithm: NaN below 0; at 0 and at infinity infinite, with the sign of k."""
     real = FORMATS[x].real
-    infinity, nan = real(math.inf), real(math.nan)
+    zero, infinity, nan = real(0), real(math.inf), real(math.nan)
 
-    def at_the_ends(value, x, zero):
-        value = value if x < infinity else x
-        value = -infinity if x == zero else value
-        return nan if x < zero else value
+    def at_the_ends(value, k, x):
+        value = with_sign(infinity, k) if x + x == x else value
+        return value if x >= zero else nan
 
     return at_the_ends
+
+
+def _unit(form, value):
+    """A factor of k, which comes in units of 2^-fraction."""
+    return form.real(value * 2.0**-form.fraction)
 
 
 @for_each_format
 def log(x):
     """The natural logarithm."""
-    zero = FORMATS[x].real(0)
-    high, low = LOG_2[x]
+    log_2 = _unit(FORMATS[x], math.log(2))
 
     def log(x):
-        k, f, tail = significand(x)
-        return at_the_ends(multiply_add(k, high, f + multiply_add(k, low, tail)), x, zero)
+        k, rest = parts(x)
+        return at_the_ends(multiply_add(k, log_2, rest), k, x)
 
     return log
 
@@ -99,12 +95,11 @@ def log(x):
 @for_each_format
 def log2(x):
     """The logarithm to base 2."""
-    real = FORMATS[x].real
-    zero, log2_e = real(0), real(LOG2_E)
+    unit, log2_e = _unit(FORMATS[x], 1), FORMATS[x].real(1 / math.log(2))
 
     def log2(x):
-        k, f, tail = significand(x)
-        return at_the_ends(multiply_add(f + tail, log2_e, k), x, zero)
+        k, rest = parts(x)
+        return at_the_ends(multiply_add(rest, log2_e, k * unit), k, x)
 
     return log2
 
@@ -112,14 +107,11 @@ def log2(x):
 @for_each_format
 def log10(x):
     """The logarithm to base 10."""
-    real = FORMATS[x].real
-    zero, log10_e = real(0), real(math.log10(math.e))
-    high, low = LOG10_2[x]
+    log10_2, log10_e = _unit(FORMATS[x], math.log10(2)), FORMATS[x].real(1 / math.log(10))
 
     def log10(x):
-        k, f, tail = significand(x)
-        rest = multiply_add(f + tail, log10_e, k * low)
-        return at_the_ends(multiply_add(k, high, rest), x, zero)
+        k, rest = parts(x)
+        return at_the_ends(multiply_add(k, log10_2, rest * log10_e), k, x)
 
     return log10
 
@@ -129,8 +121,8 @@ def log1p(x):
     """log(1 + x), exact also where x is tiny."""
     form = FORMATS[x]
     one, half, root = form.real(1), form.real(0.5), form.real(math.sqrt(0.5))
-    shifter, coefficients = form.shifter, COEFFICIENTS[x]
-    high, low = LOG_2[x]
+    log_2, unit = _unit(form, math.log(2)), _unit(form, 1)
+    shifter, coefficients = form.shifter + one, COEFFICIENTS[x]
 
     def log1p(x):
         u = one + x
@@ -138,9 +130,8 @@ def log1p(x):
         lost = (one - (u - above)) + (x - above)
         k, m = split(u, root)
         # Twice 2^-k, halved afterwards: 2^-128 is no normal float32.
-        f = (m - one) + lost * two_to(shifter + one - k) * half
-        tail = log1p_tail(f, coefficients)
-        value = multiply_add(k, high, f + multiply_add(k, low, tail))
-        return with_sign(at_the_ends(value, x, -one), x)
+        f = multiply_add(lost * two_to(multiply_add(k, -unit, shifter)), half, m - one)
+        value = multiply_add(k, log_2, log1p_between(f, coefficients))
+        return with_sign(at_the_ends(value, k, u), x)
 
     return log1p

@@ -1,11 +1,14 @@
-"""tanh, sigmoid and softplus: of e^-|x|, which neither overflows nor loses its digits.
+"""tanh, sigmoid and softplus, none of which overflows or loses its digits.
 
-    tanh(|x|) = -e / (2 + e)              e = expm1(-2 |x|)
+    tanh(|x|) = e / (2 + e)                       e = expm1(2 |x|)
     sigmoid(x) = 1 / (1 + t), or t / (1 + t) where x < 0         t = exp(-|x|)
     softplus(x) = log(1 + e^x) = max(x, 0) + log(1 + t)
 
-log(1 + t) is computed as in `logarithm`, but for all of 0 <= t <= 1 at once: with a longer
-polynomial (relative errors 2^-33.0 in float32, 2^-59.4 in float64), and no split of 1 + t.
+In tanh an error of e cancels where e is large. In sigmoid what rounding 1 + t loses, d, is put
+back: t / (1 + t) is q (1 - d / (1 + t)), and the last division may be left out, as d is large
+beside the result only where t is small. log(1 + t) is computed as in `logarithm`, but for all of
+0 <= t <= 1 at once: with a longer polynomial (relative errors 2^-33.0 in float32, 2^-59.4 in
+float64) and without splitting 1 + t.
 """
 
 from __future__ import annotations
@@ -13,11 +16,21 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from .bits import FORMATS, clamp, for_each_format, multiply_add, two_to, with_sign
+from .bits import FORMATS, clamp, for_each_format, multiply_add, polynomial, two_to, with_sign
 from .exponential import exp, expm1_of_small, nearest_power
-from .logarithm import log1p_tail
+from .logarithm import log1p_between
 
 LARGE = {types.float32: 10, types.float64: 20}  # tanh rounds to 1 from 9.01 on, or from 19.06 on
+TANH = {  # coefficients of p, lowest first
+    types.float32: tuple(map(np.float32, (
+        -0.333329469, 0.133207247, -0.0526715666, 0.0164368413,
+    ))),
+    types.float64: (
+        -0.3333333333333231, 0.13333333333168212, -0.05396825387582936, 0.021869485968722395,
+        -0.008863194421224678, 0.003591719020121059, -0.0014532133640000771,
+        0.0005791268220812362, -0.00021028553913705675, 5.100968046130384e-05,
+    ),
+}  # fmt: skip
 COEFFICIENTS = {  # of q up to s = 1/3, lowest first
     types.float32: tuple(map(np.float32, (
         0.666666746, 0.399989486, 0.286152244, 0.214435861, 0.242470652,
@@ -34,13 +47,16 @@ COEFFICIENTS = {  # of q up to s = 1/3, lowest first
 def tanh(x):
     """The hyperbolic tangent."""
     real = FORMATS[x].real
-    zero, one, two, large = real(0), real(1), real(2), real(LARGE[x])
+    zero, one, two, turn, large = map(real, (0, 1, 2, 0.55, LARGE[x]))
+    coefficients = TANH[x]
 
     def tanh(x):
-        shifted, r = nearest_power(-two * clamp(abs(x), zero, large))
+        a, z = clamp(abs(x), zero, large), x * x
+        shifted, r = nearest_power(a + a)
         scale = two_to(shifted)
-        e = multiply_add(scale, expm1_of_small(r), scale - one)
-        return with_sign(e / (two + e), x)
+        far = one - two / multiply_add(scale, expm1_of_small(r), scale + one)
+        near = multiply_add(a * z, polynomial(z, coefficients), a)
+        return with_sign(near if a < turn else far, x)
 
     return tanh
 
@@ -53,7 +69,10 @@ def sigmoid(x):
 
     def sigmoid(x):
         t = exp(-abs(x))
-        return (t if x < zero else one) / (one + t)
+        below = one + t
+        value = (t if x < zero else one) / below
+        lost = t - (below - one)
+        return multiply_add(-value, lost, value)
 
     return sigmoid
 
@@ -65,6 +84,6 @@ def softplus(x):
 
     def softplus(x):
         t = exp(-abs(x))
-        return (x if x > zero else zero) + (t + log1p_tail(t, coefficients))
+        return (x if x > zero else zero) + log1p_between(t, coefficients)
 
     return softplus
