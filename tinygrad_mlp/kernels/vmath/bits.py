@@ -177,3 +177,65 @@ def with_sign(typingctx, magnitude, sign):
         return builder.call(function, values)
 
     return magnitude(magnitude, sign), codegen
+
+
+@intrinsic
+def word(typingctx, x):
+    """The bits of x as an integer."""
+    kind = types.int32 if x == types.float32 else types.int64
+
+    def codegen(context, builder, signature, values):
+        return builder.bitcast(values[0], _integers(values[0])[0])
+
+    return kind(x), codegen
+
+
+@intrinsic
+def exponent(typingctx, x):
+    """The e of 2^e <= abs(x) < 2^(e+1); -bias for 0 and subnormals."""
+    form = FORMATS[x]
+    kind = types.int32 if x == types.float32 else types.int64
+
+    def codegen(context, builder, signature, values):
+        word, fraction = _integers(values[0])
+        bits = builder.shl(builder.bitcast(values[0], word), word(1))
+        return builder.sub(builder.lshr(bits, word(fraction + 1)), word(form.bias))
+
+    return kind(x), codegen
+
+
+@intrinsic
+def scaled(typingctx, x, k):
+    """x 2^k for an integer k of the width of x, where 2^k is a normal float."""
+    form = FORMATS[x]
+
+    def codegen(context, builder, signature, values):
+        x, k = values
+        word, fraction = _integers(x)
+        scale = builder.shl(builder.add(k, word(form.bias)), word(fraction))
+        return builder.fmul(x, builder.bitcast(scale, x.type))
+
+    return x(x, k), codegen
+
+
+def table(values):
+    """A function of kernels, from an integer to one of these float64 numbers, 2^b of them.
+
+    A tree of selects by the b lowest bits of the integer: LLVM does not run a loop in vector lanes
+    that loads from places it cannot tell apart from those it stores to.
+    """
+
+    @intrinsic
+    def look_up(typingctx, index):
+        def codegen(context, builder, signature, arguments):
+            index, left = arguments[0], [ir.DoubleType()(value) for value in values]
+            bit = 1
+            while len(left) > 1:
+                odd = builder.icmp_signed("!=", builder.and_(index, index.type(bit)), index.type(0))
+                left = [builder.select(odd, *pair) for pair in zip(left[1::2], left[::2], strict=True)]
+                bit *= 2
+            return left[0]
+
+        return types.float64(index), codegen
+
+    return look_up

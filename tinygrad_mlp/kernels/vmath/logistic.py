@@ -13,6 +13,8 @@ float64) and without splitting 1 + t.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import types
 
@@ -31,6 +33,14 @@ TANH = {  # coefficients of p, lowest first
         0.0005791268220812362, -0.00021028553913705675, 5.100968046130384e-05,
     ),
 }  # fmt: skip
+EXP_2 = {
+    types.float32: tuple(map(np.float32, (
+        1.00000012, 1.99999952, 1.99994934, 1.33338654, 0.670819998, 0.266053706
+    ))),
+    types.float64: (
+        1.0, 2.0, 2.0000000000000053, 1.33333333333332, 0.6666666666641957, 0.26666666667008365, 0.08888888926470154, 0.02539682511679602, 0.006349181307674839, 0.0014109431835153698, 0.00028294560623129053, 5.126581060670746e-05
+    ),
+}  # fmt: skip
 COEFFICIENTS = {  # of q up to s = 1/3, lowest first
     types.float32: tuple(map(np.float32, (
         0.666666746, 0.399989486, 0.286152244, 0.214435861, 0.242470652,
@@ -46,16 +56,17 @@ COEFFICIENTS = {  # of q up to s = 1/3, lowest first
 @for_each_format
 def tanh(x):
     """The hyperbolic tangent."""
-    real = FORMATS[x].real
-    zero, one, two, turn, large = map(real, (0, 1, 2, 0.55, LARGE[x]))
-    coefficients = TANH[x]
+    form = FORMATS[x]
+    zero, one, two, turn, large = map(form.real, (0, 1, 2, 0.55, LARGE[x]))
+    powers, half_log_2 = form.real(2 / math.log(2)), form.real(math.log(2) / 2)
+    shifter, near_0, squared = form.shifter, TANH[x], EXP_2[x]
 
     def tanh(x):
         a, z = clamp(abs(x), zero, large), x * x
-        shifted, r = nearest_power(a + a)
-        scale = two_to(shifted)
-        far = one - two / multiply_add(scale, expm1_of_small(r), scale + one)
-        near = multiply_add(a * z, polynomial(z, coefficients), a)
+        shifted = multiply_add(a, powers, shifter)
+        u = multiply_add(shifter - shifted, half_log_2, a)
+        far = one - two / multiply_add(two_to(shifted), polynomial(u, squared), one)
+        near = multiply_add(a * z, polynomial(z, near_0), a)
         return with_sign(near if a < turn else far, x)
 
     return tanh
