@@ -45,6 +45,7 @@ COEFFICIENTS = {  # of q, lowest first
 }  # fmt: skip
 # Beyond these exp is infinite, or rounds to 0; expm1 is infinite, or -1.
 RANGE = {types.float32: (-104, 89), types.float64: (-746, 710)}
+EXP2_RANGE = {types.float32: (-151, 129), types.float64: (-1076, 1025)}
 EXPM1_LEAST = {types.float32: -20, types.float64: -40}
 
 
@@ -71,21 +72,45 @@ def expm1_of_small(r):
 
 
 @for_each_format
+def times_power(p, shifted):
+    """(1 + p) 2^k, rounded once, where ``shifted`` is k + SHIFTER and 2^k may be out of range."""
+    half, shifter = FORMATS[p].real(0.5), FORMATS[p].shifter
+
+    def times_power(p, shifted):
+        first = multiply_add(shifted - shifter, half, shifter)
+        second = shifted - first + shifter
+        scale = two_to(first)
+        return multiply_add(p, scale, scale) * two_to(second)
+
+    return times_power
+
+
+@for_each_format
 def exp(x):
     """e^x."""
-    form = FORMATS[x]
-    half, shifter = form.real(0.5), form.shifter
-    least, most = map(form.real, RANGE[x])
+    least, most = map(FORMATS[x].real, RANGE[x])
 
     def exp(x):
         shifted, r = nearest_power(clamp(x, least, most))
-        k = shifted - shifter
-        first = multiply_add(k, half, shifter)
-        second = k - (first - shifter) + shifter
-        scale = two_to(first)
-        return multiply_add(expm1_of_small(r), scale, scale) * two_to(second)
+        return times_power(expm1_of_small(r), shifted)
 
     return exp
+
+
+@for_each_format
+def exp2(x):
+    """2^x."""
+    form = FORMATS[x]
+    shifter, log_2 = form.shifter, form.real(math.log(2))
+    least, most = map(form.real, EXP2_RANGE[x])
+
+    def exp2(x):
+        bounded = clamp(x, least, most)
+        shifted = bounded + shifter
+        r = (bounded - (shifted - shifter)) * log_2
+        return times_power(expm1_of_small(r), shifted)
+
+    return exp2
 
 
 @for_each_format

@@ -18,6 +18,7 @@ Source: K. C. Ng's e_log.c and s_log1p.c in Sun's *fdlibm*, 1993.
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 from numba import types
@@ -31,24 +32,26 @@ COEFFICIENTS = {  # of q, lowest first
         0.18183570718690795, 0.15313880266427443, 0.14797721339899889,
     ),
 }  # fmt: skip
+LOG2_E = Fraction(1442695040888963407359924681002, 10**30)
+LOG10_E = Fraction(434294481903251827651128918917, 10**30)
 
 
 @for_each_format
-def log1p_between(f, coefficients):
-    """log(1 + f), given the polynomial q for the range of f."""
+def terms(f, coefficients):
+    """s and w, of log(1 + f) = f + s w, given the polynomial q for the range of f."""
     two = FORMATS[f].real(2)
 
-    def log1p_between(f, coefficients):
+    def terms(f, coefficients):
         s = f / (two + f)
         z = s * s
-        return multiply_add(s, multiply_add(z, polynomial(z, coefficients), -f), f)
+        return s, multiply_add(z, polynomial(z, coefficients), -f)
 
-    return log1p_between
+    return terms
 
 
 @for_each_format
 def parts(x):
-    """k (in units of 2^-fraction) and log(1 + f), of x = 2^k (1 + f) > 0."""
+    """k (in units of 2^-fraction), f, s and w, of x = 2^k (1 + f) > 0."""
     form = FORMATS[x]
     one, root, coefficients = form.real(1), form.real(math.sqrt(0.5)), COEFFICIENTS[x]
     least, up = form.real(2.0 ** (1 - form.bias)), form.real(2.0 ** (form.fraction + 1))
@@ -57,19 +60,20 @@ def parts(x):
     def parts(x):
         subnormal = x < least
         k, m = split(x * up if subnormal else x, root)
-        return k - (down if subnormal else zero), log1p_between(m - one, coefficients)
+        f = m - one
+        s, w = terms(f, coefficients)
+        return k - (down if subnormal else zero), f, s, w
 
     return parts
 
 
 @for_each_format
-def at_the_ends(value, k, x):
-    """``value`` as a logarithm: NaN below 0; at 0 and at infinity infinite, with the sign of k."""
-    real = FORMATS[x].real
-    zero, infinity, nan = real(0), real(math.inf), real(math.nan)
+def at_the_ends(value, x):
+    """``value`` as log(x): -inf at 0, inf at infinity, and NaN below 0 and of NaN."""
+    zero, one, infinity, nan = map(FORMATS[x].real, (0, 1, math.inf, math.nan))
 
-    def at_the_ends(value, k, x):
-        value = with_sign(infinity, k) if x + x == x else value
+    def at_the_ends(value, x):
+        value = with_sign(infinity, x - one) if x + x == x else value
         return value if x >= zero else nan
 
     return at_the_ends
@@ -80,14 +84,20 @@ def _unit(form, value):
     return form.real(value * 2.0**-form.fraction)
 
 
+def _in_two(form, value):
+    """An exact value as a sum of two numbers of this format."""
+    high = form.real(value)
+    return high, form.real(value - Fraction(float(high)))
+
+
 @for_each_format
 def log(x):
     """The natural logarithm."""
     log_2 = _unit(FORMATS[x], math.log(2))
 
     def log(x):
-        k, rest = parts(x)
-        return at_the_ends(multiply_add(k, log_2, rest), k, x)
+        k, f, s, w = parts(x)
+        return at_the_ends(multiply_add(k, log_2, multiply_add(s, w, f)), x)
 
     return log
 
@@ -95,11 +105,12 @@ def log(x):
 @for_each_format
 def log2(x):
     """The logarithm to base 2."""
-    unit, log2_e = _unit(FORMATS[x], 1), FORMATS[x].real(1 / math.log(2))
+    unit, (high, low) = _unit(FORMATS[x], 1), _in_two(FORMATS[x], LOG2_E)
 
     def log2(x):
-        k, rest = parts(x)
-        return at_the_ends(multiply_add(rest, log2_e, k * unit), k, x)
+        k, f, s, w = parts(x)
+        rest = multiply_add(f, low, s * w * high)
+        return at_the_ends(multiply_add(k, unit, multiply_add(f, high, rest)), x)
 
     return log2
 
@@ -107,11 +118,12 @@ def log2(x):
 @for_each_format
 def log10(x):
     """The logarithm to base 10."""
-    log10_2, log10_e = _unit(FORMATS[x], math.log10(2)), FORMATS[x].real(1 / math.log(10))
+    log10_2, (high, low) = _unit(FORMATS[x], math.log10(2)), _in_two(FORMATS[x], LOG10_E)
 
     def log10(x):
-        k, rest = parts(x)
-        return at_the_ends(multiply_add(k, log10_2, rest * log10_e), k, x)
+        k, f, s, w = parts(x)
+        rest = multiply_add(f, low, s * w * high)
+        return at_the_ends(multiply_add(k, log10_2, multiply_add(f, high, rest)), x)
 
     return log10
 
@@ -131,7 +143,8 @@ def log1p(x):
         k, m = split(u, root)
         # Twice 2^-k, halved afterwards: 2^-128 is no normal float32.
         f = multiply_add(lost * two_to(multiply_add(k, -unit, shifter)), half, m - one)
-        value = multiply_add(k, log_2, log1p_between(f, coefficients))
-        return with_sign(at_the_ends(value, k, u), x)
+        s, w = terms(f, coefficients)
+        value = multiply_add(k, log_2, multiply_add(s, w, f))
+        return with_sign(at_the_ends(value, u), x)
 
     return log1p

@@ -20,7 +20,7 @@ from numba import types
 
 from .bits import FORMATS, clamp, for_each_format, multiply_add, polynomial, two_to, with_sign
 from .exponential import exp, expm1_of_small, nearest_power
-from .logarithm import log1p_between
+from .logarithm import terms
 
 LARGE = {types.float32: 10, types.float64: 20}  # tanh rounds to 1 from 9.01 on, or from 19.06 on
 TANH = {  # coefficients of p, lowest first
@@ -95,6 +95,7 @@ def softplus(x):
 
     def softplus(x):
         t = exp(-abs(x))
-        return (x if x > zero else zero) + log1p_between(t, coefficients)
+        s, w = terms(t, coefficients)
+        return (x if x > zero else zero) + multiply_add(s, w, t)
 
     return softplus

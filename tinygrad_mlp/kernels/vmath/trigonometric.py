@@ -23,7 +23,17 @@ from fractions import Fraction
 import numpy as np
 from numba import types
 
-from .bits import FORMATS, exponent, for_each_format, fused, multiply_add, polynomial, scaled, table, word
+from .bits import (
+    FORMATS,
+    exponent,
+    for_each_format,
+    multiply_add,
+    polynomial,
+    scaled,
+    table,
+    word,
+)
+from .pairs import two_product, two_sum
 
 TWO_OVER_PI = Fraction(int(
     "A2F9836E4E441529FC2757D1F534DDC0DB6295993C439041FE5163ABDEBBC561B7246E3A424DD2E0"
@@ -56,29 +66,6 @@ def factors(rows):
             part.append(float(rest))
             rest -= Fraction(part[-1])
     return [table(part) for part in parts]
-
-
-@for_each_format
-def two_sum(a, b):
-    """a + b, and what rounding it lost."""
-
-    def two_sum(a, b):
-        total = a + b
-        rounded = total - a
-        return total, (a - (total - rounded)) + (b - rounded)
-
-    return two_sum
-
-
-@for_each_format
-def two_product(a, b):
-    """a b, and what rounding it lost."""
-
-    def two_product(a, b):
-        product = a * b
-        return product, fused(a, b, -product)
-
-    return two_product
 
 
 @for_each_format
