@@ -22,7 +22,8 @@ import numpy as np
 from numba import types
 
 from .bits import FORMATS, clamp, for_each_format, multiply_add, polynomial, split, with_sign
-from .exponential import RANGE, expm1_of_small, nearest_power, times_power
+from .exponential import COEFFICIENTS as EXP_COEFFICIENTS
+from .exponential import LOG2_E, RANGE, times_power
 from .pairs import two_product, two_sum
 
 COEFFICIENTS = (  # of q, lowest first
@@ -67,12 +68,24 @@ def log_in_two(x):
 
 @for_each_format
 def exp_of_two(high, low):
-    """exp(high + low), of float64 numbers of which the first is much larger."""
+    """exp(high + low), of float64 numbers of which the first is much larger.
+
+    What rounding 1 + r loses is put back, so that powers which are floats come out exact.
+    """
     least, most = map(float, RANGE[types.float64])
+    coefficients = EXP_COEFFICIENTS[types.float64]
+    shifter = FORMATS[types.float64].shifter
+    log_2_high, log_2_low = LOG_2
 
     def exp_of_two(high, low):
-        shifted, r = nearest_power(clamp(high, least, most))
-        return times_power(expm1_of_small(r + low), shifted)
+        bounded = clamp(high, least, most)
+        shifted = multiply_add(bounded, LOG2_E, shifter)
+        k = shifted - shifter
+        r, rest = two_sum(multiply_add(k, -log_2_high, bounded), multiply_add(k, -log_2_low, low))
+        tail = multiply_add(r * r, polynomial(r, coefficients), multiply_add(rest, r, rest))
+        near = 1.0 + r
+        whole = near + ((r - (near - 1.0)) + tail)
+        return times_power(whole - 1.0, shifted)
 
     return exp_of_two
 
