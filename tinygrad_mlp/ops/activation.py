@@ -118,9 +118,7 @@ def _tensor_log(x: Any) -> Any:
 
 binary_cross_entropy_with_logits = elementwise(
     "binary_cross_entropy_with_logits",
-    lambda x, y, pos_weight: (
-        (1 - y) * x + (1 + (pos_weight - 1) * y) * scalar.softplus(-x)
-    ),
+    lambda x, y, pos_weight: (1 - y) * x + (1 + (pos_weight - 1) * y) * scalar.softplus(-x),
     dtype="float",
     about="Cross-entropy of one logit: -p y log(sigmoid(x)) - (1 - y) log(1 - sigmoid(x)), "
     "p is ``pos_weight``. By softplus, so that no exponential overflows.",

@@ -13,8 +13,9 @@ TABLE
 
 from .error_function import erf
 from .exponential import exp, exp2, expm1
+from .hyperbolic import tanh
 from .logarithm import log, log1p, log2, log10
-from .logistic import sigmoid, softplus, tanh
+from .logistic import sigmoid, softplus
 from .power import pow
 from .root import rsqrt, sqrt
 from .trigonometric import cos, sin

@@ -232,7 +232,9 @@ def table(values):
             bit = 1
             while len(left) > 1:
                 odd = builder.icmp_signed("!=", builder.and_(index, index.type(bit)), index.type(0))
-                left = [builder.select(odd, *pair) for pair in zip(left[1::2], left[::2], strict=True)]
+                left = [
+                    builder.select(odd, *pair) for pair in zip(left[1::2], left[::2], strict=True)
+                ]
                 bit *= 2
             return left[0]
 

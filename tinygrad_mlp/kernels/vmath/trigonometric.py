@@ -6,7 +6,7 @@ sin(x) and cos(x) are sin(r) or cos(r), with a sign, as n mod 4 says. n + t = x 
 multiples of 4 do not matter. So x = 2^32j y, with 2^32 > y >= 1 unless j = 0, and what y is
 multiplied by is 2^32j 2/pi without its multiples of 2^54, for y is a multiple of 2^-52: four
 floats for each of the 32 values of j, 212 bits, of which those survive that x cancels least
-(61 bits, J.-M. Muller). The products and their sum are kept in two floats, each with what it lost.
+(61 bits, J.-M. Muller). The products and their sum are kept with all that rounding them lost.
 
 Then sin(r) = r + r^3 p(r^2) and cos(r) = 1 - r^2/2 + r^4 q(r^2), with relative errors 2^-58.0 and
 2^-64.2, fitted as `exponential` says. float32 is computed in float64.
