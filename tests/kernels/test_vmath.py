@@ -189,6 +189,13 @@ def test_the_smallest_numbers(name: str, dtype: str) -> None:
     check(name, computed(name, x), x * np.longdouble(slope), 1, x)
 
 
+def test_the_number_that_is_nearest_to_a_multiple_of_half_pi() -> None:
+    """J.-M. Muller, Elementary Functions, 3rd ed., table 11.1: 61 bits of the product cancel."""
+    x = np.array([6381956970095103 * 2.0**797])
+    assert computed("cos", x) == pytest.approx(-4.68716592425462761112e-19, rel=4e-16)
+    assert computed("sin", x) in (1, -1)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_exponentials_underflow_gradually(dtype: str) -> None:
     limits = np.finfo(dtype)

@@ -33,6 +33,7 @@ COEFFICIENTS = {  # of q, lowest first
     ),
 }  # fmt: skip
 LOG2_E = Fraction(1442695040888963407359924681002, 10**30)
+LOG10_2 = Fraction(301029995663981195213738894724, 10**30)
 LOG10_E = Fraction(434294481903251827651128918917, 10**30)
 
 
@@ -118,12 +119,15 @@ def log2(x):
 @for_each_format
 def log10(x):
     """The logarithm to base 10."""
-    log10_2, (high, low) = _unit(FORMATS[x], math.log10(2)), _in_two(FORMATS[x], LOG10_E)
+    form = FORMATS[x]
+    (of_k, of_k_low), (of_f, of_f_low) = _in_two(form, LOG10_2), _in_two(form, LOG10_E)
+    unit = _unit(form, 1)
 
     def log10(x):
         k, f, s, w = parts(x)
-        rest = multiply_add(f, low, s * w * high)
-        return at_the_ends(multiply_add(k, log10_2, multiply_add(f, high, rest)), x)
+        k *= unit
+        rest = multiply_add(k, of_k_low, multiply_add(f, of_f_low, s * w * of_f))
+        return at_the_ends(multiply_add(k, of_k, multiply_add(f, of_f, rest)), x)
 
     return log10
 
