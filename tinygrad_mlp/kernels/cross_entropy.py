@@ -20,6 +20,7 @@ import math
 from numba import float64, int64, njit
 from numba.core import types
 
+from . import vmath
 from .launch import compiled
 from .memory import on_stack, pointer
 from .softmax import GROUP, exponentials, maxima, rows_together, totals
@@ -61,7 +62,7 @@ def _cross_entropy(real, item):
             totals(group, shifts, count, columns, buffer, sums)
             for row in range(first, first + count):
                 x, shift = pointer(words[1] + row * columns * item, real), shifts[row - first]
-                label, log_total = labels[row], math.log(sums[row - first])
+                label, log_total = labels[row], vmath.log(sums[row - first])
                 if label == ignored:
                     losses[row] = row_weights[row] = real(0)
                 elif label < 0 or label >= columns:

@@ -21,7 +21,7 @@ import math
 from numba import int64, njit
 from numba.core import types
 
-from .exponential import exponential
+from . import vmath
 from .extremes import maximum
 from .launch import compiled
 from .memory import on_stack, pointer
@@ -60,13 +60,13 @@ def exponentials(x, shift, rows, columns, out):
     if columns >= LONG:
         for row in range(rows):
             for i in range(row * columns, (row + 1) * columns):
-                out[i] = exponential(x[i] - shift[row])
+                out[i] = vmath.exp(x[i] - shift[row])
         return
     for row in range(rows):
         for i in range(row * columns, (row + 1) * columns):
             out[i] = x[i] - shift[row]
     for i in range(rows * columns):
-        out[i] = exponential(out[i])
+        out[i] = vmath.exp(out[i])
 
 
 @njit(fastmath=_LANES)
@@ -82,7 +82,7 @@ def totals(x, shift, rows, columns, buffer, out):
                 total += buffer[i]
         else:
             for i in range(row * columns, (row + 1) * columns):
-                total += exponential(x[i] - shift[row])
+                total += vmath.exp(x[i] - shift[row])
         out[row] = total
 
 
@@ -129,7 +129,7 @@ def _log_softmax(real, item):
             maxima(x, count, columns, shift)
             totals(x, shift, count, columns, buffer, total)
             for k in range(count):
-                log_total = math.log(total[k])
+                log_total = vmath.log(total[k])
                 for i in range(k * columns, (k + 1) * columns):
                     out[i] = (x[i] - shift[k]) - log_total
 
@@ -155,6 +155,6 @@ def _logsumexp(real, item):
             totals(x, shift, count, columns, buffer, total)
             for k in range(count):  # all -inf, or an inf: the shift would make NaN of it
                 infinite = math.isinf(shift[k])
-                out[row + k] = shift[k] if infinite else shift[k] + math.log(total[k])
+                out[row + k] = shift[k] if infinite else shift[k] + vmath.log(total[k])
 
     return logsumexp
