@@ -101,8 +101,8 @@ class _Walk:
             owned = not isinstance(target[0], Node) and not (
                 node.op.opaque
                 or gradient.base is not None
-                or any(gradient is other for other in arrived)
-                or any(gradient is other for j, other in enumerate(pulled) if j != k)
+                or id(gradient) in map(id, arrived)
+                or [*map(id, pulled)].count(id(gradient)) > 1
             )
             self.send(target[0], target[1], gradient, owned)
 

@@ -15,6 +15,7 @@ import numpy as np
 from . import tape
 from .backward import backward
 from .hooks import RemovableHandle
+from .kernels.layout import dense
 from .ops import (
     activation,
     arithmetic,
@@ -62,7 +63,9 @@ def cotangent(output: Any, gradient: Any) -> Any:
                 f"backward of a tensor of shape {output.layout.shape} needs a gradient of that "
                 "shape: loss.backward(gradient), or reduce it first, as in loss.sum().backward()"
             )
-        return from_array(np.ones(output.layout.shape, output.layout.dtype))
+        one = tape.empty(dense(output.layout.shape, output.layout.dtype))
+        as_array(one)[...] = 1
+        return one
     gradient = gradient if isinstance(gradient, Value) else from_array(np.asarray(gradient))
     if gradient.layout.shape != output.layout.shape:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -62,7 +63,11 @@ def layout_of(shape: Shape, strides: Shape, dtype: np.dtype) -> Layout:
 
 def dense(shape: Sequence[int], dtype: np.dtype) -> Layout:
     """The C-ordered layout of ``shape``."""
-    shape = tuple(shape)
+    return _dense(tuple(shape), dtype)
+
+
+@functools.lru_cache(maxsize=4096)
+def _dense(shape: Shape, dtype: np.dtype) -> Layout:
     return layout_of(shape, dense_strides(shape, dtype), dtype)
 
 
