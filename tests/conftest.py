@@ -29,6 +29,7 @@ DATA = os.environ.get("TINYGRAD_MLP_DATA", "")
 # marker -> whether its tests can run, and what they would need
 NEEDS = {
     "data": (bool(DATA) and Path(DATA).is_dir(), "a folder named by TINYGRAD_MLP_DATA"),
+    "exhaustive": (bool(os.environ.get("TINYGRAD_MLP_EXHAUSTIVE")), "TINYGRAD_MLP_EXHAUSTIVE=1"),
     "parity": (find_spec("torch") is not None, "torch"),
 }
 left_out = dict.fromkeys(NEEDS, 0)

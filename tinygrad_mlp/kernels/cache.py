@@ -50,7 +50,7 @@ def _remove(path: Path, owner: int) -> None:
 def _digest() -> str:
     """Changes with the source of any kernel and with Numba: Numba sees a kernel's own file only."""
     digest = hashlib.sha256(numba.__version__.encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    for source in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 

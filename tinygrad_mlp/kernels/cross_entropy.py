@@ -20,7 +20,7 @@ import math
 from numba import float64, int64, njit
 from numba.core import types
 
-from .exponential import exponential
+from . import vmath
 from .launch import compiled
 from .memory import pointer
 
@@ -53,7 +53,7 @@ def _cross_entropy(real, item):
             for c in range(1, columns):
                 shift = max(shift, x[c])
             for c in range(columns):
-                p[c] = exponential(x[c] - shift)
+                p[c] = vmath.exp(x[c] - shift)
                 total += p[c]
             for c in range(columns):
                 p[c] = p[c] / total
@@ -63,7 +63,7 @@ def _cross_entropy(real, item):
             elif label < 0 or label >= columns:
                 losses[row] = row_weights[row] = real(math.nan)
             else:
-                log_total = math.log(total)
+                log_total = vmath.log(total)
                 row_weights[row] = weights[label]
                 losses[row] = weights[label] * (log_total - (x[label] - shift))
                 if smoothing != 0:

@@ -21,19 +21,17 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from . import cache
+from . import cache, vmath
 from .launch import keep
 from .scalar import _INFIX, PREDICATES, Expression
 
 _CALLS = {
+    **{name: f"vmath.{name}({{}})" for name in vmath.UNARY},
     "absolute": "abs({})",
     "asin": "math.asin({})",
     "acos": "math.acos({})",
     "atan": "math.atan({})",
     "atan2": "math.atan2({}, {})",
-    "exp2": "real(2) ** {}",
-    "log2": "math.log2({})",
-    "log10": "math.log10({})",
     "where": "({1} if {0} else {2})",
     "floor": "np.floor({})",
     "ceil": "np.ceil({})",
@@ -97,6 +95,7 @@ def source(formula: Formula, operands: tuple[Operand, ...], real: str) -> str:
         "import numpy as np",
         "from numba import boolean, cfunc, float32, float64, int32, int64, uint8",
         "",
+        "from tinygrad_mlp.kernels import vmath",
         "from tinygrad_mlp.kernels.memory import SIGNATURE, pointer",
         "",
         f"real = {_numba(real)}",
@@ -239,6 +238,8 @@ class _Writer:
                      for part, kind in zip(parts, kinds, strict=True)]  # fmt: skip
         if operator in _CALLS:
             text = _CALLS[operator].format(*parts)
+        elif operator == "pow" and (uniform or self.real.startswith("float")):
+            text = f"vmath.pow({', '.join(parts)})"
         elif operator in _INFIX:
             symbol = _INFIX[operator][0]
             text = f"{parts[0]} {symbol} {parts[1]}" if len(parts) == 2 else f"{symbol}{parts[0]}"

@@ -17,6 +17,7 @@ import math
 from numba import int64, njit
 from numba.core import types
 
+from . import vmath
 from .launch import compiled
 from .memory import pointer
 
@@ -49,7 +50,7 @@ def _softmax(real, item):
             out = pointer(words[2] + row * columns * item, real)
             shift, total = row_maximum(x, columns), real(0)
             for i in range(columns):
-                out[i] = math.exp(x[i] - shift)
+                out[i] = vmath.exp(x[i] - shift)
                 total += out[i]
             for i in range(columns):
                 out[i] = out[i] / total
@@ -67,8 +68,8 @@ def _log_softmax(real, item):
             out = pointer(words[2] + row * columns * item, real)
             shift, total = row_maximum(x, columns), real(0)
             for i in range(columns):
-                total += math.exp(x[i] - shift)
-            log_total = math.log(total)
+                total += vmath.exp(x[i] - shift)
+            log_total = vmath.log(total)
             for i in range(columns):
                 out[i] = (x[i] - shift) - log_total
 
@@ -89,7 +90,7 @@ def _logsumexp(real, item):
                 out[row] = shift
                 continue
             for i in range(columns):
-                total += math.exp(x[i] - shift)
-            out[row] = shift + math.log(total)
+                total += vmath.exp(x[i] - shift)
+            out[row] = shift + vmath.log(total)
 
     return logsumexp

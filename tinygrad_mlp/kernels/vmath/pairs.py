@@ -1,0 +1,32 @@
+"""Sums and products that lose nothing: the rounded result, and what rounding it lost.
+
+Source: D. E. Knuth, *The Art of Computer Programming*, vol. 2, section 4.2.2, theorem B; the
+product is T. J. Dekker's (1971), with one fused multiply-add.
+"""
+
+from __future__ import annotations
+
+from .bits import for_each_format, fused
+
+
+@for_each_format
+def two_sum(a, b):
+    """a + b, and what rounding it lost."""
+
+    def two_sum(a, b):
+        total = a + b
+        rounded = total - a
+        return total, (a - (total - rounded)) + (b - rounded)
+
+    return two_sum
+
+
+@for_each_format
+def two_product(a, b):
+    """a b, and what rounding it lost."""
+
+    def two_product(a, b):
+        product = a * b
+        return product, fused(a, b, -product)
+
+    return two_product

@@ -1,0 +1,184 @@
+"""sin and cos of any number, however large.
+
+    x = (n + t) pi/2        n a whole number, |t| <= 1/2,  r = t pi/2
+
+sin(x) and cos(x) are sin(r) or cos(r), with a sign, as n mod 4 says. n + t = x 2/pi, of which whole
+multiples of 4 do not matter. So x = 2^32j y, where 1 <= y < 2^32 unless j = 0, and what y is
+multiplied by is 2^32j 2/pi less a multiple of 2^54: for y is a multiple of 2^-52, or in float32 of
+2^-23, for which a multiple of 2^25 may go. A table over j holds the factor as a sum of float64
+numbers: four in full for float64, whose worst case cancels 61 bits; three for float32, the first
+two so short that y times them is exact.
+
+Then sin(r) = r + r^3 p(r^2) and cos(r) = 1 - r^2/2 + r^4 q(r^2), with relative errors 2^-28.0 and
+2^-33.1 in float32, 2^-58.0 and 2^-64.2 in float64, fitted as `exponential` says.
+
+Source: M. Payne and R. Hanek, *Radian reduction for trigonometric functions*, SIGNUM Newsletter 18,
+1983; J.-M. Muller, *Elementary Functions*, 3rd ed., chapter 11.
+"""
+
+from __future__ import annotations
+
+import functools
+from fractions import Fraction
+
+import numpy as np
+from numba import types
+
+from .bits import (
+    FORMATS,
+    exponent,
+    for_each_format,
+    multiply_add,
+    polynomial,
+    scaled,
+    table,
+    word,
+)
+from .pairs import two_product, two_sum
+
+TWO_OVER_PI = Fraction(int(
+    "A2F9836E4E441529FC2757D1F534DDC0DB6295993C439041FE5163ABDEBBC561B7246E3A424DD2E0"
+    "06492EEA09D1921CFE1DEB1CB129A73EE88235F52EBB4484E99C7026B45F7E413991D639835339F4"
+    "9C845F8BBDF9283B1FF897FFDE05980FEF2F118B5A0A6D1F6D367ECF27CB09B74F463F669E5FEA2D"
+    "7527BAC7EBE5F17B3D0739F78A5292EA6BFB5FB11F8D5D0856033046FC7B6BABF0CFBC209AF4361D",
+    16,
+), 2**1280)  # fmt: skip
+PI_HALVES = 1.5707963267948966, 6.123233995736766e-17
+SIN = {  # coefficients of p, lowest first
+    types.float32: tuple(map(np.float32, (-0.166666552, 0.00833219104, -0.000195186003))),
+    types.float64: (
+        -0.16666666666666632, 0.008333333333322477, -0.00019841269829841133, 2.755731369935575e-06,
+        -2.5050758805507282e-08, 1.5896814251718046e-10,
+    ),
+}  # fmt: skip
+COS = {  # coefficients of q, lowest first
+    types.float32: tuple(map(np.float32, (0.0416666456, -0.0013887313, 2.44329585e-05))),
+    types.float64: (
+        0.0416666666666666, -0.0013888888888874474, 2.4801587289669287e-05,
+        -2.755731439949346e-07, 2.087572894161396e-09, -1.1359909857691069e-11,
+    ),
+}  # fmt: skip
+TINY = 2.0**-27  # below it sin(x) rounds to x
+WHOLE = 1.5 * 2.0**52  # what is added to it is rounded to an integer, found in its lowest bits
+
+
+@functools.cache
+def factors(rows, modulus, units):
+    """2^32j 2/pi less a multiple of ``modulus``, as a sum: for each part of it a table over j.
+
+    A part is a multiple of its unit, or as near as a float64 comes where that is None.
+    """
+    parts = [[] for _ in units]
+    for j in range(rows):
+        rest = TWO_OVER_PI * 2 ** (32 * j)
+        rest -= modulus * round(rest / modulus)
+        for part, unit in zip(parts, units, strict=True):
+            part.append(float(unit * round(rest / unit) if unit else rest))
+            rest -= Fraction(part[-1])
+    return [table(part) for part in parts]
+
+
+@for_each_format
+def block(x):
+    """j and, as a float64, y, of x = 2^32j y."""
+
+    def block(x):
+        j = np.int64(max(exponent(x), 0) >> 5)
+        return j, scaled(np.float64(x), -32 * j)
+
+    return block
+
+
+@for_each_format
+def modulo_4(n):
+    """A whole float64 number less a multiple of 4: between -2 and 2."""
+    return lambda n: n - 4.0 * np.rint(n / 4.0)
+
+
+@for_each_format
+def reduced(x):
+    """n, mod 4 in the lowest bits of an integer, and r in two floats, of x = n pi/2 + r."""
+    return _reduced32(x) if x == types.float32 else _reduced64(x)
+
+
+def _reduced32(x):
+    part0, part1, part2 = factors(4, 2**25, (Fraction(1, 2**4), Fraction(1, 2**33), None))
+    pi_half, zero = PI_HALVES[0], np.float32(0)
+
+    def reduced(x):
+        j, y = block(x)
+        p0, p1 = y * part0(j), y * part1(j)
+        n0, n1 = np.rint(p0), np.rint(p1)
+        t = (p0 - n0) + (p1 - n1) + y * part2(j)
+        n2 = np.rint(t)
+        return word(modulo_4(n0) + n1 + n2 + WHOLE), np.float32((t - n2) * pi_half), zero
+
+    return reduced
+
+
+def _reduced64(x):
+    part0, part1, part2, part3 = factors(32, 2**54, (None,) * 4)
+    pi_high, pi_low = PI_HALVES
+
+    def reduced(x):
+        j, y = block(x)
+        p0, e0 = two_product(y, part0(j))
+        p1, e1 = two_product(y, part1(j))
+        p2, e2 = two_product(y, part2(j))
+        n0, n1, n2 = np.rint(p0), np.rint(e0), np.rint(p1)
+        high, lost0 = two_sum(p0 - n0, e0 - n1)
+        high, lost1 = two_sum(high, p1 - n2)
+        small, lost2 = two_sum(e1, p2)
+        high, lost3 = two_sum(high, small)
+        n3 = np.rint(high)
+        lost, lost4 = two_sum(lost0, lost1)
+        lost, lost5 = two_sum(lost, lost3)
+        rest = lost4 + lost5 + (lost2 + (e2 + y * part3(j)))
+        high, low = two_sum(high - n3, lost)
+        n = word(modulo_4(n0) + modulo_4(n1) + modulo_4(n2) + n3 + WHOLE)
+        r, r_low = two_product(high, pi_high)
+        return n, r, r_low + multiply_add(high, pi_low, (low + rest) * pi_high)
+
+    return reduced
+
+
+@for_each_format
+def sine(n, r, r_low):
+    """sin(n pi/2 + r + r_low)."""
+    one, half = FORMATS[r].real(1), FORMATS[r].real(0.5)
+    of_sin, of_cos = SIN[r], COS[r]
+
+    def sine(n, r, r_low):
+        z = r * r
+        sin_r = r + multiply_add(
+            z * r, polynomial(z, of_sin), multiply_add(z, -half * r_low, r_low)
+        )
+        cos_r = multiply_add(z, -half, one) + multiply_add(z * z, polynomial(z, of_cos), -r * r_low)
+        value = cos_r if n & 1 else sin_r
+        return -value if n & 2 else value
+
+    return sine
+
+
+@for_each_format
+def sin(x):
+    """The sine of x, in radians."""
+    tiny = FORMATS[x].real(TINY)
+
+    def sin(x):
+        n, r, r_low = reduced(x)
+        value = sine(n, r, r_low)
+        return x if abs(x) < tiny else value
+
+    return sin
+
+
+@for_each_format
+def cos(x):
+    """The cosine of x, in radians."""
+
+    def cos(x):
+        n, r, r_low = reduced(x)
+        return sine(n + 1, r, r_low)
+
+    return cos
