@@ -69,10 +69,13 @@ silu = elementwise(
 softplus = elementwise(
     "softplus",
     lambda x, beta, threshold: scalar.where(
-        x * beta > threshold, x, scalar.log1p(scalar.exp(x * beta)) / beta
+        x * beta > threshold, x, scalar.softplus(x * beta) / beta
     ),
     dtype="float",
     about="log(1 + exp(beta x)) / beta; the identity where beta x > threshold.",
+    textbook=lambda x, beta, threshold: where(
+        x * beta > threshold, x, log(1 + exp(x * beta)) / beta
+    ),
     x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g * sigmoid(x * beta)),
 )
 
@@ -115,14 +118,10 @@ def _tensor_log(x: Any) -> Any:
 
 binary_cross_entropy_with_logits = elementwise(
     "binary_cross_entropy_with_logits",
-    lambda x, y, pos_weight: (
-        (1 - y) * x
-        + (1 + (pos_weight - 1) * y)
-        * (scalar.log1p(scalar.exp(-scalar.absolute(x))) + scalar.where(x < 0, -x, 0))
-    ),
+    lambda x, y, pos_weight: (1 - y) * x + (1 + (pos_weight - 1) * y) * scalar.softplus(-x),
     dtype="float",
     about="Cross-entropy of one logit: -p y log(sigmoid(x)) - (1 - y) log(1 - sigmoid(x)), "
-    "written so that no exponential overflows; p is ``pos_weight``.",
+    "p is ``pos_weight``. By softplus, so that no exponential overflows.",
     x=lambda g, x, y, pos_weight: g * (1 - y - (1 + (pos_weight - 1) * y) * (1 - sigmoid(x))),
     y=lambda g, x, y, pos_weight: g * ((pos_weight - 1) * _softplus_of_minus(x) - x),
     pos_weight=lambda g, x, y: g * y * _softplus_of_minus(x),

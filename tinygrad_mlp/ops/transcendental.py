@@ -49,9 +49,10 @@ sqrt = elementwise("sqrt", lambda x: scalar.sqrt(x), dtype="float", x=lambda g, 
 
 rsqrt = elementwise(
     "rsqrt",
-    lambda x: 1 / scalar.sqrt(x),
+    lambda x: scalar.rsqrt(x),
     dtype="float",
     about="One over the square root.",
+    textbook=lambda x: 1 / sqrt(x),
     x=lambda g, out: g * out * out * out * -0.5,
 )
 
@@ -65,9 +66,10 @@ erf = elementwise(
 
 sigmoid = elementwise(
     "sigmoid",
-    lambda x: 1 / (1 + scalar.exp(-x)),
+    lambda x: scalar.sigmoid(x),
     dtype="float",
     about="The logistic function.",
+    textbook=lambda x: 1 / (1 + exp(-x)),
     x=lambda g, out: g * out * (1 - out),
 )
 
