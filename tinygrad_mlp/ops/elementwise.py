@@ -18,7 +18,7 @@ import numpy as np
 
 from .. import tape
 from ..kernels import elementwise as generator
-from ..kernels import scalar
+from ..kernels import scalar, vmath
 from ..kernels.elementwise import Formula, Operand
 from ..kernels.launch import Launch
 from ..kernels.layout import BOOL, Layout, broadcast_strides, coalesce, dense
@@ -63,17 +63,7 @@ def _calls(formula: Formula) -> int:
     stack, calls = [expression for _, expression in formula.results], 0
     while stack:
         node = stack.pop()
-        calls += node.operator in (
-            "exp",
-            "expm1",
-            "log",
-            "log1p",
-            "tanh",
-            "pow",
-            "erf",
-            "sin",
-            "cos",
-        )
+        calls += node.operator == "pow" or node.operator in vmath.UNARY
         stack.extend(node.arguments)
     return calls
 

@@ -1,14 +1,21 @@
 """Vector mathematics: functions of a scalar that LLVM runs in vector lanes, within a few ulp.
 
-They are called in kernels, on float32 or float64, and have neither branches nor calls inside.
-Largest errors, in units in the last place of the exact result:
+Kernels call them on float32 or float64 numbers; they have neither branches nor calls inside, so
+that a loop over them is a loop of vector instructions. The largest errors found, in units in the
+last place of the exact result, in float32 over all 2^32 numbers (erf and log10: one in 61 and 17
+of them; pow: a sample), in float64 on dense samples:
 
-=====================  ========================================  ========
-function               float32, over all 2^32 numbers            float64
-=====================  ========================================  ========
-TABLE
-=====================  ========================================  ========
+==========  =======  =======    ==========  =======  =======    ==========  =======  =======
+function    float32  float64    function    float32  float64    function    float32  float64
+==========  =======  =======    ==========  =======  =======    ==========  =======  =======
+exp            1.04     1.03    log            0.96     1.26    tanh           1.88     2.11
+exp2           1.04     1.10    log1p          1.50     1.82    sigmoid        1.98     1.87
+expm1          1.54     2.14    log2           1.07     1.14    softplus       1.82     1.83
+sin            1.58     1.28    log10          1.12     1.00    erf            0.97     0.98
+cos            1.58     1.30    pow            0.51     0.69    rsqrt          1.50     1.50
+==========  =======  =======    ==========  =======  =======    ==========  =======  =======
 
+Where the machine has no fused multiply-add some errors grow: at most by half a unit.
 """
 
 from .error_function import erf

@@ -1,11 +1,11 @@
-"""exp and expm1.
+"""exp, exp2 and expm1.
 
     exp(x) = 2^k exp(r)        k = round(x / log 2),  r = x - k log 2,  |r| <= log(2) / 2
 
 log 2 is subtracted in two parts, the first so short that k times it is exact; exp(r) - 1 is
 r + r^2 q(r), where q is the polynomial of least relative error (2^-26.1 in float32, 2^-55.2 in
 float64). 2^k is multiplied as two factors, neither of which overflows or is subnormal where their
-product is: so a subnormal result is rounded once.
+product is: so a subnormal result is rounded once. 2^x is the same with r = (x - k) log 2.
 
     expm1(x) = 2^k (exp(r) - 1) + (2^k - 1)
 
@@ -28,7 +28,7 @@ from numba import types
 from .bits import FORMATS, clamp, for_each_format, multiply_add, polynomial, two_to, with_sign
 
 LOG2_E = 1 / math.log(2)
-# log 2 in two parts: the first has 9 zeros at its end in float32, 11 in float64.
+# log 2 in two parts: of the first, the last 15 bits are 0 in float32, 21 in float64.
 LOG_2 = {
     types.float32: (np.float32(0.693359375), np.float32(-2.12194440e-4)),
     types.float64: (6.93147180369123816490e-01, 1.90821492927058770002e-10),
@@ -43,7 +43,7 @@ COEFFICIENTS = {  # of q, lowest first
         2.7557425060917205e-06, 2.7622231235164927e-07, 2.5045906369501776e-08,
     ),
 }  # fmt: skip
-# Beyond these exp is infinite, or rounds to 0; expm1 is infinite, or -1.
+# Below and above these the functions have reached their limits, after rounding.
 RANGE = {types.float32: (-104, 89), types.float64: (-746, 710)}
 EXP2_RANGE = {types.float32: (-151, 129), types.float64: (-1076, 1025)}
 EXPM1_LEAST = {types.float32: -20, types.float64: -40}
