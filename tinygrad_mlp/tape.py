@@ -33,7 +33,6 @@ class Rule(Protocol):
     """How to pull a gradient back through an op: a function, and the names of what it wants."""
 
     wants: tuple[str, ...]
-    everyday: int | None  # how many of them it wants where gradients are not taped; None: all
 
     def __call__(self, gradient: Any, arguments: Sequence[Any], create_graph: bool) -> Any: ...
 
@@ -193,8 +192,7 @@ class Node:
                         for g, layout in zip(gradients, self.results, strict=True)]  # fmt: skip
         if -1 in op.rules:
             rule = op.rules[-1]
-            names = rule.wants if create_graph else rule.wants[: rule.everyday]
-            joint = rule(gradient, [self.argument(name) for name in names], create_graph)
+            joint = rule(gradient, [self.argument(name) for name in rule.wants], create_graph)
             return [g if wanted[k] else None for k, g in enumerate(joint)]
         for k, rule in op.rules.items():
             if k < len(wanted) and wanted[k]:  # an optional last input may be missing

@@ -29,13 +29,13 @@ class FusedRule(Rule):
 
     def __init__(self, function: Callable[..., Any], owner: Op):
         super().__init__(function, owner)
-        self.everyday, self.fast = len(self.wants), function
+        self.fast = len(self.wants)  # how many of them the fast rule wants
         self.by_textbook = TextbookRule(owner)
         self.wants = tuple(dict.fromkeys((*self.wants, *self.by_textbook.wants)))
 
     def __call__(self, gradient: Any, arguments: Sequence[Any], create_graph: bool) -> Any:
         if not create_graph:
-            return self.function(gradient, *arguments[: self.everyday])
+            return self.function(gradient, *arguments[: self.fast])
         given = dict(zip(self.wants, arguments, strict=True))
         wanted = [given[name] for name in self.by_textbook.wants]
         return self.by_textbook(gradient, wanted, create_graph)

@@ -32,8 +32,6 @@ REGISTRY: dict[str, Op] = {}  # every op by name; the table of the gradient test
 class Rule:
     """A gradient rule: its function, and the names of what the function wants beside ``g``."""
 
-    everyday: int | None = None
-
     def __init__(self, function: Callable[..., Any], owner: Op):
         self.function, self.owner = function, owner
         self.wants = tuple(inspect.signature(function).parameters)[1:]
@@ -44,8 +42,6 @@ class Rule:
 
 class TextbookRule:
     """The gradient of an op by differentiating its textbook form, on the inputs it had."""
-
-    everyday = None
 
     def __init__(self, op: Op):
         self.op, self.wants = op, (*op.inputs, *op.params)
