@@ -37,7 +37,8 @@ class InBlocks(Fused):
     def scratch_size(x: Layout, column: Layout) -> int:
         """Bytes for two rows of sums, each as long as ``column``, of each block."""
         rows = x.size // max(column.size, 1)
-        return int(2 * kernels.blocks_of(rows) * column.size * x.dtype.itemsize)
+        blocks = kernels.blocks_of.py_func(rows)  # in Python: it would be compiled for this alone
+        return int(2 * blocks * column.size * x.dtype.itemsize)
 
 
 class OverColumns(InBlocks):
