@@ -53,7 +53,7 @@ def address(what: str, dtype: str) -> int:
 
 
 @njit(inline="always")
-def blocks_of(rows):
+def blocks_of(rows: int) -> int:
     """How many blocks the rows are summed in."""
     return (rows + BLOCK - 1) // BLOCK
 

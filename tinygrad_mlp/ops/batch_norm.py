@@ -37,7 +37,7 @@ class InBlocks(Fused):
     def scratch_size(x: Layout, column: Layout) -> int:
         """Bytes for two rows of sums, each as long as ``column``, of each block."""
         rows = x.size // max(column.size, 1)
-        blocks = kernels.blocks_of.py_func(rows)  # in Python: it would be compiled for this alone
+        blocks: int = kernels.blocks_of.py_func(rows)  # not to compile it for this
         return int(2 * blocks * column.size * x.dtype.itemsize)
 
 

@@ -133,9 +133,10 @@ def matmul(a: Any, b: Any) -> Any:
 
     Raises TypeError for two dtypes or bools, ValueError for shapes that do not fit.
     """
-    if not (isinstance(a, Value) and isinstance(b, Value)):
+    try:
+        la, lb = a.layout, b.layout
+    except AttributeError:
         return _mixed(a, b)
-    la, lb = a.layout, b.layout
     if la.ndim == 2 == lb.ndim:
         return tape.apply(_matmul, (a, b))
     _matmul.check(la, lb)
@@ -170,7 +171,7 @@ def _mixed(a: Any, b: Any) -> Any:
             if hasattr(value, "__apply__"):
                 return value.__apply__(_matmul, (a, b), {})
             raise TypeError(f"matmul takes two tensors, not {type(value).__name__}")
-    raise AssertionError("both are tensors")
+    raise AssertionError("both have layouts")
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:

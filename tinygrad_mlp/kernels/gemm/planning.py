@@ -20,7 +20,7 @@ from .source import address
 from .vectors import UNITS, host
 
 _BLOCK_M, _BLOCK_N, _BLOCK_K = 240, 1024, 512  # a block of A: 480 KiB; a panel of B: 64 KiB
-STACK = 1 << 15  # bytes of scratch that the stack has room for
+STACK = 1 << 17  # bytes of scratch that the stack has room for
 NS = 0.3  # about what a vector operation takes
 
 
