@@ -94,8 +94,10 @@ def turn(sizes):
 def block(sizes, item, lanes, height, width, block_m, block_n, block_k):
     """How the outer form is blocked, what it copies, and the scratch that a thread needs for it."""
     M, N, K = sizes[at.M], sizes[at.N], sizes[at.K]
-    rows, depth, across = min(M, block_m), max(min(K, block_k), 1), up(N, width)
-    sizes[at.BLOCK_M], sizes[at.BLOCK_K] = max(rows, 1), depth
+    depth, across = max(min(K, block_k), 1), up(N, width)
+    blocks = max((M + block_m - 1) // block_m, 1)
+    rows = max(up((M + blocks - 1) // blocks, height), 1)  # blocks of rows are about equal
+    sizes[at.BLOCK_M], sizes[at.BLOCK_K] = rows, depth
     sizes[at.BLOCK_N] = max(block_n if rows < M else across, width)
     # Few rows meet B: it is read where it lies. Many panels meet A: its blocks are copied together.
     sizes[at.DIRECT_B] = sizes[at.B_COL] == item and 2 * height >= M
