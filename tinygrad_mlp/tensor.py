@@ -15,7 +15,6 @@ import numpy as np
 from . import tape
 from .backward import backward
 from .hooks import RemovableHandle
-from .kernels.layout import dense
 from .ops import (
     activation,
     arithmetic,
@@ -30,7 +29,7 @@ from .ops import (
 from .ops import view as shape_ops
 from .ops.arithmetic import CONVERSIONS
 from .ops.dtypes import BOOL, FLOAT32, FLOAT64, INT64, as_dtype
-from .ops.values import as_array, from_array
+from .ops.values import as_array, from_array, ones_as
 from .show import show
 from .tape import Node, Value
 
@@ -63,9 +62,7 @@ def cotangent(output: Any, gradient: Any) -> Any:
                 f"backward of a tensor of shape {output.layout.shape} needs a gradient of that "
                 "shape: loss.backward(gradient), or reduce it first, as in loss.sum().backward()"
             )
-        one = tape.empty(dense(output.layout.shape, output.layout.dtype))
-        as_array(one)[...] = 1
-        return one
+        return ones_as(output.layout)
     gradient = gradient if isinstance(gradient, Value) else from_array(np.asarray(gradient))
     if gradient.layout.shape != output.layout.shape:
         raise ValueError(

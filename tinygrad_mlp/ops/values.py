@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import tape
-from ..kernels.layout import dense, layout_of
+from ..kernels.layout import Layout, dense, layout_of
 from ..kernels.storage import storage_of
 from ..tape import Value
 from .dtypes import as_dtype, promote, scalar_dtype
@@ -51,6 +51,13 @@ def from_array(array: np.ndarray) -> Any:
     """A value on a copy of an array."""
     value = tape.empty(dense(array.shape, as_dtype(array.dtype)))
     as_array(value)[...] = array
+    return value
+
+
+def ones_as(layout: Layout) -> Any:
+    """A value of ones, of the shape and dtype of a layout."""
+    value = tape.empty(dense(layout.shape, layout.dtype))
+    as_array(value)[...] = 1
     return value
 
 
