@@ -26,11 +26,11 @@ class InBlocks(Fused):
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         layouts, launches = self.plan_of(inputs, params)
-        outputs = tuple(empty(layout) for layout in layouts)
+        outputs = tuple(map(empty, layouts))
         addresses = [value.address for value in (*inputs, *outputs)]
-        sums = scratch(self.scratch_size(inputs[0].layout, layouts[-1]))
+        addresses.append(scratch(self.scratch_size(inputs[0].layout, layouts[-1])))
         for launch in launches:
-            launch(*addresses, sums)
+            launch.run((launch.constants_address, *addresses))
         return outputs
 
     @staticmethod

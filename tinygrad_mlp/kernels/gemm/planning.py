@@ -22,7 +22,7 @@ from .vectors import UNITS, host
 # In float32 at most: a block of A 960 KiB, a panel of B 128 KiB, the panels of a block 8 MiB.
 # A goes through the L2 cache, and C, which is further away, is met half as often as with 512.
 _BLOCK_M, _BLOCK_N, _BLOCK_K = 240, 2048, 1024
-STACK = 1 << 17  # bytes of scratch that the stack has room for
+STACK = 72 << 10  # bytes of scratch that the stack of any thread has room for
 NS = 0.3  # about what a vector operation takes
 
 
