@@ -2,8 +2,8 @@
 
 Kernels call them on float32 or float64 numbers; they have neither branches nor calls inside, so
 that a loop over them is a loop of vector instructions. The largest errors found, in units in the
-last place of the exact result, in float32 over all 2^32 numbers (erf and log10: one in 61 and 17
-of them; pow: a sample), in float64 on dense samples:
+last place of the exact result, in float32 over all 2^32 numbers (erf: one in 61 of them; pow: a
+sample), in float64 on dense samples:
 
 ==========  =======  =======    ==========  =======  =======    ==========  =======  =======
 function    float32  float64    function    float32  float64    function    float32  float64
