@@ -48,7 +48,7 @@ _TAKEN, _UNDER_WAY = -1, -2  # instead of a time waited
 
 # A wait that cost more than sharing saves: other processes want the cores. Then
 # kernels stay on one thread for so many times as long, but at most a second.
-_REST = 8
+_REST = 25
 
 
 class _Pool:
