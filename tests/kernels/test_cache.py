@@ -53,7 +53,7 @@ def test_generated_kernels_are_python_that_a_person_can_read(tmp_path: Path) -> 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("unit", ["avx512", "avx2", "neon", "plain"])
 def test_the_product_of_every_vector_unit_is_readable(unit: str, dtype: str) -> None:
-    for form in source.FORMS:
+    for form in source.KERNELS:
         text = source.source(form, dtype, unit)
         readable(text)
         assert f", {UNITS[unit].columns(int(dtype[-2:]) // 8)}\n" in text  # the width

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+
 import numpy as np
 import pytest
 
@@ -61,6 +64,38 @@ def test_what_lives_long_leaves_the_ring() -> None:
     ring = storage.ring_of(512)
     assert not {id(each) for each in parameters} & {id(each) for each in ring}
     assert 0 < len(ring) <= storage._LONGEST
+
+
+def test_threads_never_get_one_memory_twice() -> None:
+    """Many threads take from one ring, whose only storage is often in another's hands."""
+    wrong = []
+
+    def work(number: int) -> None:
+        for _ in range(3000):
+            storage_ = take(64)
+            storage_.array[storage_.place] = number
+            mine = storage_.array[storage_.place] == number
+            storage_.array[storage_.place] = 255
+            if not mine:
+                wrong.append(number)
+
+    def run(number: int) -> None:
+        try:
+            work(number)
+        except Exception as error:  # a thread's exception would not reach the test
+            wrong.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert wrong == []
 
 
 def test_the_rings_hold_only_so_much(monkeypatch) -> None:

@@ -68,30 +68,30 @@ def on_stack(typingctx, count, dtype):
 
     def codegen(context, builder, signature, arguments):
         kind = context.get_value_type(signature.return_type).pointee
-        memory = cgutils.alloca_once(builder, kind, ir.Constant(_WORD, count.literal_value))
-        memory.align = 64
-        return memory
+        return _room(builder, kind, count.literal_value)
 
     return signature, codegen
+
+
+@intrinsic(prefer_literal=True)
+def room_on_stack(typingctx, size):
+    """The address of ``size`` bytes, a constant, on the stack of the calling function."""
+
+    def codegen(context, builder, signature, arguments):
+        return builder.ptrtoint(_room(builder, ir.IntType(8), size.literal_value), _WORD)
+
+    return types.int64(size), codegen
+
+
+def _room(builder, kind, count):
+    memory = cgutils.alloca_once(builder, kind, ir.Constant(_WORD, count))
+    memory.align = 64
+    return memory
 
 
 def address_of(array: np.ndarray) -> int:
     """The address of any array's first element, read-only and strided ones too."""
     return array.__array_interface__["data"][0]
-
-
-@intrinsic(prefer_literal=True)
-def room_on_stack(typingctx, size):
-    """The address of ``size`` bytes (a literal) on the stack of the calling function."""
-    count = ir.Constant(_WORD, size.literal_value)
-
-    def codegen(context, builder, signature, arguments):
-        with builder.goto_entry_block():
-            room = builder.alloca(ir.IntType(8), count)
-            room.align = 64
-        return builder.ptrtoint(room, _WORD)
-
-    return types.int64(size), codegen
 
 
 class _Scratch(threading.local):

@@ -59,14 +59,16 @@ def storage_of(array: np.ndarray) -> Storage:
 
 def allocate(size: int, ring: Ring) -> Storage:
     """Memory for ``size`` bytes, not yet written, from the ring that serves that size."""
-    if ring:
+    try:
         storage = ring.popleft()
-        # This function's reference, the argument; the storage's, the argument: no array reads it.
-        if getrefcount(storage) == 2 and getrefcount(storage.array) == 2:
-            ring.append(storage)
-            storage.version = 0
-            return storage
-        ring.appendleft(storage)
+    except IndexError:  # empty, perhaps because another thread is looking at its only storage
+        return _search(size, ring)
+    # This function's reference, the argument; the storage's, the argument: no array reads it.
+    if getrefcount(storage) == 2 and getrefcount(storage.array) == 2:
+        ring.append(storage)
+        storage.version = 0
+        return storage
+    ring.appendleft(storage)
     return _search(size, ring)
 
 
@@ -74,7 +76,10 @@ def _search(size: int, ring: Ring) -> Storage:
     """The next free storage of the ring, or a new one."""
     global _held
     for _ in range(min(len(ring), _LOOKS)):
-        storage = ring.popleft()
+        try:
+            storage = ring.popleft()
+        except IndexError:
+            break
         if getrefcount(storage) == 2 and getrefcount(storage.array) == 2:
             ring.append(storage)
             storage.version = storage.busy = 0
@@ -98,7 +103,7 @@ def _search(size: int, ring: Ring) -> Storage:
 def _let_go() -> None:
     """Empty all rings of large storages: what is in use lives on, all else is freed."""
     global _held
-    for size, ring in _rings.items():
+    for size, ring in list(_rings.items()):
         if size > _SMALL:
             ring.clear()
     _held = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,7 @@ from ..kernels import batch_norm as kernels
 from ..kernels import scalar
 from ..kernels.launch import Launch
 from ..kernels.layout import Layout, dense
-from ..kernels.memory import scratch
-from ..tape import Params, Value, empty
+from ..tape import Params, Value
 from .arguments import as_floating, like
 from .elementwise import elementwise
 from .fused import Fused, filled, float_bits
@@ -22,23 +22,13 @@ from .view import contiguous, permute, reshape
 
 
 class InBlocks(Fused):
-    """An op whose last word is scratch memory, for two rows of sums of each block of rows."""
+    """An op whose last operand is scratch memory, for two rows of sums of each block of rows."""
 
-    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        layouts, launches = self.plan_of(inputs, params)
-        outputs = tuple(map(empty, layouts))
-        addresses = [value.address for value in (*inputs, *outputs)]
-        addresses.append(scratch(self.scratch_size(inputs[0].layout, layouts[-1])))
-        for launch in launches:
-            launch.run((launch.constants_address, *addresses))
-        return outputs
-
-    @staticmethod
-    def scratch_size(x: Layout, column: Layout) -> int:
-        """Bytes for two rows of sums, each as long as ``column``, of each block."""
-        rows = x.size // max(column.size, 1)
+    def scratch_size(self, first: Layout, results: Sequence[Layout]) -> int:
+        column = results[-1]
+        rows = first.size // max(column.size, 1)
         blocks: int = kernels.blocks_of.py_func(rows)  # not to compile it for this
-        return int(2 * blocks * column.size * x.dtype.itemsize)
+        return int(max(2 * blocks * column.size * first.dtype.itemsize, 1))
 
 
 class OverColumns(InBlocks):

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..kernels.launch import Launch
 from ..kernels.layout import INT64, Layout
+from ..kernels.memory import scratch
 from ..tape import Params, Value, empty
 from .op import Op, Rule, TextbookRule
 from .values import from_array
@@ -80,9 +81,15 @@ class Fused(Op):
         layouts, launches = self.plan_of(inputs, params)
         outputs = tuple(map(empty, layouts))
         addresses = [*map(_address, inputs), *map(_address, outputs)]
+        if size := self.scratch_size(inputs[0].layout, layouts):
+            addresses.append(scratch(size))
         for launch in launches:
-            launch(*addresses)
+            launch.run((launch.constants_address, *addresses))
         return outputs
+
+    def scratch_size(self, first: Layout, results: Sequence[Layout]) -> int:
+        """Bytes of scratch that the launches want, as their last operand; 0: they have none."""
+        return 0
 
 
 def float_bits(number: float) -> int:

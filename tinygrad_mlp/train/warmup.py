@@ -99,7 +99,7 @@ def tasks(dtype: str) -> dict[str, Task]:
         "draws": functools.partial(draws, dtype),
         "integers": integers,
     }
-    for form in source.FORMS:
+    for form in source.KERNELS:
         found[f"product {form}"] = functools.partial(products, form, dtype)
     for operands in range(MOST_OPERANDS + 1):
         found[f"dispatch on {operands} operands"] = functools.partial(dispatch, operands)

@@ -83,7 +83,7 @@ _kernels: dict[np.dtype, int] = {}  # the addresses of `_table`s
 @functools.cache
 def _table(dtype: np.dtype) -> int:
     """The address of what `_alone` needs to know: the kernels' addresses, and the tile."""
-    names = (*FORMS, "rows")
+    names = (*FORMS, "tiles")
     table = np.array([*(address(name, str(dtype)) for name in names), *tile_of(dtype.itemsize)])
     _kept.append(table)
     return address_of(table)

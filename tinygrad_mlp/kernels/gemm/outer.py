@@ -2,7 +2,7 @@
 
 From the textbook's three loops to this one is four steps:
 
-1. C is cut into tiles that fit the vector registers; ``rows.py`` computes those
+1. C is cut into tiles that fit the vector registers; ``tiles.py`` computes those
    below each other, `tile.py` one of them, without touching C in between.
 2. The tiles below each other share a *panel* of B, as wide as a tile. It is packed: rows of the
    panel lie one after another, so that the micro-kernel reads B in order, whatever B's strides.

@@ -107,7 +107,7 @@ def plan(
         address_of(constants), FORMS.index(form) if form else -1, bool(may_turn),
         *tile_of(c.dtype.itemsize, unit), _BLOCK_M, _BLOCK_N, _BLOCK_K,
     )  # fmt: skip
-    constants[at.TILES] = address("rows", str(c.dtype), unit) if FORMS[taken] == "outer" else 0
+    constants[at.TILES] = address("tiles", str(c.dtype), unit) if FORMS[taken] == "outer" else 0
     kernel = address(FORMS[taken], str(c.dtype), unit)
     words = at.BESIDE - 1 + max(len(operands) - 1, 0)
     return Plan(Launch(kernel, words, constants, cost * NS), finish is not None)

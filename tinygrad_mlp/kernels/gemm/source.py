@@ -10,31 +10,31 @@ import numpy as np
 
 from .. import cache
 from ..launch import keep
-from . import inner, outer, row, rows
+from . import inner, outer, row, tiles
 from .vectors import UNITS, host
 
-FORMS: dict[str, ModuleType] = {"outer": outer, "rows": rows, "inner": inner, "row": row}
+KERNELS: dict[str, ModuleType] = {"outer": outer, "tiles": tiles, "inner": inner, "row": row}
 
 
 @functools.cache
-def address(form: str, dtype: str, unit: str | None = None) -> int:
-    """The address of a form's kernel for float32 or float64, for a vector unit (the host's)."""
+def address(name: str, dtype: str, unit: str | None = None) -> int:
+    """The address of a kernel for float32 or float64, for a vector unit (the host's)."""
     unit = unit or host()
-    return keep(cache.load(f"gemm_{form}_{dtype}_{unit}", source(form, dtype, unit)).kernel)
+    return keep(cache.load(f"gemm_{name}_{dtype}_{unit}", source(name, dtype, unit)).kernel)
 
 
-def source(form: str, dtype: str, unit: str) -> str:
+def source(name: str, dtype: str, unit: str) -> str:
     """A kernel as the text of a Python file: the functions of its module, and its constants."""
     item, registers = np.dtype(dtype).itemsize, UNITS[unit]
     lanes = registers.lanes(item)
     functions = [
-        value for value in vars(FORMS[form]).values()
-        if inspect.isfunction(value) and value.__module__ == FORMS[form].__name__
+        value for value in vars(KERNELS[name]).values()
+        if inspect.isfunction(value) and value.__module__ == KERNELS[name].__name__
     ]  # fmt: skip
     helpers = [function for function in functions if function.__name__ != "kernel"]
     [kernel] = [function for function in functions if function.__name__ == "kernel"]
     return "\n".join([
-        f'"""The matrix product of {dtype} on {unit}. See {FORMS[form].__name__}."""',
+        f'"""The matrix product of {dtype} on {unit}. See {KERNELS[name].__name__}."""',
         f"from numba import cfunc, {dtype}, int64, njit",
         "from tinygrad_mlp.kernels.gemm import words as at",
         "from tinygrad_mlp.kernels.gemm.axpy import add_rows",
