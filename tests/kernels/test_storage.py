@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import deque
 
 import numpy as np
 import pytest
@@ -64,6 +65,19 @@ def test_what_lives_long_leaves_the_ring() -> None:
     ring = storage.ring_of(512)
     assert not {id(each) for each in parameters} & {id(each) for each in ring}
     assert 0 < len(ring) <= storage._LONGEST
+
+
+def test_a_ring_may_be_emptied_between_a_look_and_a_take() -> None:
+    """Another thread may take the last storage just after this one saw it there."""
+
+    class Emptied(deque):
+        def __len__(self) -> int:
+            return 1
+
+    for _ in range(3):
+        ring = Emptied()
+        first, second = storage.allocate(64, ring), storage.allocate(64, ring)
+        assert first is not second
 
 
 def test_threads_never_get_one_memory_twice() -> None:
