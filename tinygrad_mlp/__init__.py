@@ -143,6 +143,7 @@ from .ops.transcendental import (
     tanh,
 )  # fmt: skip
 from .ops.view import expand, flatten, permute, reshape, squeeze, transpose, unsqueeze
+from .program import CaptureError, compile
 from .serialization import load, save
 from .study.gradcheck import gradcheck
 from .tape import is_grad_enabled

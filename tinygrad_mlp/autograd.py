@@ -187,7 +187,34 @@ class _FunctionRule:
     def __call__(self, gradient: Any, arguments: Any, create_graph: bool) -> list[Any]:
         op = self.op()
         assert op is not None, "the node that calls the rule owns the op"
-        return op.pull(gradient)
+        if tape.recording() is None or create_graph:
+            return op.pull(gradient)
+        return _PullOp(op).gradients(gradient)
+
+
+class _PullOp(Op):
+    """The backward of one call of a `Function`, as an op of a recording."""
+
+    opaque = True
+
+    def __init__(self, forward: _FunctionOp):
+        self.forward, self.found = forward, []  # type: _FunctionOp, list[Any]
+        super().__init__(f"{forward.name}.backward", ("g",), register=False)
+        del self.planned
+
+    def gradients(self, gradient: Any) -> list[Any]:
+        """Those of the inputs of the forward, None where there is none."""
+        given = tuple(gradient) if isinstance(gradient, list) else (gradient,)
+        found = tape.apply(self, given)
+        made = iter((found,) if len(self.outputs) == 1 else found)
+        return [None if each is None else next(made) for each in self.found]
+
+    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
+        with tape.unrecorded():
+            self.found = self.forward.pull(list(inputs) if len(inputs) > 1 else inputs[0])
+        made = tuple(each for each in self.found if each is not None)
+        self.outputs = tuple(f"g{k}" for k in range(len(made)))
+        return made
 
 
 class _FunctionOp(Op):
@@ -215,7 +242,7 @@ class _FunctionOp(Op):
         context.needs_input_grad = tuple(
             isinstance(value, Value) and value.requires_grad for value in arguments
         )
-        with grad_mode(False):
+        with grad_mode(False), tape.unrecorded():
             result = self.function.forward(context, *arguments, **self.keywords)
         results = result if isinstance(result, tuple) else (result,)
         for k, value in enumerate(results):

@@ -17,7 +17,7 @@ import heapq
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .tape import Node, Value, edge, grad_mode
+from .tape import Node, Value, edge, grad_mode, recording
 
 
 def backward(
@@ -140,12 +140,21 @@ def _after(hook: Callable[[Any], Any], gradient: Any) -> Any:
 def _accumulate(leaf: Any, gradient: Any, owned: bool, create_graph: bool) -> None:
     """Add to ``.grad``: keep a gradient that is ours alone, copy one that others can see."""
     if leaf.grad is None:
+        if (record := recording()) is not None:
+            record.first_gradient(leaf)
         ours = owned and gradient.layout.contiguous
         leaf.grad = gradient if ours else gradient.clone()
     elif create_graph:
         leaf.grad = leaf.grad + gradient
     else:
         leaf.grad.add_(gradient)
+
+
+def forget_gradient(leaf: Any) -> None:
+    """Leave ``leaf`` without a gradient."""
+    if (record := recording()) is not None:
+        record.no_gradient(leaf)
+    leaf.grad = None
 
 
 def _leading_to(targets: set[Any], outputs: Sequence[Any]) -> set[Any]:

@@ -49,6 +49,7 @@ class Op(Protocol):
     rules: dict[int, Rule]  # input -> rule; key -1: one rule for all inputs at once
     wants: dict[int, Wants]  # what each rule wants saved: (name, place) of inputs, of outputs
     opaque: bool  # its rules are a user's: what they return may be anybody's
+    verify: Callable[..., None] | None  # raises for inputs and results that are wrong, by value
 
     def run(self, inputs: tuple[Any, ...], params: Params) -> tuple[Any, ...]: ...
 
@@ -77,7 +78,7 @@ class Value:
 
 class _Mode(threading.local):
     grad: bool = True
-    record: list[Entry] | None = None
+    record: Record | None = None
 
 
 _mode = _Mode()
@@ -266,8 +267,27 @@ def _may_write(op: Op, inputs: tuple[Any, ...]) -> None:
             )
 
 
+class Record(list[Entry]):
+    """Every op applied by a thread, in order; and what else a recording may want to be told.
+
+    Here that falls on deaf ears; the capture of a compiled step (``program/``) listens.
+    """
+
+    def refuse(self, what: str) -> None:
+        """``what`` takes a value out of the tape, into Python."""
+
+    def assume(self, fact: Callable[[], Any]) -> None:
+        """What is recorded depends on this ``fact`` of Python being what it is now."""
+
+    def no_gradient(self, leaf: Any) -> None:
+        """The gradient of ``leaf`` was forgotten."""
+
+    def first_gradient(self, leaf: Any) -> None:
+        """``leaf`` had no gradient, and gets its first one."""
+
+
 @contextlib.contextmanager
-def record() -> Iterator[list[Entry]]:
+def record(into: Record | None = None) -> Iterator[Record]:
     """Collect every op applied by this thread inside the block, in order.
 
     >>> with record() as entries:
@@ -275,14 +295,29 @@ def record() -> Iterator[list[Entry]]:
     >>> entries
     []
     """
-    entries: list[Entry] = []
+    entries = Record() if into is None else into
     before, _mode.record = _mode.record, entries
     try:
         yield entries
     finally:
         _mode.record = before
-        if before is not None:
-            before += entries
+        for entry in entries if before is not None else ():
+            before.append(entry)  # type: ignore[union-attr]
+
+
+@contextlib.contextmanager
+def unrecorded() -> Iterator[None]:
+    """Inside the block no op is recorded: it is part of one that is."""
+    before, _mode.record = _mode.record, None
+    try:
+        yield
+    finally:
+        _mode.record = before
+
+
+def recording() -> Record | None:
+    """The recording of this thread, if there is one."""
+    return _mode.record
 
 
 # --- views: where a view's gradient goes after its memory was written to ---

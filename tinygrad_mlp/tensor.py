@@ -34,18 +34,10 @@ from .show import show
 from .tape import Node, Value
 
 
-def _swapped(op: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda self, other: op(other, self)
-
-
-def _comparison(op: Callable[..., Any]) -> Callable[..., Any]:
-    """Elementwise, but a tensor is simply not equal to what is no number: `x in (None, "sum")`."""
-
-    def compare(self: Any, other: Any) -> Any:
-        comparable = isinstance(other, (Value, int, float, np.generic, np.ndarray))
-        return op(self, other) if comparable or hasattr(other, "__apply__") else NotImplemented
-
-    return compare
+def _leave(how: str) -> None:
+    """A value goes out to Python: a step that is being compiled refuses."""
+    if (record := tape.recording()) is not None:
+        record.refuse(how)
 
 
 def cotangent(output: Any, gradient: Any) -> Any:
@@ -172,10 +164,12 @@ class Tensor(Value):
         """Its one element as a Python number. ValueError if there are more."""
         if self.layout.size != 1:
             raise ValueError(f"item() of a tensor of shape {self.shape}: it has not one element")
+        _leave("item()")
         return as_array(self).item()
 
     def tolist(self) -> Any:
         """Its elements as nested lists of Python numbers."""
+        _leave("tolist()")
         return as_array(self).tolist()
 
     def numpy(self) -> np.ndarray:
@@ -185,6 +179,7 @@ class Tensor(Value):
                 "numpy() of a tensor that requires a gradient would step off the tape unseen: "
                 "write x.detach().numpy()"
             )
+        _leave("numpy()")
         return as_array(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -309,24 +304,24 @@ class Tensor(Value):
 
     # --- operators: the names of the ops say it all ---
 
-    __add__, __radd__, __iadd__ = arithmetic.add, _swapped(arithmetic.add), arithmetic.add_
-    __sub__, __rsub__, __isub__ = arithmetic.sub, _swapped(arithmetic.sub), arithmetic.sub_
-    __mul__, __rmul__, __imul__ = arithmetic.mul, _swapped(arithmetic.mul), arithmetic.mul_
-    __truediv__, __rtruediv__ = arithmetic.div, _swapped(arithmetic.div)
+    __add__, __radd__, __iadd__ = arithmetic.add, interop.swapped(arithmetic.add), arithmetic.add_
+    __sub__, __rsub__, __isub__ = arithmetic.sub, interop.swapped(arithmetic.sub), arithmetic.sub_
+    __mul__, __rmul__, __imul__ = arithmetic.mul, interop.swapped(arithmetic.mul), arithmetic.mul_
+    __truediv__, __rtruediv__ = arithmetic.div, interop.swapped(arithmetic.div)
     __itruediv__ = arithmetic.div_
-    __floordiv__, __rfloordiv__ = arithmetic.floor_divide, _swapped(arithmetic.floor_divide)
+    __floordiv__, __rfloordiv__ = arithmetic.floor_divide, interop.swapped(arithmetic.floor_divide)
     __ifloordiv__, __imod__ = arithmetic.floor_divide_, arithmetic.remainder_
-    __mod__, __rmod__ = arithmetic.remainder, _swapped(arithmetic.remainder)
-    __pow__, __rpow__, __ipow__ = arithmetic.power, _swapped(arithmetic.pow), arithmetic.pow_
-    __matmul__, __rmatmul__ = matmul.matmul, _swapped(matmul.matmul)
+    __mod__, __rmod__ = arithmetic.remainder, interop.swapped(arithmetic.remainder)
+    __pow__, __rpow__, __ipow__ = arithmetic.power, interop.swapped(arithmetic.pow), arithmetic.pow_
+    __matmul__, __rmatmul__ = matmul.matmul, interop.swapped(matmul.matmul)
     __neg__, __abs__, __invert__ = arithmetic.neg, arithmetic.abs, arithmetic.bitwise_not
-    __and__, __rand__ = arithmetic.bitwise_and, _swapped(arithmetic.bitwise_and)
-    __or__, __ror__ = arithmetic.bitwise_or, _swapped(arithmetic.bitwise_or)
-    __xor__, __rxor__ = arithmetic.bitwise_xor, _swapped(arithmetic.bitwise_xor)
+    __and__, __rand__ = arithmetic.bitwise_and, interop.swapped(arithmetic.bitwise_and)
+    __or__, __ror__ = arithmetic.bitwise_or, interop.swapped(arithmetic.bitwise_or)
+    __xor__, __rxor__ = arithmetic.bitwise_xor, interop.swapped(arithmetic.bitwise_xor)
     __iand__, __ior__ = arithmetic.bitwise_and_, arithmetic.bitwise_or_
     __ixor__ = arithmetic.bitwise_xor_
     __lt__, __le__, __gt__, __ge__ = arithmetic.lt, arithmetic.le, arithmetic.gt, arithmetic.ge
-    __eq__, __ne__ = _comparison(arithmetic.eq), _comparison(arithmetic.ne)
+    __eq__, __ne__ = interop.comparison(arithmetic.eq), interop.comparison(arithmetic.ne)
     __getitem__, __setitem__ = index.getitem, index.setitem
 
     # --- methods that are ops ---

@@ -1,13 +1,18 @@
 """A program: kernels run one after another by all threads, without a return to Python in between.
 
-    for row in program:
-        kernel(arguments, thread, threads)      each thread its share
-        meet                                    nobody goes on before all are done
+    for time in range(times):
+        for row in program:
+            kernel(arguments, thread, threads)      each thread its share
+            meet, if the row says so                nobody goes on before all are done
 
 It is itself a kernel, so it is posted to the workers like any other, and its constants are the
-table: the number of rows; then for each row the address of a kernel, the address of its argument
-words, and for how many threads it is worth at most. A row for one thread is thread 0's; between two
-such rows nobody waits, nor after the last one, where `threads.shared` waits anyway.
+table: how often to run it, the number of rows, then the rows. Rows between two meetings read
+nothing that another of them writes. Who makes the table sees to that (``program/schedule.py``);
+here rows meet one by one unless told otherwise.
+
+A row for fewer threads than there are starts with thread ``first``, so that rows for one thread,
+side by side, are different threads'. A row without a kernel is a gate: its argument is the address
+of a word, and unless that is 0 the program ends there.
 """
 
 from __future__ import annotations
@@ -22,23 +27,32 @@ from .launch import Launch, compiled
 from .memory import call_address, pointer
 from .threads import meet
 
-_WORDS = 3  # of a row
+_WORDS = 5  # of a row
 MANY = 1 << 30
 
 
 @dataclass(frozen=True)
 class Row:
-    """One kernel of a program: its address, that of its argument words, and its most threads."""
+    """One kernel of a program: its address, that of its argument words, and who runs it."""
 
-    kernel: int
+    kernel: int  # 0: a gate
     arguments: int
-    threads: int = MANY
+    threads: int = MANY  # at most
+    first: int = 0
+    meet: bool = True
 
 
-def program(rows: Sequence[Row], work: float) -> Launch:
-    """The rows as one launch, called without operands; ``work`` is that of all rows together."""
-    table = [word for row in rows for word in (row.kernel, row.arguments, row.threads)]
-    return Launch(address(), 0, [len(rows), *table], work)
+TIMES = 0  # the constant that says how often
+
+
+def program(rows: Sequence[Row], work: float, times: int = 1) -> Launch:
+    """The rows as one launch, called without operands; ``work`` is that of all rows together.
+
+    ``launch.constants[TIMES]`` may be changed between calls.
+    """
+    table = [int(word) for row in rows
+             for word in (row.kernel, row.arguments, row.threads, row.first, row.meet)]  # fmt: skip
+    return Launch(address(), 0, [times, len(rows), *table], work)
 
 
 @functools.cache
@@ -49,14 +63,21 @@ def address() -> int:
 
 def _execute(arguments, thread, threads):
     table = pointer(pointer(arguments, int64)[0], int64)
-    rows = table[0]
-    step = 0
-    for row in range(rows):
-        at = 1 + row * _WORDS
-        sharers = min(threads, table[at + 2])
-        if thread < sharers:
-            call_address(table[at], table[at + 1], thread, sharers)
-        last = row == rows - 1
-        if threads > 1 and not last and (sharers > 1 or table[at + _WORDS + 2] > 1):
-            step += 1
-            meet(arguments, thread, threads, step)
+    times, rows = table[0], table[1]
+    meetings = 0
+    for time in range(times):
+        for row in range(rows):
+            at = 2 + row * _WORDS
+            kernel = table[at]
+            if kernel == 0:
+                if pointer(table[at + 1], int64)[0] != 0:
+                    return
+                continue
+            sharers = min(threads, table[at + 2])
+            mine = (thread + threads - table[at + 3] % threads) % threads
+            if mine < sharers:
+                call_address(kernel, table[at + 1], mine, sharers)
+            last = row == rows - 1
+            if threads > 1 and ((table[at + 4] and not last) or (last and time < times - 1)):
+                meetings += 1
+                meet(arguments, thread, threads, meetings)

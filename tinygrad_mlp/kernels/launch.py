@@ -1,13 +1,16 @@
 """The way from Python into a kernel: one trampoline, whatever the kernel.
 
 A `Launch` is a kernel with its constants, ready to be called on addresses. Eager mode makes one per
-op and layouts and calls it; a compiled program writes the same words into its table.
+op and layouts and calls it; a compiled program writes the same words into its table: it learns them
+from those who `listen` while a step runs.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numba import cfunc, int64, njit, types, void
@@ -48,8 +51,42 @@ class Launch:
 
         The same as a call, but 0.3 us faster: Python unpacks no arguments.
         """
+        if _listeners:
+            tell(self, words)
         if self.work < threads.SMALL or not threads.shared(self.kernel, words, self.work):
             self.call(self.kernel, words)
+
+
+Heard = list[tuple[Launch, tuple[int, ...]]]
+_listeners: dict[int, Heard] = {}  # by thread
+
+
+@contextlib.contextmanager
+def listen() -> Iterator[Heard]:
+    """Every launch of this thread inside the block, with its argument words, in order."""
+    heard: Heard = []
+    thread = threading.get_ident()
+    before = _listeners.get(thread)
+    _listeners[thread] = heard
+    try:
+        yield heard
+    finally:
+        if before is None:
+            del _listeners[thread]
+        else:
+            _listeners[thread] = before
+
+
+def listening() -> bool:
+    """Whether somebody listens to this thread."""
+    return bool(_listeners) and threading.get_ident() in _listeners
+
+
+def tell(launch: Launch, words: tuple[int, ...]) -> None:
+    """Tell who listens to this thread, if anybody, of a launch."""
+    heard = _listeners.get(threading.get_ident())
+    if heard is not None:
+        heard.append((launch, words))
 
 
 @functools.cache

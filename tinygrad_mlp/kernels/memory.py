@@ -96,7 +96,7 @@ def address_of(array: np.ndarray) -> int:
 
 class _Scratch(threading.local):
     def __init__(self):
-        self.array, self.address = np.empty(0, np.uint8), 0
+        self.array, self.address, self.size = np.empty(0, np.uint8), 0, 0
 
 
 _scratch = _Scratch()
@@ -107,4 +107,10 @@ def scratch(size: int) -> int:
     if _scratch.array.size < size + 64:
         _scratch.array = np.empty(size + 64, np.uint8)
         _scratch.address = -(-address_of(_scratch.array) // 64) * 64
+    _scratch.size = size
     return _scratch.address
+
+
+def last_scratch() -> tuple[int, int]:
+    """The address and the size of what this thread asked for last."""
+    return _scratch.address, _scratch.size

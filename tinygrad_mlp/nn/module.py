@@ -11,10 +11,12 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from ..backward import forget_gradient
 from ..hooks import RemovableHandle
 from ..ops.arithmetic import zero_
 from ..ops.dtypes import as_dtype
 from ..tape import Value, grad_mode
+from ..watch import Watched, changed
 from .hooks import call_with_hooks
 from .parameter import Parameter, move
 from .state import IncompatibleKeys, load_state_dict, state_of
@@ -22,44 +24,6 @@ from .state import IncompatibleKeys, load_state_dict, state_of
 Self = TypeVar("Self", bound="Module")
 
 KINDS = ("_parameters", "_buffers", "_modules")  # what a module registers, by name
-
-_structure = 0
-
-
-def structure_version() -> int:
-    """A number that moves whenever any module changes: an attribute, a hook, a mode.
-
-    A compiled step compares it: as long as it stands still, no module needs to be looked at.
-    """
-    return _structure
-
-
-def changed() -> None:
-    """Say that a module is not what it was."""
-    global _structure
-    _structure += 1
-
-
-class Watched(dict[Any, Any]):
-    """A dict of what a module registered. Every change moves `structure_version`."""
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        changed()
-        super().__setitem__(key, value)
-
-    def __delitem__(self, key: Any) -> None:
-        changed()
-        super().__delitem__(key)
-
-    def pop(self, key: Any, *default: Any) -> Any:
-        """Take an entry out."""
-        changed()
-        return super().pop(key, *default)
-
-    def clear(self) -> None:
-        """Take all entries out."""
-        changed()
-        super().clear()
 
 
 class Module:
@@ -282,10 +246,9 @@ class Module:
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters; or, not ``set_to_none``, write 0 into them."""
         for parameter in self.parameters():
-            if parameter.grad is not None:
-                if set_to_none:
-                    parameter.grad = None
-                    continue
+            if set_to_none:
+                forget_gradient(parameter)
+            elif parameter.grad is not None:
                 if parameter.grad.requires_grad:
                     parameter.grad = parameter.grad.detach()
                 zero_(parameter.grad)

@@ -106,3 +106,18 @@ def _arrays(nest: Any) -> Any:
     if isinstance(nest, dict):
         return {name: _arrays(part) for name, part in nest.items()}
     return type(nest)(map(_arrays, nest)) if type(nest) in (tuple, list) else nest
+
+
+def swapped(op: Callable[..., Any]) -> Callable[..., Any]:
+    """An operator with the tensor on the right."""
+    return lambda self, other: op(other, self)
+
+
+def comparison(op: Callable[..., Any]) -> Callable[..., Any]:
+    """Elementwise, but a tensor is simply not equal to what is no number: `x in (None, "sum")`."""
+
+    def compare(self: Any, other: Any) -> Any:
+        comparable = isinstance(other, (Value, int, float, np.generic, np.ndarray))
+        return op(self, other) if comparable or hasattr(other, "__apply__") else NotImplemented
+
+    return compare

@@ -86,6 +86,7 @@ class Op:
     """An op; subclasses say how it runs (`Elementwise`, `KernelOp`, `View`, `Host`)."""
 
     opaque = False
+    verify: Callable[..., None] | None = None
     differentiable: tuple[int, ...] = (0,)  # further results are saved for rules, or are integers
 
     def __init__(

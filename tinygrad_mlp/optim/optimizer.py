@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
@@ -10,14 +10,21 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from .. import tape
+from ..backward import forget_gradient
 from ..kernels.layout import FLOAT64
 from ..ops.arithmetic import add_, zero_
 from ..ops.update import Update
 from ..ops.values import as_array, constant, from_array
 from ..tape import Params, Value
-from .group import FINITE, PAIRS, ParamGroup, Range, checked
+from ..watch import Watched, changed
+from . import saved
+from .group import FINITE, PAIRS, ParamGroup, Range
 
 _ONE = constant(1.0, FLOAT64)
+
+
+class State(Watched, defaultdict[Any, dict[str, Any]]):
+    """What an optimizer remembers of each parameter; a compiled step is told of changes."""
 
 
 class _Call(NamedTuple):
@@ -61,7 +68,7 @@ class Optimizer:
         given = list(params)
         groups = given if given and isinstance(given[0], Mapping) else [{"params": given}]
         self.defaults = dict(defaults)
-        self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
+        self.state: State = State(dict)
         self.param_groups: list[ParamGroup] = []
         for group in groups:
             self.add_param_group(group)
@@ -95,7 +102,7 @@ class Optimizer:
         for group in self.param_groups:
             for parameter in group["params"]:
                 if set_to_none:
-                    parameter.grad = None
+                    forget_gradient(parameter)
                 elif parameter.grad is not None:
                     if not isinstance(parameter.grad, Value):
                         self._check_gradient("zero_grad", parameter)
@@ -154,8 +161,9 @@ class Optimizer:
         parameters = [p for p in group["params"] if p.grad is not None]
         if not parameters:
             return calls
-        update = self.choose(group)
-        flags = {flag: bool(group[flag]) for flag in update.params}
+        update, flags = self._choice(group)
+        if (record := tape.recording()) is not None:
+            record.assume(functools.partial(self._choice, group))
         for parameter in parameters:
             gradient, state = parameter.grad, self.state.get(parameter, {})
             if not isinstance(gradient, Value) or gradient.layout is not parameter.layout:
@@ -179,6 +187,11 @@ class Optimizer:
                 ) from None
             calls.append(_Call(update, group, parameter, made, flags))
         return calls
+
+    def _choice(self, group: ParamGroup) -> tuple[Update, Params]:
+        """The update that a group takes, and its flags."""
+        update = self.choose(group)
+        return update, {flag: bool(group[flag]) for flag in update.params}
 
     def _update(self, calls: list[_Call]) -> None:
         """Make the updates of a group: its step counts, then each parameter with its state."""
@@ -237,6 +250,7 @@ class Optimizer:
         group = ParamGroup(self.name, values, ranges)
         self.check(group)
         self.param_groups.append(group)
+        changed()
 
     def _named(self, params: Any) -> tuple[list[Any], list[str]]:
         """A group's tensors, and their names if they come as (name, tensor) pairs."""
@@ -301,86 +315,11 @@ class Optimizer:
         Raises ValueError or TypeError, and changes nothing, for the state of another optimizer or
         of other parameters.
         """
-        groups = self._loaded_groups(state_dict)
-        state = self._loaded_state(state_dict, groups)
+        groups, state = saved.read(self, state_dict)
         for group, values in zip(self.param_groups, groups, strict=True):
             group.update(values)
         self.state.clear()
         self.state.update(state)
-
-    def _loaded_groups(self, state_dict: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The hyperparameters in a state dict, if they are of such groups as here."""
-        here = f"{self.name}.load_state_dict"
-        if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
-            raise TypeError(f'{here} takes a dict with "state" and "param_groups"')
-        saved = state_dict["param_groups"]
-        sizes = [len(group["params"]) for group in self.param_groups]
-        if [len(group["params"]) for group in saved] != sizes:
-            raise ValueError(
-                f"{here}: the groups have {[len(group['params']) for group in saved]} parameters, "
-                f"this optimizer's have {sizes}"
-            )
-        result = []
-        for group, new in zip(self.param_groups, saved, strict=True):
-            if missing := sorted(set(group.ranges) - set(new)):
-                raise ValueError(
-                    f"{here}: a group has no {', '.join(missing)}; is it another optimizer's state?"
-                )
-            for key, allowed in group.ranges.items():
-                checked(here, key, new[key], allowed)
-            kept = ("params", "param_names")
-            result.append({key: value for key, value in new.items() if key not in kept})
-            self.check({**group, **result[-1]})
-        return result
-
-    def _loaded_state(
-        self, state_dict: Mapping[str, Any], groups: list[dict[str, Any]]
-    ) -> dict[Any, dict[str, Any]]:
-        """The parameters' states in a state dict, if they fit the parameters here."""
-        here = f"{self.name}.load_state_dict"
-        found = dict(state_dict["state"])
-        result = {}
-        for group, values, saved in zip(
-            self.param_groups, groups, state_dict["param_groups"], strict=True
-        ):
-            steps: dict[float, Any] = {}  # equal counts in a group share a cell
-            for parameter, number in zip(group["params"], saved["params"], strict=True):
-                entry = {n: v for n, v in found.pop(number, {}).items() if v is not None}
-                if entry:
-                    if self.updates:
-                        self._check_names(f"{here}: state {number}", entry, {**group, **values})
-                    result[parameter] = {
-                        name: self._loaded(f"{here}: {name} of state {number}", name, value,
-                                           parameter, steps)
-                        for name, value in entry.items()
-                    }  # fmt: skip
-        if found:
-            raise ValueError(
-                f"{here}: there is state for parameters {sorted(found)}, but none such"
-            )
-        return result
-
-    def _check_names(self, which: str, entry: Mapping[str, Any], group: Mapping[str, Any]) -> None:
-        known = {name for update in self.updates for name in update.state} | {"step"}
-        wanted = {*self.choose(group).state, *(["step"] if self.counts else [])}
-        if set(entry) - known or wanted - set(entry):
-            raise ValueError(
-                f"{which} has {sorted(entry)}, where {sorted(wanted)} is wanted; is it another "
-                "optimizer's state?"
-            )
-
-    def _loaded(
-        self, which: str, name: str, value: Any, parameter: Any, steps: dict[float, Any]
-    ) -> Any:
-        if not self.updates:  # a user's own optimizer: who knows what its state is
-            return copy.deepcopy(value)
-        array = as_array(value) if isinstance(value, Value) else np.asarray(value)
-        shape = () if name == "step" else parameter.shape
-        if array.shape != shape:
-            raise ValueError(f"{which} has shape {array.shape}, not {shape}")
-        if name != "step":
-            return from_array(array.astype(parameter.dtype))
-        return steps.setdefault(array.item(), from_array(array.astype(FLOAT64)))
 
 
 def _check_tensors(state: Mapping[str, Any]) -> None:

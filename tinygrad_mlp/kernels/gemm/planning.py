@@ -11,7 +11,7 @@ from numba import int64, njit, types, void
 
 from .. import threads
 from ..cache import kept
-from ..launch import Launch, entry
+from ..launch import Launch, entry, listening
 from ..layout import Layout, broadcast_strides, coalesce
 from ..memory import address_of, call_address, room_on_stack, scratch, words_on_stack
 from . import words as at
@@ -57,7 +57,7 @@ class Plan:
 
     def __call__(self, a: int, b: int, bias: int, c: int, *beside: int) -> None:
         """Run on these addresses, on one thread or all."""
-        if self.on_stack is not None:
+        if self.on_stack is not None and not listening():
             self.on_stack(self.kernel, (self.constants, a, b, bias, c))
             return
         count = threads.get_num_threads()

@@ -1,0 +1,145 @@
+"""A program on memory: the arena, the argument words of each kernel, and the table of rows.
+
+This is where buffers get addresses. The words of all kernels lie in one array; those that lead to
+an input are written anew when another array comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import tape
+from ..kernels.executor import Row, program
+from ..kernels.launch import Launch
+from ..kernels.memory import address_of
+from ..kernels.storage import Storage
+from ..ops.values import as_array
+from .arena import arrange
+from .ir import INPUT, STATE, Buffer, Instruction, Place, Program, Region
+from .schedule import Step, schedule
+
+_LINE = 64
+
+
+class Executable:
+    """A program that runs: ``run(addresses of the inputs)``."""
+
+    def __init__(self, source: Program):
+        self.program = source
+        self.steps = schedule(source.instructions)
+        offsets, self.arena_size = arrange(source, self.steps)
+        self.memory = np.zeros(self.arena_size + _LINE, np.uint8)
+        base = -(-address_of(self.memory) // _LINE) * _LINE
+        self.storage = Storage(self.memory, base, base - address_of(self.memory))
+        self.addresses = {buffer: base + offset for buffer, offset in offsets.items()}
+        self.inputs: list[Buffer] = list(dict.fromkeys(r.buffer for r in source.inputs))
+        self.given: Sequence[Any] = ()  # the tensors that are bound
+        self.bound = [0] * len(self.inputs)  # where they lie
+        self.parts = self._parts()
+
+    # --- building ---
+
+    def address(self, buffer: Buffer) -> int:
+        """Where a buffer lies; 0 for an input, until it comes."""
+        if buffer.kind == STATE:
+            return buffer.address
+        return 0 if buffer.kind == INPUT else self.addresses[buffer]
+
+    def _parts(self) -> list[Launch | Instruction]:
+        """The program cut where Python has to do something."""
+        words: list[int] = []
+        starts: list[int] = []
+        at_input: dict[Buffer, list[tuple[int, int]]] = {buffer: [] for buffer in self.inputs}
+        for step in self.steps:
+            starts.append(len(words))
+            if step.call is None:
+                continue
+            words.append(step.call.launch.constants_address)
+            for word in step.call.words:
+                if isinstance(word, Place):
+                    if word.buffer.kind == INPUT:
+                        at_input[word.buffer].append((len(words), word.offset))
+                    words.append(self.address(word.buffer) + word.offset)
+                else:
+                    words.append(word)
+        self.words = np.array([*words, 0], np.int64)
+        self.at_input = [
+            (np.array([at for at, _ in found], np.int64), np.array([o for _, o in found], np.int64))
+            for found in at_input.values()
+        ]
+        return self._cut([address_of(self.words) + 8 * start for start in starts])
+
+    def _cut(self, arguments: list[int]) -> list[Launch | Instruction]:
+        parts: list[Launch | Instruction] = []
+        rows: list[Row] = []
+        work = 0.0
+
+        def close() -> None:
+            if rows:
+                parts.append(program(rows, work))
+
+        for k, step in enumerate(self.steps):
+            if step.call is None:
+                close()
+                rows, work = [], 0.0
+                parts.append(step.instruction)
+                continue
+            last = k + 1 == len(self.steps) or self.steps[k + 1].phase != step.phase
+            rows.append(Row(step.call.launch.kernel, arguments[k], step.threads, step.first, last))
+            work += step.call.launch.work
+        close()
+        return parts
+
+    # --- running ---
+
+    def bind(self, inputs: Sequence[Any]) -> None:
+        """Let the program read its inputs where these tensors lie."""
+        self.given = inputs
+        for k, value in enumerate(inputs):
+            if value.address != self.bound[k]:
+                at, offsets = self.at_input[k]
+                self.words[at] = offsets + value.address
+                self.bound[k] = value.address
+
+    def run(self, inputs: Sequence[Any]) -> None:
+        """Run once, on these inputs."""
+        self.bind(inputs)
+        for part in self.parts:
+            if isinstance(part, Launch):
+                part.run((part.constants_address,))
+            else:
+                self._in_python(part)
+
+    def value(self, region: Region) -> Any:
+        """A tensor on the memory of a region."""
+        buffer = region.buffer
+        if buffer.kind == STATE:
+            return tape.new(buffer.owner, region.layout, buffer.address + region.offset)
+        if buffer.kind == INPUT:
+            given = self.given[self.inputs.index(buffer)]
+            return tape.new(given.storage, region.layout, given.address + region.offset)
+        return tape.new(self.storage, region.layout, self.addresses[buffer] + region.offset)
+
+    def _in_python(self, instruction: Instruction) -> None:
+        """Let an op run itself, and put what it makes where the program looks for it."""
+        inputs = tuple(map(self.value, instruction.inputs))
+        with tape.grad_mode(False):
+            outputs = instruction.op.run(inputs, instruction.params)
+        for region, output in zip(instruction.outputs, outputs, strict=True):
+            target = self.value(region)
+            if output.layout.shape != region.layout.shape or output.dtype != region.layout.dtype:
+                raise RuntimeError(
+                    f"`{instruction.name}` made {output.layout.dtype} {output.layout.shape} when "
+                    f"the step was captured it made {region.layout.dtype} {region.layout.shape}: "
+                    "in a compiled step shapes may not depend on values. Take @tg.compile off"
+                )
+            if output.address != target.address:
+                as_array(target)[...] = as_array(output)
+
+
+def phases(steps: list[Step]) -> int:
+    """How often the threads meet, and once more."""
+    return steps[-1].phase + 1 if steps else 0
