@@ -83,7 +83,7 @@ def multiply_block(words, sizes, scratch, product, i, rows, j, end, k, depth, fi
     if sizes[at.COPY_A]:
         a_row, a_col = copy_block(a, a_row, a_col, rows, depth, scratch + at.BLOCK_A)
         a = scratch + at.BLOCK_A
-    slot = scratch + sizes[at.PANELS_AT]
+    slot, finished = scratch + sizes[at.PANELS_AT], j
     for column in range(j, end, width):
         columns = min(width, end - column)
         panel, panel_row = slot, width * item
@@ -102,7 +102,10 @@ def multiply_block(words, sizes, scratch, product, i, rows, j, end, k, depth, fi
                      start, start_row)  # fmt: skip
         call_address(sizes[at.TILES], words_on_stack(rectangle), 0, 1)
         if sizes[at.FINISH] and k + depth >= sizes[at.K]:
-            finish(words, sizes, scratch, product, i, rows, column, columns)
+            ready = column + columns - finished  # panels together, while they are in the L2 cache
+            if column + columns == end or rows * ready * item >= at.TOGETHER:
+                finish(words, sizes, scratch, product, i, rows, finished, ready)
+                finished += ready
 
 
 def pack(b, b_row, b_col, depth, columns, panel):

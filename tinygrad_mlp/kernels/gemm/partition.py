@@ -39,6 +39,12 @@ def finish(words, sizes, scratch, product, row, rows, column, columns):
     beside = pointer(scratch + at.FINISH_WORDS, int64)
     constants = pointer(scratch + at.FINISH_CONSTANTS, int64)
     beside[0] = scratch + at.FINISH_CONSTANTS
+    gapless = True  # every row begins where the one before ends: they are one long row
+    for k in range(sizes[at.OPERANDS]):
+        strides = at.STRIDES + 3 * k
+        gapless = gapless and sizes[strides + 1] == columns * sizes[strides + 2]
+    if gapless:
+        rows, columns = 1, rows * columns
     constants[0], constants[1], constants[2], constants[3] = 1, rows, columns, rows
     for k in range(sizes[at.OPERANDS]):
         strides = at.STRIDES + 3 * k
