@@ -87,8 +87,8 @@ class Executable:
                 rows, work = [], 0.0
                 parts.append(step.instruction)
                 continue
-            last = k + 1 == len(self.steps) or self.steps[k + 1].phase != step.phase
-            rows.append(Row(step.call.launch.kernel, arguments[k], step.threads, step.first, last))
+            kernel = step.call.launch.kernel
+            rows.append(Row(kernel, arguments[k], step.threads, step.first, step.meet))
             work += step.call.launch.work
         close()
         return parts

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from ..kernels.executor import MANY
 from .ir import Buffer, Call, Instruction
 
-SHARED = 3_000  # work, in about nanoseconds on one thread, that pays for several inside a program
+SHARED = 1_500  # work, in about nanoseconds on one thread, that pays for several inside a program
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +30,7 @@ class Step:
     phase: int
     threads: int  # at most
     first: int  # the first of the threads
+    meet: bool  # whether the threads meet after it
 
 
 def schedule(instructions: list[Instruction]) -> list[Step]:
@@ -56,12 +57,20 @@ def schedule(instructions: list[Instruction]) -> list[Step]:
 
 
 def _shared_out(placed: list[tuple[int, Instruction, Call | None]]) -> list[Step]:
-    """Small kernels go to one thread each, in turn; the others to all of them."""
-    steps, turn, current = [], 0, -1
-    for phase, instruction, call in placed:
-        if phase != current:
-            current, turn = phase, 0
+    """Small kernels go to one thread each, in turn; the others to all of them.
+
+    Between two phases that the first thread runs alone nobody has to wait.
+    """
+    phases: dict[int, list[bool]] = {}  # of the rows so far, whether they are one thread's
+    threads = []
+    for phase, _, call in placed:
         alone = call is not None and call.launch.work < SHARED
-        steps.append(Step(instruction, call, phase, 1 if alone else MANY, turn if alone else 0))
-        turn += alone
+        before = phases.setdefault(phase, [])
+        threads.append((1, sum(before)) if alone else (MANY, 0))
+        before.append(alone)
+    steps = []
+    for k, (phase, instruction, call) in enumerate(placed):
+        after = placed[k + 1][0] if k + 1 < len(placed) else phase
+        meet = after != phase and not phases[phase] == phases[after] == [True]
+        steps.append(Step(instruction, call, phase, *threads[k], meet))
     return steps
