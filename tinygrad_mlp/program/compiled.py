@@ -19,7 +19,7 @@ from ..tape import Value
 from .bind import Executable
 from .capture import Captured, capture
 from .guard import PLAIN, Surroundings
-from .ir import STATE, Program, Region, check
+from .ir import STATE, Program, Region
 from .passes import optimize
 
 _MANY = 8  # programs of one function, from which on it says so
@@ -81,9 +81,7 @@ class _Kind:
     def __init__(self, captured: Captured, given: tuple[Any, Any]):
         self.given = given[1]
         program = captured.program
-        check(program)
         optimize(program)
-        check(program)
         self.executable = Executable(program)
         self.assumed = captured.assumed
         self.without_gradient = captured.without_gradient

@@ -169,11 +169,14 @@ class ProgramError(Exception):
     """A program that is not well-formed: a mistake in a pass, not the user's."""
 
 
-def check(program: Program) -> None:
-    """Raise `ProgramError` unless all that is read was written before, inside its buffer."""
+def check(program: Program, after: str) -> None:
+    """Raise `ProgramError` unless all that is read was written before, inside its buffer.
+
+    ``after``: what made the program so, for the message.
+    """
     known = {region.buffer for region in program.inputs}
     for number, instruction in enumerate(program.instructions, 1):
-        where = f"instruction {number}, {instruction.name}"
+        where = f"after {after}: instruction {number}, {instruction.name}"
         for buffer in instruction.reads():
             if buffer.kind in (MADE, SCRATCH) and buffer not in known:
                 raise ProgramError(f"{where}: reads {buffer}, which nothing before it wrote")
@@ -187,7 +190,7 @@ def check(program: Program) -> None:
         known |= instruction.writes()
     for region in program.kept():
         if region.buffer.kind == MADE and region.buffer not in known:
-            raise ProgramError(f"{region.buffer} is to be returned, and nothing wrote it")
+            raise ProgramError(f"after {after}: {region.buffer} is wanted, and nothing wrote it")
 
 
 def extent(layout: Layout) -> tuple[int, int]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from ..ir import Program
+from ..ir import Program, check
 from .chains import fuse_chains
 from .dead import without_dead
 from .same import without_copies, without_repetitions
 
+PASSES = (without_dead, without_repetitions, without_copies, fuse_chains)
+
 
 def optimize(program: Program) -> None:
-    """Run all passes."""
-    without_dead(program)
-    without_repetitions(program)
-    without_copies(program)
-    fuse_chains(program)
+    """Run all passes; the program is checked before the first and after each.
+
+    Raises ProgramError, which names the pass, for a mistake in one of them.
+    """
+    check(program, "capture")
+    for each in PASSES:
+        each(program)
+        check(program, each.__name__)
