@@ -41,6 +41,18 @@ class Storage:
         self.busy = 0
 
 
+def _unread() -> tuple[int, int]:
+    """What Python counts of a storage that one local name leads to, and of its array.
+
+    Asked, because it differs: the argument of ``getrefcount`` counts too, but from Python 3.14 on a
+    local name only lends it.
+    """
+    storage = Storage(np.empty(0, np.uint8), 0)
+    return getrefcount(storage), getrefcount(storage.array)
+
+
+_UNREAD, _UNREAD_ARRAY = _unread()
+
 Ring = deque[Storage]
 
 _rings: dict[int, Ring] = {}
@@ -63,8 +75,7 @@ def allocate(size: int, ring: Ring) -> Storage:
         storage = ring.popleft()
     except IndexError:  # empty, perhaps because another thread is looking at its only storage
         return _search(size, ring)
-    # This function's reference, the argument; the storage's, the argument: no array reads it.
-    if getrefcount(storage) == 2 and getrefcount(storage.array) == 2:
+    if getrefcount(storage) == _UNREAD and getrefcount(storage.array) == _UNREAD_ARRAY:
         ring.append(storage)
         storage.version = 0
         return storage
@@ -80,7 +91,7 @@ def _search(size: int, ring: Ring) -> Storage:
             storage = ring.popleft()
         except IndexError:
             break
-        if getrefcount(storage) == 2 and getrefcount(storage.array) == 2:
+        if getrefcount(storage) == _UNREAD and getrefcount(storage.array) == _UNREAD_ARRAY:
             ring.append(storage)
             storage.version = storage.busy = 0
             return storage
