@@ -69,6 +69,20 @@ with event.install_recorder("numba:run_pass") as passes:
     assert int(run(count, **environment(tmp_path))) == 0
 
 
+@pytest.mark.parametrize("named", ["kernels", "~/kernels"])
+def test_a_folder_named_from_here_or_home(tmp_path: Path, named: str) -> None:
+    """It stays where it is when the process moves on."""
+    (tmp_path / "elsewhere").mkdir()
+    move = f"import os, sys\nsys.path[0] = os.getcwd()\nos.chdir({str(tmp_path)!r})\n"
+    run(
+        move + "from tinygrad_mlp.kernels import cache\ncache.folder()\n"
+        "os.chdir('elsewhere')\n" + COMPUTE + "assert cache.lasts()",
+        **{**environment(tmp_path), "TINYGRAD_MLP_CACHE": named, "HOME": str(tmp_path)},
+    )
+    assert list((tmp_path / "kernels").glob("*/*.py"))
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     """Not even by root: its parent is a file. A temporary one serves, and goes with the process."""
     (tmp_path / "file").write_text("in the way")

@@ -38,16 +38,17 @@ def folder() -> Path:
             return path
     except (OSError, RuntimeError):  # it cannot be written, or the user has no home
         path = Path(tempfile.mkdtemp(prefix="tinygrad_mlp-"))
+        _temporary.append(path)
         atexit.register(_remove, path, os.getpid())
         return path
 
 
+_temporary: list[Path] = []
+
+
 def lasts() -> bool:
     """Whether the folder is still there when this process has ended."""
-    try:
-        return folder().parent == _chosen()
-    except RuntimeError:
-        return False
+    return folder() not in _temporary
 
 
 def count() -> int:
@@ -57,9 +58,8 @@ def count() -> int:
 
 def _chosen() -> Path:
     chosen, caches = os.environ.get("TINYGRAD_MLP_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    if chosen:
-        return Path(chosen)
-    return (Path(caches) if caches else Path.home() / ".cache") / "tinygrad_mlp"
+    path = Path(chosen) if chosen else Path(caches or "~/.cache") / "tinygrad_mlp"
+    return path.expanduser().absolute()  # the process may move to another folder
 
 
 def _remove(path: Path, owner: int) -> None:
