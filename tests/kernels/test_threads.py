@@ -122,6 +122,12 @@ def test_set_num_threads_refuses_what_is_no_count() -> None:
     assert tg.get_num_threads() == before
 
 
+def test_set_num_threads_takes_integers_of_numpy(use_threads: Callable[[int], None]) -> None:
+    use_threads(np.int64(3))
+    assert tg.get_num_threads() == 3
+    assert type(tg.get_num_threads()) is int
+
+
 def test_workers_come_and_go(use_threads: Callable[[int], None]) -> None:
     """A new number ends the old workers; thread by thread they do not pile up."""
     use_threads(1)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import operator
 import os
 import threading
 import time
@@ -119,8 +120,9 @@ def set_num_threads(number: int) -> None:
     Raises ValueError for less than one, TypeError for what is no integer.
     """
     global _count, _pool
-    if not isinstance(number, int) or isinstance(number, bool):
+    if isinstance(number, bool) or not hasattr(number, "__index__"):
         raise TypeError(f"set_num_threads takes an integer, not {number!r}")
+    number = operator.index(number)  # NumPy's integers too
     if number < 1:
         raise ValueError(f"set_num_threads takes 1 or more, not {number}")
     with _changing:
