@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import threading
+import weakref
 from collections import deque
 
 import numpy as np
@@ -66,6 +67,19 @@ def test_what_lives_long_leaves_the_ring() -> None:
     ring = storage.ring_of(512)
     assert not {id(each) for each in parameters} & {id(each) for each in ring}
     assert 0 < len(ring) <= storage._LONGEST
+
+
+def test_what_is_free_again_every_time_stays_in_the_ring() -> None:
+    """Found in use once a step, and free at the next: it does not live long."""
+    kept = take(512)
+    known = weakref.ref(kept)
+    for _ in range(5 * storage._PATIENCE):
+        passing = take(512)
+        del passing
+        passing = take(512)
+        del passing, kept
+        kept = take(512)
+        assert kept is known()
 
 
 def test_a_ring_may_be_emptied_between_a_look_and_a_take() -> None:

@@ -20,7 +20,7 @@ from .memory import address_of
 _ALIGNMENT = 64
 _LOOKS = 8  # storages of a ring that are looked at before memory is asked for
 _LONGEST = 64  # storages of a ring
-_PATIENCE = 8  # how often one may be found in use before the ring lets go of it
+_PATIENCE = 8  # how often one may be found in use, never free, before the ring lets go of it
 _SMALL = 1 << 16  # bytes of a storage that do not count towards
 _MOST = 1 << 29  # the bytes that all rings may hold
 
@@ -34,7 +34,7 @@ class Storage:
     address: int  # of its first element; of our own, the first that is aligned,
     place: int  # which is this byte, or -1: the memory is the user's
     version: int
-    busy: int  # how often the ring found it in use
+    busy: int  # how often the ring has found it in use since it was free
 
     def __init__(self, array: np.ndarray, address: int, place: int = -1):
         self.array, self.address, self.place, self.version = array, address, place, 0
@@ -77,7 +77,7 @@ def allocate(size: int, ring: Ring) -> Storage:
         return _search(size, ring)
     if getrefcount(storage) == _UNREAD and getrefcount(storage.array) == _UNREAD_ARRAY:
         ring.append(storage)
-        storage.version = 0
+        storage.version = storage.busy = 0
         return storage
     ring.appendleft(storage)
     return _search(size, ring)
