@@ -157,12 +157,13 @@ def test_the_first_compilation_is_announced_once_on_a_terminal_only(tmp_path: Pa
     script = COMPUTE + "import sys\nx.exp(), x.log()\nsys.stderr.write('end')\n"
     reading, writing = pty.openpty()
     command = [sys.executable, "-W", "ignore", "-c", script]
+    (tmp_path / "file").write_text("in the way")
+    places = [environment(tmp_path)] * 2 + [environment(tmp_path / "file")]
     told = []
-    for _ in range(2):  # cold, then warm
+    for place in places:  # cold, then warm, then where nothing can be kept
         subprocess.run(
-            command, env={**os.environ, **environment(tmp_path)}, stderr=writing, check=True,
-            timeout=TIMEOUT,
-        )  # fmt: skip
+            command, env={**os.environ, **place}, stderr=writing, check=True, timeout=TIMEOUT
+        )
         text = ""
         while not text.endswith("end"):
             text += os.read(reading, 10_000).decode()
@@ -171,6 +172,8 @@ def test_the_first_compilation_is_announced_once_on_a_terminal_only(tmp_path: Pa
     assert told[0].count("compiling") == 1
     assert "tinygrad-mlp warmup" in told[0]
     assert told[1] == "end"
+    assert told[2].count("compiling") == 1
+    assert "this process only" in told[2]
     fresh = environment(tmp_path / "other")
     done = subprocess.run(
         command, env={**os.environ, **fresh}, capture_output=True, check=True, timeout=TIMEOUT

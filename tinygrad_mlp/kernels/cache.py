@@ -141,11 +141,10 @@ class _Announcer(event.Listener):
 
     def on_start(self, event: event.Event) -> None:
         if not self.told and sys.stderr is not None and sys.stderr.isatty():
-            print(
-                "tinygrad_mlp: compiling kernels, which are kept for the next time "
-                "(`tinygrad-mlp warmup` compiles them all) ...",
-                file=sys.stderr, flush=True,
-            )  # fmt: skip
+            so_long = "which are kept for the next time (`tinygrad-mlp warmup` compiles them all)"
+            if not lasts():
+                so_long = "for this process only: no folder can be written (TINYGRAD_MLP_CACHE)"
+            print(f"tinygrad_mlp: compiling kernels, {so_long} ...", file=sys.stderr, flush=True)
         self.told = True
 
     def on_end(self, event: event.Event) -> None:
