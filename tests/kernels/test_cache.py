@@ -132,6 +132,35 @@ def test_two_processes_compile_the_same_kernel_at_once(tmp_path: Path) -> None:
     run(COMPUTE, **environment(tmp_path))  # and what they left behind loads
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_fork_waits_for_a_compilation(tmp_path: Path) -> None:
+    """The child would wait forever for a thread that it does not have."""
+    script = """
+    import os, signal, threading
+    import tinygrad_mlp as tg
+    from tinygrad_mlp.kernels import cache
+
+    compiling = threading.Event()
+
+    def compile() -> None:
+        with cache.compiling("test"):
+            compiling.set()
+            tg.ones(3).erf()
+
+    thread = threading.Thread(target=compile)
+    thread.start()
+    compiling.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        tg.ones(3).tanh()
+        os._exit(0)
+    thread.join()
+    print(os.waitpid(child, 0)[1])
+    """
+    assert run(script, **environment(tmp_path)) == "0\n"
+
+
 def test_an_import_compiles_nothing_and_brings_no_heavy_neighbour(tmp_path: Path) -> None:
     printed = run(
         """

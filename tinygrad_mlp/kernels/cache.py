@@ -117,6 +117,12 @@ def kept(decorate: Callable, *variant: object) -> Callable:
 
 
 _one_at_a_time = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a child has no thread that could finish a compilation
+    os.register_at_fork(
+        before=_one_at_a_time.acquire,
+        after_in_parent=_one_at_a_time.release,
+        after_in_child=_one_at_a_time.release,
+    )
 
 
 @contextlib.contextmanager
