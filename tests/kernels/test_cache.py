@@ -69,6 +69,20 @@ with event.install_recorder("numba:run_pass") as passes:
     assert int(run(count, **environment(tmp_path))) == 0
 
 
+@pytest.mark.parametrize("named", ["kernels", "~/kernels"])
+def test_a_folder_named_from_here_or_home(tmp_path: Path, named: str) -> None:
+    """It stays where it is when the process moves on."""
+    (tmp_path / "elsewhere").mkdir()
+    move = f"import os, sys\nsys.path[0] = os.getcwd()\nos.chdir({str(tmp_path)!r})\n"
+    run(
+        move + "from tinygrad_mlp.kernels import cache\ncache.folder()\n"
+        "os.chdir('elsewhere')\n" + COMPUTE + "assert cache.lasts()",
+        **{**environment(tmp_path), "TINYGRAD_MLP_CACHE": named, "HOME": str(tmp_path)},
+    )
+    assert list((tmp_path / "kernels").glob("*/*.py"))
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     """Not even by root: its parent is a file. A temporary one serves, and goes with the process."""
     (tmp_path / "file").write_text("in the way")
@@ -118,6 +132,35 @@ def test_two_processes_compile_the_same_kernel_at_once(tmp_path: Path) -> None:
     run(COMPUTE, **environment(tmp_path))  # and what they left behind loads
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_fork_waits_for_a_compilation(tmp_path: Path) -> None:
+    """The child would wait forever for a thread that it does not have."""
+    script = """
+    import os, signal, threading
+    import tinygrad_mlp as tg
+    from tinygrad_mlp.kernels import cache
+
+    compiling = threading.Event()
+
+    def compile() -> None:
+        with cache.compiling("test"):
+            compiling.set()
+            tg.ones(3).erf()
+
+    thread = threading.Thread(target=compile)
+    thread.start()
+    compiling.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        tg.ones(3).tanh()
+        os._exit(0)
+    thread.join()
+    print(os.waitpid(child, 0)[1])
+    """
+    assert run(script, **environment(tmp_path)) == "0\n"
+
+
 def test_an_import_compiles_nothing_and_brings_no_heavy_neighbour(tmp_path: Path) -> None:
     printed = run(
         """
@@ -143,12 +186,13 @@ def test_the_first_compilation_is_announced_once_on_a_terminal_only(tmp_path: Pa
     script = COMPUTE + "import sys\nx.exp(), x.log()\nsys.stderr.write('end')\n"
     reading, writing = pty.openpty()
     command = [sys.executable, "-W", "ignore", "-c", script]
+    (tmp_path / "file").write_text("in the way")
+    places = [environment(tmp_path)] * 2 + [environment(tmp_path / "file")]
     told = []
-    for _ in range(2):  # cold, then warm
+    for place in places:  # cold, then warm, then where nothing can be kept
         subprocess.run(
-            command, env={**os.environ, **environment(tmp_path)}, stderr=writing, check=True,
-            timeout=TIMEOUT,
-        )  # fmt: skip
+            command, env={**os.environ, **place}, stderr=writing, check=True, timeout=TIMEOUT
+        )
         text = ""
         while not text.endswith("end"):
             text += os.read(reading, 10_000).decode()
@@ -157,6 +201,8 @@ def test_the_first_compilation_is_announced_once_on_a_terminal_only(tmp_path: Pa
     assert told[0].count("compiling") == 1
     assert "tinygrad-mlp warmup" in told[0]
     assert told[1] == "end"
+    assert told[2].count("compiling") == 1
+    assert "this process only" in told[2]
     fresh = environment(tmp_path / "other")
     done = subprocess.run(
         command, env={**os.environ, **fresh}, capture_output=True, check=True, timeout=TIMEOUT

@@ -342,6 +342,13 @@ def test_an_elementwise_kernel_finishes_the_product(
             np.testing.assert_array_equal(found, wanted)
 
 
+def test_a_finish_with_more_operands_than_there_is_room_for() -> None:
+    a = layout_of((4, 4), (16, 4), np.dtype("float32"))
+    finish = gemm.Finish(0, ((64, 16, 4),) * 13)
+    with pytest.raises(ValueError, match="at most 12 operands, not 13"):
+        gemm.plan(a, a, a, gemm.ZEROS, finish)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_plan_takes_every_form(dtype: str, use_threads, monkeypatch) -> None:
     """Also C' for C, where A lies the other way and B is narrow: and each is right."""

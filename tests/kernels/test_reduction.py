@@ -11,9 +11,9 @@ import pytest
 import tinygrad_mlp as tg
 from tinygrad_mlp.ops.reduce import sum_of_squares
 
-# Below, at and above the sizes of blocks: 256 elements, 64 rows, 256 columns.
-SHAPES = [(1000,), (255,), (256,), (257,), (3, 700), (700, 3), (63, 5), (64, 5), (65, 5),
-          (130, 300), (2, 65, 257), (65, 2, 3), (5, 1, 600), (4, 3, 2, 70)]  # fmt: skip
+# Below, at and above the sizes of blocks: 512 elements, 16 rows, 1024 columns.
+SHAPES = [(1100,), (511,), (512,), (513,), (3, 700), (700, 3), (15, 5), (16, 5), (17, 5),
+          (130, 300), (17, 1025), (2, 65, 257), (65, 2, 3), (5, 1, 600), (4, 3, 2, 70)]  # fmt: skip
 
 
 def all_axes(ndim: int) -> list[tuple[int, ...]]:
@@ -80,7 +80,7 @@ def test_layouts(layout: str) -> None:
         np.testing.assert_array_equal(t.argmin(axis).numpy(), a.argmin(axis))
 
 
-@pytest.mark.parametrize("place", [0, 1, 255, 256, 511, 999])
+@pytest.mark.parametrize("place", [0, 1, 127, 128, 511, 512, 999])
 def test_nan_anywhere(place: int) -> None:
     a = numbers((1000,), "float64")
     a[place] = np.nan

@@ -122,6 +122,32 @@ def test_set_num_threads_refuses_what_is_no_count() -> None:
     assert tg.get_num_threads() == before
 
 
+def test_set_num_threads_takes_integers_of_numpy(use_threads: Callable[[int], None]) -> None:
+    use_threads(np.int64(3))
+    assert tg.get_num_threads() == 3
+    assert type(tg.get_num_threads()) is int
+
+
+def test_workers_that_cannot_be_started_are_done_without(
+    use_threads: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, begun = threading.Thread.start, []
+
+    def begin_one(thread: threading.Thread) -> None:
+        if begun:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        begin(thread)
+
+    use_threads(4)
+    monkeypatch.setattr(threading.Thread, "start", begin_one)
+    with pytest.warns(RuntimeWarning, match="on one thread, as 4"):
+        assert (tg.ones(300) + 1).sum().item() == 600
+    assert tg.get_num_threads() == 1
+    begun[0].join(60)
+    assert not begun[0].is_alive()
+
+
 def test_workers_come_and_go(use_threads: Callable[[int], None]) -> None:
     """A new number ends the old workers; thread by thread they do not pile up."""
     use_threads(1)

@@ -38,16 +38,17 @@ def folder() -> Path:
             return path
     except (OSError, RuntimeError):  # it cannot be written, or the user has no home
         path = Path(tempfile.mkdtemp(prefix="tinygrad_mlp-"))
+        _temporary.append(path)
         atexit.register(_remove, path, os.getpid())
         return path
 
 
+_temporary: list[Path] = []
+
+
 def lasts() -> bool:
     """Whether the folder is still there when this process has ended."""
-    try:
-        return folder().parent == _chosen()
-    except RuntimeError:
-        return False
+    return folder() not in _temporary
 
 
 def count() -> int:
@@ -57,9 +58,8 @@ def count() -> int:
 
 def _chosen() -> Path:
     chosen, caches = os.environ.get("TINYGRAD_MLP_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    if chosen:
-        return Path(chosen)
-    return (Path(caches) if caches else Path.home() / ".cache") / "tinygrad_mlp"
+    path = Path(chosen) if chosen else Path(caches or "~/.cache") / "tinygrad_mlp"
+    return path.expanduser().absolute()  # the process may move to another folder
 
 
 def _remove(path: Path, owner: int) -> None:
@@ -117,6 +117,12 @@ def kept(decorate: Callable, *variant: object) -> Callable:
 
 
 _one_at_a_time = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a child has no thread that could finish a compilation
+    os.register_at_fork(
+        before=_one_at_a_time.acquire,
+        after_in_parent=_one_at_a_time.release,
+        after_in_child=_one_at_a_time.release,
+    )
 
 
 @contextlib.contextmanager
@@ -141,11 +147,10 @@ class _Announcer(event.Listener):
 
     def on_start(self, event: event.Event) -> None:
         if not self.told and sys.stderr is not None and sys.stderr.isatty():
-            print(
-                "tinygrad_mlp: compiling kernels, which are kept for the next time "
-                "(`tinygrad-mlp warmup` compiles them all) ...",
-                file=sys.stderr, flush=True,
-            )  # fmt: skip
+            so_long = "which are kept for the next time (`tinygrad-mlp warmup` compiles them all)"
+            if not lasts():
+                so_long = "for this process only: no folder can be written (TINYGRAD_MLP_CACHE)"
+            print(f"tinygrad_mlp: compiling kernels, {so_long} ...", file=sys.stderr, flush=True)
         self.told = True
 
     def on_end(self, event: event.Event) -> None:

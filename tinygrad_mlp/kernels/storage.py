@@ -20,7 +20,7 @@ from .memory import address_of
 _ALIGNMENT = 64
 _LOOKS = 8  # storages of a ring that are looked at before memory is asked for
 _LONGEST = 64  # storages of a ring
-_PATIENCE = 8  # how often one may be found in use before the ring lets go of it
+_PATIENCE = 8  # how often one may be found in use, never free, before the ring lets go of it
 _SMALL = 1 << 16  # bytes of a storage that do not count towards
 _MOST = 1 << 29  # the bytes that all rings may hold
 
@@ -34,12 +34,24 @@ class Storage:
     address: int  # of its first element; of our own, the first that is aligned,
     place: int  # which is this byte, or -1: the memory is the user's
     version: int
-    busy: int  # how often the ring found it in use
+    busy: int  # how often the ring has found it in use since it was free
 
     def __init__(self, array: np.ndarray, address: int, place: int = -1):
         self.array, self.address, self.place, self.version = array, address, place, 0
         self.busy = 0
 
+
+def _unread() -> tuple[int, int]:
+    """What Python counts of a storage that one local name leads to, and of its array.
+
+    Asked, because it differs: the argument of ``getrefcount`` counts too, but from Python 3.14 on a
+    local name only lends it.
+    """
+    storage = Storage(np.empty(0, np.uint8), 0)
+    return getrefcount(storage), getrefcount(storage.array)
+
+
+_UNREAD, _UNREAD_ARRAY = _unread()
 
 Ring = deque[Storage]
 
@@ -63,10 +75,9 @@ def allocate(size: int, ring: Ring) -> Storage:
         storage = ring.popleft()
     except IndexError:  # empty, perhaps because another thread is looking at its only storage
         return _search(size, ring)
-    # This function's reference, the argument; the storage's, the argument: no array reads it.
-    if getrefcount(storage) == 2 and getrefcount(storage.array) == 2:
+    if getrefcount(storage) == _UNREAD and getrefcount(storage.array) == _UNREAD_ARRAY:
         ring.append(storage)
-        storage.version = 0
+        storage.version = storage.busy = 0
         return storage
     ring.appendleft(storage)
     return _search(size, ring)
@@ -80,7 +91,7 @@ def _search(size: int, ring: Ring) -> Storage:
             storage = ring.popleft()
         except IndexError:
             break
-        if getrefcount(storage) == 2 and getrefcount(storage.array) == 2:
+        if getrefcount(storage) == _UNREAD and getrefcount(storage.array) == _UNREAD_ARRAY:
             ring.append(storage)
             storage.version = storage.busy = 0
             return storage

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import atexit
 import functools
+import operator
 import os
 import threading
 import time
+import warnings
 
 import numpy as np
 from numba import boolean, int64, njit, types
@@ -62,8 +64,13 @@ class _Pool:
         self.word(_ASLEEP)[0] = count - 1
         self.rested = 0.0  # until when to use one thread
         self.wake = [threading.Event() for _ in range(count - 1)]
-        for number, event in enumerate(self.wake, 1):
-            threading.Thread(target=self.work, args=(number, event), daemon=True).start()
+        try:
+            for number, event in enumerate(self.wake, 1):
+                threading.Thread(target=self.work, args=(number, event), daemon=True).start()
+        except RuntimeError:  # the system gives no more: those that came go again
+            self.word(_STOP)[0] = 1
+            self.rouse()
+            raise
 
     def word(self, offset: int) -> np.ndarray:
         start = (self.control - address_of(self.memory) + offset) // 8
@@ -119,8 +126,9 @@ def set_num_threads(number: int) -> None:
     Raises ValueError for less than one, TypeError for what is no integer.
     """
     global _count, _pool
-    if not isinstance(number, int) or isinstance(number, bool):
+    if isinstance(number, bool) or not hasattr(number, "__index__"):
         raise TypeError(f"set_num_threads takes an integer, not {number!r}")
+    number = operator.index(number)  # NumPy's integers too
     if number < 1:
         raise ValueError(f"set_num_threads takes 1 or more, not {number}")
     with _changing:
@@ -130,10 +138,15 @@ def set_num_threads(number: int) -> None:
 
 
 def _start() -> _Pool | None:
-    global _pool
+    global _pool, _count
     with _changing:
         if _pool is None and _count > 1:
-            _pool = _Pool(_count)
+            try:
+                _pool = _Pool(_count)
+            except RuntimeError as error:
+                message = f"kernels stay on one thread, as {_count} cannot be started: {error}"
+                warnings.warn(message, RuntimeWarning, stacklevel=2)
+                _count = 1
         return _pool
 
 

@@ -90,6 +90,10 @@ def plan(
     if len(count) > 1:
         return None
     operands = finish.strides if finish else ()
+    if len(operands) > at.MOST_OPERANDS:
+        raise ValueError(
+            f"a product is finished with at most {at.MOST_OPERANDS} operands, not {len(operands)}"
+        )
     constants = np.zeros(at.STRIDES + 3 * len(operands), np.int64)
     constants[at.STRIDES :] = [stride for strides in operands for stride in strides]
     constants[[at.BATCH, at.A_BATCH, at.B_BATCH, at.C_BATCH]] = [
