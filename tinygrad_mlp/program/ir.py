@@ -177,13 +177,13 @@ def check(program: Program, after: str) -> None:
     known = {region.buffer for region in program.inputs}
     for number, instruction in enumerate(program.instructions, 1):
         where = f"after {after}: instruction {number}, {instruction.name}"
-        for buffer in instruction.reads():
-            if buffer.kind in (MADE, SCRATCH) and buffer not in known:
-                raise ProgramError(f"{where}: reads {buffer}, which nothing before it wrote")
         for region in (*instruction.inputs, *instruction.outputs):
             low, high = extent(region.layout)
             if region.offset + low < 0 or region.offset + high > region.buffer.nbytes:
                 raise ProgramError(f"{where}: {region.layout} does not fit into {region.buffer}")
+        for buffer in instruction.reads():
+            if buffer.kind in (MADE, SCRATCH) and buffer not in known:
+                raise ProgramError(f"{where}: reads {buffer}, which nothing before it wrote")
         for place in instruction.places():
             if not 0 <= place.offset <= place.buffer.nbytes:
                 raise ProgramError(f"{where}: an address outside of {place.buffer}")
