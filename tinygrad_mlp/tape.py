@@ -26,15 +26,16 @@ from .kernels.layout import Layout
 from .kernels.storage import Storage, allocate, storage_of
 
 Params = dict[str, Any]
+Ask = Callable[[str], Any]  # `Node.argument`
 Wants = tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]
 
 
 class Rule(Protocol):
-    """How to pull a gradient back through an op: a function, and the names of what it wants."""
+    """How to pull a gradient back through an op; it asks by name for what it wants."""
 
-    wants: tuple[str, ...]
+    wants: tuple[str, ...]  # all that it may ask for
 
-    def __call__(self, gradient: Any, arguments: Sequence[Any], create_graph: bool) -> Any: ...
+    def __call__(self, gradient: Any, argument: Ask, create_graph: bool) -> Any: ...
 
 
 class Op(Protocol):
@@ -140,28 +141,30 @@ class Node:
                 continue
             self.edges.append((value if value.node is None else value.node, value.slot))
             for name, place in wanted[0]:
-                kept = inputs[place]
-                if op.in_place and kept is inputs[0]:  # it is about to change
-                    kept = kept.clone()
-                self.saved[name] = (kept, kept.storage.version)
+                if name not in self.saved:  # by another input's rule
+                    kept = inputs[place]
+                    if op.in_place and kept is inputs[0]:  # it is about to change
+                        kept = kept.clone()
+                    self.saved[name] = (kept, kept.storage.version)
 
     def save_results(self, outputs: tuple[Any, ...]) -> None:
-        """Keep the results that rules want: as aliases, for a node must not own what owns it."""
+        """Keep the results that rules want; a node must not own what owns it, but an alias."""
         self.results = tuple([value.layout for value in outputs])
         for k, wanted in self.op.wants.items():
             if wanted[1] and (k < 0 or self.edges[k] is not None):
                 assert self.saved is not None
                 for name, place in wanted[1]:
-                    self.saved[name] = (outputs[place].alias(), outputs[place].storage.version)
+                    kept = outputs[place]
+                    own = kept.alias() if place in self.op.differentiable else kept
+                    self.saved[name] = (own, kept.storage.version)
 
     def argument(self, name: str) -> Any:
         """What a rule calls ``name``: a saved value, ``x_shape``, or a parameter of the op."""
         op = self.op
-        if name.endswith("_shape") and name.removesuffix("_shape") in op.inputs:
-            return self.layouts[op.inputs.index(name.removesuffix("_shape"))].shape
-        if name not in (self.saved or ()):
+        if self.saved is None or name not in self.saved:
+            if name.endswith("_shape") and name.removesuffix("_shape") in op.inputs:
+                return self.layouts[op.inputs.index(name.removesuffix("_shape"))].shape
             return self.params[name]
-        assert self.saved is not None
         value, version = self.saved[name]
         if value.storage.version != version:
             raise RuntimeError(
@@ -171,16 +174,15 @@ class Node:
                 "values. Change a clone instead: x = x.clone(), or use the form without the "
                 "underscore"
             )
-        if name in op.outputs and value.node is None:  # an alias: put it back on the tape
+        if _mode.grad and name in op.outputs and value.node is None:  # put it back on the tape
             value = value.alias()
             value.node, value.slot = self, op.outputs.index(name)
             value.requires_grad = value.slot == 0
         return value
 
-    def pull(self, gradients: list[Any], wanted: Sequence[bool], create_graph: bool) -> list[Any]:
-        """The gradients of the inputs from those of the outputs, by the op's rules."""
+    def pull(self, gradients: list[Any], wanted: Sequence[Any], create_graph: bool) -> list[Any]:
+        """The gradients of the ``wanted`` inputs from those of the outputs, by the op's rules."""
         op = self.op
-        result: list[Any] = [None] * len(self.edges)
         if self.saved is None:
             raise RuntimeError(
                 f"backward has been here before: what `{op.name}` saved for its gradient is freed. "
@@ -192,12 +194,12 @@ class Node:
                         for g, layout in zip(gradients, self.results, strict=True)]  # fmt: skip
         if -1 in op.rules:
             rule = op.rules[-1]
-            joint = rule(gradient, [self.argument(name) for name in rule.wants], create_graph)
+            joint = rule(gradient, self.argument, create_graph)
             return [g if wanted[k] else None for k, g in enumerate(joint)]
+        result: list[Any] = [None] * len(self.edges)
         for k, rule in op.rules.items():
             if k < len(wanted) and wanted[k]:  # an optional last input may be missing
-                arguments = [self.argument(name) for name in rule.wants]
-                result[k] = rule(gradient, arguments, create_graph)
+                result[k] = rule(gradient, self.argument, create_graph)
         return result
 
 

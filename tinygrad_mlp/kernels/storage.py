@@ -34,7 +34,7 @@ class Storage:
     address: int  # of its first element; of our own, the first that is aligned,
     place: int  # which is this byte, or -1: the memory is the user's
     version: int
-    busy: int  # how often the ring found it in use
+    busy: int  # how often in a row the ring found it in use
 
     def __init__(self, array: np.ndarray, address: int, place: int = -1):
         self.array, self.address, self.place, self.version = array, address, place, 0
@@ -66,7 +66,7 @@ def allocate(size: int, ring: Ring) -> Storage:
     # This function's reference, the argument; the storage's, the argument: no array reads it.
     if getrefcount(storage) == 2 and getrefcount(storage.array) == 2:
         ring.append(storage)
-        storage.version = 0
+        storage.version = storage.busy = 0
         return storage
     ring.appendleft(storage)
     return _search(size, ring)
