@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import weakref
 from collections import deque
 
 import numpy as np
@@ -65,6 +66,19 @@ def test_what_lives_long_leaves_the_ring() -> None:
     ring = storage.ring_of(512)
     assert not {id(each) for each in parameters} & {id(each) for each in ring}
     assert 0 < len(ring) <= storage._LONGEST
+
+
+def test_what_is_busy_now_and_then_stays_in_the_ring() -> None:
+    def step() -> None:
+        kept = take(64)
+        for _ in range(2):  # the second time the ring begins with what is kept
+            assert take(64) is not kept
+
+    step()
+    members = [weakref.ref(each) for each in storage.ring_of(64)]
+    for _ in range(5 * storage._PATIENCE):
+        step()
+    assert all(member() is not None for member in members)
 
 
 def test_a_ring_may_be_emptied_between_a_look_and_a_take() -> None:

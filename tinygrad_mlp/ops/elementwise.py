@@ -117,7 +117,7 @@ class Elementwise(Op):
 
     def _call_mixed(self, inputs: tuple[Any, ...]) -> Any:
         for value in inputs:
-            if hasattr(value, "__apply__"):
+            if not isinstance(value, (Value, int, float)) and hasattr(value, "__apply__"):
                 return value.__apply__(self, inputs, {})
         return tape.apply(self, as_values(self.name, self.inputs, inputs))
 
