@@ -140,12 +140,13 @@ class Node:
                 self.edges.append(None)
                 continue
             self.edges.append((value if value.node is None else value.node, value.slot))
+            if wanted is joint and self.saved:  # by the first input
+                continue
             for name, place in wanted[0]:
-                if name not in self.saved:  # by another input's rule
-                    kept = inputs[place]
-                    if op.in_place and kept is inputs[0]:  # it is about to change
-                        kept = kept.clone()
-                    self.saved[name] = (kept, kept.storage.version)
+                kept = inputs[place]
+                if op.in_place and kept is inputs[0]:  # it is about to change
+                    kept = kept.clone()
+                self.saved[name] = (kept, kept.storage.version)
 
     def save_results(self, outputs: tuple[Any, ...]) -> None:
         """Keep the results that rules want; a node must not own what owns it, but an alias."""

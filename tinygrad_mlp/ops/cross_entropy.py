@@ -55,9 +55,10 @@ class LabelLoss(Fused):
         out, *kept, total_weight, wrong = outputs
         row_weights = scratch(size)
         losses = out.address if params["reduction"] == "none" else row_weights + size // 2
-        each(x.address, target.address, weight.address, losses, row_weights,
-             *[v.address for v in kept])  # fmt: skip
-        total(target.address, losses, row_weights, out.address, total_weight.address, wrong.address)
+        each.run((each.constants_address, x.address, target.address, weight.address, losses,
+                  row_weights, *[v.address for v in kept]))  # fmt: skip
+        total.run((total.constants_address, target.address, losses, row_weights, out.address,
+                   total_weight.address, wrong.address))  # fmt: skip
         row = as_array(wrong).item()
         if row >= 0:
             raise IndexError(
