@@ -243,30 +243,36 @@ def apply(op: Op, inputs: tuple[Any, ...], params: Params | None = None) -> Any:
 def _may_write(op: Op, inputs: tuple[Any, ...]) -> None:
     for k in op.mutates:
         value = inputs[k]
-        origin = value if value.base is None else value.base
-        if _mode.grad and origin.requires_grad and not value.requires_grad:
-            raise RuntimeError(
-                f"`{op.name}` would change a tensor that requires a gradient through a view that "
-                "is not on the tape, as it was made before or inside no_grad(): make the view "
-                "again, or write inside `with tg.no_grad():`"
-            )
-        leaf = value.node is None or (origin.requires_grad and origin.node is None)
-        if _mode.grad and value.requires_grad and leaf:
-            raise RuntimeError(
-                f"`{op.name}` would change a leaf that requires a gradient"
-                f"{'' if origin is value else ' through a view of it'}: its gradient would no "
-                "longer be the derivative by the value you gave it. Write inside "
-                "`with tg.no_grad():`, or on x.clone()"
-            )
-        if origin is not value and _mode.grad and any(each.requires_grad for each in inputs):
-            _views.where(value)  # raises if its base cannot be told of the write
+        if _mode.grad and (value.requires_grad or value.base is not None):
+            _may_write_on_tape(op, value, inputs)
         layout = value.layout
-        axes = zip(layout.shape, layout.strides, strict=True)
-        if 0 in layout.strides and layout.size and any(s == 0 and n > 1 for n, s in axes):
-            raise RuntimeError(
-                f"`{op.name}` cannot write into an expanded tensor of shape {layout.shape}: "
-                "several of its elements are one place in memory. Use x.clone() first"
-            )
+        if 0 in layout.strides and layout.size:
+            axes = zip(layout.shape, layout.strides, strict=True)
+            if any(s == 0 and n > 1 for n, s in axes):
+                raise RuntimeError(
+                    f"`{op.name}` cannot write into an expanded tensor of shape {layout.shape}: "
+                    "several of its elements are one place in memory. Use x.clone() first"
+                )
+
+
+def _may_write_on_tape(op: Op, value: Any, inputs: tuple[Any, ...]) -> None:
+    origin = value if value.base is None else value.base
+    if origin.requires_grad and not value.requires_grad:
+        raise RuntimeError(
+            f"`{op.name}` would change a tensor that requires a gradient through a view that "
+            "is not on the tape, as it was made before or inside no_grad(): make the view "
+            "again, or write inside `with tg.no_grad():`"
+        )
+    leaf = value.node is None or (origin.requires_grad and origin.node is None)
+    if value.requires_grad and leaf:
+        raise RuntimeError(
+            f"`{op.name}` would change a leaf that requires a gradient"
+            f"{'' if origin is value else ' through a view of it'}: its gradient would no "
+            "longer be the derivative by the value you gave it. Write inside "
+            "`with tg.no_grad():`, or on x.clone()"
+        )
+    if origin is not value and any(each.requires_grad for each in inputs):
+        _views.where(value)  # raises if its base cannot be told of the write
 
 
 @contextlib.contextmanager
