@@ -11,7 +11,7 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOU
 
 # Each may import what stands above it, and its own; those on one line never import each other.
 FLOORS = [
-    {"version", "hooks", "watch", "files", "kernels"},
+    {"version", "hooks", "mode", "watch", "files", "kernels"},
     {"tape"},
     {"backward"},
     {"ops"},

@@ -184,7 +184,7 @@ class _FunctionRule:
     def __init__(self, op: _FunctionOp):
         self.op = weakref.ref(op)
 
-    def __call__(self, gradient: Any, arguments: Any, create_graph: bool) -> list[Any]:
+    def __call__(self, gradient: Any, argument: Any, create_graph: bool) -> list[Any]:
         op = self.op()
         assert op is not None, "the node that calls the rule owns the op"
         if tape.recording() is None or create_graph:

@@ -34,13 +34,13 @@ def backward(
     They are added to ``.grad`` of the leaves (if ``inputs`` are given, of these and no others), or
     with ``accumulate=False`` returned, one per input, None where nothing leads.
     """
-    targets = {edge(value) for value in inputs or ()}
+    targets = {edge(value) for value in inputs} if inputs else set()
     useful = None if inputs is None else _leading_to({t for t, _ in targets}, outputs)
     found: dict[tuple[Any, int], Any] = {}  # gradients of targets
     walk = _Walk()
     with grad_mode(create_graph):
         for output, gradient in zip(outputs, gradients, strict=True):
-            walk.send(*edge(output), gradient, False)
+            walk.send(edge(output), gradient, False)
         while walk.queue:
             node = heapq.heappop(walk.queue)[1]
             arrived = walk.pending.pop(node)
@@ -49,20 +49,25 @@ def backward(
             for slot in range(len(arrived)) if targets else ():
                 if (node, slot) in targets:
                     found[node, slot] = arrived[slot]
-            wanted = [e is not None and (useful is None or e[0] in useful) for e in node.edges]
-            if True in wanted:
-                walk.spread(node, arrived, node.pull(arrived, wanted, create_graph))
+            edges = node.edges
+            if useful is not None:
+                edges = [e if e is not None and e[0] in useful else None for e in edges]
+            if any(edges):
+                walk.spread(node, edges, arrived, node.pull(arrived, edges, create_graph))
                 if not (retain_graph or create_graph):
                     node.saved = None
         for leaf, (gradient, owned) in walk.leaves.items():
-            for hook in list((leaf.hooks or {}).values()):
+            for hook in list(leaf.hooks.values()) if leaf.hooks else ():
                 gradient, owned = _after(hook, gradient), False  # a hook may have kept it
-            found[leaf, 0] = gradient
-            if accumulate and inputs is None:
+            if inputs is not None:
+                found[leaf, 0] = gradient
+            elif accumulate:
                 _accumulate(leaf, gradient, owned, create_graph)
         assert not walk.pending, "a gradient waits at a node that was never visited"
-        results = [found.get(edge(value)) for value in inputs or ()]
-        for value, gradient in zip(inputs or (), results, strict=True):
+        if inputs is None:
+            return []
+        results = [found.get(edge(value)) for value in inputs]
+        for value, gradient in zip(inputs, results, strict=True):
             if accumulate and gradient is not None:
                 _accumulate(value, gradient, False, create_graph)
     return results
@@ -76,8 +81,9 @@ class _Walk:
         self.queue: list[tuple[int, Node]] = []  # a heap: the newest node first
         self.leaves: dict[Any, tuple[Any, bool]] = {}  # gradient, and whether it is ours alone
 
-    def send(self, target: Any, slot: int, gradient: Any, owned: bool) -> None:
+    def send(self, way: tuple[Any, int], gradient: Any, owned: bool) -> None:
         """Add a gradient to what has arrived at an output of a node, or at a leaf."""
+        target, slot = way
         if isinstance(target, Node):
             waiting = self.pending.get(target)
             if waiting is None:
@@ -90,21 +96,19 @@ class _Walk:
         else:
             self.leaves[target] = (gradient, owned)
 
-    def spread(self, node: Node, arrived: list[Any], pulled: Sequence[Any]) -> None:
+    def spread(
+        self, node: Node, edges: Sequence[Any], arrived: list[Any], pulled: Sequence[Any]
+    ) -> None:
         """Send the gradients of a node's inputs on, each in the shape and dtype of its input."""
-        for k, gradient in enumerate(pulled):
-            target = node.edges[k]
-            if target is None or gradient is None:
+        known = [*map(id, arrived), *map(id, pulled)]
+        shared = node.op.opaque  # a user's rule: it may have kept what it returned
+        for way, layout, gradient in zip(edges, node.layouts, pulled, strict=False):
+            if way is None or gradient is None:
                 continue
-            if gradient.layout is not node.layouts[k]:
-                gradient = gradient.fit(node.layouts[k])  # undoes broadcasting and promotion
-            owned = not isinstance(target[0], Node) and not (
-                node.op.opaque
-                or gradient.base is not None
-                or id(gradient) in map(id, arrived)
-                or [*map(id, pulled)].count(id(gradient)) > 1
-            )
-            self.send(target[0], target[1], gradient, owned)
+            if gradient.layout is not layout:
+                gradient = gradient.fit(layout)  # undoes broadcasting and promotion
+            owned = not shared and gradient.base is None and known.count(id(gradient)) < 2
+            self.send(way, gradient, owned)
 
 
 def _run_hooks(node: Node, gradients: list[Any]) -> None:

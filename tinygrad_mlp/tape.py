@@ -10,13 +10,9 @@ written with ops, so they can be taped in turn: that is all there is to second d
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import inspect
 import itertools
-import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,17 +20,19 @@ import numpy as np
 
 from .kernels.layout import Layout
 from .kernels.storage import Storage, allocate, storage_of
+from .mode import Record, grad_mode, is_grad_enabled, mode, record, recording, unrecorded
 
 Params = dict[str, Any]
+Ask = Callable[[str], Any]  # `Node.argument`
 Wants = tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]
 
 
 class Rule(Protocol):
-    """How to pull a gradient back through an op: a function, and the names of what it wants."""
+    """How to pull a gradient back through an op; it asks by name for what it wants."""
 
-    wants: tuple[str, ...]
+    wants: tuple[str, ...]  # all that it may ask for
 
-    def __call__(self, gradient: Any, arguments: Sequence[Any], create_graph: bool) -> Any: ...
+    def __call__(self, gradient: Any, argument: Ask, create_graph: bool) -> Any: ...
 
 
 class Op(Protocol):
@@ -76,12 +74,6 @@ class Value:
         return _result(self.storage, self.layout, self.address)
 
 
-class _Mode(threading.local):
-    grad: bool = True
-    record: Record | None = None
-
-
-_mode = _Mode()
 _NONE: Params = {}
 _numbers = itertools.count()
 _result: type[Value] = Value
@@ -140,6 +132,8 @@ class Node:
                 self.edges.append(None)
                 continue
             self.edges.append((value if value.node is None else value.node, value.slot))
+            if wanted is joint and self.saved:  # by the first input
+                continue
             for name, place in wanted[0]:
                 kept = inputs[place]
                 if op.in_place and kept is inputs[0]:  # it is about to change
@@ -147,22 +141,23 @@ class Node:
                 self.saved[name] = (kept, kept.storage.version)
 
     def save_results(self, outputs: tuple[Any, ...]) -> None:
-        """Keep the results that rules want: as aliases, for a node must not own what owns it."""
+        """Keep the results that rules want; a node must not own what owns it, but an alias."""
         self.results = tuple([value.layout for value in outputs])
         for k, wanted in self.op.wants.items():
             if wanted[1] and (k < 0 or self.edges[k] is not None):
                 assert self.saved is not None
                 for name, place in wanted[1]:
-                    self.saved[name] = (outputs[place].alias(), outputs[place].storage.version)
+                    kept = outputs[place]
+                    own = kept.alias() if place in self.op.differentiable else kept
+                    self.saved[name] = (own, kept.storage.version)
 
     def argument(self, name: str) -> Any:
         """What a rule calls ``name``: a saved value, ``x_shape``, or a parameter of the op."""
         op = self.op
-        if name.endswith("_shape") and name.removesuffix("_shape") in op.inputs:
-            return self.layouts[op.inputs.index(name.removesuffix("_shape"))].shape
-        if name not in (self.saved or ()):
+        if self.saved is None or name not in self.saved:
+            if name.endswith("_shape") and name.removesuffix("_shape") in op.inputs:
+                return self.layouts[op.inputs.index(name.removesuffix("_shape"))].shape
             return self.params[name]
-        assert self.saved is not None
         value, version = self.saved[name]
         if value.storage.version != version:
             raise RuntimeError(
@@ -172,16 +167,15 @@ class Node:
                 "values. Change a clone instead: x = x.clone(), or use the form without the "
                 "underscore"
             )
-        if name in op.outputs and value.node is None:  # an alias: put it back on the tape
+        if mode.grad and name in op.outputs and value.node is None:  # put it back on the tape
             value = value.alias()
             value.node, value.slot = self, op.outputs.index(name)
             value.requires_grad = value.slot == 0
         return value
 
-    def pull(self, gradients: list[Any], wanted: Sequence[bool], create_graph: bool) -> list[Any]:
-        """The gradients of the inputs from those of the outputs, by the op's rules."""
+    def pull(self, gradients: list[Any], wanted: Sequence[Any], create_graph: bool) -> list[Any]:
+        """The gradients of the ``wanted`` inputs from those of the outputs, by the op's rules."""
         op = self.op
-        result: list[Any] = [None] * len(self.edges)
         if self.saved is None:
             raise RuntimeError(
                 f"backward has been here before: what `{op.name}` saved for its gradient is freed. "
@@ -193,12 +187,12 @@ class Node:
                         for g, layout in zip(gradients, self.results, strict=True)]  # fmt: skip
         if -1 in op.rules:
             rule = op.rules[-1]
-            joint = rule(gradient, [self.argument(name) for name in rule.wants], create_graph)
+            joint = rule(gradient, self.argument, create_graph)
             return [g if wanted[k] else None for k, g in enumerate(joint)]
+        result: list[Any] = [None] * len(self.edges)
         for k, rule in op.rules.items():
             if k < len(wanted) and wanted[k]:  # an optional last input may be missing
-                arguments = [self.argument(name) for name in rule.wants]
-                result[k] = rule(gradient, arguments, create_graph)
+                result[k] = rule(gradient, self.argument, create_graph)
         return result
 
 
@@ -211,7 +205,7 @@ def apply(op: Op, inputs: tuple[Any, ...], params: Params | None = None) -> Any:
     """Run ``op`` on values: the one place where ops are applied, taped and recorded."""
     params = _NONE if params is None else params
     node = None
-    if _mode.grad and op.rules:
+    if mode.grad and op.rules:
         differentiate = False
         for value in inputs:
             if value.base is not None and value.seen != value.storage.version:
@@ -233,91 +227,44 @@ def apply(op: Op, inputs: tuple[Any, ...], params: Params | None = None) -> Any:
             value.requires_grad = value.layout.dtype.kind == "f"
             if op.in_place and value.base is not None:
                 _views.wrote(value)
-    if _mode.record is not None:
-        _mode.record.append(Entry(op, inputs, params, outputs))
+    if mode.record is not None:
+        mode.record.append(Entry(op, inputs, params, outputs))
     return outputs[0] if len(op.outputs) == 1 else outputs
 
 
 def _may_write(op: Op, inputs: tuple[Any, ...]) -> None:
     for k in op.mutates:
         value = inputs[k]
-        origin = value if value.base is None else value.base
-        if _mode.grad and origin.requires_grad and not value.requires_grad:
-            raise RuntimeError(
-                f"`{op.name}` would change a tensor that requires a gradient through a view that "
-                "is not on the tape, as it was made before or inside no_grad(): make the view "
-                "again, or write inside `with tg.no_grad():`"
-            )
-        leaf = value.node is None or (origin.requires_grad and origin.node is None)
-        if _mode.grad and value.requires_grad and leaf:
-            raise RuntimeError(
-                f"`{op.name}` would change a leaf that requires a gradient"
-                f"{'' if origin is value else ' through a view of it'}: its gradient would no "
-                "longer be the derivative by the value you gave it. Write inside "
-                "`with tg.no_grad():`, or on x.clone()"
-            )
-        if origin is not value and _mode.grad and any(each.requires_grad for each in inputs):
-            _views.where(value)  # raises if its base cannot be told of the write
+        if mode.grad and (value.requires_grad or value.base is not None):
+            _may_write_on_tape(op, value, inputs)
         layout = value.layout
-        axes = zip(layout.shape, layout.strides, strict=True)
-        if 0 in layout.strides and layout.size and any(s == 0 and n > 1 for n, s in axes):
-            raise RuntimeError(
-                f"`{op.name}` cannot write into an expanded tensor of shape {layout.shape}: "
-                "several of its elements are one place in memory. Use x.clone() first"
-            )
+        if 0 in layout.strides and layout.size:
+            axes = zip(layout.shape, layout.strides, strict=True)
+            if any(s == 0 and n > 1 for n, s in axes):
+                raise RuntimeError(
+                    f"`{op.name}` cannot write into an expanded tensor of shape {layout.shape}: "
+                    "several of its elements are one place in memory. Use x.clone() first"
+                )
 
 
-class Record(list[Entry]):
-    """Every op applied by a thread, in order; and what else a recording may want to be told.
-
-    Here that falls on deaf ears; the capture of a compiled step (``program/``) listens.
-    """
-
-    def refuse(self, what: str) -> None:
-        """``what`` takes a value out of the tape, into Python."""
-
-    def assume(self, fact: Callable[[], Any]) -> None:
-        """What is recorded depends on this ``fact`` of Python being what it is now."""
-
-    def no_gradient(self, leaf: Any) -> None:
-        """The gradient of ``leaf`` was forgotten."""
-
-    def first_gradient(self, leaf: Any) -> None:
-        """``leaf`` had no gradient, and gets its first one."""
-
-
-@contextlib.contextmanager
-def record(into: Record | None = None) -> Iterator[Record]:
-    """Collect every op applied by this thread inside the block, in order.
-
-    >>> with record() as entries:
-    ...     pass
-    >>> entries
-    []
-    """
-    entries = Record() if into is None else into
-    before, _mode.record = _mode.record, entries
-    try:
-        yield entries
-    finally:
-        _mode.record = before
-        for entry in entries if before is not None else ():
-            before.append(entry)  # type: ignore[union-attr]
-
-
-@contextlib.contextmanager
-def unrecorded() -> Iterator[None]:
-    """Inside the block no op is recorded: it is part of one that is."""
-    before, _mode.record = _mode.record, None
-    try:
-        yield
-    finally:
-        _mode.record = before
-
-
-def recording() -> Record | None:
-    """The recording of this thread, if there is one."""
-    return _mode.record
+def _may_write_on_tape(op: Op, value: Any, inputs: tuple[Any, ...]) -> None:
+    origin = value if value.base is None else value.base
+    if origin.requires_grad and not value.requires_grad:
+        raise RuntimeError(
+            f"`{op.name}` would change a tensor that requires a gradient through a view that "
+            "is not on the tape, as it was made before or inside no_grad(): make the view "
+            "again, or write inside `with tg.no_grad():`"
+        )
+    leaf = value.node is None or (origin.requires_grad and origin.node is None)
+    if value.requires_grad and leaf:
+        raise RuntimeError(
+            f"`{op.name}` would change a leaf that requires a gradient"
+            f"{'' if origin is value else ' through a view of it'}: its gradient would no "
+            "longer be the derivative by the value you gave it. Write inside "
+            "`with tg.no_grad():`, or on x.clone()"
+        )
+    if origin is not value and any(each.requires_grad for each in inputs):
+        _views.where(value)  # raises if its base cannot be told of the write
 
 
 # --- views: where a view's gradient goes after its memory was written to ---
@@ -347,46 +294,8 @@ def edge(value: Any) -> tuple[Any, int]:
     return (value if value.node is None else value.node), value.slot
 
 
-# --- whether to tape ---
-
-
-class grad_mode(contextlib.ContextDecorator):
-    """Set whether ops are taped, inside a ``with`` block or a decorated function."""
-
-    def __init__(self, enabled: bool):
-        self.enabled = enabled
-        self.before: list[bool] = []
-
-    def __enter__(self) -> None:
-        self.before.append(_mode.grad)
-        _mode.grad = self.enabled
-
-    def __exit__(self, *_: object) -> None:
-        _mode.grad = self.before.pop()
-
-    def _recreate_cm(self) -> grad_mode:
-        """A decorated function takes a new one for each call: it may run in several threads."""
-        return grad_mode(self.enabled)
-
-    def __call__(self, function: Any) -> Any:
-        """Decorate a function; of a generator function, each step runs in this mode."""
-        if not inspect.isgeneratorfunction(function):
-            return super().__call__(function)
-
-        @functools.wraps(function)
-        def stepwise(*args: Any, **kwargs: Any) -> Any:
-            generator, sent = function(*args, **kwargs), None
-            while True:
-                try:
-                    with self._recreate_cm():
-                        produced = generator.send(sent)
-                except StopIteration as end:
-                    return end.value
-                sent = yield produced
-
-        return stepwise
-
-
-def is_grad_enabled() -> bool:
-    """Whether ops that read a tensor with ``requires_grad`` are being taped."""
-    return _mode.grad
+__all__ = [
+    "Entry", "Node", "Op", "Params", "Record", "Rule", "Value", "Views", "Wants", "apply", "edge",
+    "empty", "grad_mode", "is_grad_enabled", "new", "record", "recording", "results_are",
+    "unrecorded", "views_are",
+]  # fmt: skip

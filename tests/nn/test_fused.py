@@ -120,6 +120,23 @@ def test_second_derivatives_go_through_the_textbook():
     assert "cross_entropy_backward" not in {entry.op.name for entry in entries}
 
 
+def test_what_only_the_textbook_reads_may_change():
+    """The first derivative of batch norm needs no bias; the second differentiates what has one."""
+
+    def changed():
+        x, weight, bias, _ = normalisations((5, 3), "float64")
+        out = F.batch_norm(x.requires_grad_(), None, None, weight, bias, True)
+        bias.add_(1)
+        return x, out.sum()
+
+    x, out = changed()
+    out.backward()
+    assert x.grad is not None
+    x, out = changed()
+    with pytest.raises(RuntimeError, match=r"`bias` of `batch_norm`.*changed in place"):
+        tg.grad(out, x, create_graph=True)
+
+
 def test_gradient_penalty_of_parameters():
     """The gradient of a gradient by weight and bias: all results of the backward are taped."""
 

@@ -103,6 +103,15 @@ def test_python_numbers_never_change_the_dtype() -> None:
     assert (tg.ones(2, dtype="float64") * 0.1).tolist() == [0.1, 0.1]
 
 
+def test_numbers_that_are_equal_and_yet_not_the_same() -> None:
+    x = tg.tensor([1.0])
+    assert [str((x * zero).tolist()) for zero in (0.0, -0.0, 0)] == ["[0.0]", "[-0.0]", "[0.0]"]
+    flags = tg.tensor([True])
+    assert [str((flags + one).dtype) for one in (1, True, 1.0)] == ["int64", "bool", "float32"]
+    assert (x * float("nan")).isnan().item()
+    assert (float("inf") * x).isinf().item()
+
+
 def test_powers_promote_too() -> None:
     assert (tg.tensor([3]) ** 2).dtype == "int64"
     assert (tg.tensor([3]) ** 2.0).dtype == "float32"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 from ..kernels import cross_entropy as kernels
@@ -43,17 +45,20 @@ class LabelLoss(Fused):
         result = dense((rows,) if reduction == "none" else (), x.dtype)
         return [result, *kept, dense((), x.dtype), dense((), INT64)], [each, total]
 
+    def scratch_size(self, first: Layout, results: Sequence[Layout]) -> int:
+        return 2 * first.shape[0] * first.dtype.itemsize  # weights and losses of the rows
+
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         x, target, weight = inputs
-        layouts, (each, total) = self.plan_of(inputs, params)
+        layouts, (each, total), size = self.plan_of(inputs, params)
         outputs = tuple(map(empty, layouts))
         out, *kept, total_weight, wrong = outputs
-        rows, size = x.layout.shape[0], x.layout.dtype.itemsize
-        row_weights = scratch(2 * rows * size)
-        losses = out.address if params["reduction"] == "none" else row_weights + rows * size
-        each(x.address, target.address, weight.address, losses, row_weights,
-             *[v.address for v in kept])  # fmt: skip
-        total(target.address, losses, row_weights, out.address, total_weight.address, wrong.address)
+        row_weights = scratch(size)
+        losses = out.address if params["reduction"] == "none" else row_weights + size // 2
+        each.run((each.constants_address, x.address, target.address, weight.address, losses,
+                  row_weights, *[v.address for v in kept]))  # fmt: skip
+        total.run((total.constants_address, target.address, losses, row_weights, out.address,
+                   total_weight.address, wrong.address))  # fmt: skip
         row = as_array(wrong).item()
         if row >= 0:
             raise IndexError(
@@ -272,6 +277,19 @@ def _classes_of(name: str, input: Any, weight: Any) -> tuple[Any, int, Any]:
 def _rows(name: str, input: Any, target: Any, axis: int, reduction: str) -> tuple[Any, Any]:
     """The classes of each row side by side, (N, C), and the labels, (N,) int64."""
     x, y = input.layout, target.layout
+    if _are_rows(name, x, y, axis, reduction):
+        return input, target
+    labels = target.long()
+    if x.ndim != 2:
+        order = (*(k for k in range(x.ndim) if k != axis), axis)
+        input = reshape(permute(input, order), (y.size, x.shape[axis]))
+        labels = reshape(labels, (y.size,))
+    return contiguous(input), contiguous(labels)
+
+
+@functools.lru_cache(maxsize=4096)
+def _are_rows(name: str, x: Layout, y: Layout, axis: int, reduction: str) -> bool:
+    """Whether input and target lie as `_rows` wants them; raises if they do not fit."""
     wanted = x.shape[:axis] + x.shape[axis + 1 :]
     if y.dtype.kind not in "iu":
         raise TypeError(
@@ -285,12 +303,7 @@ def _rows(name: str, input: Any, target: Any, axis: int, reduction: str) -> tupl
             f"labels of shape {wanted}"
         )
     reduction_of(name, reduction, y.size)
-    labels = target.long()
-    if x.ndim != 2:
-        order = (*(k for k in range(x.ndim) if k != axis), axis)
-        input = reshape(permute(input, order), (y.size, x.shape[axis]))
-        labels = reshape(labels, (y.size,))
-    return contiguous(input), contiguous(labels)
+    return x.ndim == 2 and x.contiguous and y.dtype == INT64 and y.contiguous
 
 
 def _from_probabilities(

@@ -22,7 +22,7 @@ from ..kernels import scalar, vmath
 from ..kernels.elementwise import Formula, Operand
 from ..kernels.launch import Launch
 from ..kernels.layout import BOOL, Layout, broadcast_strides, coalesce, dense
-from ..tape import Params, Value
+from ..tape import Ask, Params, Value
 from .dtypes import floating, promote
 from .op import Op, Rule
 from .values import as_values, clear_of
@@ -122,7 +122,7 @@ class Elementwise(Op):
 
     def _call_mixed(self, inputs: tuple[Any, ...]) -> Any:
         for value in inputs:
-            if hasattr(value, "__apply__"):
+            if not isinstance(value, (Value, int, float)) and hasattr(value, "__apply__"):
                 return value.__apply__(self, inputs, {})
         return tape.apply(self, as_values(self.name, self.inputs, inputs))
 
@@ -228,9 +228,9 @@ class ElementwiseRule(Rule):
 
     fused: Elementwise | None = None
 
-    def __call__(self, gradient: Any, arguments: Sequence[Any], create_graph: bool) -> Any:
+    def __call__(self, gradient: Any, argument: Ask, create_graph: bool) -> Any:
         if create_graph:
-            return self.function(gradient, *arguments)
+            return super().__call__(gradient, argument, create_graph)
         if not self.wants and self.is_identity:
             return gradient
         if self.fused is None:
@@ -239,7 +239,7 @@ class ElementwiseRule(Rule):
             masks = [name for name in self.wants if name in owner.masks]
             name = owner.name.rstrip("_")  # an in-place form shares the kernels of the other
             self.fused = Elementwise(f"{name}.vjp", self.function, masks=masks, register=False)
-        return tape.apply(self.fused, (gradient, *arguments))
+        return tape.apply(self.fused, (gradient, *map(argument, self.wants)))
 
     @functools.cached_property
     def is_identity(self) -> bool:

@@ -18,7 +18,7 @@ import numpy as np
 from ..kernels.launch import Launch
 from ..kernels.layout import INT64, Layout
 from ..kernels.memory import scratch
-from ..tape import Params, Value, empty
+from ..tape import Ask, Params, Value, empty
 from .op import Op, Rule, TextbookRule
 from .values import from_array
 
@@ -30,16 +30,13 @@ class FusedRule(Rule):
 
     def __init__(self, function: Callable[..., Any], owner: Op):
         super().__init__(function, owner)
-        self.fast = len(self.wants)  # how many of them the fast rule wants
-        self.by_textbook = TextbookRule(owner)
+        self.fast, self.by_textbook = self.wants, TextbookRule(owner)
         self.wants = tuple(dict.fromkeys((*self.wants, *self.by_textbook.wants)))
 
-    def __call__(self, gradient: Any, arguments: Sequence[Any], create_graph: bool) -> Any:
-        if not create_graph:
-            return self.function(gradient, *arguments[: self.fast])
-        given = dict(zip(self.wants, arguments, strict=True))
-        wanted = [given[name] for name in self.by_textbook.wants]
-        return self.by_textbook(gradient, wanted, create_graph)
+    def __call__(self, gradient: Any, argument: Ask, create_graph: bool) -> Any:
+        if create_graph:
+            return self.by_textbook(gradient, argument, create_graph)
+        return self.function(gradient, *map(argument, self.fast))
 
 
 class Fused(Op):
@@ -57,7 +54,8 @@ class Fused(Op):
         assert callable(self.vjp)
         return {-1: FusedRule(self.vjp, self)}
 
-    def plan(self, *signature: Any) -> tuple[Sequence[Layout], Sequence[Launch]]:
+    def plan(self, *signature: Any) -> tuple[Sequence[Layout], Sequence[Launch], int]:
+        """Checked once a signature: the layouts of the results, the launches, bytes of scratch."""
         layouts = signature[: len(self.inputs)]
         for name, layout in zip(self.inputs, layouts, strict=True):
             wanted = INT64 if name in self.integers else layouts[0].dtype
@@ -67,7 +65,8 @@ class Fused(Op):
                     f"{'int64' if wanted == INT64 else 'float32 or float64, as all inputs'}, and "
                     "lie in C order"
                 )
-        return self.lower(*signature)
+        results, launches = self.lower(*signature)
+        return results, launches, self.scratch_size(layouts[0], results)
 
     def lower(self, *signature: Any) -> tuple[Sequence[Layout], Sequence[Launch]]:
         """The layouts of the results, and the launches on the addresses of inputs and results."""
@@ -78,11 +77,11 @@ class Fused(Op):
         return self.planned(*map(_layout, inputs), *map(params.__getitem__, self.params))
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        layouts, launches = self.plan_of(inputs, params)
+        layouts, launches, size = self.plan_of(inputs, params)
         outputs = tuple(map(empty, layouts))
-        addresses = [*map(_address, inputs), *map(_address, outputs)]
-        if size := self.scratch_size(inputs[0].layout, layouts):
-            addresses.append(scratch(size))
+        addresses = (*map(_address, inputs), *map(_address, outputs))
+        if size:
+            addresses = (*addresses, scratch(size))
         for launch in launches:
             launch.run((launch.constants_address, *addresses))
         return outputs

@@ -62,7 +62,7 @@ class MatMul(Op):
         if plan is None:
             return self._without_kernel(inputs, layout)
         out = tape.empty(layout)
-        plan(a.address, b.address, bias, out.address)
+        plan.run((plan.constants, a.address, b.address, bias, out.address))
         return (out,)
 
     def _without_kernel(self, inputs: tuple[Value, ...], layout: Layout) -> tuple[Value, ...]:

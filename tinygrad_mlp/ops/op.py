@@ -24,7 +24,7 @@ from typing import Any
 
 from .. import tape
 from ..backward import backward
-from ..tape import Params, Value
+from ..tape import Ask, Params, Value
 
 REGISTRY: dict[str, Op] = {}  # every op by name; the table of the gradient tests must equal it
 
@@ -36,8 +36,8 @@ class Rule:
         self.function, self.owner = function, owner
         self.wants = tuple(inspect.signature(function).parameters)[1:]
 
-    def __call__(self, gradient: Any, arguments: Sequence[Any], create_graph: bool) -> Any:
-        return self.function(gradient, *arguments)
+    def __call__(self, gradient: Any, argument: Ask, create_graph: bool) -> Any:
+        return self.function(gradient, *map(argument, self.wants))
 
 
 class TextbookRule:
@@ -46,10 +46,9 @@ class TextbookRule:
     def __init__(self, op: Op):
         self.op, self.wants = op, (*op.inputs, *op.params)
 
-    def __call__(self, gradient: Any, arguments: Sequence[Any], create_graph: bool) -> list[Any]:
+    def __call__(self, gradient: Any, argument: Ask, create_graph: bool) -> list[Any]:
         op = self.op
-        count = len(op.inputs)
-        values, params = list(arguments[:count]), arguments[count:]
+        values = list(map(argument, op.inputs))
         with tape.grad_mode(True):
             floats = [
                 k for k, v in enumerate(values) if v is not None and v.layout.dtype.kind == "f"
@@ -61,12 +60,12 @@ class TextbookRule:
                     values[k] = values[k].alias()
                     values[k].requires_grad = True
             assert op.textbook is not None
-            out = op.textbook(*values, **dict(zip(op.params, params, strict=True)))
+            out = op.textbook(*values, **{name: argument(name) for name in op.params})
             out = out[0] if isinstance(out, tuple) else out
             targets = [values[k] for k in floats]
             found = backward([out], [gradient], inputs=targets, accumulate=False,
                                   create_graph=create_graph)  # fmt: skip
-        result: list[Any] = [None] * count
+        result: list[Any] = [None] * len(values)
         for k, value in zip(floats, found, strict=True):
             result[k] = value
         return result

@@ -12,11 +12,17 @@ from .. import tape
 from ..kernels.layout import Layout, dense, layout_of
 from ..kernels.storage import storage_of
 from ..tape import Value
-from .dtypes import as_dtype, promote, scalar_dtype
+from .dtypes import as_dtype, get_default_dtype, promote, scalar_dtype
 
 
 def as_values(op: str, names: Sequence[str], inputs: Sequence[Any]) -> tuple[Value, ...]:
     """Tensors as they are, NumPy arrays as tensors, Python numbers as 0-d tensors that promote."""
+    if len(inputs) == 2:  # mostly a tensor and a number
+        x, y = inputs
+        if type(y) in _NUMBERS and isinstance(x, Value):
+            return x, _beside(x.layout, y)
+        if type(x) in _NUMBERS and isinstance(y, Value):
+            return _beside(y.layout, x), y
     values = [from_array(value) if isinstance(value, np.ndarray) else value for value in inputs]
     tensors = [value.layout for value in values if isinstance(value, Value)]
     common = promote(tensors) if tensors else None
@@ -29,6 +35,21 @@ def as_values(op: str, names: Sequence[str], inputs: Sequence[Any]) -> tuple[Val
                 f"{op}: `{names[k]}` must be a tensor or a number, not {type(value).__name__}"
             )
     return tuple(values)
+
+
+_NUMBERS = (float, int, bool)
+_known: dict[tuple[Any, ...], Value] = {}
+
+
+def _beside(layout: Layout, number: bool | int | float) -> Value:
+    """What a number is beside one tensor, found in one look-up."""
+    key = (layout, number or repr(number), type(number), get_default_dtype())  # 0.0 equals -0.0
+    found = _known.get(key)
+    if found is None:
+        if len(_known) > 4096:
+            _known.clear()
+        found = _known[key] = constant(number, scalar_dtype(number, layout.dtype))
+    return found
 
 
 _constants: dict[tuple[str, np.dtype], Value] = {}

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import functools
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numba import int64, njit, types
 
-from .. import threads
 from ..cache import kept
-from ..layout import dense, layout_of
+from ..launch import entry
+from ..layout import Shape, dense, layout_of
 from ..memory import address_of, call_address, pointer, room_on_stack, words_on_stack
-from ..threads import SMALL
+from ..threads import SMALL, get_num_threads
 from . import words as at
 from .choose import FORMS, ROW, choose
-from .planning import NS, STACK, plan, tile_of
+from .planning import NS, STACK, Plan, plan, tile_of
 from .source import address
 
 
@@ -34,28 +36,24 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.n
            [1.]])
     """
     dtype = a.dtype
-    if a.ndim == 2 == b.ndim and dtype.kind == "f":
-        c = np.empty((len(a), b.shape[1]), dtype) if out is None else out
-        try:
-            if _alone()(a, b, c, _kernels[dtype], threads.get_num_threads()):
-                return c
-        except (KeyError, TypeError):  # the first call, or one that it is not for
-            pass
-    return _general(a, b, out)
+    try:
+        (M, _), (_, N) = a.shape, b.shape
+        multiply, table = _alone[dtype]
+    except (KeyError, ValueError):  # the first of a dtype, or a batch
+        return _general(a, b, out)
+    as_made = out is None or (out.shape == (M, N) and out.dtype is dtype and out.flags.carray)
+    if b.dtype is not dtype or not as_made:
+        return _general(a, b, out)
+    c = np.empty((M, N), dtype) if out is None else out
+    places = multiply(a, b, c, table, get_num_threads())
+    return c if places is None else _general(a, b, c, places)
 
 
-def _general(a: np.ndarray, b: np.ndarray, out: np.ndarray | None) -> np.ndarray:
-    """The product of any two arrays, on one thread or all."""
-    if a.dtype != b.dtype or a.dtype not in (np.float32, np.float64):
-        raise TypeError(
-            f"product takes two float32 or two float64 arrays, not {a.dtype} and {b.dtype}: "
-            "convert with .astype"
-        )
-    if min(a.ndim, b.ndim) < 2 or a.shape[-1] != b.shape[-2]:
-        raise ValueError(
-            f"product: {a.shape} @ {b.shape}: wanted (..., M, K) and (..., K, N), with one K"
-        )
-    shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
+def _general(
+    a: np.ndarray, b: np.ndarray, out: np.ndarray | None, places: Sequence[int] = ()
+) -> np.ndarray:
+    """The product of any two arrays, on one thread or all; ``places``: of A, B and C, if known."""
+    shape, how = _planned(a.shape, a.strides, a.dtype, b.shape, b.strides, b.dtype)
     if out is None:
         out = np.empty(shape, a.dtype)
     elif out.shape != shape or out.dtype != a.dtype or not out.flags.carray:
@@ -65,24 +63,36 @@ def _general(a: np.ndarray, b: np.ndarray, out: np.ndarray | None) -> np.ndarray
         )
     if not out.size:
         return out
-    _kernels.setdefault(a.dtype, _table(a.dtype))
-    how = _planned(*(layout_of(x.shape, x.strides, x.dtype) for x in (a, b)), dense(shape, a.dtype))
+    if a.dtype not in _alone:
+        _alone[a.dtype] = _multiply(str(a.dtype)), _table(a.dtype)
     if how is None:  # no one stride leads through the batch
         a, b = (np.broadcast_to(x, (*shape[:-2], *x.shape[-2:])).copy() for x in (a, b))
         return _general(a, b, out)
-    how(address_of(a), address_of(b), 0, address_of(out))
+    at_a, at_b, at_c = places or map(address_of, (a, b, out))
+    how(at_a, at_b, 0, at_c)
     return out
 
 
-_planned = functools.lru_cache(maxsize=4096)(plan)
-
-
-_kernels: dict[np.dtype, int] = {}  # the addresses of `_table`s
+@functools.lru_cache(maxsize=4096)
+def _planned(
+    a: Shape, a_strides: Shape, a_dtype: np.dtype, b: Shape, b_strides: Shape, b_dtype: np.dtype
+) -> tuple[Shape, Plan | None]:
+    """The shape of the product, and its plan; or what is wrong."""
+    if a_dtype != b_dtype or a_dtype not in (np.float32, np.float64):
+        raise TypeError(
+            f"product takes two float32 or two float64 arrays, not {a_dtype} and {b_dtype}: "
+            "convert with .astype"
+        )
+    if min(len(a), len(b)) < 2 or a[-1] != b[-2]:
+        raise ValueError(f"product: {a} @ {b}: wanted (..., M, K) and (..., K, N), with one K")
+    shape = (*np.broadcast_shapes(a[:-2], b[:-2]), a[-2], b[-1])
+    layouts = layout_of(a, a_strides, a_dtype), layout_of(b, b_strides, b_dtype)
+    return shape, plan(*layouts, dense(shape, a_dtype)) if math.prod(shape) else None
 
 
 @functools.cache
 def _table(dtype: np.dtype) -> int:
-    """The address of what `_alone` needs to know: the kernels' addresses, and the tile."""
+    """The address of what `_multiply` needs to know: the kernels' addresses, and the tile."""
     names = (*FORMS, "tiles")
     table = np.array([*(address(name, str(dtype)) for name in names), *tile_of(dtype.itemsize)])
     _kept.append(table)
@@ -93,23 +103,22 @@ _kept: list[np.ndarray] = []
 
 
 @functools.cache
-def _alone():
+def _multiply(dtype: str) -> Callable[..., tuple[int, int, int] | None]:
     """Multiply two matrices on this thread, planned anew: Python would take longer to look it up.
 
-    False, and nothing done, if ``count`` threads would be faster, or the stack has no room.
+    Nothing is done, and the addresses of A, B and C come back, if the shapes do not fit, ``count``
+    threads would be faster, or the stack has no room. Nobody looks at dtypes and dimensions.
     """
+    real = getattr(types, dtype)
+    operand, places = types.Array(real, 2, "A", readonly=True), types.UniTuple(int64, 3)
+    signature = types.Optional(places)(operand, operand, types.Array(real, 2, "C"), int64, int64)
 
-    def signature(real):
-        operand = types.Array(real, 2, "A", readonly=True)
-        return types.boolean(operand, operand, types.Array(real, 2, "C"), int64, int64)
-
-    signatures = [signature(types.float32), signature(types.float64)]
-
-    @kept(njit(signatures, cache=True, nogil=True))
-    def alone(a, b, c, table, count):
+    @kept(njit(signature, cache=True, nogil=True), dtype)
+    def multiply(a, b, c, table, count):
+        places = a.ctypes.data, b.ctypes.data, c.ctypes.data
         (M, K), N = a.shape, b.shape[1]
-        if b.shape[0] != K or c.shape != (M, N) or M * N == 0:
-            return False
+        if b.shape[0] != K or M * N == 0:
+            return places
         known, constants = pointer(table, int64), room_on_stack(256)
         sizes = pointer(constants, int64)
         for place in range(at.STRIDES):
@@ -123,10 +132,14 @@ def _alone():
         turned = sizes[at.TURNED] * M * N * 8
         large = count > 1 and cost * NS >= SMALL
         if large or sizes[at.PER_THREAD] + turned > STACK:
-            return False
+            return places
         sizes[at.TILES] = known[ROW + 1]
-        words = (constants, a.ctypes.data, b.ctypes.data, 0, c.ctypes.data, room_on_stack(STACK), 1)
+        words = constants, places[0], places[1], 0, places[2], room_on_stack(STACK), 1
         call_address(known[form], words_on_stack(words), 0, 1)
-        return True
+        return None
 
-    return alone
+    return entry(multiply)
+
+
+# By dtype: `_multiply`, past Numba's look at the types, and its table. Filled by the first call.
+_alone: dict[np.dtype, tuple[Callable[..., tuple[int, int, int] | None], int]] = {}
