@@ -51,6 +51,12 @@ def test_labels_equal_one_hot_probabilities():
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-12)
 
 
+def test_smoothing_of_an_impossible_class_is_infinite_not_nan() -> None:
+    x = tg.tensor([[1.0, -math.inf, 2.0]])
+    assert F.cross_entropy(x, tg.tensor([1]), label_smoothing=0.1).item() == math.inf
+    assert F.cross_entropy(x, tg.tensor([0]), label_smoothing=0.1).item() == math.inf
+
+
 def test_the_axis_of_classes_is_the_second():
     x, y = tg.randn(2, 3, 4, 5), tg.randint(0, 3, (2, 4, 5))
     rows = x.permute(0, 2, 3, 1).reshape(-1, 3)

@@ -74,7 +74,9 @@ def _cross_entropy(real, item):
                         spread = real(0)
                         for c in range(columns):
                             spread += weights[c] * (log_total - (x[c] - shift))
-                        losses[row] += smoothing * (spread / real(columns) - losses[row])
+                        losses[row] = (real(1) - smoothing) * losses[row] + (
+                            smoothing * (spread / real(columns))
+                        )  # either may be infinite
 
     return cross_entropy
 

@@ -40,7 +40,7 @@ class LabelLoss(Fused):
         kernel = kernels.address(self.name, str(x.dtype))
         bits = [float_bits(s) for s in smoothing]
         kept = [dense((rows,), x.dtype)] * (2 * len(smoothing))  # the softmax's shifts and sums
-        work = x.size * 0.5 if smoothing else rows * 2.0
+        work = rows * 6.0 + x.size * 0.7 if smoothing else rows * 2.0
         each = Launch(kernel, 5 + len(kept), [*constants, *bits], work)
         result = dense((rows,) if reduction == "none" else (), x.dtype)
         return [result, *kept, dense((), x.dtype), dense((), INT64)], [each, total]
@@ -82,7 +82,9 @@ class LabelLossBackward(Fused):
         result = dense((rows, classes), dtype)
         constants = [rows, classes, ignore_index, *bits, MODES[reduction]]
         kernel = kernels.address(self.name, str(dtype))
-        return [result], [Launch(kernel, len(layouts) + 2, constants, result.size * 0.5)]
+        return [result], [
+            Launch(kernel, len(layouts) + 2, constants, rows * 4.0 + result.size * 0.5)
+        ]
 
 
 def _one_hot(target: Any, classes: int, dtype: Any) -> Any:
