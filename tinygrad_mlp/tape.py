@@ -49,9 +49,12 @@ class Op(Protocol):
     rules: dict[int, Rule]  # input -> rule; key -1: one rule for all inputs at once
     wants: dict[int, Wants]  # what each rule wants saved: (name, place) of inputs, of outputs
     opaque: bool  # its rules are a user's: what they return may be anybody's
-    verify: Callable[..., None] | None  # raises for inputs and results that are wrong, by value
+    verdict: str  # the result that is 0 or more where `verify` raises; "": it never does
 
     def run(self, inputs: tuple[Any, ...], params: Params) -> tuple[Any, ...]: ...
+    def verify(
+        self, inputs: tuple[Any, ...], outputs: tuple[Any, ...], params: Params
+    ) -> None: ...
 
 
 class Value:
@@ -273,8 +276,8 @@ class Record(list[Entry]):
     Here that falls on deaf ears; the capture of a compiled step (``program/``) listens.
     """
 
-    def refuse(self, what: str) -> None:
-        """``what`` takes a value out of the tape, into Python."""
+    def refuse(self, what: str, instead: str = "") -> None:
+        """``what`` is no op: a value that goes out into Python, or comes in. What to do instead."""
 
     def assume(self, fact: Callable[[], Any]) -> None:
         """What is recorded depends on this ``fact`` of Python being what it is now."""
@@ -282,8 +285,8 @@ class Record(list[Entry]):
     def no_gradient(self, leaf: Any) -> None:
         """The gradient of ``leaf`` was forgotten."""
 
-    def first_gradient(self, leaf: Any) -> None:
-        """``leaf`` had no gradient, and gets its first one."""
+    def without_gradient(self, leaf: Any) -> None:
+        """What follows depends on ``leaf`` having no gradient now."""
 
 
 @contextlib.contextmanager

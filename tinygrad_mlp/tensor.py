@@ -37,7 +37,7 @@ from .tape import Node, Value
 def _leave(how: str) -> None:
     """A value goes out to Python: a step that is being compiled refuses."""
     if (record := tape.recording()) is not None:
-        record.refuse(how)
+        record.refuse(f"{how} takes a value out of the step that is being compiled")
 
 
 def cotangent(output: Any, gradient: Any) -> Any:
