@@ -68,19 +68,21 @@ def capture(
     arguments: tuple[Any, ...],
     keywords: dict[str, Any],
     inputs: list[Any],
+    leaves: list[Any],
     names: Callable[[], dict[int, str]],
     reset: frozenset[int] = frozenset(),
 ) -> Captured:
     """Run ``function`` and keep what it does as a program.
 
-    ``inputs`` are the tensors among the arguments that will be others at the next call. ``names`` says what tensors are called, by their identity; it is asked when all is done, for
+    ``inputs`` are the tensors among the arguments that will be others at the next call, ``leaves``
+    those whose gradients the function may read or set. ``names`` says what tensors are called, by their identity; it is asked when all is done, for
     an optimizer makes its state on the way. ``reset`` are leaves whose gradient the function is
     known to forget before it adds to it.
 
     Raises CaptureError, and whatever the function raises.
     """
     with listen() as heard:
-        recorder = _Recorder(inputs, heard, reset)
+        recorder = _Recorder(inputs, leaves, heard, reset)
         with record(recorder):
             result = function(*arguments, **keywords)
     return recorder.finish(result, names())
@@ -89,7 +91,7 @@ def capture(
 class _Recorder(Record):
     """The entries of a capture, turned into instructions as they come."""
 
-    def __init__(self, inputs: list[Any], heard: Heard, reset: frozenset[int]):
+    def __init__(self, inputs: list[Any], leaves: list[Any], heard: Heard, reset: frozenset[int]):
         super().__init__()
         self.heard, self.reset_before = heard, reset
         self.memory = _Memory()
@@ -99,6 +101,7 @@ class _Recorder(Record):
         self.reset: dict[int, Any] = {}
         self.leaves: dict[int, Any] = {}
         self.without: list[Any] = []
+        self.before = [(leaf, leaf.grad) for leaf in leaves]
         self.met: dict[int, Any] = {}  # tensors that were there before
         self.known = {id(value) for value in inputs}  # arguments, and what was made since
         for value in inputs:
@@ -205,7 +208,8 @@ class _Recorder(Record):
                 program.results.append(region)
         leaves = [v for v in (*self.inputs, *self.met.values()) if v.layout.dtype.kind == "f"]
         given = []
-        for leaf in {id(v): v for v in (*self.leaves.values(), *leaves)}.values():
+        around = [leaf for leaf, _ in self.before]
+        for leaf in {id(v): v for v in (*self.leaves.values(), *leaves, *around)}.values():
             if leaf.grad is not None:
                 region = self.memory.region(leaf.grad, STATE)
                 if region.buffer.kind == MADE:
@@ -218,7 +222,8 @@ class _Recorder(Record):
             if buffer.kind != STATE:  # this run's memory is not the program's
                 buffer.owner, buffer.address = None, 0
         met = [v for v in leaves if id(v) in self.met]
-        forgotten = [v for v in self.reset.values() if v.grad is None]
+        had = {id(v): v for v, gradient in self.before if gradient is not None}
+        forgotten = [v for v in (self.reset | had).values() if v.grad is None]
         return Captured(program, self.inputs, result, regions, self.assumed, [(v, v.requires_grad) for v in met],
                         self.without, given, forgotten)  # fmt: skip
 

@@ -88,7 +88,7 @@ class CompiledFunction:
         given = arrays((args, kwargs))
         inputs = [k for k, value in enumerate(given) if id(value) not in around.own]
         captured = capture(
-            self.function, args, kwargs, [given[k] for k in inputs],
+            self.function, args, kwargs, [given[k] for k in inputs], around.leaves(),
             lambda: _names(self.function, args, kwargs) | around.names(), reset,
         )  # fmt: skip
         kind = Kind(captured, inputs)

@@ -196,6 +196,14 @@ class Surroundings:
             id(value): name for name, value in self.tensors
         }
 
+    def leaves(self) -> list[Any]:
+        """The tensors that may have gradients which the function reads or sets."""
+        found = [v for _, module in self.modules for v in module.parameters()]
+        for _, optimizer in self.optimizers:
+            found += [p for group in optimizer.param_groups for p in group["params"]]
+        found += [v for v in (*self.values(), *[v for _, v in self.tensors]) if isinstance(v, Value)]
+        return list({id(v): v for v in found if v.layout.dtype.kind == "f"}.values())
+
     def watched(self) -> Iterator[tuple[str, Any]]:
         """The names that are watched, and what they are."""
         names = [name for name, *_ in (*self.cells, *self.items)]
