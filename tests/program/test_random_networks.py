@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_mlp as tg
@@ -181,9 +181,10 @@ def test_compiled_is_close_to_the_interpreter(plan):
             if slow is None:
                 continue
             real = real.detach().numpy()
-            note(f"step {k}: {name}")
             scale = max(1.0, float(np.abs(real).max(initial=0)))
-            np.testing.assert_allclose(slow, real, rtol=tolerance, atol=tolerance * scale)
+            np.testing.assert_allclose(
+                slow, real, rtol=tolerance, atol=tolerance * scale, err_msg=f"step {k}: {name}"
+            )
 
 
 @pytest.mark.parametrize("broken", ["0.weight", "loss"])
