@@ -52,9 +52,7 @@ class Op(Protocol):
     verdict: str  # the result that is 0 or more where `verify` raises; "": it never does
 
     def run(self, inputs: tuple[Any, ...], params: Params) -> tuple[Any, ...]: ...
-    def verify(
-        self, inputs: tuple[Any, ...], outputs: tuple[Any, ...], params: Params
-    ) -> None: ...
+    def verify(self, inputs: tuple[Any, ...], outputs: tuple[Any, ...], params: Params) -> None: ...
 
 
 class Value:

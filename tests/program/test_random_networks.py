@@ -112,7 +112,9 @@ def bits(model, optimizer, results):
     every = tensors(model, optimizer) | {f"{n}.grad": g for n, g in gradients.items()}
     arrays = {n: None if v is None else v.detach().numpy() for n, v in every.items()}
     arrays |= {f"result {k}": v.detach().numpy() for k, v in enumerate(results)}
-    return {n: None if a is None else (a.dtype.str, a.shape, a.tobytes()) for n, a in arrays.items()}
+    return {
+        n: None if a is None else (a.dtype.str, a.shape, a.tobytes()) for n, a in arrays.items()
+    }
 
 
 block = st.tuples(
@@ -165,7 +167,7 @@ def test_compiled_is_close_to_the_interpreter(plan):
     """One step at a time, from equal state."""
     model, optimizer, step = build(plan)
     step = tg.compile(step)
-    tolerance = 2e-5 if plan["dtype"] == "float32" else 1e-12
+    tolerance = 1e-3 if plan["dtype"] == "float32" else 1e-11  # of the largest element
     for k, (x, y) in enumerate(batches(plan)):
         if k < 2:  # with set_to_none=False the second call is captured as well
             step(x, y)
@@ -181,10 +183,9 @@ def test_compiled_is_close_to_the_interpreter(plan):
             if slow is None:
                 continue
             real = real.detach().numpy()
-            scale = max(1.0, float(np.abs(real).max(initial=0)))
-            np.testing.assert_allclose(
-                slow, real, rtol=tolerance, atol=tolerance * scale, err_msg=f"step {k}: {name}"
-            )
+            apart = np.abs(slow - real).max(initial=0)
+            scale = max(0.1, float(np.abs(real).max(initial=0)))
+            assert apart <= tolerance * scale, f"step {k}: {name}"
 
 
 @pytest.mark.parametrize("broken", ["0.weight", "loss"])

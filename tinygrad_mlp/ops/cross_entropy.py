@@ -58,9 +58,7 @@ class LabelLoss(Fused):
         self.verify(inputs, outputs, params)
         return outputs
 
-    def verify(
-        self, inputs: tuple[Value, ...], outputs: tuple[Value, ...], params: Params
-    ) -> None:
+    def verify(self, inputs: tuple[Value, ...], outputs: tuple[Value, ...], params: Params) -> None:
         """Raise IndexError for a label that is no class."""
         x, target, _ = inputs
         row, shape = as_array(outputs[-1]).item(), x.layout.shape

@@ -157,9 +157,7 @@ class Op:
         """Plan anew: the default dtype changed."""
         self.planned.cache_clear()
 
-    def verify(
-        self, inputs: tuple[Value, ...], outputs: tuple[Value, ...], params: Params
-    ) -> None:
+    def verify(self, inputs: tuple[Value, ...], outputs: tuple[Value, ...], params: Params) -> None:
         """Raise for inputs whose values are wrong; a compiled step asks by the ``verdict``."""
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:

@@ -20,6 +20,7 @@ from ..ops.values import from_array
 from ..tape import Value, recording
 from .arguments import arrays, kinds, mapped
 from .capture import capture
+from .explain import Explanation, explain
 from .guard import PLAIN, Surroundings, names_of
 from .ir import Program
 from .kind import Kind, first_result
@@ -142,6 +143,19 @@ class CompiledFunction:
         if self.last is None:
             raise RuntimeError("nothing is captured yet: call the compiled function once")
         return self.last.executable.program
+
+    def explain(self, peak: float | None = None, bandwidth: float | None = None) -> Explanation:
+        """What ran last, line by line: kernels, FLOPs, bytes, time, share of the roofline.
+
+        And what a change of would be noticed, and what is frozen. Times are measured now, on copies
+        of all that the step changes: nothing is changed. ``peak`` is in FLOP/s, ``bandwidth`` in
+        bytes/s; both are measured too, unless given.
+
+        Raises RuntimeError before the first call.
+        """
+        with self.lock:
+            self.program  # noqa: B018 - raises if there is none
+            return explain(self, peak, bandwidth)
 
 
 def _tensor(value: Any) -> Any:

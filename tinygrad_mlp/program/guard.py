@@ -81,7 +81,8 @@ class Surroundings:
         elif isinstance(function, types.FunctionType):
             if isinstance(value, types.MethodType):
                 self._owner(value)
-            if (function.__module__ or "").split(".")[0] != _PACKAGE:
+            own = (function.__module__ or "").split(".")[0] == _PACKAGE
+            if not own or value is self.function:
                 self._names(function)
         else:
             self.others.append((name, value, self.attributes))
@@ -201,7 +202,9 @@ class Surroundings:
         found = [v for _, module in self.modules for v in module.parameters()]
         for _, optimizer in self.optimizers:
             found += [p for group in optimizer.param_groups for p in group["params"]]
-        found += [v for v in (*self.values(), *[v for _, v in self.tensors]) if isinstance(v, Value)]
+        found += [
+            v for v in (*self.values(), *[v for _, v in self.tensors]) if isinstance(v, Value)
+        ]
         return list({id(v): v for v in found if v.layout.dtype.kind == "f"}.values())
 
     def watched(self) -> Iterator[tuple[str, Any]]:

@@ -15,7 +15,7 @@ from ..ops.values import as_array, from_array
 from ..tape import Value
 from .arguments import mapped
 from .bind import Executable
-from .capture import CaptureError, Captured
+from .capture import Captured, CaptureError
 from .guard import PLAIN
 from .ir import MADE, STATE, Instruction, Region, as_captured, check
 from .passes import optimize
