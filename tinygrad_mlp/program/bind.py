@@ -69,7 +69,7 @@ class Executable:
                 else:
                     words.append(word)
         self.words = np.array([*words, 0], np.int64)
-        self.writable = memoryview(self.words)
+        self.writable = memoryview(self.words.data)
         self.at_input = [(*self.inputs[buffer], found) for buffer, found in at_input.items()]
         return self._cut([address_of(self.words) + 8 * start for start in starts])
 

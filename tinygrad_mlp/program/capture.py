@@ -75,9 +75,9 @@ def capture(
     """Run ``function`` and keep what it does as a program.
 
     ``inputs`` are the tensors among the arguments that will be others at the next call, ``leaves``
-    those whose gradients the function may read or set. ``names`` says what tensors are called, by their identity; it is asked when all is done, for
-    an optimizer makes its state on the way. ``reset`` are leaves whose gradient the function is
-    known to forget before it adds to it.
+    those whose gradients the function may read or set. ``names`` says what tensors are called, by
+    their identity; it is asked when all is done, for an optimizer makes its state on the way.
+    ``reset`` are leaves whose gradient the function is known to forget before it adds to it.
 
     Raises CaptureError, and whatever the function raises.
     """
@@ -221,10 +221,10 @@ class _Recorder(Record):
         for buffer in self.memory.buffers:
             if buffer.kind != STATE:  # this run's memory is not the program's
                 buffer.owner, buffer.address = None, 0
-        met = [v for v in leaves if id(v) in self.met]
         had = {id(v): v for v, gradient in self.before if gradient is not None}
         forgotten = [v for v in (self.reset | had).values() if v.grad is None]
-        return Captured(program, self.inputs, result, regions, self.assumed, [(v, v.requires_grad) for v in met],
+        wanted = [(v, v.requires_grad) for v in leaves if id(v) in self.met]
+        return Captured(program, self.inputs, result, regions, self.assumed, wanted,
                         self.without, given, forgotten)  # fmt: skip
 
     def _name(self, names: dict[int, str]) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..ops.values import from_array
 from ..tape import Value, recording
+from ..watch import structure_version
 from .arguments import arrays, kinds, mapped
 from .capture import capture
 from .explain import Explanation, explain
@@ -52,31 +53,35 @@ class CompiledFunction:
         if recording() is not None:  # a part of another step
             return self.function(*args, **kwargs)
         with self.lock:
-            self.surroundings.refresh()
+            around, kind = self.surroundings, self.last
+            if structure_version() != around.version:
+                around.refresh()
+            if (
+                kind is not None
+                and not kwargs
+                and kind.takes(args, around.own)
+                and around.still(kind.moment)
+                and kind.holds()
+            ):
+                return kind.run(args)
             given = arrays((args, kwargs) if kwargs else args)
-            mine = kinds(args, kwargs, given, self.surroundings)
-            kind = self.last
-            if kind is None or kind.kinds != mine or not self._still(kind):
-                kind = self._find(mine)
-                if kind is None:
-                    return self._capture(mine, args, kwargs)
-                self.last = kind
+            mine = kinds(args, kwargs, given, around)
+            kind = self._find(mine)
+            if kind is None:
+                return self._capture(mine, args, kwargs)
+            self.last = kind
             return kind.run(given)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """As an attribute of a class it is a method, as the function would be."""
         return self if instance is None else types.MethodType(self, instance)
 
-    def _still(self, kind: Kind) -> bool:
-        """Whether nothing around the function moved since the program ran last. No may mean yes."""
-        return self.surroundings.still(kind.values, kind.modes) and kind.holds()
-
     def _find(self, mine: tuple[Any, ...]) -> Kind | None:
         """The program for these arguments in these surroundings, if there is one."""
         around = self.surroundings
         for kind in self.by_key.get((mine, around.key()), ()):
             if kind.holds():
-                kind.values, kind.modes = around.values(), around.modes()
+                kind.moment = around.moment()
                 return kind
         return None
 
@@ -85,6 +90,7 @@ class CompiledFunction:
         before = self.by_key.get((mine, around.key()), ())
         reset = frozenset(leaf for kind in before for leaf in kind.with_gradient())
         variables = around.values()
+        kept, kept_kwargs = args, kwargs
         args, kwargs = mapped(args, _tensor), mapped(kwargs, _tensor)
         given = arrays((args, kwargs))
         inputs = [k for k, value in enumerate(given) if id(value) not in around.own]
@@ -97,7 +103,9 @@ class CompiledFunction:
         kind.adopt()
         around.look_again()
         kind.kinds, key = mine, (mine, around.key())
-        kind.values, kind.modes = around.values(), around.modes()
+        kind.moment = around.moment()
+        if not kept_kwargs:
+            kind.expect(kept, around.own)
         self.captures += 1
         self._keep(kind, key)
         self._warn(variables)

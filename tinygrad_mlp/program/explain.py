@@ -109,8 +109,8 @@ def _row(
     work = sum(map(flops, as_captured([instruction])))
     moved = nbytes(instruction)
     share = max(work / peak, moved / bandwidth) / seconds if seconds else None
-    return Row(names.call(instruction), text.shape(instruction), len(instruction.calls), work, moved,
-               seconds, share)  # fmt: skip
+    call, made = names.call(instruction), text.shape(instruction)
+    return Row(call, made, len(instruction.calls), work, moved, seconds, share)
 
 
 def flops(instruction: Instruction) -> int:
@@ -152,13 +152,15 @@ def _distinct(regions: tuple[Region, ...]) -> int:
 
 def _table(rows: list[Row]) -> Iterator[str]:
     width = min(max((len(row.call) for row in rows), default=0), 60)
-    yield f"{'':>4}  {'instruction':<{width}}  {'shape':<22} kernels    kFLOP       kB       us  share"
+    titles = f"{'kernels':>7} {'kFLOP':>8} {'kB':>8} {'us':>9} {'share':>5}"
+    yield f"{'':>4}  {'instruction':<{width}}  {'shape':<22} {titles}"
     for number, row in enumerate(rows, 1):
         call = row.call if len(row.call) <= width else row.call[: width - 3] + "..."
         taken = "in Python" if not row.kernels else f"{(row.seconds or 0) * 1e6:.2f}"
         share = "" if row.share is None else f"{row.share:.2f}"
-        yield (f"{number:>4}  {call:<{width}}  {row.shape:<22} {row.kernels:>7} "
-               f"{row.flops / 1e3:>8.1f} {row.nbytes / 1e3:>8.1f} {taken:>8} {share:>6}").rstrip()  # fmt: skip
+        counts = f"{row.kernels:>7} {row.flops / 1e3:>8.1f} {row.nbytes / 1e3:>8.1f}"
+        line = f"{number:>4}  {call:<{width}}  {row.shape:<22} {counts} {taken:>9} {share:>5}"
+        yield line.rstrip()
 
 
 def _watched(compiled: Any, kind: Any) -> Iterator[str]:

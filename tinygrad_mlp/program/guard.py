@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,6 +44,17 @@ class Same:
 def plain(value: Any) -> Any:
     """A plain value as a part of a key: 1, 1.0 and True differ, and so do 0.0 and -0.0."""
     return type(value), value if value else repr(value)
+
+
+class Moment(NamedTuple):
+    """What surrounds a function at one time."""
+
+    look: Same
+    grad: bool
+    dtype: np.dtype
+    threads: int
+    cells: list[tuple[Any, Any]]
+    items: list[tuple[dict[str, Any], str, Any]]
 
 
 class Surroundings:
@@ -133,21 +144,34 @@ class Surroundings:
             *[names.get(key) for _, names, key in self.items],
         ]
 
-    def still(self, values: list[Any], modes: tuple[Any, ...]) -> bool:
-        """Whether nothing moved since `values` and `modes` said so; in no time. No may mean yes."""
-        try:
-            now = [cell.cell_contents for _, cell in self.cells]
-        except ValueError:
-            return False
-        now += [names.get(key) for _, names, key in self.items]
-        for one, other in zip(now, values, strict=True):
-            if one is not other:
-                return False
-        return self.modes() == modes
+    def moment(self) -> Moment:
+        """What `still` compares, as it is now."""
+        return Moment(
+            self.look, is_grad_enabled(), get_default_dtype(), get_num_threads(),
+            [(cell, _contents(cell)) for _, cell in self.cells],
+            [(names, key, names.get(key)) for _, names, key in self.items],
+        )  # fmt: skip
 
-    def modes(self) -> tuple[Any, ...]:
-        """The modes of this thread and package, and the look of modules and optimizers."""
-        return is_grad_enabled(), get_default_dtype(), get_num_threads(), self.look
+    def still(self, moment: Moment) -> bool:
+        """Whether nothing moved since then; told in no time, and where in doubt, no."""
+        look, grad, dtype, threads, cells, items = moment
+        if (
+            look is not self.look
+            or grad is not is_grad_enabled()
+            or dtype is not get_default_dtype()
+            or threads != get_num_threads()
+        ):
+            return False
+        try:
+            for cell, was in cells:
+                if cell.cell_contents is not was:
+                    return False
+        except ValueError:  # deleted
+            return False
+        for names, key, was in items:  # noqa: SIM110 - a generator takes twice the time
+            if names.get(key) is not was:
+                return False
+        return True
 
     def refresh(self) -> None:
         """Look at modules and optimizers, if any changed anywhere; before all else is asked."""
@@ -167,8 +191,8 @@ class Surroundings:
 
     def key(self) -> tuple[Any, ...]:
         """What can be watched: equal as long as nothing of it changed."""
-        values = self.values()
-        return (*self.modes(), *[plain(v) if isinstance(v, PLAIN) else Same(v) for v in values])
+        values, modes = self.values(), (is_grad_enabled(), get_default_dtype(), get_num_threads())
+        return (self.look, *modes, *[plain(v) if isinstance(v, PLAIN) else Same(v) for v in values])
 
     def of_argument(self, value: Any) -> Any:
         """An argument that is no tensor, array, number or container, as a part of a key."""

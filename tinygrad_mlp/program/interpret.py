@@ -166,12 +166,11 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "erf": lambda x: np.vectorize(math.erf, otypes=[np.float64])(x),
     "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "atan2": np.arctan2,
     "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
-} | {
-    name: getattr(np, name)
-    for name in ("exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "sqrt", "sin", "cos",
-                 "tan", "sinh", "cosh", "tanh", "floor", "ceil", "trunc", "rint", "absolute",
-                 "maximum", "minimum")
 }  # fmt: skip
+for _name in ("exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "sqrt", "sin", "cos", "tan",
+              "sinh", "cosh", "tanh", "floor", "ceil", "trunc", "rint", "absolute", "maximum",
+              "minimum"):  # fmt: skip
+    _FUNCTIONS[_name] = getattr(np, _name)
 
 
 def interpret(program: Program, inputs: Sequence[Any]) -> Interpreted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctypes import memmove
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,22 +11,23 @@ from .. import tape
 from ..kernels.layout import Layout
 from ..kernels.memory import address_of
 from ..kernels.storage import Storage
+from ..ops.arithmetic import clone
 from ..ops.values import as_array, from_array
 from ..tape import Value
 from .arguments import mapped
 from .bind import Executable
 from .capture import Captured, CaptureError
-from .guard import PLAIN
+from .guard import PLAIN, Moment
 from .ir import MADE, STATE, Instruction, Region, as_captured, check
 from .passes import optimize
 
 
 class Kind:
-    """A captured call, ready to be run again. ``kinds`` and ``key`` say of which calls."""
+    """A captured call, ready to be run again."""
 
     kinds: tuple[Any, ...] = ()  # of the arguments
-    values: list[Any]  # the variables around, when they were last found to be the same
-    modes: tuple[Any, ...] = ()
+    moment: Moment  # what surrounded the function when it was last found to be the same
+    expected: list[Any] | None = None  # of arguments that are tensors and arrays: their layouts
 
     def __init__(self, captured: Captured, inputs: list[int]):
         """``inputs`` are the places of the program's inputs among the tensors of the arguments."""
@@ -34,7 +35,6 @@ class Kind:
         check(program)
         optimize(program)
         check(program)
-        self.values = []
         self.executable = Executable(program)
         self._guard(captured, inputs)
         written = {region.buffer for i in program.instructions for region in i.written}
@@ -77,6 +77,38 @@ class Kind:
             as_array(gradient)[...] = as_array(leaf.grad)
             leaf.grad = gradient
 
+    def expect(self, args: tuple[Any, ...], own: frozenset[int]) -> None:
+        """Remember arguments like these, if they are of the kind that is told in no time."""
+        tensors = [value for value in args if isinstance(value, Value)]
+        simple = all(not v.requires_grad and id(v) not in own for v in tensors)
+        simple = simple and len({id(v.storage) for v in tensors}) == len(tensors)
+        if simple and all(isinstance(value, (Value, np.ndarray)) for value in args):
+            self.expected = [
+                v.layout if isinstance(v, Value) else (v.shape, v.strides, v.dtype) for v in args
+            ]
+
+    def takes(self, args: tuple[Any, ...], own: frozenset[int]) -> bool:
+        """Whether these are arguments as expected; where in doubt, no."""
+        expected = self.expected
+        if expected is None or len(args) != len(expected):
+            return False
+        storages: list[Any] = []
+        for value, layout in zip(args, expected):  # noqa: B905 - of one length; strict takes time
+            if type(value) is np.ndarray:
+                if (value.shape, value.strides, value.dtype) != layout:
+                    return False
+            elif (
+                not isinstance(value, Value)
+                or value.layout is not layout
+                or value.requires_grad
+                or id(value) in own
+                or value.storage in storages
+            ):
+                return False
+            else:
+                storages.append(value.storage)
+        return True
+
     def holds(self) -> bool:
         """Whether what the capture took for granted is still so."""
         for leaf in self.without:
@@ -87,13 +119,16 @@ class Kind:
                 return False
         if [leaf.requires_grad for leaf in self.leaves] != self.wanted:
             return False
-        return not self.assumed or all([fact() == was for fact, was in self.assumed])
+        for fact, was in self.assumed:  # noqa: SIM110 - a generator takes twice the time
+            if fact() != was:
+                return False
+        return True
 
     def with_gradient(self) -> set[int]:
         """The leaves that came without a gradient when this was captured, and have one now."""
         return {id(leaf) for leaf in self.without if leaf.grad is not None}
 
-    def run(self, given: list[Any]) -> Any:
+    def run(self, given: Sequence[Any]) -> Any:
         """Run the program on the tensors and arrays among the arguments."""
         inputs = []
         for place, layout, written in self.inputs:
@@ -125,7 +160,7 @@ class Kind:
 
 def _word(executable: Executable, region: Region) -> memoryview:
     """The one element of a region, to be looked at in no time."""
-    return memoryview(as_array(executable.value(region)).reshape(1))
+    return as_array(executable.value(region)).reshape(1).data
 
 
 def _on_array(array: np.ndarray, layout: Layout, written: bool) -> Any:
@@ -144,17 +179,15 @@ class Copy:
 
     def __init__(self, region: Region, executable: Executable):
         self.region, self.executable = region, executable
-        self.layout = region.layout
-        self.fixed = region.buffer.kind == MADE and self.layout.contiguous
-        self.source = executable.value(region).address if self.fixed else 0
+        self.layout, self.launch = clone.planned(region.layout)
+        self.source = executable.value(region).address if region.buffer.kind == MADE else 0
 
     def __call__(self) -> Any:
         """The tensor."""
-        if not self.fixed:
-            return from_array(as_array(self.executable.value(self.region)))
-        layout = self.layout
-        value = tape.empty(layout)
-        memmove(value.address, self.source, layout.nbytes)
+        value, launch = tape.empty(self.layout), self.launch
+        if launch is not None:
+            source = self.source or self.executable.value(self.region).address
+            launch.run((launch.constants_address, source, value.address))
         return value
 
 
