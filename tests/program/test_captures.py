@@ -310,3 +310,87 @@ def test_the_memory_of_the_captured_run_is_freed():
     run(tg.ones(2, 4))
     gc.collect()
     assert kept[0]() is None
+
+
+def test_leaves_made_inside_the_step():
+    w = nn.Parameter(tg.tensor([1.0, 2.0]))
+
+    def step(x):
+        w.grad = None
+        delta = tg.zeros(2, requires_grad=True)
+        ((x + delta) * w).tanh().sum().backward()
+        attacked = x + 0.1 * delta.grad.sign()
+        w.grad = None
+        (attacked * w).sum().backward()
+        return attacked
+
+    run = tg.compile(step)
+    for k in range(5):
+        x = tg.tensor([0.1 * k, -0.2])
+        assert run(x).tolist() == step(x).tolist()
+    assert run.captures <= 2
+
+
+def test_several_losses_backward_one_after_another():
+    runs = []
+    for compiled in (False, True):
+        tg.manual_seed(0)
+        trunk, one, two = nn.Linear(3, 4), nn.Linear(4, 2), nn.Linear(4, 1)
+        optimizer = optim.Adam([*trunk.parameters(), *one.parameters(), *two.parameters()], 0.1)
+
+        def step(x, y, trunk=trunk, one=one, two=two, optimizer=optimizer):
+            optimizer.zero_grad()
+            hidden = trunk(x).relu()
+            first, second = F.cross_entropy(one(hidden), y), (two(hidden) ** 2).mean()
+            first.backward(retain_graph=True)
+            second.backward()
+            optimizer.step()
+            return {"first": first, "second": second}
+
+        step = tg.compile(step) if compiled else step
+        found = []
+        for k in range(5):
+            losses = step(tg.ones(4, 3) * k, tg.tensor([0, 1, 1, 0]))
+            found.append({name: loss.item() for name, loss in losses.items()})
+        runs.append((found, [p.tolist() for p in optimizer.param_groups[0]["params"]]))
+    assert runs[0] == runs[1]
+
+
+def test_tensors_left_behind_are_refused():
+    class Running(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", tg.zeros(2))
+            self.seen = None
+
+        def forward(self, x):
+            if self.how == "buffer":
+                self.mean = 0.9 * self.mean + 0.1 * x
+            if self.how == "attribute":
+                self.seen = x * 2
+            if self.how == "in place":
+                with tg.no_grad():
+                    self.mean.mul_(0.5).add_(x)
+            return x + self.mean
+
+    losses, last = [], None
+
+    def append(x):
+        losses.append(x * 2)
+
+    def rebind(x):
+        nonlocal last
+        last = x * 2
+
+    for how, name in (("buffer", ".mean"), ("attribute", ".seen")):
+        model = Running()
+        model.how = how
+        with pytest.raises(tg.CaptureError, match=rf"leaves a tensor that it made in .*\{name}"):
+            tg.compile(model)(tg.ones(2))
+    for function, name in ((append, r"losses\[0\]"), (rebind, "last")):
+        with pytest.raises(tg.CaptureError, match=f"leaves a tensor that it made in {name}"):
+            tg.compile(function)(tg.ones(2))
+    model = Running()
+    model.how = "in place"
+    step = tg.compile(model)
+    assert [step(tg.ones(2)).tolist() for _ in range(3)] == [[2, 2], [2.5, 2.5], [2.75, 2.75]]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import bisect
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +70,7 @@ def capture(
     inputs: list[Any],
     leaves: list[Any],
     names: Callable[[], dict[int, str]],
+    held: Callable[[], Iterable[tuple[str, Any]]],
     reset: frozenset[int] = frozenset(),
 ) -> Captured:
     """Run ``function`` and keep what it does as a program.
@@ -77,6 +78,7 @@ def capture(
     ``inputs`` are the tensors among the arguments that will be others at the next call, ``leaves``
     those whose gradients the function may read or set. ``names`` says what tensors are called, by
     their identity; it is asked when all is done, for an optimizer makes its state on the way.
+    ``held`` says, when all is done, what the surroundings hold: nothing that the function made.
     ``reset`` are leaves whose gradient the function is known to forget before it adds to it.
 
     Raises CaptureError, and whatever the function raises.
@@ -85,6 +87,7 @@ def capture(
         recorder = _Recorder(inputs, leaves, heard, reset)
         with record(recorder):
             result = function(*arguments, **keywords)
+    recorder.check_held(held())
     return recorder.finish(result, names())
 
 
@@ -170,6 +173,18 @@ class _Recorder(Record):
 
     # --- turning it into a program ---
 
+    def check_held(self, held: Iterable[tuple[str, Any]]) -> None:
+        """Raise for a tensor that the step made and left behind: the program would not."""
+        made = {id(value) for entry in self for value in entry.outputs}
+        made -= {id(value) for value in self.inputs} | set(self.met)
+        for name, value in held:
+            if isinstance(value, Value) and id(value) in made:
+                raise CaptureError(
+                    f"the step leaves a tensor that it made in {name}, where the compiled step "
+                    "would leave nothing: return it, or if it is state, write into the tensor that "
+                    "is there, as in `with tg.no_grad(): self.mean.copy_(new)`"
+                )
+
     def _calls(self) -> tuple[Call, ...]:
         """The launches since the last entry, on places; none if an address cannot be explained."""
         launches, self.heard[:] = list(self.heard), []
@@ -209,7 +224,11 @@ class _Recorder(Record):
         leaves = [v for v in (*self.inputs, *self.met.values()) if v.layout.dtype.kind == "f"]
         given = []
         around = [leaf for leaf, _ in self.before]
-        for leaf in {id(v): v for v in (*self.leaves.values(), *leaves, *around)}.values():
+        own = {id(v) for entry in self for v in entry.outputs} - set(self.met)
+        self.without = [v for v in self.without if id(v) not in own]
+        self.reset = {k: v for k, v in self.reset.items() if k not in own}
+        known = {id(v): v for v in (*self.leaves.values(), *leaves, *around) if id(v) not in own}
+        for leaf in known.values():
             if leaf.grad is not None:
                 region = self.memory.region(leaf.grad, STATE)
                 if region.buffer.kind == MADE:

@@ -96,7 +96,7 @@ class CompiledFunction:
         inputs = [k for k, value in enumerate(given) if id(value) not in around.own]
         captured = capture(
             self.function, args, kwargs, [given[k] for k in inputs], around.leaves(),
-            lambda: _names(self.function, args, kwargs) | around.names(), reset,
+            lambda: _names(self.function, args, kwargs) | around.names(), around.held, reset,
         )  # fmt: skip
         kind = Kind(captured, inputs)
         result = first_result(captured)

@@ -231,6 +231,24 @@ class Surroundings:
         ]
         return list({id(v): v for v in found if v.layout.dtype.kind == "f"}.values())
 
+    def held(self) -> Iterator[tuple[str, Any]]:
+        """The tensors that the function's surroundings hold, and where."""
+        for name, module in self.modules:
+            for path, each in module.named_modules(name):
+                kept = {**vars(each), **each._parameters, **each._buffers}
+                yield from ((f"{path}.{key}", value) for key, value in kept.items())
+        for name, optimizer in self.optimizers:
+            for state in optimizer.state.values():
+                yield from ((f"{name}.state[...][{key!r}]", v) for key, v in state.items())
+        for name, value in (*self.watched(), *[(name, value) for name, value, _ in self.others]):
+            yield name, value
+            if isinstance(value, (list, tuple, dict)):
+                inside = value.items() if isinstance(value, dict) else enumerate(value)
+                yield from ((f"{name}[{key!r}]", each) for key, each in inside)
+            elif not isinstance(value, (type, types.ModuleType, Value)):
+                own = getattr(value, "__dict__", {})
+                yield from ((f"{name}.{key}", each) for key, each in [*own.items()])
+
     def watched(self) -> Iterator[tuple[str, Any]]:
         """The names that are watched, and what they are."""
         names = [name for name, *_ in (*self.cells, *self.items)]
