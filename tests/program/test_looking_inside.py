@@ -11,6 +11,7 @@ import tinygrad_mlp as tg
 import tinygrad_mlp.nn.functional as F
 from tinygrad_mlp import nn, optim
 from tinygrad_mlp.program.explain import explain, flops, nbytes
+from tinygrad_mlp.program.ir import as_captured
 
 
 def trained(make=lambda p: optim.SGD(p, lr=0.1, momentum=0.9)):
@@ -47,9 +48,9 @@ def test_a_program_in_print():
     for pattern in (
         r"x +float32 \(6, 5\)", r"y +int64 +\(6,\)", r"0\.weight +float32 \(8, 5\)",
         r"optimizer\.lr +float64 \(\) = 0\.1", r"rng +int64 +\(2,\)",
-        r" 1  %1 = linear\(x, 0\.weight, 0\.bias\) +float32 \(6, 8\)",
-        r"= mask\(rng, p=0\.5\) +bool +\(6, 8\)", r"mul\(%\d+, 0\.5\)",
-        r"4\.weight\.grad = matmul\(%\d+\.T, %\d+\) +float32 \(3, 8\)",
+        r" 1  %1 = linear\S*\(x, 0\.weight, 0\.bias.*\) +float32 \(6, 8\)",
+        r"= mask\(rng, p=0\.5\) +bool +\(6, 8\)", r"mul\S*\(.*0\.5.*\)",
+        r"4\.weight\.grad = matmul\S*\(%\d+\.T, %\d+\) +float32 \(3, 8\)",
         r"update_running_stats_\(1\.running_mean, 1\.running_var, 1\.num_batches_tracked,",
         r"sgd_momentum_\(4\.weight, 4\.weight\.grad, 4\.weight\.momentum_buffer, optimizer\.lr,",
     ):  # fmt: skip
@@ -65,12 +66,8 @@ def test_inference_in_print():
     with tg.no_grad():
         step(tg.ones(2, 5))
     lines = str(step.program).split("\n")
-    assert [line for line in lines if line[0] != " "] == [
-        "inputs",
-        "state",
-        "program",
-        "returns %2",
-    ]
+    heads = [line.split()[0] for line in lines if line[0] != " "]
+    assert heads == ["inputs", "state", "program", "returns"]
     assert lines[1].split() == ["input", "float32", "(2,", "5)"]
 
 
@@ -104,12 +101,12 @@ def test_what_explain_counts():
     a, b = tg.ones(6, 5), tg.ones(5, 7)
     step = tg.compile(lambda a, b: ((a @ b) * 2 + 1).tanh())
     step(a, b)
-    product, *chain = step.program.instructions
+    product, *chain = as_captured(step.program.instructions)
     assert flops(product) == 2 * 6 * 7 * 5
     assert nbytes(product) == 4 * (6 * 5 + 5 * 7 + 6 * 7)
-    assert sum(map(flops, chain)) >= 3 * 6 * 7
+    assert sum(map(flops, chain)) == 3 * 6 * 7
     explained = explain(step, 1e11, 1e10)
-    assert explained.rows[0].flops == 420
+    assert sum(row.flops for row in explained.rows) == (2 * 5 + 3) * 6 * 7
     assert explained.arena <= explained.buffers + 64 * len(step.program.buffers())
     for row in explained.rows:
         assert row.seconds is not None

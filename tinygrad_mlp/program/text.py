@@ -175,7 +175,8 @@ class Names:
         ]  # fmt: skip
         python = "  # in Python" if instruction.in_python else ""
         body = f"{instruction.name}({', '.join([*given, *params])}){python}"
-        in_place = instruction.op.in_place or instruction.op.name.endswith("_")
+        into = {region.buffer for region in instruction.inputs}
+        in_place = all(region.buffer in into for region in instruction.outputs)
         return body if in_place or not shown else f"{', '.join(shown)} = {body}"
 
 
