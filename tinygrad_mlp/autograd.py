@@ -239,9 +239,11 @@ class _FunctionOp(Op):
         context, arguments = self.context, list(self.arguments)
         for place, value in zip(self.places, inputs, strict=True):
             arguments[place] = value
-        context.needs_input_grad = tuple(
-            isinstance(value, Value) and value.requires_grad for value in arguments
-        )
+        if not context.needs_input_grad:  # a compiled step runs this op again, off the tape
+            context.needs_input_grad = tuple(
+                isinstance(value, Value) and value.requires_grad for value in arguments
+            )
+        context._results = {}
         with grad_mode(False), tape.unrecorded():
             result = self.function.forward(context, *arguments, **self.keywords)
         results = result if isinstance(result, tuple) else (result,)

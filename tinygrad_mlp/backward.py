@@ -145,7 +145,7 @@ def _accumulate(leaf: Any, gradient: Any, owned: bool, create_graph: bool) -> No
     """Add to ``.grad``: keep a gradient that is ours alone, copy one that others can see."""
     if leaf.grad is None:
         if (record := recording()) is not None:
-            record.first_gradient(leaf)
+            record.without_gradient(leaf)
         ours = owned and gradient.layout.contiguous
         leaf.grad = gradient if ours else gradient.clone()
     elif create_graph:

@@ -9,7 +9,7 @@ from typing import Any
 from .ops.arithmetic import add, clamp_, clamp_max, maximum, mul_
 from .ops.create import zeros
 from .ops.reduce import sum_of_squares
-from .tape import Value, grad_mode
+from .tape import Value, grad_mode, recording
 
 
 def clip_grad_norm_(
@@ -97,4 +97,8 @@ def _gradients(function: str, parameters: Any) -> list[Any]:
     for each in given:
         if not isinstance(each, Value):
             raise TypeError(f"{function}: parameters must be tensors, not {type(each).__name__}")
+    if (record := recording()) is not None:
+        for each in given:
+            if each.grad is None:
+                record.without_gradient(each)
     return [each.grad for each in given if each.grad is not None]

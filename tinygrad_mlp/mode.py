@@ -69,8 +69,8 @@ class Record(list[Any]):
     Here that falls on deaf ears; the capture of a compiled step (``program/``) listens.
     """
 
-    def refuse(self, what: str) -> None:
-        """``what`` takes a value out of the tape, into Python."""
+    def refuse(self, what: str, instead: str = "") -> None:
+        """``what`` is no op: a value that goes out into Python, or comes in. What to do instead."""
 
     def assume(self, fact: Callable[[], Any]) -> None:
         """What is recorded depends on this ``fact`` of Python being what it is now."""
@@ -78,8 +78,8 @@ class Record(list[Any]):
     def no_gradient(self, leaf: Any) -> None:
         """The gradient of ``leaf`` was forgotten."""
 
-    def first_gradient(self, leaf: Any) -> None:
-        """``leaf`` had no gradient, and gets its first one."""
+    def without_gradient(self, leaf: Any) -> None:
+        """What follows depends on ``leaf`` having no gradient now."""
 
 
 @contextlib.contextmanager

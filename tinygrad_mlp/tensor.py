@@ -29,15 +29,9 @@ from .ops import (
 from .ops import view as shape_ops
 from .ops.arithmetic import CONVERSIONS
 from .ops.dtypes import BOOL, FLOAT32, FLOAT64, INT64, as_dtype
-from .ops.values import as_array, from_array, ones_as
+from .ops.values import as_array, from_array, leave, ones_as
 from .show import show
 from .tape import Node, Value
-
-
-def _leave(how: str) -> None:
-    """A value goes out to Python: a step that is being compiled refuses."""
-    if (record := tape.recording()) is not None:
-        record.refuse(how)
 
 
 def cotangent(output: Any, gradient: Any) -> Any:
@@ -164,12 +158,12 @@ class Tensor(Value):
         """Its one element as a Python number. ValueError if there are more."""
         if self.layout.size != 1:
             raise ValueError(f"item() of a tensor of shape {self.shape}: it has not one element")
-        _leave("item()")
+        leave("item()")
         return as_array(self).item()
 
     def tolist(self) -> Any:
         """Its elements as nested lists of Python numbers."""
-        _leave("tolist()")
+        leave("tolist()")
         return as_array(self).tolist()
 
     def numpy(self) -> np.ndarray:
@@ -179,7 +173,7 @@ class Tensor(Value):
                 "numpy() of a tensor that requires a gradient would step off the tape unseen: "
                 "write x.detach().numpy()"
             )
-        _leave("numpy()")
+        leave("numpy()")
         return as_array(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -268,6 +262,7 @@ class Tensor(Value):
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self.node is not None:
             raise RuntimeError("deepcopy of a tensor that is no leaf: use x.detach().clone()")
+        leave("deepcopy")
         twin: Tensor
         twin = memo[id(self)] = _rebuild(type(self), as_array(self).copy(), self.requires_grad)
         twin.grad = None if self.grad is None else self.grad.detach().clone()
@@ -276,6 +271,7 @@ class Tensor(Value):
     def __reduce__(self) -> Any:
         if self.node is not None:
             raise RuntimeError("pickle of a tensor that is no leaf: use x.detach()")
+        leave("pickle")
         return _rebuild, (type(self), as_array(self).copy(), self.requires_grad)
 
     # --- conversion ---

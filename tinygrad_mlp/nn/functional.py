@@ -33,6 +33,7 @@ from ..ops.softmax import softmax as _softmax
 from ..ops.transcendental import sigmoid as _sigmoid
 from ..ops.transcendental import tanh as _tanh
 from ..ops.view import unsqueeze
+from ..tape import recording
 
 __all__ = [
     "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",
@@ -162,7 +163,8 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
 
     ``num_classes`` of -1 is the largest label + 1.
 
-    Raises TypeError for labels that are not int64, ValueError for a label that is no class.
+    Raises TypeError for labels that are not int64, ValueError for a label that is no class; in a
+    compiled step ``num_classes`` must be given, and a label that is no class makes a row of zeros.
 
     >>> import tinygrad_mlp as tg
     >>> import tinygrad_mlp.nn.functional as F
@@ -175,6 +177,8 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
         raise TypeError(f"one_hot: `tensor` must hold int64 labels, not {labels.dtype}: x.long()")
     if labels.numel() == 0 and num_classes < 1:
         raise ValueError("one_hot: `tensor` is empty; say how many classes there are: num_classes")
+    if num_classes > 0 and recording() is not None:
+        return eq(unsqueeze(labels, -1), arange(num_classes)).long()
     largest = int(labels.max()) if labels.numel() else 0
     num_classes = largest + 1 if num_classes == -1 else num_classes
     if labels.numel() and (largest >= num_classes or int(labels.min()) < 0):

@@ -15,7 +15,7 @@ from ..backward import forget_gradient
 from ..hooks import RemovableHandle
 from ..ops.arithmetic import zero_
 from ..ops.dtypes import as_dtype
-from ..tape import Value, grad_mode
+from ..tape import Value, grad_mode, recording
 from ..watch import Watched, changed
 from .hooks import call_with_hooks
 from .parameter import Parameter, move
@@ -252,6 +252,8 @@ class Module:
                 if parameter.grad.requires_grad:
                     parameter.grad = parameter.grad.detach()
                 zero_(parameter.grad)
+            elif (record := recording()) is not None:
+                record.without_gradient(parameter)
 
     def to(self: Self, dtype: Any) -> Self:
         """Convert all floating parameters, their gradients, and buffers to ``dtype``, in place."""

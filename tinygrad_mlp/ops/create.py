@@ -11,7 +11,7 @@ from ..tape import Params, Value
 from .dtypes import as_dtype, get_default_dtype
 from .op import Op
 from .random import rand, randint, randn
-from .values import as_array, from_array, shared
+from .values import as_array, from_array, leave, shared
 from .view import _sizes
 
 
@@ -53,6 +53,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
     (2, 2)
     """
     if isinstance(data, Value):
+        leave("tensor(x)")
         array = as_array(data)
     elif isinstance(data, (np.ndarray, np.generic)):
         array = np.asarray(data)
@@ -75,6 +76,8 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
 def _from_python(data: Any) -> np.ndarray:
     """Nested lists of numbers, arrays or tensors as an array."""
     if isinstance(data, (list, tuple)):
+        if any(isinstance(d, Value) for d in data):
+            leave("tensor() of a list of tensors")
         data = [as_array(d) if isinstance(d, Value) else d for d in data]
     try:
         array = np.asarray(data)

@@ -31,6 +31,7 @@ class LabelLoss(Fused):
     """
 
     integers = ("target",)
+    verdict = "wrong"
 
     def lower(self, *signature: Any) -> tuple[list[Layout], list[Launch]]:
         x, _, _, ignore_index, *smoothing, reduction = signature
@@ -59,14 +60,19 @@ class LabelLoss(Fused):
                   row_weights, *[v.address for v in kept]))  # fmt: skip
         total.run((total.constants_address, target.address, losses, row_weights, out.address,
                    total_weight.address, wrong.address))  # fmt: skip
-        row = as_array(wrong).item()
+        self.verify(inputs, outputs, params)
+        return outputs
+
+    def verify(self, inputs: tuple[Value, ...], outputs: tuple[Value, ...], params: Params) -> None:
+        """Raise IndexError for a label that is no class."""
+        x, target, _ = inputs
+        row, shape = as_array(outputs[-1]).item(), x.layout.shape
         if row >= 0:
             raise IndexError(
                 f"{self.name}: target[{row}] is {as_array(target)[row]}, but `input` of shape "
-                f"{x.layout.shape} has {x.layout.shape[1]} classes: labels are 0 to "
-                f"{x.layout.shape[1] - 1}, or ignore_index ({params['ignore_index']})"
+                f"{shape} has {shape[1]} classes: labels are 0 to {shape[1] - 1}, or ignore_index "
+                f"({params['ignore_index']})"
             )
-        return outputs
 
 
 class LabelLossBackward(Fused):

@@ -10,7 +10,7 @@ import numpy as np
 from . import index, matmul, reduce, view
 from .arithmetic import abs, where
 from .create import arange
-from .values import as_array
+from .values import as_array, leave
 
 
 def masked_fill(x: Any, mask: Any, value: Any) -> Any:
@@ -83,11 +83,13 @@ def allclose(
     x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> bool:
     """Whether all |x - y| <= atol + rtol |y|: a Python bool, as `equal`."""
+    leave("allclose()")
     return bool(np.allclose(as_array(x), as_array(y), rtol, atol, equal_nan))
 
 
 def equal(x: Any, y: Any) -> bool:
     """Whether both have the same shape and the same elements."""
+    leave("equal()")
     return bool(np.array_equal(as_array(x), as_array(y)))
 
 

@@ -20,7 +20,7 @@ from ..tape import Params, Value
 from . import reduce
 from .arithmetic import copy_, maximum, minimum
 from .op import Op
-from .values import as_array, constant, from_array, shared
+from .values import as_array, constant, from_array, leave, shared
 from .view import _slice, dim_of, freeze, permute, reshape, thaw
 
 
@@ -214,6 +214,8 @@ def _tensor_index(key: Any) -> Any:
     if value.layout.dtype.kind == "f":
         raise TypeError(f"an index tensor holds integers or bools, not {value.layout.dtype}")
     if not value.layout.ndim and value.layout.dtype != BOOL:  # as the integer: it selects, a view
+        if isinstance(key, Value):
+            leave("a 0-d tensor as an index")
         return int(as_array(value))
     return value
 

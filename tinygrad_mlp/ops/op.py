@@ -85,7 +85,7 @@ class Op:
     """An op; subclasses say how it runs (`Elementwise`, `KernelOp`, `View`, `Host`)."""
 
     opaque = False
-    verify: Callable[..., None] | None = None
+    verdict = ""  # the int64 result that is 0 or more where `verify` has something to say
     differentiable: tuple[int, ...] = (0,)  # further results are saved for rules, or are integers
 
     def __init__(
@@ -155,6 +155,9 @@ class Op:
     def forget_plans(self) -> None:
         """Plan anew: the default dtype changed."""
         self.planned.cache_clear()
+
+    def verify(self, inputs: tuple[Value, ...], outputs: tuple[Value, ...], params: Params) -> None:
+        """Raise for inputs whose values are wrong; a compiled step asks by the ``verdict``."""
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         """Compute on values, off the tape."""

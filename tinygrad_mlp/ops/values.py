@@ -91,6 +91,12 @@ def clear_of(target: Value, value: Value) -> Any:
     return from_array(as_array(value))
 
 
+def leave(how: str) -> None:
+    """A value goes out to Python: a step that is being compiled refuses."""
+    if (record := tape.recording()) is not None:
+        record.refuse(f"{how} takes a value out of the step that is being compiled")
+
+
 def as_array(value: Value) -> np.ndarray:
     """The NumPy array that shares a value's memory."""
     layout, storage = value.layout, value.storage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -74,6 +75,8 @@ class ParamGroup(MutableMapping[str, Any]):
     Setting a number to what it cannot be raises TypeError or ValueError and changes nothing.
     """
 
+    choice: Any = None  # which update the group takes: the optimizer's, until a number changes
+
     def __init__(self, owner: str, values: Mapping[str, Any], ranges: Mapping[str, Range]):
         self.owner, self.ranges = owner, ranges
         self.plain = {key: value for key, value in values.items() if key not in ranges}
@@ -88,14 +91,26 @@ class ParamGroup(MutableMapping[str, Any]):
     def __getitem__(self, key: str) -> Any:
         if key not in self.ranges:
             return self.plain[key]
+        if (record := tape.recording()) is not None:  # a number that went into Python
+            record.assume(functools.partial(self._numbers, key))
+        return self._numbers(key)
+
+    def _numbers(self, key: str) -> Any:
         if key in PAIRS:
             return tuple(as_array(self.cells[name]).item() for name in PAIRS[key])
         return as_array(self.cells[key]).item()
 
     def __setitem__(self, key: str, value: Any) -> None:
+        self.choice = None
         if key not in self.ranges:
             self.plain[key] = value
             return
+        if (record := tape.recording()) is not None:
+            record.refuse(
+                f'{self.owner}: {key} is set to a number inside the step (group["{key}"] = ..., or '
+                "a scheduler's step()), which would be that number for ever",
+                "set it between the calls: a compiled step reads it at each",
+            )
         numbers = checked(self.owner, key, value, self.ranges[key])
         for name, number in zip(PAIRS.get(key, (key,)), numbers, strict=True):
             tape.apply(copy_, (self.cells[name], constant(number, FLOAT64)))
@@ -103,6 +118,7 @@ class ParamGroup(MutableMapping[str, Any]):
     def __delitem__(self, key: str) -> None:
         if key in self.ranges:
             raise KeyError(f"{self.owner}: {key} is a hyperparameter; set it, it cannot be deleted")
+        self.choice = None
         del self.plain[key]
 
     def __iter__(self) -> Iterator[str]:

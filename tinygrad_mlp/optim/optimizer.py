@@ -103,7 +103,10 @@ class Optimizer:
             for parameter in group["params"]:
                 if set_to_none:
                     forget_gradient(parameter)
-                elif parameter.grad is not None:
+                elif parameter.grad is None:
+                    if (record := tape.recording()) is not None:
+                        record.without_gradient(parameter)
+                else:
                     if not isinstance(parameter.grad, Value):
                         self._check_gradient("zero_grad", parameter)
                     if parameter.grad.requires_grad:
@@ -159,10 +162,14 @@ class Optimizer:
         """
         calls: list[_Call] = []
         parameters = [p for p in group["params"] if p.grad is not None]
+        if (record := tape.recording()) is not None:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    record.without_gradient(parameter)
         if not parameters:
             return calls
         update, flags = self._choice(group)
-        if (record := tape.recording()) is not None:
+        if record is not None:
             record.assume(functools.partial(self._choice, group))
         for parameter in parameters:
             gradient, state = parameter.grad, self.state.get(parameter, {})
@@ -189,9 +196,13 @@ class Optimizer:
         return calls
 
     def _choice(self, group: ParamGroup) -> tuple[Update, Params]:
-        """The update that a group takes, and its flags."""
-        update = self.choose(group)
-        return update, {flag: bool(group[flag]) for flag in update.params}
+        """The update that a group takes, and its flags: made anew when the group was written to."""
+        if group.choice is None:
+            with tape.unrecorded():
+                update = self.choose(group)
+                group.choice = update, {flag: bool(group[flag]) for flag in update.params}
+        chosen: tuple[Update, Params] = group.choice
+        return chosen
 
     def _update(self, calls: list[_Call]) -> None:
         """Make the updates of a group: its step counts, then each parameter with its state."""

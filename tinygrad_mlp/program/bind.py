@@ -16,9 +16,9 @@ from ..kernels.executor import Row, program
 from ..kernels.launch import Launch
 from ..kernels.memory import address_of
 from ..kernels.storage import Storage
-from ..ops.values import as_array
+from ..ops.values import as_array, from_array
 from .arena import arrange
-from .ir import INPUT, STATE, Buffer, Instruction, Place, Program, Region
+from .ir import INPUT, MADE, STATE, Buffer, Instruction, Place, Program, Region
 from .schedule import Step, schedule
 
 _LINE = 64
@@ -35,7 +35,10 @@ class Executable:
         base = -(-address_of(self.memory) // _LINE) * _LINE
         self.storage = Storage(self.memory, base, base - address_of(self.memory))
         self.addresses = {buffer: base + offset for buffer, offset in offsets.items()}
-        self.inputs: list[Buffer] = list(dict.fromkeys(r.buffer for r in source.inputs))
+        # Of each input buffer, which argument says where it lies, and how far into it that begins.
+        self.inputs: dict[Buffer, tuple[int, int]] = {}
+        for k, region in enumerate(source.inputs):
+            self.inputs.setdefault(region.buffer, (k, region.offset))
         self.given: Sequence[Any] = ()  # the tensors that are bound
         self.bound = [0] * len(self.inputs)  # where they lie
         self.parts = self._parts()
@@ -66,10 +69,8 @@ class Executable:
                 else:
                     words.append(word)
         self.words = np.array([*words, 0], np.int64)
-        self.at_input = [
-            (np.array([at for at, _ in found], np.int64), np.array([o for _, o in found], np.int64))
-            for found in at_input.values()
-        ]
+        self.writable = memoryview(self.words.data)
+        self.at_input = [(*self.inputs[buffer], found) for buffer, found in at_input.items()]
         return self._cut([address_of(self.words) + 8 * start for start in starts])
 
     def _cut(self, arguments: list[int]) -> list[Launch | Instruction]:
@@ -98,11 +99,13 @@ class Executable:
     def bind(self, inputs: Sequence[Any]) -> None:
         """Let the program read its inputs where these tensors lie."""
         self.given = inputs
-        for k, value in enumerate(inputs):
-            if value.address != self.bound[k]:
-                at, offsets = self.at_input[k]
-                self.words[at] = offsets + value.address
-                self.bound[k] = value.address
+        words, bound = self.writable, self.bound
+        for number, (k, begin, places) in enumerate(self.at_input):
+            address = inputs[k].address - begin
+            if address != bound[number]:
+                for at, offset in places:
+                    words[at] = address + offset
+                bound[number] = address
 
     def run(self, inputs: Sequence[Any]) -> None:
         """Run once, on these inputs."""
@@ -119,13 +122,19 @@ class Executable:
         if buffer.kind == STATE:
             return tape.new(buffer.owner, region.layout, buffer.address + region.offset)
         if buffer.kind == INPUT:
-            given = self.given[self.inputs.index(buffer)]
-            return tape.new(given.storage, region.layout, given.address + region.offset)
+            k, begin = self.inputs[buffer]
+            given = self.given[k]
+            return tape.new(given.storage, region.layout, given.address - begin + region.offset)
         return tape.new(self.storage, region.layout, self.addresses[buffer] + region.offset)
 
     def _in_python(self, instruction: Instruction) -> None:
         """Let an op run itself, and put what it makes where the program looks for it."""
         inputs = tuple(map(self.value, instruction.inputs))
+        if instruction.op.opaque:  # it may keep them until its gradient is asked for
+            inputs = tuple(
+                from_array(as_array(value)) if region.buffer.kind == MADE else value
+                for value, region in zip(inputs, instruction.inputs, strict=True)
+            )
         with tape.grad_mode(False):
             outputs = instruction.op.run(inputs, instruction.params)
         for region, output in zip(instruction.outputs, outputs, strict=True):

@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import bisect
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from ..kernels.launch import Heard, listen
 from ..kernels.memory import address_of, last_scratch
 from ..kernels.storage import Storage
-from ..tape import Entry, Record, Value, record
+from ..ops.random import state
+from ..tape import Entry, Record, Value, is_grad_enabled, record
 from .ir import (
     INPUT,
     MADE,
@@ -36,6 +37,10 @@ from .ir import (
     extent,
 )
 
+_LEAVING = (
+    "its value is known only when the step runs. Return the tensor and look at it after the call; "
+    "choose between tensors with tg.where; or take @tg.compile off"
+)
 _NUMBERS = 1 << 12  # a word below is no address but a number: a count, or nothing
 
 
@@ -48,57 +53,62 @@ class Captured:
     """A captured function: the program, what it returned, and what was taken for granted."""
 
     program: Program
+    inputs: list[Any]  # the tensors that it was given
     result: Any  # as it was returned, with this run's tensors
     regions: dict[int, Region]  # of the tensors in it, by their identity
     assumed: list[tuple[Callable[[], Any], Any]]  # facts of Python, and what they were
     leaves: list[tuple[Any, bool]]  # tensors that were there before; whether they want gradients
     without_gradient: list[Any]  # leaves that have to come without a gradient
     gradients_given: list[tuple[Any, Any]]  # leaves that come with a gradient, and it
+    forgotten: list[Any]  # leaves that are left without a gradient
 
 
 def capture(
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
     keywords: dict[str, Any],
-    names: dict[int, str],
+    inputs: list[Any],
+    leaves: list[Any],
+    names: Callable[[], dict[int, str]],
+    held: Callable[[], Iterable[tuple[str, Any]]],
     reset: frozenset[int] = frozenset(),
 ) -> Captured:
     """Run ``function`` and keep what it does as a program.
 
-    ``names`` are those of tensors by identity. ``reset`` are leaves whose gradient the function is
-    known to forget before it adds to it.
+    ``inputs`` are the tensors among the arguments that will be others at the next call, ``leaves``
+    those whose gradients the function may read or set. ``names`` says what tensors are called, by
+    their identity; it is asked when all is done, for an optimizer makes its state on the way.
+    ``held`` says, when all is done, what the surroundings hold: nothing that the function made.
+    ``reset`` are leaves whose gradient the function is known to forget before it adds to it.
 
     Raises CaptureError, and whatever the function raises.
     """
-    given = [v for v in (*arguments, *keywords.values()) if isinstance(v, Value)]
     with listen() as heard:
-        recorder = _Recorder(function, given, names, heard, reset)
+        recorder = _Recorder(inputs, leaves, heard, reset)
         with record(recorder):
             result = function(*arguments, **keywords)
-    return recorder.finish(result)
+    recorder.check_held(held())
+    return recorder.finish(result, names())
 
 
 class _Recorder(Record):
     """The entries of a capture, turned into instructions as they come."""
 
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        inputs: list[Any],
-        names: dict[int, str],
-        heard: Heard,
-        reset: frozenset[int],
-    ):
+    def __init__(self, inputs: list[Any], leaves: list[Any], heard: Heard, reset: frozenset[int]):
         super().__init__()
-        self.function, self.heard, self.names, self.reset_before = function, heard, names, reset
-        self.memory = _Memory(names)
-        regions = [self.memory.region(value, INPUT) for value in inputs]
-        self.program = Program([], regions)
+        self.heard, self.reset_before = heard, reset
+        self.memory = _Memory()
+        self.inputs = inputs
+        self.program = Program([], [self.memory.region(value, INPUT) for value in inputs])
         self.assumed: list[tuple[Callable[[], Any], Any]] = []
-        self.reset: set[int] = set()
+        self.reset: dict[int, Any] = {}
         self.leaves: dict[int, Any] = {}
         self.without: list[Any] = []
+        self.before = [(leaf, leaf.grad) for leaf in leaves]
         self.met: dict[int, Any] = {}  # tensors that were there before
+        self.known = {id(value) for value in inputs}  # arguments, and what was made since
+        for value in inputs:
+            self._check_off_tape(value, "an argument")
 
     # --- what a recording is told ---
 
@@ -107,23 +117,44 @@ class _Recorder(Record):
         super().append(entry)  # keeps its tensors alive, and so their addresses theirs
         inputs = tuple(self.memory.region(value, STATE) for value in entry.inputs)
         for value, region in zip(entry.inputs, inputs, strict=True):
-            if region.buffer.kind == STATE and value.node is None and value.base is None:
-                self.met[id(value)] = value
+            if id(value) not in self.known:
+                self._meet(value, region)
         outputs = tuple(self.memory.region(value, MADE) for value in entry.outputs)
+        self.known.update(map(id, entry.outputs))
         calls = self._calls()
+        if entry.op.opaque:  # what it launched is what it chose to: it may choose again
+            calls = ()
         view = all(out.buffer in [r.buffer for r in inputs] for out in outputs)
-        if calls or not (view and not entry.op.mutates):
+        if calls or entry.op.opaque or not (view and not entry.op.mutates):
             self.program.instructions.append(
                 Instruction(entry.op, inputs, entry.params, outputs, calls or ())
             )
 
-    def refuse(self, what: str) -> None:
-        """A value is about to leave the program."""
-        raise CaptureError(
-            f"{what} takes a value out of the step that is being compiled, {self._line()}; its "
-            "value is known only when the step runs. Return the tensor and look at it after the "
-            "call; choose between tensors with tg.where; or take @tg.compile off"
-        )
+    def _meet(self, value: Any, region: Region) -> None:
+        """A tensor that was there before the step."""
+        if region.buffer.kind == INPUT:
+            raise CaptureError(
+                f"the step reads the memory of its argument {list(value.layout.shape)} through "
+                f"another tensor too, {self._line()}, and the next argument would be only one of "
+                "them; use the argument alone, or give the step a clone of it"
+            )
+        self.known.add(id(value))
+        if region.buffer.kind == STATE:
+            self._check_off_tape(value, "a tensor from outside of the step")
+            if value.node is None and value.base is None:
+                self.met[id(value)] = value
+
+    def _check_off_tape(self, value: Any, what: str) -> None:
+        if value.node is not None and value.requires_grad and is_grad_enabled():
+            raise CaptureError(
+                f"{what}, of shape {value.layout.shape}, is a result of `{value.node.op.name}` on "
+                "the tape, and gradients cannot go on from the compiled step to what came before "
+                "it: compute it inside the step, or give x.detach()"
+            )
+
+    def refuse(self, what: str, instead: str = "") -> None:
+        """``what`` cannot be a part of a program."""
+        raise CaptureError(f"{what}, {self._line()}; {instead or _LEAVING}")
 
     def assume(self, fact: Callable[[], Any]) -> None:
         """The program will ask again, before each run."""
@@ -131,16 +162,28 @@ class _Recorder(Record):
 
     def no_gradient(self, leaf: Any) -> None:
         """What gradient the leaf came with does not matter."""
-        self.reset.add(id(leaf))
-        self.leaves[id(leaf)] = leaf
+        self.reset[id(leaf)] = self.leaves[id(leaf)] = leaf
 
-    def first_gradient(self, leaf: Any) -> None:
+    def without_gradient(self, leaf: Any) -> None:
         """The leaf has no gradient: because it was forgotten here, or because it came so."""
         self.leaves[id(leaf)] = leaf
         if id(leaf) not in self.reset and id(leaf) not in self.reset_before:
+            self.reset[id(leaf)] = leaf
             self.without.append(leaf)
 
     # --- turning it into a program ---
+
+    def check_held(self, held: Iterable[tuple[str, Any]]) -> None:
+        """Raise for a tensor that the step made and left behind: the program would not."""
+        made = {id(value) for entry in self for value in entry.outputs}
+        made -= {id(value) for value in self.inputs} | set(self.met)
+        for name, value in held:
+            if isinstance(value, Value) and id(value) in made:
+                raise CaptureError(
+                    f"the step leaves a tensor that it made in {name}, where the compiled step "
+                    "would leave nothing: return it, or if it is state, write into the tensor that "
+                    "is there, as in `with tg.no_grad(): self.mean.copy_(new)`"
+                )
 
     def _calls(self) -> tuple[Call, ...]:
         """The launches since the last entry, on places; none if an address cannot be explained."""
@@ -169,7 +212,7 @@ class _Recorder(Record):
                 return f"in {code.co_name}, {code.co_filename}:{frame.f_lineno}"
         return "in the step"
 
-    def finish(self, result: Any) -> Captured:
+    def finish(self, result: Any, names: dict[int, str]) -> Captured:
         """The program, complete."""
         program = self.program
         regions = {}
@@ -178,19 +221,41 @@ class _Recorder(Record):
             if region.buffer.kind != STATE:
                 regions[id(value)] = region
                 program.results.append(region)
-        leaves = [v for v in self.met.values() if v.layout.dtype.kind == "f"]
+        leaves = [v for v in (*self.inputs, *self.met.values()) if v.layout.dtype.kind == "f"]
         given = []
-        for leaf in {id(v): v for v in (*self.leaves.values(), *leaves)}.values():
+        around = [leaf for leaf, _ in self.before]
+        own = {id(v) for entry in self for v in entry.outputs} - set(self.met)
+        self.without = [v for v in self.without if id(v) not in own]
+        self.reset = {k: v for k, v in self.reset.items() if k not in own}
+        known = {id(v): v for v in (*self.leaves.values(), *leaves, *around) if id(v) not in own}
+        for leaf in known.values():
             if leaf.grad is not None:
                 region = self.memory.region(leaf.grad, STATE)
                 if region.buffer.kind == MADE:
-                    region.buffer.name = f"{self.names.get(id(leaf), region.buffer.name)}.grad"
                     program.gradients.append((leaf, region))
                 elif id(leaf.grad) in self.met:
                     given.append((leaf, leaf.grad))
         self.memory.check()
-        wanted = [(leaf, leaf.requires_grad) for leaf in leaves]
-        return Captured(program, result, regions, self.assumed, wanted, self.without, given)
+        self._name(names)
+        for buffer in self.memory.buffers:
+            if buffer.kind != STATE:  # this run's memory is not the program's
+                buffer.owner, buffer.address = None, 0
+        had = {id(v): v for v, gradient in self.before if gradient is not None}
+        forgotten = [v for v in (self.reset | had).values() if v.grad is None]
+        wanted = [(v, v.requires_grad) for v in leaves if id(v) in self.met]
+        return Captured(program, self.inputs, result, regions, self.assumed, wanted,
+                        self.without, given, forgotten)  # fmt: skip
+
+    def _name(self, names: dict[int, str]) -> None:
+        """Call buffers what the user calls them."""
+        for value in (*self.inputs, *self.met.values()):
+            if id(value) in names:
+                self.memory.region(value, STATE).buffer.name = names[id(value)]
+        rng = self.memory.by_storage.get(id(state().storage))
+        if rng is not None:
+            rng.name = "rng"
+        for leaf, region in self.program.gradients:
+            region.buffer.name = f"{names.get(id(leaf), 'a leaf')}.grad"
 
 
 def tensors_in(value: Any) -> list[Any]:
@@ -220,8 +285,7 @@ class _Scratch:
 class _Memory:
     """The buffers met so far, and which addresses are theirs."""
 
-    def __init__(self, names: dict[int, str]):
-        self.names = names
+    def __init__(self) -> None:
         self.by_storage: dict[int, Buffer] = {}
         self.starts: list[int] = []  # sorted
         self.buffers: list[Buffer] = []  # beside their starts
@@ -252,8 +316,7 @@ class _Memory:
             size = array.nbytes - max(storage.place, 0)
         self.counts[kind] += 1
         letter = {INPUT: "in", STATE: "state", MADE: "%"}[kind]
-        name = self.names.get(id(value), f"{letter}{self.counts[kind]}")
-        buffer = Buffer(kind, size, name, start, storage)
+        buffer = Buffer(kind, size, f"{letter}{self.counts[kind]}", start, storage)
         self.by_storage[id(storage)] = buffer
         at = bisect.bisect(self.starts, start)
         self.starts.insert(at, start)

@@ -2,31 +2,36 @@
 
 The first call of a kind (shapes, dtypes, Python numbers, modes) runs the function in Python and
 captures it; the calls after it run the program. What tells one kind of call from another is in
-``guard.py``.
+``arguments.py`` and ``guard.py``; how a program runs on what it is given, in ``kind.py``.
 """
 
 from __future__ import annotations
 
 import functools
+import threading
+import types
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..ops.values import as_array, from_array, shared
-from ..tape import Value
-from .bind import Executable
-from .capture import Captured, capture
-from .guard import PLAIN, Surroundings
-from .ir import STATE, Program, Region
-from .passes import optimize
+from ..ops.values import from_array
+from ..tape import Value, recording
+from ..watch import structure_version
+from .arguments import arrays, kinds, mapped
+from .capture import capture
+from .explain import Explanation, explain
+from .guard import PLAIN, Surroundings, names_of
+from .ir import Program
+from .kind import Kind, first_result
 
-_MANY = 8  # programs of one function, from which on it says so
+_MANY = 8  # captures of one function, from which on it says so
+_ALIKE = 4  # programs kept of one kind of call, which differ in the gradients that they find
 
 
 class CompiledFunction:
-    """A function, and the programs that its calls have become."""
+    """A function, and the ``programs`` that its calls have become."""
 
     def __init__(self, function: Callable[..., Any]):
         if not callable(function):
@@ -37,177 +42,154 @@ class CompiledFunction:
         functools.update_wrapper(self, function, updated=())
         self.function = function
         self.surroundings = Surroundings(function)
-        self.programs: dict[Any, _Kind] = {}
-        self.last: _Kind | None = None
+        self.programs: list[Kind] = []
+        self.by_key: dict[Any, list[Kind]] = {}
+        self.last: Kind | None = None
+        self.captures = 0
+        self.lock = threading.RLock()  # a program has one arena
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program of this kind of call; of the first of its kind, the function."""
-        key = (*map(_kind_of, args), *_keywords(kwargs), *self.surroundings.now())
-        kind = self.programs.get(key)
-        if kind is not None and kind.holds():
+        if recording() is not None:  # a part of another step
+            return self.function(*args, **kwargs)
+        with self.lock:
+            around, kind = self.surroundings, self.last
+            if structure_version() != around.version:
+                around.refresh()
+            if (
+                kind is not None
+                and not kwargs
+                and kind.takes(args, around.own)
+                and around.still(kind.moment)
+                and kind.holds()
+            ):
+                return kind.run(args)
+            given = arrays((args, kwargs) if kwargs else args)
+            mine = kinds(args, kwargs, given, around)
+            kind = self._find(mine)
+            if kind is None:
+                return self._capture(mine, args, kwargs)
             self.last = kind
-            return kind.run(args, kwargs)
-        return self._capture(key, args, kwargs)
+            return kind.run(given)
 
-    def _capture(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        before = self.programs.get(key)
-        reset = frozenset() if before is None else before.with_gradient()
-        arguments = [_tensor(v) for v in args]
-        keywords = {name: _tensor(value) for name, value in kwargs.items()}
-        names = self.surroundings.names() | _argument_names(self.function, arguments, keywords)
-        captured = capture(self.function, tuple(arguments), keywords, names, reset)
-        key = (*map(_kind_of, args), *_keywords(kwargs), *self.surroundings.now())
-        self.last = self.programs[key] = _Kind(captured, (args, kwargs))
-        if len(self.programs) == _MANY:
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """As an attribute of a class it is a method, as the function would be."""
+        return self if instance is None else types.MethodType(self, instance)
+
+    def _find(self, mine: tuple[Any, ...]) -> Kind | None:
+        """The program for these arguments in these surroundings, if there is one."""
+        around = self.surroundings
+        for kind in self.by_key.get((mine, around.key()), ()):
+            if kind.holds():
+                kind.moment = around.moment()
+                return kind
+        return None
+
+    def _capture(self, mine: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        around = self.surroundings
+        before = self.by_key.get((mine, around.key()), ())
+        reset = frozenset(leaf for kind in before for leaf in kind.with_gradient())
+        variables = around.values()
+        kept, kept_kwargs = args, kwargs
+        args, kwargs = mapped(args, _tensor), mapped(kwargs, _tensor)
+        given = arrays((args, kwargs))
+        inputs = [k for k, value in enumerate(given) if id(value) not in around.own]
+        captured = capture(
+            self.function, args, kwargs, [given[k] for k in inputs], around.leaves(),
+            lambda: _names(self.function, args, kwargs) | around.names(), around.held, reset,
+        )  # fmt: skip
+        kind = Kind(captured, inputs)
+        result = first_result(captured)
+        kind.adopt()
+        around.look_again()
+        kind.kinds, key = mine, (mine, around.key())
+        kind.moment = around.moment()
+        if not kept_kwargs:
+            kind.expect(kept, around.own)
+        self.captures += 1
+        self._keep(kind, key)
+        self._warn(variables)
+        return result
+
+    def _keep(self, kind: Kind, key: Any) -> None:
+        alike = self.by_key.setdefault(key, [])
+        alike.insert(0, kind)
+        self.programs.append(kind)
+        for old in alike[_ALIKE:]:
+            self.programs.remove(old)
+        del alike[_ALIKE:]
+        self.last = kind
+
+    def _warn(self, before: list[Any]) -> None:
+        """Say what was captured and is not what it seems."""
+        name, around = getattr(self.function, "__name__", "a function"), self.surroundings
+        changed = [
+            variable for (variable, now), was in zip(around.watched(), before, strict=True)
+            if isinstance(was, PLAIN) and isinstance(now, PLAIN) and now is not was and now != was
+        ]  # fmt: skip
+        if changed:
             warnings.warn(
-                f"{getattr(self.function, '__name__', 'a function')} was captured {_MANY} times: "
-                "each new shape, dtype, Python number or mode among what it uses makes a program. "
-                "Pass numbers that change as 0-d tensors, and batches of few sizes",
-                stacklevel=3,
+                f"{name} changes {', '.join(changed)}, a Python variable: the compiled function "
+                "did so once, when it was captured, and will not again. Count outside of it, or "
+                "in a tensor",
+                stacklevel=4,
             )
-        return captured.result
+        if self.captures == _MANY:
+            warnings.warn(
+                f"{name} was captured {_MANY} times: each new shape, dtype, Python number or mode "
+                "among what it uses makes a program. Pass numbers that change as 0-d tensors, and "
+                "batches of few sizes",
+                stacklevel=4,
+            )
 
     @property
     def program(self) -> Program:
-        """What was captured last, optimised; prints as text. RuntimeError before the first call."""
+        """What ran last, as captured and optimised; prints as text.
+
+        Raises RuntimeError before the first call.
+        """
         if self.last is None:
             raise RuntimeError("nothing is captured yet: call the compiled function once")
         return self.last.executable.program
 
+    def explain(self, peak: float | None = None, bandwidth: float | None = None) -> Explanation:
+        """What ran last, line by line: kernels, FLOPs, bytes, time, share of the roofline.
 
-class _Kind:
-    """One kind of call: its program, and how to run it on what such a call is given."""
+        And what a change of would be noticed, and what is frozen. Times are measured now, on copies
+        of all that the step changes: nothing is changed. ``peak`` is in FLOP/s, ``bandwidth`` in
+        bytes/s; both are measured too, unless given.
 
-    def __init__(self, captured: Captured, given: tuple[Any, Any]):
-        self.given = given[1]
-        program = captured.program
-        optimize(program)
-        self.executable = Executable(program)
-        self.assumed = captured.assumed
-        self.without_gradient = captured.without_gradient
-        self.gradients_given = captured.gradients_given
-        self.leaves = captured.leaves
-        self.result = _Result(captured, self.executable)
-        self.gradients = [(leaf, self.executable.value(r)) for leaf, r in program.gradients]
-        self.inputs = [region.layout for region in program.inputs]
-        written = {r.buffer for i in program.instructions for r in i.written}
-        self.copied = [region.buffer in written for region in program.inputs]
-        self.mutated = [b.owner for b in written if b.kind == STATE]
-        self.verified = [
-            (i.op.verify, [*map(self.executable.value, (*i.inputs, *i.outputs))])
-            for i in program.instructions
-            if i.op.verify is not None
-        ]
-
-    def holds(self) -> bool:
-        """Whether what the capture took for granted is still so."""
-        for leaf in self.without_gradient:
-            if leaf.grad is not None:
-                return False
-        for leaf, gradient in self.gradients_given:
-            if leaf.grad is not gradient:
-                return False
-        for leaf, wanted in self.leaves:
-            if leaf.requires_grad is not wanted:
-                return False
-        return all(fact() == was for fact, was in self.assumed)
-
-    def with_gradient(self) -> frozenset[int]:
-        """The leaves that came without a gradient when this was captured, and have one now."""
-        return frozenset(id(leaf) for leaf in self.without_gradient if leaf.grad is not None)
-
-    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run the program on the tensors and arrays among the arguments."""
-        given = [v for v in (*args, *kwargs.values()) if isinstance(v, (Value, np.ndarray))]
-        inputs = []
-        for value, layout, copied in zip(given, self.inputs, self.copied, strict=True):
-            value = value if isinstance(value, Value) else shared(value)
-            if copied or value.layout is not layout:
-                value = from_array(as_array(value))
-            inputs.append(value)
-        self.executable.run(inputs)
-        for storage in self.mutated:
-            storage.version += 1
-        for leaf, gradient in self.gradients:
-            leaf.grad = gradient
-        for verify, values in self.verified:
-            verify(*values)
-        return self.result.fresh()
-
-
-class _Result:
-    """What the function returns: its structure, with a tensor of its own at each call."""
-
-    def __init__(self, captured: Captured, executable: Executable):
-        self.structure, self.regions = captured.result, captured.regions
-        self.executable = executable
-        alone = self.regions.get(id(self.structure))
-        self.alone = None if alone is None else alone
-        self.structure = _emptied(self.structure, self.regions)
-
-    def fresh(self) -> Any:
-        """The result of the run that just ended."""
-        return _filled(self.structure, self._copy)
-
-    def _copy(self, region: Region) -> Any:
-        return from_array(as_array(self.executable.value(region)))
-
-
-def _emptied(value: Any, regions: dict[int, Region]) -> Any:
-    """A structure with regions in place of the tensors that each run makes anew."""
-    if isinstance(value, Value):
-        return regions.get(id(value), value)
-    if isinstance(value, (tuple, list)):
-        parts = [_emptied(each, regions) for each in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    if isinstance(value, dict):
-        return {key: _emptied(each, regions) for key, each in value.items()}
-    return value
-
-
-def _filled(value: Any, copy: Callable[[Region], Any]) -> Any:
-    if isinstance(value, Region):
-        return copy(value)
-    if isinstance(value, (tuple, list)):
-        parts = [_filled(each, copy) for each in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    if isinstance(value, dict):
-        return {key: _filled(each, copy) for key, each in value.items()}
-    return value
+        Raises RuntimeError before the first call.
+        """
+        with self.lock:
+            self.program  # noqa: B018 - raises if there is none
+            return explain(self, peak, bandwidth)
 
 
 def _tensor(value: Any) -> Any:
     return from_array(value) if isinstance(value, np.ndarray) else value
 
 
-def _kind_of(value: Any) -> Any:
-    """What of an argument decides which program a call takes."""
-    if isinstance(value, Value):
-        return value.layout, value.requires_grad
-    if isinstance(value, np.ndarray):
-        return value.shape, value.strides, value.dtype
-    if isinstance(value, PLAIN):
-        return type(value), value
-    if isinstance(value, (tuple, list)):
-        return type(value), tuple(map(_kind_of, value))
-    return id(value)
-
-
-def _keywords(kwargs: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple((name, _kind_of(value)) for name, value in kwargs.items())
-
-
-def _argument_names(
-    function: Callable[..., Any], arguments: list[Any], keywords: dict[str, Any]
-) -> dict[int, str]:
+def _names(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> dict[int, str]:
     """What the function calls its arguments: for print."""
+    if hasattr(function, "forward"):
+        function = function.forward
     code = getattr(getattr(function, "__func__", function), "__code__", None)
-    names = list(code.co_varnames) if code is not None else []
-    if names[:1] == ["self"] and hasattr(function, "__self__"):
+    names = list(code.co_varnames[: code.co_argcount]) if code is not None else []
+    if hasattr(function, "__self__"):
         names = names[1:]
-    names += [f"x{k}" for k in range(len(names), len(arguments))]
-    found = {id(v): n for n, v in zip(names, arguments, strict=False) if isinstance(v, Value)}
-    return found | {id(v): n for n, v in keywords.items() if isinstance(v, Value)}
+    names += [f"x{k}" for k in range(len(names), len(args))]
+    found: dict[int, str] = {}
+    for name, value in (*zip(names, args, strict=False), *kwargs.items()):
+        if isinstance(value, Value):
+            found[id(value)] = name
+        elif hasattr(value, "named_modules"):
+            found |= names_of([(name, value)], [])
+        elif hasattr(value, "param_groups"):
+            found |= names_of([], [(name, value)])
+        elif isinstance(value, (tuple, list, dict)):
+            found |= {id(v): f"{name}[{k}]" for k, v in enumerate(arrays((value,)))}
+    return found
 
 
 def compile(function: Any = None, *, disable: bool = False) -> Any:

@@ -1,26 +1,60 @@
 """What a captured step took for granted of Python, and how to see that it no longer holds.
 
-Looked at before every run: numbers, booleans and strings among the names that the function uses (in
-its closure, its module, and the functions it calls that are not this package's), the mode of
-taping, the default dtype, the number of threads. Modules only when `structure_version` has moved:
-then their modes, attributes, parameters and hooks.
+Looked at before every run: the variables that the function uses (in its closure, its module, the
+object whose method it is, and the functions it calls that are not this package's), by value where
+they are numbers, booleans or strings, else by identity; the mode of taping, the default dtype, the
+number of threads. Modules and optimizers only when `structure_version` has moved: then their modes,
+attributes, parameters, hooks and states.
 
-All else is frozen when the step is captured.
+All else is frozen when the step is captured; `frozen` says by which names.
 """
 
 from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from ..kernels.threads import get_num_threads
 from ..ops.dtypes import get_default_dtype
 from ..tape import Value, is_grad_enabled
 from ..watch import structure_version
 
-PLAIN = (bool, int, float, complex, str, bytes, type(None))
+PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype)
 _PACKAGE = __name__.split(".")[0]
+
+
+class Same:
+    """An object as a part of a key: equal to itself alone, and alive as long as the key is."""
+
+    __slots__ = ("object",)
+
+    def __init__(self, thing: Any):
+        self.object = thing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and other.object is self.object
+
+    def __hash__(self) -> int:
+        return id(self.object)
+
+
+def plain(value: Any) -> Any:
+    """A plain value as a part of a key: 1, 1.0 and True differ, and so do 0.0 and -0.0."""
+    return type(value), value if value else repr(value)
+
+
+class Moment(NamedTuple):
+    """What surrounds a function at one time."""
+
+    look: Same
+    grad: bool
+    dtype: np.dtype
+    threads: int
+    cells: list[tuple[Any, Any]]
+    items: list[tuple[dict[str, Any], str, Any]]
 
 
 class Surroundings:
@@ -31,99 +65,237 @@ class Surroundings:
         self.modules: list[tuple[str, Any]] = []
         self.optimizers: list[tuple[str, Any]] = []
         self.tensors: list[tuple[str, Any]] = []
-        self.plain: list[tuple[str, Callable[[], Any]]] = []
-        self.seen: set[int] = set()
-        self._visit("", function)
-        self.version, self.look = -1, ()  # type: tuple[int, tuple[Any, ...]]
+        self.cells: list[tuple[str, Any]] = []  # variables of closures
+        self.items: list[tuple[str, dict[str, Any], str]] = []  # globals, attributes of `self`
+        self.others: list[tuple[str, Any, frozenset[str]]] = []  # reached, and not watched
+        self.seen: dict[int, Any] = {}
+        self.attributes: frozenset[str] = frozenset()  # all names in the code under way
+        self._visit(getattr(function, "__name__", ""), function)
+        self.version, self.look = -1, Same(None)
+        self.looks: dict[Any, Same] = {}  # equal looks are one object
+        self.arguments: dict[int, tuple[int, Any]] = {}  # what modules among them looked like
+        self.own: frozenset[int] = frozenset()  # the tensors of modules, and variables
 
     # --- finding ---
 
     def _visit(self, name: str, value: Any) -> None:
-        if isinstance(value, Value):
+        if isinstance(value, Value) and id(value) not in self.seen:
             self.tensors.append((name, value))
-        if id(value) in self.seen or isinstance(value, (type, types.ModuleType, Value)):
+        if id(value) in self.seen or isinstance(value, (type, Value, *PLAIN)):
             return
-        self.seen.add(id(value))
-        if hasattr(value, "named_modules") and hasattr(value, "named_parameters"):
-            self.modules.append((name, value))
-            return
-        if hasattr(value, "param_groups") and hasattr(value, "step"):
-            self.optimizers.append((name, value))
-            return
+        self.seen[id(value)] = value
         function = getattr(value, "__func__", value)
-        if isinstance(value, types.MethodType):
-            self._attributes(name, value.__self__)
-        if isinstance(function, types.FunctionType):
-            if (function.__module__ or "").split(".")[0] != _PACKAGE:
+        if _is_module(value):
+            self.modules.append((name, value))
+        elif _is_optimizer(value):
+            self.optimizers.append((name, value))
+        elif isinstance(function, types.FunctionType):
+            if isinstance(value, types.MethodType):
+                self._owner(value)
+            own = (function.__module__ or "").split(".")[0] == _PACKAGE
+            if not own or value is self.function:
                 self._names(function)
-        elif isinstance(value, (list, tuple)):
-            for k, each in enumerate(value):
-                self._visit(f"{name}[{k}]", each)
-        elif isinstance(value, dict):
-            for key, each in value.items():
-                self._visit(f"{name}[{key!r}]", each)
+        else:
+            self.others.append((name, value, self.attributes))
+            if isinstance(value, (list, tuple)):
+                for k, each in enumerate(value):
+                    self._visit(f"{name}[{k}]", each)
+            elif isinstance(value, dict):
+                for key, each in value.items():
+                    self._visit(f"{name}[{key!r}]", each)
 
-    def _attributes(self, name: str, owner: Any) -> None:
-        """What hangs on the object that a method belongs to."""
-        if hasattr(owner, "named_modules"):
+    def _owner(self, method: types.MethodType) -> None:
+        """What hangs on the object that a method belongs to, as far as the method names it."""
+        owner = method.__self__
+        if _is_module(owner):
             self._visit("self", owner)
             return
-        for key, value in getattr(owner, "__dict__", {}).items():
-            self._found(f"self.{key}", value, _Attribute(owner, key))
+        own = getattr(owner, "__dict__", {})
+        for key in dict.fromkeys(_named(method.__func__.__code__)):
+            if key in own:
+                self.items.append((f"self.{key}", own, key))
+                self._visit(f"self.{key}", own[key])
 
     def _names(self, function: types.FunctionType) -> None:
         """The variables of a function that are not its own."""
-        for key, cell in zip(
-            function.__code__.co_freevars, function.__closure__ or (), strict=True
-        ):
-            self._found(key, _contents(cell), _Contents(cell))
-        for key in dict.fromkeys(_global_names(function.__code__)):
+        code, before = function.__code__, self.attributes
+        self.attributes = frozenset(_named(code))
+        for key, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+            self.cells.append((key, cell))
+            self._visit(key, _contents(cell))
+        for key in dict.fromkeys(_named(code)):
             if key in function.__globals__:
-                self._found(key, function.__globals__[key], _Item(function.__globals__, key))
+                value = function.__globals__[key]
+                if not isinstance(value, types.ModuleType):
+                    self.items.append((key, function.__globals__, key))
+                self._visit(key, value)
+        for value in function.__defaults__ or ():
+            self._visit("default", value)
         for key, value in (function.__kwdefaults__ or {}).items():
             self._visit(key, value)
-
-    def _found(self, name: str, value: Any, read: Callable[[], Any]) -> None:
-        if isinstance(value, PLAIN):
-            self.plain.append((name, read))
-        else:
-            self.plain.append((name, _Identity(read)))
-            self._visit(name, value)
+        self.attributes = before
 
     # --- looking ---
 
-    def now(self) -> tuple[Any, ...]:
-        """What can be watched, as it is now: equal as long as nothing of it changed."""
-        if structure_version() != self.version:
-            self.version = structure_version()
-            modules = [_look(module) for _, module in self.modules]
-            self.look = (*modules, *[_look_at_optimizer(each) for _, each in self.optimizers])
-        values = [read() for _, read in self.plain]
-        return (is_grad_enabled(), get_default_dtype(), get_num_threads(), self.look,
-                *values, *map(type, values))  # fmt: skip
+    def values(self) -> list[Any]:
+        """The watched variables, as they are now."""
+        return [
+            *[_contents(cell) for _, cell in self.cells],
+            *[names.get(key) for _, names, key in self.items],
+        ]
+
+    def moment(self) -> Moment:
+        """What `still` compares, as it is now."""
+        return Moment(
+            self.look, is_grad_enabled(), get_default_dtype(), get_num_threads(),
+            [(cell, _contents(cell)) for _, cell in self.cells],
+            [(names, key, names.get(key)) for _, names, key in self.items],
+        )  # fmt: skip
+
+    def still(self, moment: Moment) -> bool:
+        """Whether nothing moved since then; told in no time, and where in doubt, no."""
+        look, grad, dtype, threads, cells, items = moment
+        if (
+            look is not self.look
+            or grad is not is_grad_enabled()
+            or dtype is not get_default_dtype()
+            or threads != get_num_threads()
+        ):
+            return False
+        try:
+            for cell, was in cells:
+                if cell.cell_contents is not was:
+                    return False
+        except ValueError:  # deleted
+            return False
+        for names, key, was in items:  # noqa: SIM110 - a generator takes twice the time
+            if names.get(key) is not was:
+                return False
+        return True
+
+    def refresh(self) -> None:
+        """Look at modules and optimizers, if any changed anywhere; before all else is asked."""
+        if structure_version() == self.version:
+            return
+        self.version = structure_version()
+        modules = [_look(module) for _, module in self.modules]
+        look = (*modules, *[_look_at_optimizer(each) for _, each in self.optimizers])
+        self.look = self.looks.setdefault(look, Same(look))
+        self.own = frozenset(self.names())
+
+    def look_again(self) -> None:
+        """Look at modules and optimizers: a state that came to be moves no number."""
+        self.version = -1
+        self.arguments.clear()
+        self.refresh()
+
+    def key(self) -> tuple[Any, ...]:
+        """What can be watched: equal as long as nothing of it changed."""
+        values, modes = self.values(), (is_grad_enabled(), get_default_dtype(), get_num_threads())
+        return (self.look, *modes, *[plain(v) if isinstance(v, PLAIN) else Same(v) for v in values])
+
+    def of_argument(self, value: Any) -> Any:
+        """An argument that is no tensor, array, number or container, as a part of a key."""
+        if _is_module(value) or _is_optimizer(value):
+            version, look = self.arguments.get(id(value), (-1, None))
+            if version != structure_version():
+                version = structure_version()
+                look = _look(value) if _is_module(value) else _look_at_optimizer(value)
+                look = self.looks.setdefault(look, Same(look))
+                self.arguments[id(value)] = version, look
+            return look
+        own = getattr(value, "__dict__", None)  # of a method's `self`, say
+        if own is None or isinstance(value, (type, types.FunctionType, types.ModuleType)):
+            return Same(value)
+        return Same(value), *[
+            plain(v) if isinstance(v, PLAIN) else
+            self.of_argument(v) if _is_module(v) or _is_optimizer(v) else Same(v)
+            for v in own.values()
+        ]  # fmt: skip
+
+    # --- saying ---
 
     def names(self) -> dict[int, str]:
         """What tensors are called, by their identity: for print."""
-        found: dict[int, str] = {}
+        return names_of(self.modules, self.optimizers) | {
+            id(value): name for name, value in self.tensors
+        }
+
+    def leaves(self) -> list[Any]:
+        """The tensors that may have gradients which the function reads or sets."""
+        found = [v for _, module in self.modules for v in module.parameters()]
+        for _, optimizer in self.optimizers:
+            found += [p for group in optimizer.param_groups for p in group["params"]]
+        found += [
+            v for v in (*self.values(), *[v for _, v in self.tensors]) if isinstance(v, Value)
+        ]
+        return list({id(v): v for v in found if v.layout.dtype.kind == "f"}.values())
+
+    def held(self) -> Iterator[tuple[str, Any]]:
+        """The tensors that the function's surroundings hold, and where."""
         for name, module in self.modules:
-            alone = len(self.modules) == 1
-            for kind in (module.named_parameters, module.named_buffers):
-                found |= {id(v): key if alone else f"{name}.{key}" for key, v in kind()}
+            for path, each in module.named_modules(name):
+                kept = {**vars(each), **each._parameters, **each._buffers}
+                yield from ((f"{path}.{key}", value) for key, value in kept.items())
         for name, optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                found |= {id(cell): f"{name}.{key}" for key, cell in group.cells.items()}
-                for p in group["params"]:
-                    of = found.get(id(p), "")
-                    state = optimizer.state.get(p, {}).items()
-                    found |= {id(v): f"{of}.{key}" if of else key for key, v in state}
-        return found | {id(value): name for name, value in self.tensors}
+            for state in optimizer.state.values():
+                yield from ((f"{name}.state[...][{key!r}]", v) for key, v in state.items())
+        for name, value in (*self.watched(), *[(name, value) for name, value, _ in self.others]):
+            yield name, value
+            if isinstance(value, (list, tuple, dict)):
+                inside = value.items() if isinstance(value, dict) else enumerate(value)
+                yield from ((f"{name}[{key!r}]", each) for key, each in inside)
+            elif not isinstance(value, (type, types.ModuleType, Value)):
+                own = getattr(value, "__dict__", {})
+                yield from ((f"{name}.{key}", each) for key, each in [*own.items()])
+
+    def watched(self) -> Iterator[tuple[str, Any]]:
+        """The names that are watched, and what they are."""
+        names = [name for name, *_ in (*self.cells, *self.items)]
+        yield from zip(names, self.values(), strict=True)
+
+    def frozen(self) -> Iterator[tuple[str, Any]]:
+        """What was reached when captured, could change, and is not watched."""
+        for name, value, attributes in self.others:
+            if isinstance(value, (list, tuple)):
+                found = [(f"{name}[{k}]", v) for k, v in enumerate(value)]
+            elif isinstance(value, dict):
+                found = [(f"{name}[{k!r}]", v) for k, v in value.items()]
+            elif isinstance(value, np.ndarray):
+                found = [(name, value)]
+            elif getattr(value, "__name__", "").split(".")[0] == _PACKAGE:
+                found = []
+            else:
+                known = {**vars(type(value)), **getattr(value, "__dict__", {})}
+                found = [(f"{name}.{k}", v) for k, v in known.items()
+                         if k in attributes and not k.startswith("__")]  # fmt: skip
+            yield from ((n, v) for n, v in found if isinstance(v, (np.ndarray, *PLAIN)))
 
 
-def _global_names(code: types.CodeType) -> Iterator[str]:
+def names_of(modules: list[tuple[str, Any]], optimizers: list[tuple[str, Any]]) -> dict[int, str]:
+    """The names of the tensors of modules and optimizers, by their identity."""
+    found: dict[int, str] = {}
+    for name, module in modules:
+        alone = len(modules) == 1
+        for members in (module.named_parameters, module.named_buffers):
+            found |= {id(v): key if alone else f"{name}.{key}" for key, v in members()}
+    for name, optimizer in optimizers:
+        for k, group in enumerate(optimizer.param_groups):
+            owner = name if len(optimizer.param_groups) == 1 else f"{name}[{k}]"
+            found |= {id(cell): f"{owner}.{key}" for key, cell in group.cells.items()}
+            for p in group["params"]:
+                of, state = found.get(id(p), owner), optimizer.state.get(p, {})
+                for key, value in state.items():
+                    found.setdefault(id(value), f"{owner}.step" if key == "step" else f"{of}.{key}")
+    return found
+
+
+def _named(code: types.CodeType) -> Iterator[str]:
+    """Every name of a variable or attribute in the code, and in the functions inside it."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            yield from _global_names(constant)
+            yield from _named(constant)
 
 
 def _contents(cell: Any) -> Any:
@@ -133,63 +305,38 @@ def _contents(cell: Any) -> Any:
         return None
 
 
-class _Contents:
-    def __init__(self, cell: Any):
-        self.cell = cell
-
-    def __call__(self) -> Any:
-        return _contents(self.cell)
+def _is_module(value: Any) -> bool:
+    return hasattr(value, "named_modules") and hasattr(value, "named_parameters")
 
 
-class _Item:
-    def __init__(self, names: dict[str, Any], key: str):
-        self.names, self.key = names, key
-
-    def __call__(self) -> Any:
-        return self.names.get(self.key)
-
-
-class _Attribute:
-    def __init__(self, owner: Any, key: str):
-        self.owner, self.key = owner, key
-
-    def __call__(self) -> Any:
-        return getattr(self.owner, self.key, None)
-
-
-class _Identity:
-    """Which object it is; of one that is a plain value now, that value."""
-
-    def __init__(self, read: Callable[[], Any]):
-        self.read = read
-
-    def __call__(self) -> Any:
-        value = self.read()
-        return value if isinstance(value, PLAIN) else id(value)
+def _is_optimizer(value: Any) -> bool:
+    return hasattr(value, "param_groups") and hasattr(value, "step")
 
 
 def _look(module: Any) -> tuple[Any, ...]:
     """All of a module that changes what it computes."""
     return tuple(
-        (id(each), tuple(_seen(value) for value in vars(each).items()))
+        (Same(each), tuple((name, _seen(value)) for name, value in vars(each).items()))
         for _, each in module.named_modules()
     )
 
 
 def _look_at_optimizer(optimizer: Any) -> tuple[Any, ...]:
     """Which parameters an optimizer has, in which groups, and which tensors are their state."""
-    return id(optimizer), tuple(
-        tuple((id(p), tuple(map(id, optimizer.state.get(p, {}).values()))) for p in group["params"])
+    return Same(optimizer), tuple(
+        tuple((Same(p), tuple(map(Same, optimizer.state.get(p, {}).values())))
+              for p in group["params"])
         for group in optimizer.param_groups
-    )
+    )  # fmt: skip
 
 
-def _seen(item: tuple[str, Any]) -> Any:
-    name, value = item
+def _seen(value: Any) -> Any:
     if isinstance(value, PLAIN):
-        return name, value
+        return plain(value)
+    if isinstance(value, Value):  # `module.double()` moves a parameter to other memory
+        return Same(value), Same(value.storage), value.layout
     if isinstance(value, dict):
-        return name, tuple((key, _seen((key, each))) for key, each in value.items())
+        return tuple((key, _seen(each)) for key, each in value.items())
     if isinstance(value, (tuple, list)):
-        return name, tuple(_seen(("", each)) for each in value)
-    return name, id(value)
+        return tuple(map(_seen, value))
+    return Same(value)

@@ -155,7 +155,12 @@ class Program:
 
     def kept(self) -> list[Region]:
         """What is still looked at after the last instruction."""
-        return [*self.results, *(region for _, region in self.gradients)]
+        verdicts = [
+            i.outputs[i.op.outputs.index(i.op.verdict)]
+            for i in as_captured(self.instructions)
+            if i.op.verdict
+        ]
+        return [*self.results, *(region for _, region in self.gradients), *verdicts]
 
     def __str__(self) -> str:
         from .text import text
@@ -163,6 +168,15 @@ class Program:
         return text(self)
 
     __repr__ = __str__
+
+
+def as_captured(instructions: Iterable[Instruction]) -> Iterator[Instruction]:
+    """The instructions before any were fused."""
+    for instruction in instructions:
+        if instruction.parts:
+            yield from as_captured(instruction.parts)
+        else:
+            yield instruction
 
 
 class ProgramError(Exception):

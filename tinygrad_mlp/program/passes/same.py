@@ -103,7 +103,10 @@ class _Moved:
         program.notes.append(f"{what}: {len(program.instructions) - len(kept)} left out")
         program.instructions[:] = [self._instruction(each) for each in kept]
         program.results[:] = map(self._region, program.results)
-        program.gradients[:] = [(leaf, self._region(r)) for leaf, r in program.gradients]
+        for k, (leaf, region) in enumerate(program.gradients):
+            there = self._region(region)
+            there.buffer.name = region.buffer.name
+            program.gradients[k] = leaf, there
 
     def _region(self, region: Region) -> Region:
         there = self.to.get(region.buffer)
