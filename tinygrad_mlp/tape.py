@@ -50,6 +50,7 @@ class Op(Protocol):
     wants: dict[int, Wants]  # what each rule wants saved: (name, place) of inputs, of outputs
     opaque: bool  # its rules are a user's: what they return may be anybody's
     verify: Callable[..., None] | None  # raises for inputs and results that are wrong, by value
+    gate: int | None  # an input, a word: a program ends after the op unless it is 0
 
     def run(self, inputs: tuple[Any, ...], params: Params) -> tuple[Any, ...]: ...
 

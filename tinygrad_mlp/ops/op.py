@@ -87,6 +87,7 @@ class Op:
 
     opaque = False
     verify: Callable[..., None] | None = None
+    gate: int | None = None  # an input, a word: a program ends after the op unless it is 0
     differentiable: tuple[int, ...] = (0,)  # further results are saved for rules, or are integers
 
     def __init__(

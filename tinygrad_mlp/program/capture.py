@@ -42,6 +42,9 @@ _NUMBERS = 1 << 12  # a word below is no address but a number: a count, or nothi
 class CaptureError(RuntimeError):
     """A step does what a program cannot: the message says where, and the way out."""
 
+    done = False  # whether the step was taken all the same, to its end;
+    result: Any = None  # then what it returned
+
 
 @dataclass
 class Captured:
@@ -62,20 +65,28 @@ def capture(
     keywords: dict[str, Any],
     names: dict[int, str],
     reset: frozenset[int] = frozenset(),
+    finish: bool = False,
 ) -> Captured:
     """Run ``function`` and keep what it does as a program.
 
     ``names`` are those of tensors by identity. ``reset`` are leaves whose gradient the function is
-    known to forget before it adds to it.
+    known to forget before it adds to it. ``finish``: run it to its end even if it cannot be
+    captured, and raise then.
 
     Raises CaptureError, and whatever the function raises.
     """
     given = [v for v in (*arguments, *keywords.values()) if isinstance(v, Value)]
     with listen() as heard:
-        recorder = _Recorder(function, given, names, heard, reset)
+        recorder = _Recorder(function, given, names, heard, reset, finish)
         with record(recorder):
             result = function(*arguments, **keywords)
-    return recorder.finish(result)
+    try:
+        if recorder.failed is not None:
+            raise recorder.failed
+        return recorder.finish(result)
+    except CaptureError as error:
+        error.done, error.result = True, result
+        raise
 
 
 class _Recorder(Record):
@@ -88,8 +99,10 @@ class _Recorder(Record):
         names: dict[int, str],
         heard: Heard,
         reset: frozenset[int],
+        to_the_end: bool,
     ):
         super().__init__()
+        self.to_the_end, self.failed = to_the_end, None  # type: bool, CaptureError | None
         self.function, self.heard, self.names, self.reset_before = function, heard, names, reset
         self.memory = _Memory(names)
         regions = [self.memory.region(value, INPUT) for value in inputs]
@@ -105,6 +118,18 @@ class _Recorder(Record):
     def append(self, entry: Entry) -> None:
         """One more op was applied."""
         super().append(entry)  # keeps its tensors alive, and so their addresses theirs
+        try:
+            if self.failed is None:
+                self._instruction(entry)
+        except CaptureError as error:
+            self._fail(error)
+
+    def _fail(self, error: CaptureError) -> None:
+        if not self.to_the_end:
+            raise error
+        self.failed = self.failed or error
+
+    def _instruction(self, entry: Entry) -> None:
         inputs = tuple(self.memory.region(value, STATE) for value in entry.inputs)
         for value, region in zip(entry.inputs, inputs, strict=True):
             if region.buffer.kind == STATE and value.node is None and value.base is None:
@@ -119,11 +144,12 @@ class _Recorder(Record):
 
     def refuse(self, what: str) -> None:
         """A value is about to leave the program."""
-        raise CaptureError(
+        error = CaptureError(
             f"{what} takes a value out of the step that is being compiled, {self._line()}; its "
             "value is known only when the step runs. Return the tensor and look at it after the "
             "call; choose between tensors with tg.where; or take @tg.compile off"
         )
+        self._fail(error)
 
     def assume(self, fact: Callable[[], Any]) -> None:
         """The program will ask again, before each run."""

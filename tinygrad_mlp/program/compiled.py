@@ -28,6 +28,8 @@ _MANY = 8  # programs of one function, from which on it says so
 class CompiledFunction:
     """A function, and the programs that its calls have become."""
 
+    finish = False  # whether a call that cannot be captured is still run to its end
+
     def __init__(self, function: Callable[..., Any]):
         if not callable(function):
             raise TypeError(
@@ -42,12 +44,28 @@ class CompiledFunction:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program of this kind of call; of the first of its kind, the function."""
-        key = (*map(_kind_of, args), *_keywords(kwargs), *self.surroundings.now())
+        return self.repeat(1, *args, **kwargs)
+
+    def repeat(self, times: int, *args: Any, **kwargs: Any) -> Any:
+        """The last result of so many calls in a row, as one run of the program if there is one.
+
+        A function that is to be repeated takes its data along by itself: see ``ops/batch.py``.
+        """
+        key = self._key(args, kwargs)
         kind = self.programs.get(key)
         if kind is not None and kind.holds():
             self.last = kind
-            return kind.run(args, kwargs)
-        return self._capture(key, args, kwargs)
+            return kind.run(args, kwargs, times)
+        result = self._capture(key, args, kwargs)
+        return result if times == 1 else self.repeat(times - 1, *args, **kwargs)
+
+    def ready(self, *args: Any, **kwargs: Any) -> bool:
+        """Whether such a call would run a program, and not be captured."""
+        kind = self.programs.get(self._key(args, kwargs))
+        return kind is not None and kind.holds()
+
+    def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        return (*map(_kind_of, args), *_keywords(kwargs), *self.surroundings.now())
 
     def _capture(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         before = self.programs.get(key)
@@ -55,9 +73,8 @@ class CompiledFunction:
         arguments = [_tensor(v) for v in args]
         keywords = {name: _tensor(value) for name, value in kwargs.items()}
         names = self.surroundings.names() | _argument_names(self.function, arguments, keywords)
-        captured = capture(self.function, tuple(arguments), keywords, names, reset)
-        key = (*map(_kind_of, args), *_keywords(kwargs), *self.surroundings.now())
-        self.last = self.programs[key] = _Kind(captured, (args, kwargs))
+        captured = capture(self.function, tuple(arguments), keywords, names, reset, self.finish)
+        self.last = self.programs[self._key(args, kwargs)] = _Kind(captured, (args, kwargs))
         if len(self.programs) == _MANY:
             warnings.warn(
                 f"{getattr(self.function, '__name__', 'a function')} was captured {_MANY} times: "
@@ -96,7 +113,7 @@ class _Kind:
         self.copied = [region.buffer in written for region in program.inputs]
         self.mutated = [b.owner for b in written if b.kind == STATE]
         self.verified = [
-            (i.op.verify, [*map(self.executable.value, (*i.inputs, *i.outputs))])
+            (i.op.verify, (*i.inputs, *i.outputs))
             for i in program.instructions
             if i.op.verify is not None
         ]
@@ -118,7 +135,7 @@ class _Kind:
         """The leaves that came without a gradient when this was captured, and have one now."""
         return frozenset(id(leaf) for leaf in self.without_gradient if leaf.grad is not None)
 
-    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any], times: int = 1) -> Any:
         """Run the program on the tensors and arrays among the arguments."""
         given = [v for v in (*args, *kwargs.values()) if isinstance(v, (Value, np.ndarray))]
         inputs = []
@@ -127,13 +144,15 @@ class _Kind:
             if copied or value.layout is not layout:
                 value = from_array(as_array(value))
             inputs.append(value)
-        self.executable.run(inputs)
-        for storage in self.mutated:
-            storage.version += 1
-        for leaf, gradient in self.gradients:
-            leaf.grad = gradient
-        for verify, values in self.verified:
-            verify(*values)
+        try:
+            self.executable.run(inputs, times)
+        finally:  # Ctrl-C too comes after a whole run
+            for storage in self.mutated:
+                storage.version += 1
+            for leaf, gradient in self.gradients:
+                leaf.grad = gradient
+        for verify, regions in self.verified:
+            verify(*map(self.executable.value, regions))
         return self.result.fresh()
 
 

@@ -9,14 +9,18 @@ writes:
 
 So a layer's weights are updated beside the product that carries the gradient on, and all small
 updates at the end cost one meeting together.
+
+A gate ends a program early. What outlives the program is then as if the instructions before the
+gate had run, and none after it: so the gate waits for those before it that write to such memory,
+and those after it wait for the gate. It is the first row of its phase.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..kernels.executor import MANY
-from .ir import Buffer, Call, Instruction
+from .ir import STATE, Buffer, Call, Instruction, Region
 
 SHARED = 3_000  # work, in about nanoseconds on one thread, that pays for several inside a program
 
@@ -26,10 +30,11 @@ class Step:
     """One kernel at its time: which threads run it, and whether all meet after it."""
 
     instruction: Instruction
-    call: Call | None  # None: back to Python
+    call: Call | None  # None: back to Python, or a gate
     phase: int
-    threads: int  # at most
-    first: int  # the first of the threads
+    threads: int = MANY  # at most
+    first: int = 0  # the first of the threads
+    gate: Region | None = None  # the word to look at
 
 
 def schedule(instructions: list[Instruction]) -> list[Step]:
@@ -37,31 +42,40 @@ def schedule(instructions: list[Instruction]) -> list[Step]:
     written: dict[Buffer, int] = {}  # the last phase that writes a buffer
     read: dict[Buffer, int] = {}
     floor = 0  # nothing crosses a step into Python
-    placed: list[tuple[int, Instruction, Call | None]] = []
+    gate, lasting = 0, -1  # the phase of the last gate; the last one that writes what lasts
+    steps: list[Step] = []
     for instruction in instructions:
         reads, writes = instruction.reads(), instruction.writes()
+        lasts = any(buffer.kind == STATE for buffer in writes)
         phase = max([floor, *(written.get(b, -1) + 1 for b in reads | writes),
-                     *(read.get(b, -1) + 1 for b in writes)])  # fmt: skip
+                     *(read.get(b, -1) + 1 for b in writes), gate if lasts else 0])  # fmt: skip
         if instruction.in_python:
-            phase = max([floor, *(p + 1 for p, _, _ in placed)])
+            phase = max([phase, *(step.phase + 1 for step in steps)])
         last = phase + max(len(instruction.calls), 1) - 1
-        placed += [(phase + k, instruction, call) for k, call in enumerate(instruction.calls)]
+        steps += [Step(instruction, call, phase + k) for k, call in enumerate(instruction.calls)]
         if instruction.in_python:
-            placed.append((phase, instruction, None))
+            steps.append(Step(instruction, None, phase))
             floor = phase + 1
         written |= dict.fromkeys(writes, last)
         read |= {b: max(read.get(b, -1), last) for b in reads}
-    placed.sort(key=lambda each: each[0])  # stable: in a phase, in the order of the program
-    return _shared_out(placed)
+        lasting = max(lasting, last) if lasts else lasting
+        if instruction.op.gate is not None:
+            gate = lasting + 1  # the word itself is among what lasts
+            steps.append(
+                Step(instruction, None, gate, gate=instruction.inputs[instruction.op.gate])
+            )
+            floor = gate if instruction.in_python else floor
+    steps.sort(key=lambda step: (step.phase, step.gate is None))  # stable: as in the program
+    return _shared_out(steps)
 
 
-def _shared_out(placed: list[tuple[int, Instruction, Call | None]]) -> list[Step]:
+def _shared_out(steps: list[Step]) -> list[Step]:
     """Small kernels go to one thread each, in turn; the others to all of them."""
-    steps, turn, current = [], 0, -1
-    for phase, instruction, call in placed:
-        if phase != current:
-            current, turn = phase, 0
-        alone = call is not None and call.launch.work < SHARED
-        steps.append(Step(instruction, call, phase, 1 if alone else MANY, turn if alone else 0))
-        turn += alone
-    return steps
+    result, turn, current = [], 0, -1
+    for step in steps:
+        if step.phase != current:
+            current, turn = step.phase, 0
+        if step.call is not None and step.call.launch.work < SHARED:
+            step, turn = replace(step, threads=1, first=turn), turn + 1
+        result.append(step)
+    return result

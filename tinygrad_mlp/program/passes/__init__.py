@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ..ir import Program
 from .dead import without_dead
+from .delay import delay
 
 
 def optimize(program: Program) -> None:
     """Run all passes."""
     without_dead(program)
+    delay(program)
