@@ -102,6 +102,11 @@ class Surroundings:
         return (is_grad_enabled(), get_default_dtype(), get_num_threads(), self.look,
                 *values, *map(type, values))  # fmt: skip
 
+    def numbers(self) -> dict[str, Any]:
+        """What a step must not change by itself, by name: a program would not change it."""
+        found = {name: read() for name, read in self.plain}
+        return found | {name or "the model": _look(module) for name, module in self.modules}
+
     def names(self) -> dict[int, str]:
         """What tensors are called, by their identity: for print."""
         found: dict[int, str] = {}

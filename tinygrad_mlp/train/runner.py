@@ -91,21 +91,30 @@ class Runner:
 
     def _captured(self, compiled: CompiledFunction, rows: int) -> Batch:
         """One step, captured; if that cannot be, the last one that was tried."""
-        try:
-            with buffers_put_back(self.course.model):
+        before = compiled.surroundings.numbers()
+        with buffers_put_back(self.course.model):
+            try:
                 seen: Batch = compiled(rows)
-        except CaptureError as error:
-            if not error.done:
-                raise
-            self._give_up(str(error))
-            seen = error.result
-            return seen
-        if len(compiled.programs) == MANY:
-            self._give_up("each step is another, as Python numbers that the loss or model use vary")
-        kept = {buffer.storage for buffer in self.course.model.buffers()}
-        if any(buffer.owner in kept for buffer in early(compiled.program)):
+            except CaptureError as error:
+                if not error.done:
+                    raise
+                self._give_up(str(error))
+                seen = error.result
+                return seen
+        after = compiled.surroundings.numbers()
+        changed = [name for name, value in after.items() if value != before[name]]
+        if changed:
+            self._give_up(f"a step changes Python's {changed[0]}, which a program would not")
+        elif len(compiled.programs) == MANY:
+            self._give_up("Python numbers that loss or model use change again and again")
+        elif self._early(compiled):
             self._give_up("a buffer of the model is written, then read, before the loss is known")
         return seen
+
+    def _early(self, compiled: CompiledFunction) -> bool:
+        """Whether a loss that is no number would leave its mark in the model."""
+        kept = {buffer.storage for buffer in self.course.model.buffers()}
+        return any(buffer.owner in kept for buffer in early(compiled.program))
 
     def _give_up(self, reason: str) -> None:
         self.compiled = None
