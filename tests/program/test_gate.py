@@ -94,6 +94,31 @@ def test_a_gate_is_between_what_lasts_before_and_after_it() -> None:
             assert (order.index(instruction) < gate) == (k < place)
 
 
+def test_a_gate_waits_for_what_comes_before_it() -> None:
+    """However long that takes: here a chain that the gate has nothing to do with."""
+    numbers = tg.tensor([1.0, math.nan])
+    order, cursor, stop = tg.arange(2), tg.zeros((), dtype="int64"), tg.zeros((), dtype="int64")
+    total = tg.zeros(40)
+
+    def function():
+        x = take_batch(numbers, order, cursor, batch=1, rows=1)
+        chain = tg.ones(40)
+        for axis in (0, 0, 0):  # sums, so that it stays a chain
+            chain = chain.sum(axis, keepdim=True) / 40 + tg.zeros(40)
+        total.add_(chain)
+        seen = total * 2  # read: the sum cannot wait for the gate
+        halt_unless_finite_(stop, x)
+        cursor.add_(1)
+        return seen
+
+    step = CompiledFunction(function)
+    assert step().tolist() == [2.0] * 40
+    with pytest.raises(NotFinite):
+        step()
+    assert total.tolist() == [2.0] * 40
+    assert cursor.item() == 1
+
+
 def test_repeating_is_calling_again() -> None:
     numbers = np.random.default_rng(0).normal(size=50).tolist()
     once, many = Walk(numbers), Walk(numbers)

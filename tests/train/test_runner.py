@@ -184,6 +184,9 @@ def test_evaluation(ran: list[int]) -> None:
     found = [evaluate(model, labelled(), batch_size=5, compile=flag) for flag in (True, False)]
     assert found[0] == found[1]
     assert max(ran) > 1
+    ran.clear()
+    evaluate(model, labelled())
+    assert not ran, "one batch is not worth a program"
 
 
 class Tenfold(nn.Module):
