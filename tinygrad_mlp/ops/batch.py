@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..kernels import finite, gather
 from ..kernels.launch import Launch
 from ..kernels.layout import INT64, Layout, dense
@@ -63,7 +65,7 @@ class TakeBatch(Op):
         if not 0 <= first <= first + rows <= length:
             raise IndexError(f"take_batch: order has {length} rows, not {first} to {first + rows}")
         chosen = as_array(order)[first : first + rows]
-        if rows and not 0 <= chosen.min() <= chosen.max() < count:
+        if rows and chosen.view(np.uint64).max() >= count:  # unsigned, what is negative is huge
             raise IndexError(
                 f"take_batch: order has rows {chosen.min()} to {chosen.max()}, x has {count}"
             )

@@ -58,10 +58,9 @@ class Course:
 
     def end(self, loss: Tensor, outputs: Tensor, y: Tensor) -> Batch:
         """Count the batch, and go on; what metrics in Python are to see of it."""
-        outputs, loss = outputs.detach(), loss.detach()
         self.means.add(loss, outputs, y)
         self.cursor.add_(1)
-        return (outputs, y) if self.means.called else None
+        return (outputs.detach(), y) if self.means.called else None
 
     def step(self, rows: int) -> Batch:
         """Measure the next ``rows`` rows."""

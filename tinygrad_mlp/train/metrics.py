@@ -91,7 +91,8 @@ class Means:
     def add(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
         """Add a batch to the sums: its mean loss, the outputs (N, ...), the targets (N, ...)."""
         with no_grad():
-            self.sums["loss"].add_(loss.reshape(()).to("float64") * targets.shape[0])
+            loss = loss.reshape(()) if loss.ndim else loss
+            self.sums["loss"].add_(loss.to("float64") * targets.shape[0])
             for name, metric in self.counted.items():
                 self.sums[name].add_(metric(outputs, targets).to("float64"))
 

@@ -121,8 +121,8 @@ class Runner:
         if reason not in self.said:
             self.said.add(reason)
             warnings.warn(
-                f"fit goes on without compiling: {reason}. compile=False does so without this "
-                "warning",
+                f"not compiled, but run in Python batch by batch: {reason}. compile=False does so "
+                "without this warning",
                 stacklevel=2,
             )
 
