@@ -44,25 +44,23 @@ class CompiledFunction:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program of this kind of call; of the first of its kind, the function."""
-        return self.repeat(1, *args, **kwargs)
-
-    def repeat(self, times: int, *args: Any, **kwargs: Any) -> Any:
-        """The last result of so many calls in a row, as one run of the program if there is one.
-
-        A function that is to be repeated takes its data along by itself: see ``ops/batch.py``.
-        """
         key = self._key(args, kwargs)
         kind = self.programs.get(key)
         if kind is not None and kind.holds():
             self.last = kind
-            return kind.run(args, kwargs, times)
-        result = self._capture(key, args, kwargs)
-        return result if times == 1 else self.repeat(times - 1, *args, **kwargs)
+            return kind.run(args, kwargs)
+        return self._capture(key, args, kwargs)
 
-    def ready(self, *args: Any, **kwargs: Any) -> bool:
-        """Whether such a call would run a program, and not be captured."""
+    def ready(self, *args: Any, **kwargs: Any) -> Callable[[int], Any] | None:
+        """What makes so many such calls in a row, in one run of the program; None before it is.
+
+        A function to be repeated takes its data along by itself: see ``ops/batch.py``.
+        """
         kind = self.programs.get(self._key(args, kwargs))
-        return kind is not None and kind.holds()
+        if kind is None or not kind.holds():
+            return None
+        self.last = kind
+        return functools.partial(kind.run, args, kwargs)
 
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         return (*map(_kind_of, args), *_keywords(kwargs), *self.surroundings.now())

@@ -74,12 +74,13 @@ class Runner:
         compiled = self.compiled
         if compiled is None:
             return 1, self._in_python(rows)
-        if not compiled.ready(rows):
+        run = compiled.ready(rows)
+        if run is None:
             return 1, self._captured(compiled, rows)
         affordable = int(SLICE / self.seconds.get(rows, SLICE))
         times = 1 if self.singly else max(1, min(most, affordable))
         began = time.perf_counter()
-        seen: Batch = compiled.repeat(times, rows)
+        seen: Batch = run(times)
         self.seconds[rows] = (time.perf_counter() - began) / times
         return times, seen
 
