@@ -96,7 +96,7 @@ def test_a_gate_is_between_what_lasts_before_and_after_it() -> None:
     assert steps[gate - 1].phase < steps[gate].phase, "all threads have met"
     order = [each.instruction for each in steps]
     for k, instruction in enumerate(step.program.instructions):
-        if instruction.op.gate is not None:
+        if instruction.gate is not None:
             place = k
     for k, instruction in enumerate(step.program.instructions):
         if any(buffer.kind == "state" for buffer in instruction.writes()) and k != place:

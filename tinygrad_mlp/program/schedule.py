@@ -59,11 +59,9 @@ def schedule(instructions: list[Instruction]) -> list[Step]:
         written |= dict.fromkeys(writes, last)
         read |= {b: max(read.get(b, -1), last) for b in reads}
         lasting = max(lasting, last) if lasts else lasting
-        if instruction.op.gate is not None:
+        if instruction.gate is not None:
             gate = lasting + 1  # the word itself is among what lasts
-            steps.append(
-                Step(instruction, None, gate, gate=instruction.inputs[instruction.op.gate])
-            )
+            steps.append(Step(instruction, None, gate, gate=instruction.gate))
             floor = gate if instruction.in_python else floor
     steps.sort(key=lambda step: (step.phase, step.gate is None))  # stable: as in the program
     return _shared_out(steps)
