@@ -20,7 +20,7 @@ from .launch import compiled
 from .memory import pointer
 
 BLOCK = 128
-SHORT = 24  # columns
+SHORT = 12  # columns
 
 
 @functools.cache
@@ -39,10 +39,10 @@ def _kernel(real, largest):
             x = pointer(words[1] + row * stride, real)
             best, where = x[0], 0
             if columns <= SHORT:
-                for i in range(1, columns):
+                for i in range(1, columns):  # without branches, which nobody could predict
                     better = x[i] > best if largest else x[i] < best
-                    if better or (x[i] != x[i] and best == best):
-                        best, where = x[i], i
+                    better |= (x[i] != x[i]) & (best == best)
+                    best, where = x[i] if better else best, i if better else where
                 out[row] = where
                 continue
             for start in range(0, columns, BLOCK):
