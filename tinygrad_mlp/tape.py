@@ -47,6 +47,7 @@ class Op(Protocol):
     rules: dict[int, Rule]  # input -> rule; key -1: one rule for all inputs at once
     wants: dict[int, Wants]  # what each rule wants saved: (name, place) of inputs, of outputs
     opaque: bool  # its rules are a user's: what they return may be anybody's
+    gate: int | None  # an input, a word: a program ends after the op unless it is 0
     verdict: str  # the result that is 0 or more where `verify` raises; "": it never does
 
     def run(self, inputs: tuple[Any, ...], params: Params) -> tuple[Any, ...]: ...

@@ -12,7 +12,7 @@ from numba import int64
 
 from tests.kernels.scripts import run
 from tests.kernels.test_threads import needs_affinity, needs_fork
-from tinygrad_mlp.kernels.executor import Row, program
+from tinygrad_mlp.kernels.executor import TIMES, Row, program
 from tinygrad_mlp.kernels.launch import Launch, compiled
 from tinygrad_mlp.kernels.memory import address_of, pointer
 
@@ -101,6 +101,38 @@ def test_rows_run_in_order_on_as_many_threads_as_they_are_worth(
         expected = [[number, min(limit, count)] for number, limit in enumerate(most)]
         assert log[0] == len(most)
         assert log[1 : 2 * len(most) + 1].reshape(-1, 2).tolist() == expected
+
+
+def count(arguments, thread, threads):
+    """Add 1 to a word, and set a flag when it reaches a limit."""
+    words = pointer(arguments, int64)
+    state = pointer(words[0], int64)
+    if thread == 0:
+        state[0] += 1
+        state[1] = 1 if state[0] == state[2] else 0
+
+
+@pytest.mark.parametrize("threads", COUNTS)
+def test_a_gate_ends_all_the_times(threads: int, use_threads: Callable[[int], None]) -> None:
+    """Every thread sees it; as the first, the middle and the last row."""
+    use_threads(threads)
+    state, after = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    words = [np.array([address_of(each)]) for each in (state, after)]
+    counting, behind = (Row(address(count), address_of(each)) for each in words)
+    gate = Row(0, address_of(state) + 8)
+    rows = {"last": [counting, gate], "middle": [counting, gate, behind], "first": [gate, counting]}
+    for place, each in rows.items():
+        run_all = program(each, work=1e9, times=20)
+        for limit in (0, 1, 7, 20, 21):
+            state[:], after[:] = (0, 0, limit), 0
+            run_all()
+            assert state[0] == (limit if 0 < limit <= 20 else 20)
+            if place == "middle":
+                assert after[0] == (limit - 1 if 0 < limit <= 20 else 20)
+        run_all.constants[TIMES] = 3
+        state[:], after[:] = 0, 0
+        run_all()
+        assert state[0] == 3
 
 
 def test_several_python_threads_run_programs_at_once(use_threads: Callable[[int], None]) -> None:

@@ -25,7 +25,7 @@ from tests.ops.table import (
     shaped,
 )  # fmt: skip
 from tinygrad_mlp.kernels.layout import BOOL, FLOAT32, FLOAT64, INT64
-from tinygrad_mlp.ops import create, index, matmul, random, view
+from tinygrad_mlp.ops import batch, create, index, matmul, random, view
 from tinygrad_mlp.ops.reduce import sum_of_squares
 
 ANY = real(-2, 2)
@@ -282,7 +282,25 @@ def joins(draw):
     return [shape, tuple(other), shape], {"dim": dim}
 
 
+@shaped
+def batches(draw):
+    """Rows of x in some order, and a batch of them that the order has."""
+    tail, size = draw(st.sampled_from([(), (3,), (2, 2), (0,)])), draw(st.integers(1, 3))
+    count = draw(st.integers(0, 2))  # of full batches before the last
+    rows = draw(st.integers(0, size))
+    length = count * size + rows
+    params = {"batch": size, "rows": rows, "cursor": count}
+    return [(draw(st.integers(max(length, 1), 9)), *tail), (length,)], params
+
+
+def take_batch(x, order, cursor, **sizes):
+    return batch.take_batch(*map(view.contiguous, (x, order)), tg.tensor(cursor), **sizes)
+
+
 INDEXING = [
+    row("take_batch", take_batch,
+        lambda x, order, cursor, batch, rows: x[order[cursor * batch : cursor * batch + rows]],
+        ANY, permutation(), cases=batches, accepts="bif"),
     row("take", within(index._take), within(lambda x, i, dim: np.take(x, i, dim)), ANY, PLACES,
         cases=takes, accepts="bif"),
     row("take_backward", within(index._take_backward), within(np_take_backward), ANY, PLACES,
@@ -430,4 +448,10 @@ CREATION = [
         cases=one_of(*(fixed([], n=n, m=m, dtype=FLOAT32) for n, m in [(3, 3), (2, 3), (0, 2)]))),
 ]  # fmt: skip
 
-ROWS = [*VIEWS, *INDEXING, *REDUCTIONS, *CREATION]
+GATES = [
+    row("halt_unless_finite_", batch.halt_unless_finite_, lambda flag, x: np.zeros_like(flag),
+        integers(1, 5), constant(real(-2, 2)), mutates=(0,), gives="int64",
+        cases=one_of(fixed([(), ()]), fixed([(1,), (1,)]))),
+]  # fmt: skip
+
+ROWS = [*VIEWS, *INDEXING, *GATES, *REDUCTIONS, *CREATION]

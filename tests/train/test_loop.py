@@ -280,7 +280,7 @@ def test_modes_are_set_and_each_put_back() -> None:
     model[1].train()
     fit(
         model, optim.SGD(model.parameters(), lr=0.1), blobs(20), validation=blobs(20),
-        epochs=2, batch_size=10, progress=False,
+        epochs=2, batch_size=10, progress=False, compile=False,
     )  # fmt: skip
     assert seen[-6:] == [True, True, False] * 2, "two batches of training, one of validation"
     assert [module.training for module in model] == [False, True, False, False, False]
@@ -315,7 +315,7 @@ def test_a_loss_that_is_no_number_stops_before_its_update(batch_norm: bool) -> N
     with pytest.raises(FloatingPointError, match=r"nan in epoch 2, batch 2, with lr=0\.1; .*Lower"):
         fit(
             model, optim.SGD(model.parameters(), lr=0.1), (x, y), loss=loss, batch_size=10,
-            progress=False,
+            progress=False, compile=False,
         )  # fmt: skip
     assert same(weights(model), calls[4])
     assert not same(calls[4], calls[3])

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from tinygrad_mlp.train.metrics import METRICS, Means, accuracy, named
+import tinygrad_mlp as tg
+from tinygrad_mlp.train.metrics import METRICS, SUMS, Means, accuracy, named
 
 
 def test_accuracy_counts_largest_outputs() -> None:
@@ -33,9 +34,30 @@ def test_wrong_metrics_are_named() -> None:
         named("accuracy")
 
 
+def worst(outputs: np.ndarray, targets: np.ndarray) -> float:
+    return float(np.abs(outputs[:, 0] - targets).max())
+
+
 def test_means_weigh_batches_by_their_rows() -> None:
-    means = Means({"accuracy": accuracy})
-    means.add(1.0, np.array([[0.0, 1.0]] * 3), np.array([1, 1, 1]))
-    means.add(5.0, np.array([[0.0, 1.0]]), np.array([0]))
+    means = Means({"worst": worst, "accuracy": accuracy})
+    for loss, outputs, targets in [(1.0, [[0.0, 1.0]] * 3, [1, 1, 1]), (5.0, [[0.0, 1.0]], [0])]:
+        x, y = tg.tensor(outputs), tg.tensor(targets)
+        means.add(tg.tensor(loss), x, y)
+        means.call(x.numpy(), y.numpy())
+        means.met(len(targets))
     assert means.rows == 4
-    assert means.read() == {"loss": 2.0, "accuracy": 0.75}
+    assert means.read() == {"loss": 2.0, "worst": 0.75, "accuracy": 0.75}
+    assert list(means.read()) == ["loss", "worst", "accuracy"], "as they were asked for"
+    means.clear()
+    means.add(tg.tensor(0.1, dtype="float64"), tg.zeros(3, 2), tg.zeros(3).long())
+    means.met(3)
+    assert means.read() == {"loss": 3 * 0.1 / 3, "worst": 0.0, "accuracy": 1.0}
+
+
+def test_what_ops_sum_is_what_the_metric_says() -> None:
+    outputs, targets = np.eye(5, 3), np.array([0, 1, 2, 0, 1])
+    for metric, counted in SUMS.items():
+        found = counted(tg.tensor(outputs), tg.tensor(targets)).item()
+        assert found == 5 * metric(outputs, targets) == 4
+        with pytest.raises(ValueError, match="accuracy needs outputs of shape"):
+            counted(tg.zeros(4, 1), tg.zeros(4))

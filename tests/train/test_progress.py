@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import tinygrad_mlp as tg
 from tinygrad_mlp.train import progress
 from tinygrad_mlp.train.metrics import Means
 from tinygrad_mlp.train.progress import Bar, Lines, Reporter, measures, pace, reporter
@@ -72,7 +73,8 @@ def test_the_bar_shows_measures_speed_and_time_left(
     with reporter(True, epochs=2, batches=4) as report:
         for batch in range(1, 5):
             time.sleep(0.01)
-            means.add(0.375, None, [0] * 32)
+            means.add(tg.tensor(0.375), None, tg.zeros(32))
+            means.met(32)
             report.batch(1, batch, means)
         report.epoch(ROW)
         halfway = terminal.getvalue()
@@ -105,7 +107,8 @@ def test_a_narrow_terminal_gets_what_fits(
 
 def test_the_bar_draws_no_oftener_than_its_period(terminal: Terminal) -> None:
     means = Means({})
-    means.add(0.375, None, [0])
+    means.add(tg.tensor(0.375), None, tg.zeros(1))
+    means.met(1)
     with reporter(True, epochs=1, batches=10**6) as report:
         before = len(terminal.getvalue())
         for batch in range(1, 201):

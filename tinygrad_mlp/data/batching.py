@@ -64,11 +64,15 @@ class Batches:
         full, rest = divmod(self.rows, self.batch_size)
         return full if self.drop_last or rest == 0 else full + 1
 
+    def order(self, number: int) -> Array:
+        """In which order one epoch takes the rows: int64 (N,)."""
+        if not self.shuffle:
+            return np.arange(self.rows)
+        return generator(self.seed, "order", number).permutation(self.rows)
+
     def epoch(self, number: int) -> Iterator[tuple[Array, ...]]:
         """The batches of one epoch: tuples of matching rows of each array, freshly copied."""
-        order = np.arange(self.rows)
-        if self.shuffle:
-            order = generator(self.seed, "order", number).permutation(self.rows)
+        order = self.order(number)
         for batch in range(len(self)):
             chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]
             yield tuple(np.take(array, chosen, axis=0) for array in self.arrays)

@@ -3,7 +3,7 @@
     argmax(x)[row] = the first i with x[row, i] >= x[row, j] for all j; a NaN counts as largest
 
 The extreme of each block of 128 elements is folded in vector lanes; only the first block that holds
-the extreme of the row is searched element by element.
+the extreme of the row is searched element by element. A row of a few elements is one such search.
 
 Constants: rows, columns, byte stride of a row. One kernel a dtype.
 """
@@ -20,6 +20,7 @@ from .launch import compiled
 from .memory import pointer
 
 BLOCK = 128
+SHORT = 12  # columns
 
 
 @functools.cache
@@ -37,6 +38,13 @@ def _kernel(real, largest):
         for row in range(rows * thread // threads, rows * (thread + 1) // threads):
             x = pointer(words[1] + row * stride, real)
             best, where = x[0], 0
+            if columns <= SHORT:
+                for i in range(1, columns):  # without branches, which nobody could predict
+                    better = x[i] > best if largest else x[i] < best
+                    better |= (x[i] != x[i]) & (best == best)
+                    best, where = x[i] if better else best, i if better else where
+                out[row] = where
+                continue
             for start in range(0, columns, BLOCK):
                 top = x[start]
                 for i in range(start, min(start + BLOCK, columns)):

@@ -12,7 +12,8 @@ here rows meet one by one unless told otherwise.
 
 A row for fewer threads than there are starts with thread ``first``, so that rows for one thread,
 side by side, are different threads'. A row without a kernel is a gate: its argument is the address
-of a word, and unless that is 0 the program ends there.
+of a word, and unless that is 0 the program ends there, all the times that are left with it. Each
+thread looks for itself; the word was written before the last meeting, so that all see the same.
 """
 
 from __future__ import annotations
@@ -72,11 +73,11 @@ def _execute(arguments, thread, threads):
             if kernel == 0:
                 if pointer(table[at + 1], int64)[0] != 0:
                     return
-                continue
-            sharers = min(threads, table[at + 2])
-            mine = (thread + threads - table[at + 3] % threads) % threads
-            if mine < sharers:
-                call_address(kernel, table[at + 1], mine, sharers)
+            else:
+                sharers = min(threads, table[at + 2])
+                mine = (thread + threads - table[at + 3] % threads) % threads
+                if mine < sharers:
+                    call_address(kernel, table[at + 1], mine, sharers)
             last = row == rows - 1
             if threads > 1 and ((table[at + 4] and not last) or (last and time < times - 1)):
                 meetings += 1

@@ -86,6 +86,7 @@ class Op:
 
     opaque = False
     verdict = ""  # the int64 result that is 0 or more where `verify` has something to say
+    gate: int | None = None  # an input, a word: a program ends after the op unless it is 0
     differentiable: tuple[int, ...] = (0,)  # further results are saved for rules, or are integers
 
     def __init__(

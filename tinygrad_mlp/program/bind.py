@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from .. import tape
-from ..kernels.executor import Row, program
+from ..kernels import threads
+from ..kernels.executor import TIMES, Row, program
 from ..kernels.launch import Launch
 from ..kernels.memory import address_of
 from ..kernels.storage import Storage
@@ -25,7 +26,7 @@ _LINE = 64
 
 
 class Executable:
-    """A program that runs: ``run(addresses of the inputs)``."""
+    """A program that runs: ``run(inputs)``, once or many times in a row."""
 
     def __init__(self, source: Program):
         self.program = source
@@ -41,7 +42,9 @@ class Executable:
             self.inputs.setdefault(region.buffer, (k, region.offset))
         self.given: Sequence[Any] = ()  # the tensors that are bound
         self.bound = [0] * len(self.inputs)  # where they lie
+        self.gates: dict[int, list[Region]] = {}  # the words to look at, by the part they are in
         self.parts = self._parts()
+        self.work = [part.work for part in self.parts]  # of one time
 
     # --- building ---
 
@@ -83,6 +86,11 @@ class Executable:
                 parts.append(program(rows, work))
 
         for k, step in enumerate(self.steps):
+            if step.gate is not None:
+                self.gates.setdefault(len(parts), []).append(step.gate)
+                word = self.address(step.gate.buffer) + step.gate.offset
+                rows.append(Row(0, word, meet=step.meet))
+                continue
             if step.call is None:
                 close()
                 rows, work = [], 0.0
@@ -107,14 +115,30 @@ class Executable:
                     words[at] = address + offset
                 bound[number] = address
 
-    def run(self, inputs: Sequence[Any]) -> None:
-        """Run once, on these inputs."""
+    def run(self, inputs: Sequence[Any], times: int = 1) -> None:
+        """Run on these inputs, ``times`` times in a row or until a gate ends it.
+
+        Without steps into Python that is one launch: Ctrl-C has to wait for all of it.
+        """
         self.bind(inputs)
-        for part in self.parts:
-            if isinstance(part, Launch):
-                part.run((part.constants_address,))
-            else:
-                self._in_python(part)
+        if len(self.parts) == 1 and isinstance(self.parts[0], Launch):
+            self._launch(0, times)
+            return
+        for _ in range(times):
+            for k, part in enumerate(self.parts):
+                if not isinstance(part, Launch):
+                    self._in_python(part)
+                    continue
+                self._launch(k, 1)
+                if any(as_array(self.value(word)).item() for word in self.gates.get(k, ())):
+                    return
+
+    def _launch(self, k: int, times: int) -> None:
+        part, work = self.parts[k], self.work[k]
+        assert isinstance(part, Launch)
+        part.constants[TIMES] = times
+        part.work = work if work < threads.SMALL else work * times  # small steps stay on one thread
+        part.run((part.constants_address,))
 
     def value(self, region: Region) -> Any:
         """A tensor on the memory of a region."""

@@ -47,6 +47,9 @@ _NUMBERS = 1 << 12  # a word below is no address but a number: a count, or nothi
 class CaptureError(RuntimeError):
     """A step does what a program cannot: the message says where, and the way out."""
 
+    done = False  # whether the step was taken all the same, to its end;
+    result: Any = None  # then what it returned
+
 
 @dataclass
 class Captured:
@@ -72,6 +75,7 @@ def capture(
     names: Callable[[], dict[int, str]],
     held: Callable[[], Iterable[tuple[str, Any]]],
     reset: frozenset[int] = frozenset(),
+    to_the_end: bool = False,
 ) -> Captured:
     """Run ``function`` and keep what it does as a program.
 
@@ -80,22 +84,35 @@ def capture(
     their identity; it is asked when all is done, for an optimizer makes its state on the way.
     ``held`` says, when all is done, what the surroundings hold: nothing that the function made.
     ``reset`` are leaves whose gradient the function is known to forget before it adds to it.
+    ``to_the_end``: run the function to its end even if it cannot be captured, and raise then.
 
     Raises CaptureError, and whatever the function raises.
     """
     with listen() as heard:
-        recorder = _Recorder(inputs, leaves, heard, reset)
+        recorder = _Recorder(inputs, leaves, heard, reset, to_the_end)
         with record(recorder):
             result = function(*arguments, **keywords)
-    recorder.check_held(held())
-    return recorder.finish(result, names())
+    try:
+        if recorder.failed is not None:
+            raise recorder.failed
+        recorder.check_held(held())
+        return recorder.finish(result, names())
+    except CaptureError as error:
+        error.done, error.result = True, result
+        raise
 
 
 class _Recorder(Record):
     """The entries of a capture, turned into instructions as they come."""
 
-    def __init__(self, inputs: list[Any], leaves: list[Any], heard: Heard, reset: frozenset[int]):
+    failed: CaptureError | None = None
+
+    def __init__(
+        self, inputs: list[Any], leaves: list[Any], heard: Heard, reset: frozenset[int],
+        to_the_end: bool,
+    ):  # fmt: skip
         super().__init__()
+        self.to_the_end = to_the_end
         self.heard, self.reset_before = heard, reset
         self.memory = _Memory()
         self.inputs = inputs
@@ -115,6 +132,18 @@ class _Recorder(Record):
     def append(self, entry: Entry) -> None:
         """One more op was applied."""
         super().append(entry)  # keeps its tensors alive, and so their addresses theirs
+        try:
+            if self.failed is None:
+                self._instruction(entry)
+        except CaptureError as error:
+            self._fail(error)
+
+    def _fail(self, error: CaptureError) -> None:
+        if not self.to_the_end:
+            raise error
+        self.failed = self.failed or error
+
+    def _instruction(self, entry: Entry) -> None:
         inputs = tuple(self.memory.region(value, STATE) for value in entry.inputs)
         for value, region in zip(entry.inputs, inputs, strict=True):
             if id(value) not in self.known:
@@ -154,7 +183,7 @@ class _Recorder(Record):
 
     def refuse(self, what: str, instead: str = "") -> None:
         """``what`` cannot be a part of a program."""
-        raise CaptureError(f"{what}, {self._line()}; {instead or _LEAVING}")
+        self._fail(CaptureError(f"{what}, {self._line()}; {instead or _LEAVING}"))
 
     def assume(self, fact: Callable[[], Any]) -> None:
         """The program will ask again, before each run."""

@@ -20,7 +20,7 @@ from ..ops.values import from_array
 from ..tape import Value, recording
 from ..watch import structure_version
 from .arguments import arrays, kinds, mapped
-from .capture import capture
+from .capture import CaptureError, capture
 from .explain import Explanation, explain
 from .guard import PLAIN, Surroundings, names_of
 from .ir import Program
@@ -32,6 +32,9 @@ _ALIKE = 4  # programs kept of one kind of call, which differ in the gradients t
 
 class CompiledFunction:
     """A function, and the ``programs`` that its calls have become."""
+
+    # Whether a call that cannot be captured still runs to its end, and the caller does the warning.
+    to_the_end = False
 
     def __init__(self, function: Callable[..., Any]):
         if not callable(function):
@@ -72,6 +75,26 @@ class CompiledFunction:
             self.last = kind
             return kind.run(given)
 
+    def ready(self, *args: Any) -> Callable[[int], Any] | None:
+        """What makes so many such calls in a row, in one run of the program; None before it is.
+
+        A function to be repeated takes its data along by itself: see ``ops/batch.py``.
+        """
+        with self.lock:
+            around = self.surroundings
+            if structure_version() != around.version:
+                around.refresh()
+            given = arrays(args)
+            kind = self._find(kinds(args, {}, given, around))
+            if kind is None:
+                return None
+            self.last = kind
+            return functools.partial(self._repeat, kind, given)
+
+    def _repeat(self, kind: Kind, given: list[Any], times: int) -> Any:
+        with self.lock:
+            return kind.run(given, times)
+
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """As an attribute of a class it is a method, as the function would be."""
         return self if instance is None else types.MethodType(self, instance)
@@ -97,8 +120,13 @@ class CompiledFunction:
         captured = capture(
             self.function, args, kwargs, [given[k] for k in inputs], around.leaves(),
             lambda: _names(self.function, args, kwargs) | around.names(), around.held, reset,
+            self.to_the_end,
         )  # fmt: skip
-        kind = Kind(captured, inputs)
+        try:
+            kind = Kind(captured, inputs)
+        except CaptureError as error:
+            error.done, error.result = True, captured.result
+            raise
         result = first_result(captured)
         kind.adopt()
         around.look_again()
@@ -108,7 +136,8 @@ class CompiledFunction:
             kind.expect(kept, around.own)
         self.captures += 1
         self._keep(kind, key)
-        self._warn(variables)
+        if not self.to_the_end:
+            self._warn(variables)
         return result
 
     def _keep(self, kind: Kind, key: Any) -> None:

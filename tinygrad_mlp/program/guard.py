@@ -215,6 +215,11 @@ class Surroundings:
 
     # --- saying ---
 
+    def numbers(self) -> dict[str, Any]:
+        """What a step must not change by itself, by name: a program would not change it."""
+        found = {name: value for name, value in self.watched() if isinstance(value, PLAIN)}
+        return found | {name or "the model": _look(module) for name, module in self.modules}
+
     def names(self) -> dict[int, str]:
         """What tensors are called, by their identity: for print."""
         return names_of(self.modules, self.optimizers) | {

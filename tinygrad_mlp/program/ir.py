@@ -101,6 +101,12 @@ class Instruction:
         return not self.calls
 
     @property
+    def gate(self) -> Region | None:
+        """The word after which the program ends unless it is 0."""
+        place = self.op.gate
+        return None if place is None else self.inputs[place]
+
+    @property
     def name(self) -> str:
         """What it is called in print."""
         return self.label or self.op.name

@@ -126,8 +126,8 @@ class Kind:
         """The leaves that came without a gradient when this was captured, and have one now."""
         return {id(leaf) for leaf in self.without if leaf.grad is not None}
 
-    def run(self, given: Sequence[Any]) -> Any:
-        """Run the program on the tensors and arrays among the arguments."""
+    def run(self, given: Sequence[Any], times: int = 1) -> Any:
+        """Run the program on the tensors and arrays among the arguments; what the last run made."""
         inputs = []
         for place, layout, written in self.inputs:
             value = given[place]
@@ -138,11 +138,13 @@ class Kind:
             inputs.append(value)
         for storage in self.written:
             storage.version += 1
-        self.executable.run(inputs)
-        for leaf, gradient in self.gradients:
-            leaf.grad = gradient
-        for leaf in self.forgotten:
-            leaf.grad = None
+        try:
+            self.executable.run(inputs, times)
+        finally:  # Ctrl-C comes after a whole run
+            for leaf, gradient in self.gradients:
+                leaf.grad = gradient
+            for leaf in self.forgotten:
+                leaf.grad = None
         for place, copy in self.input_gradients:
             given[place].grad = copy()
         for instruction, verdict in self.verified:

@@ -1,32 +1,30 @@
 """The training loop: `fit` and `evaluate`.
 
-One epoch is ``for x, y in batches: zero_grad, loss = L(model(x), y), backward, step``, and all else
-here is what a person would write around it: data checked before the first step, modes set and put
-back, losses and metrics averaged over rows, a stop where a loss is no number any more.
+One epoch is ``for x, y in batches: zero_grad, loss = L(model(x), y), backward, step``; that is in
+``course.py``. All else is what a person would write around it: data checked before the first step,
+modes set and put back, losses and metrics averaged over rows, a stop where a loss is no number any
+more.
 """
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from ..autograd import no_grad
 from ..data.arguments import whole
 from ..data.batching import Batches
-from ..data.dataset import Array
 from ..nn import Module
 from ..nn import functional as F
-from ..ops.create import from_numpy
+from ..ops.batch import NotFinite
 from ..optim import Optimizer
 from ..optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
-from ..tensor import Tensor
+from .course import Course, Loss, Training
 from .history import History
-from .metrics import Means, Metric, accuracy, named
+from .metrics import Metric, accuracy, named
 from .prepare import (
     Rows,
-    buffers_put_back,
     check_batches,
     check_optimizer,
     check_targets,
@@ -34,8 +32,7 @@ from .prepare import (
     prepare,
 )
 from .progress import Reporter, reporter
-
-Loss = Callable[[Tensor, Tensor], Tensor]
+from .runner import Runner
 
 
 def fit(
@@ -53,6 +50,7 @@ def fit(
     scheduler: Any = None,
     seed: int = 0,
     progress: bool | Literal["auto"] = True,
+    compile: bool = True,
 ) -> History:
     """Train ``model`` in place on ``data``, epoch after epoch; returns what each one measured.
 
@@ -70,6 +68,9 @@ def fit(
             ``ReduceLROnPlateau`` with ``val_loss``, or ``loss`` if there is no validation.
         progress: True for a live bar on a terminal and a line per epoch elsewhere, "auto" for
             the bar only, False for silence.
+        compile: train natively, by a program of the step that the first batch is captured as (see
+            ``tg.compile``); False runs each batch in Python. Both give the same numbers. What
+            cannot be captured, as hooks and ``.item()`` in a loss, runs in Python with a warning.
 
     Raises:
         TypeError, ValueError: an argument or the data are wrong; nothing was trained.
@@ -90,17 +91,20 @@ def fit(
     objective = _Objective(model, rows, loss, metrics)
     if held_out is not None:
         objective.check(model, held_out)
-    step = _Step(model, optimizer, objective, scheduler)
+    said: set[str] = set()  # why it is not compiled, if so
+    training = _Training(model, optimizer, objective, scheduler, batches, epochs, compile, said)
+    measuring = None if held_out is None else _Measuring(
+        model, objective, held_out, max(batch_size, 1024), epochs, compile, said
+    )  # fmt: skip
     history = History()
     with keeping_modes(model), reporter(progress, epochs, len(batches)) as report:
         for epoch in range(1, epochs + 1):
-            row, pace = _train(step, batches, epoch, report)
-            if held_out is not None:
-                means = _mean_of(model, objective, held_out, max(batch_size, 1024))
-                row |= {f"val_{name}": value for name, value in means.items()}
+            row, pace = training.epoch(epoch, report)
+            if measuring is not None:
+                row |= {f"val_{name}": value for name, value in measuring().items()}
             history.append(row | pace)
             report.epoch(history.last)
-            step.epoch_ended(row)
+            training.ended(row)
     return history
 
 
@@ -111,10 +115,12 @@ def evaluate(
     batch_size: int = 1024,
     loss: Loss | None = None,
     metrics: Sequence[str | Metric] | None = None,
+    compile: bool = True,
 ) -> dict[str, float]:
     """The mean ``loss`` and metrics of ``model`` over the rows of ``data``, in eval mode.
 
     Arguments and errors are those of :func:`fit`; nothing is changed, and nothing is recorded.
+    A model that is asked for few batches is not compiled.
 
     Example::
 
@@ -124,7 +130,7 @@ def evaluate(
     whole("batch_size", batch_size, least=1, write=1024)
     objective = _Objective(model, rows, loss, metrics)
     with keeping_modes(model):
-        return _mean_of(model, objective, rows, batch_size)
+        return _Measuring(model, objective, rows, batch_size, 1, compile)()
 
 
 class _Objective:
@@ -160,65 +166,79 @@ class _Objective:
             check_targets(model, rows)
 
 
-class _Step:
-    """One update of the weights, and what follows a batch and an epoch."""
+class _Training:
+    """Epochs of updates of the weights, and what follows a batch and an epoch."""
 
     def __init__(
-        self, model: Module, optimizer: Optimizer, objective: _Objective, scheduler: Any
+        self,
+        model: Module,
+        optimizer: Optimizer,
+        objective: _Objective,
+        scheduler: Any,
+        batches: Batches,
+        epochs: int,
+        compile: bool,
+        said: set[str],
     ) -> None:
-        self.model, self.optimizer = model, optimizer
-        self.objective, self.scheduler = objective, scheduler
-
-    def __call__(self, x: Array, y: Array, where: str) -> tuple[float, Tensor]:
-        self.optimizer.zero_grad()
-        with buffers_put_back(self.model):
-            outputs = self.model(from_numpy(x))
-            loss = self.objective.loss(outputs, from_numpy(y))
-            value = float(loss.item())
-            if not math.isfinite(value):
-                raise FloatingPointError(
-                    f"the loss became {value} in {where}, with lr={self.lr:g}; the weights are "
-                    "those before this batch. Lower lr, clip the gradients, or scale the inputs"
-                )
-            loss.backward()
-            self.optimizer.step()
-        if isinstance(self.scheduler, OneCycleLR):
-            self.scheduler.step()
-        return value, outputs
+        self.optimizer, self.scheduler = optimizer, scheduler
+        self.course = Training(model, objective.loss, objective.metrics, batches, optimizer)
+        self.by_batch = isinstance(scheduler, OneCycleLR)
+        self.runner = Runner(self.course, batches, epochs, compile, singly=self.by_batch, said=said)
 
     @property
     def lr(self) -> float:
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def epoch_ended(self, row: dict[str, float]) -> None:
+    def epoch(self, number: int, report: Reporter) -> tuple[dict[str, float], dict[str, float]]:
+        """The means over the rows of one epoch, and how fast it went."""
+        self.course.model.train()
+        means, lr, start = self.course.means, self.lr, time.perf_counter()
+
+        def told(done: int) -> None:
+            if self.by_batch:
+                self.scheduler.step()
+            report.batch(number, done, means)
+
+        try:
+            self.runner.epoch(number, told)
+        except NotFinite as error:
+            self.optimizer.zero_grad()
+            raise FloatingPointError(
+                f"the loss became {error.value} in epoch {number}, batch "
+                f"{self.course.cursor.item() + 1}, with lr={self.lr:g}; the weights are "
+                "those before this batch. Lower lr, clip the gradients, or scale the inputs"
+            ) from None
+        seconds = time.perf_counter() - start
+        pace = {"lr": lr, "seconds": seconds, "samples_per_second": means.rows / seconds}
+        return {"epoch": number} | means.read(), pace
+
+    def ended(self, row: dict[str, float]) -> None:
+        """Step the schedule after an epoch."""
         if isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step(row.get("val_loss", row["loss"]))
-        elif self.scheduler is not None and not isinstance(self.scheduler, OneCycleLR):
+        elif self.scheduler is not None and not self.by_batch:
             self.scheduler.step()
 
 
-def _train(
-    step: _Step, batches: Batches, epoch: int, report: Reporter
-) -> tuple[dict[str, float], dict[str, float]]:
-    """One epoch of updates: the means over its rows, and how fast it went."""
-    step.model.train()
-    means, lr, start = Means(step.objective.metrics), step.lr, time.perf_counter()
-    for number, (x, y) in enumerate(batches.epoch(epoch), 1):
-        loss, outputs = step(x, y, where=f"epoch {epoch}, batch {number}")
-        means.add(loss, outputs.detach().numpy(), y)
-        report.batch(epoch, number, means)
-    seconds = time.perf_counter() - start
-    pace = {"lr": lr, "seconds": seconds, "samples_per_second": means.rows / seconds}
-    return {"epoch": epoch} | means.read(), pace
-
-
-def _mean_of(model: Module, objective: _Objective, rows: Rows, batch_size: int) -> dict[str, float]:
+class _Measuring:
     """Losses and metrics over all rows, in eval mode, which it leaves the model in."""
-    model.eval()
-    means = Means(objective.metrics)
-    with no_grad():
-        for x, y in Batches((rows.x, rows.y), batch_size, shuffle=False).epoch(0):
-            outputs = model(from_numpy(x))
-            loss = float(objective.loss(outputs, from_numpy(y)).item())
-            means.add(loss, outputs.numpy(), y)
-    return means.read()
+
+    def __init__(
+        self,
+        model: Module,
+        objective: _Objective,
+        rows: Rows,
+        batch_size: int,
+        times: int,
+        compile: bool,
+        said: set[str] | None = None,
+    ) -> None:
+        batches = Batches((rows.x, rows.y), min(batch_size, len(rows)), shuffle=False)
+        self.course = Course(model, objective.loss, objective.metrics, batches)
+        self.runner = Runner(self.course, batches, times, compile, said=said)
+
+    def __call__(self) -> dict[str, float]:
+        self.course.model.eval()
+        with no_grad():
+            self.runner.epoch(0)
+        return self.course.means.read()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from ..ir import Program, check
 from .chains import fuse_chains
 from .dead import without_dead
+from .delay import delay
 from .same import without_copies, without_repetitions
 
-PASSES = (without_dead, without_repetitions, without_copies, fuse_chains)
+PASSES = (without_dead, without_repetitions, without_copies, delay, fuse_chains)
 
 
 def optimize(program: Program) -> None:

@@ -177,7 +177,9 @@ class Fusion:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     mutates: tuple[int, ...] = ()
-    verify: Any = None
+    verdict: str = ""
+    gate: int | None = None
+    opaque: bool = False
 
 
 def fused(chain: Chain, written: list[Region], first_is_read: bool) -> Instruction:
