@@ -103,16 +103,18 @@ def main(
 
 
 def parse(about: str, **options: Any) -> argparse.Namespace:
-    """The options that every benchmark has, and more of its own."""
+    """The options that every benchmark has, and more of its own, or its own form of them."""
     parser = argparse.ArgumentParser(description=about.splitlines()[0])
     every = list(range(1, tg.get_num_threads() + 1))
     parser.add_argument("--threads", type=int, nargs="+", default=every, metavar="N")
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each candidate")
-    parser.add_argument("--seconds", type=float, default=0.1, help="of each turn")
     parser.add_argument("--json", metavar="FILE", help="write the figures too; - for stdout")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="cases with this in their name")
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
-    for name, keywords in options.items():
+    usual: dict[str, Any] = {
+        "rounds": dict(type=int, default=7, help="turns of each candidate"),
+        "seconds": dict(type=float, default=0.1, help="of each turn"),
+    }
+    for name, keywords in (usual | options).items():
         parser.add_argument(f"--{name}", **keywords)
     return parser.parse_args()
 
@@ -183,7 +185,7 @@ def shares(rows: list[Figures]) -> None:
             best[name] = max(best.get(name, 0), limit)
     for row in rows:
         row["limits"] = {name: best[name] for name in row["limits"]}
-        work = {name: row["bytes"] for name in row["limits"]}
+        work = dict.fromkeys(row["limits"], row["bytes"])
         if row["flops"]:
             work[row["dtype"]] = row["flops"]
         row["least"] = max((work[name] / best[name] for name in work), default=0)

@@ -69,6 +69,7 @@ class Network:
         return parameters, statistics
 
     def __call__(self, parameters: Tree, statistics: Tree, x: Any, key: Any) -> tuple[Any, Tree]:
+        """Outputs, and the running statistics after this batch."""
         jax, rate, after = self.jax, self.workload.dropout, []
         for k, layer in enumerate(parameters[:-1]):
             x = x @ layer["w"] + layer["b"]

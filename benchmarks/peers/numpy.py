@@ -115,6 +115,7 @@ class Adam:
         self.count = 0
 
     def __call__(self, parameters: list[Array], gradients: list[Array]) -> None:
+        """One update."""
         self.count += 1
         rate = np.float32(RATE / (1 - 0.9**self.count))
         root = np.float32((1 - 0.999**self.count) ** 0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -18,6 +19,8 @@ def step(workload: Workload, torch: Any, compiled: bool = False) -> Callable[[],
     model.load_state_dict(workload.state(torch.from_numpy), strict=False)
     x, y = map(torch.from_numpy, workload.data())
     translate = torch.compile if compiled else lambda function: function
+    if compiled:
+        torch._logging.set_logs(dynamo=logging.ERROR)  # it warns of what optimizers do themselves
     if not workload.training:
         infer = translate(model)
         return torch.inference_mode()(lambda: infer(x))

@@ -21,9 +21,8 @@ def step(workload: Workload, sklearn: Any) -> Callable[[], object] | None:
         alpha=0, momentum=0, nesterovs_momentum=False, batch_size=workload.batch, shuffle=False,
     )  # fmt: skip
     model.partial_fit(x, y, classes=np.arange(workload.sizes[-1]))  # makes the arrays
-    for weight, bias, given in zip(
-        model.coefs_, model.intercepts_, workload.weights(), strict=True
-    ):
+    arrays = zip(model.coefs_, model.intercepts_, strict=True)
+    for (weight, bias), given in zip(arrays, workload.weights(), strict=True):
         weight[...], bias[...] = given
     del model._optimizer  # it has counted that step
 
