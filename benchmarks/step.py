@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from peers import jax, keras, mygrad, numpy, ours, pytorch, sklearn
 from report import OURS, Case, main, peer
@@ -39,8 +39,8 @@ WORKLOADS = [
 ]
 
 
-def candidates(workload: Workload) -> dict[str, Step]:
-    """What can be measured here, by name."""
+def candidates(workload: Workload, without: Collection[str] = ()) -> dict[str, Step]:
+    """What can be measured here, by name, but for some."""
     steps: dict[str, Step | None] = {
         f"{OURS}, compiled": ours.step(workload, compiled=True),
         f"{OURS}, eager": ours.step(workload, compiled=False),
@@ -48,13 +48,13 @@ def candidates(workload: Workload) -> dict[str, Step]:
     }
     if library := peer("torch"):
         steps["PyTorch"] = pytorch.step(workload, library)
-        if pytorch.compiler():
+        if "torch.compile" not in without and pytorch.compiler():
             steps["torch.compile"] = pytorch.step(workload, library, compiled=True)
     if library := peer("jax"):
         steps["JAX"] = jax.step(workload, library)
     if workload.training:
         steps |= frameworks(workload)
-    return {name: step for name, step in steps.items() if step is not None}
+    return {name: step for name, step in steps.items() if step and name not in without}
 
 
 def frameworks(workload: Workload) -> dict[str, Step | None]:
@@ -74,9 +74,10 @@ def cases(given: argparse.Namespace) -> Iterator[Case]:
     """Every workload."""
     for workload in WORKLOADS:
         name = f"{workload.name}: {workload}"
-        make = functools.partial(candidates, workload)
+        make = functools.partial(candidates, workload, given.without)
         yield Case(name, make, workload.flops, workload.bytes, level=workload.level)
 
 
 if __name__ == "__main__":
-    main(__doc__ or "", cases)
+    leave_out = dict(nargs="+", default=[], metavar="PEER", help="peers to leave out")
+    main(__doc__ or "", cases, without=leave_out)
