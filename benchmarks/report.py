@@ -53,10 +53,13 @@ def peer(name: str, float64: bool = False) -> Any | None:
 
     ``float64``: JAX is to have it, too.
     """
+    drawn = np.random.get_state()  # noqa: NPY002
     try:
         module: ModuleType = importlib.import_module(name)
     except ImportError:
         return None
+    finally:
+        np.random.set_state(drawn)  # noqa: NPY002 - JAX draws when it is imported
     if name == "torch":
         module.set_num_threads(tg.get_num_threads())
     if name == "jax":
