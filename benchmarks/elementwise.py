@@ -114,7 +114,7 @@ def others(by_torch: str, by_jax: str, *arrays: np.ndarray) -> Calls:
     if torch := peer("torch"):
         apply, given = find(torch, by_torch), [torch.from_numpy(each) for each in arrays]
         calls["PyTorch"] = lambda: apply(*given)
-    if jax := peer("jax"):
+    if jax := peer("jax", float64=True):
         compiled, on_jax = jax.jit(find(jax, by_jax)), [jax.numpy.asarray(a) for a in arrays]
         calls["JAX"] = lambda: compiled(*on_jax).block_until_ready()
     return calls
@@ -140,7 +140,7 @@ def chain() -> Calls:
     if torch := peer("torch"):
         p, q = torch.from_numpy(x), torch.from_numpy(y)
         calls["PyTorch"] = lambda: torch.relu(p * q + p) * q - p
-    if jax := peer("jax"):
+    if jax := peer("jax", float64=True):
         compiled = jax.jit(lambda x, y: jax.numpy.maximum(x * y + x, 0) * y - x)
         u, v = jax.numpy.asarray(x), jax.numpy.asarray(y)
         calls["JAX"] = lambda: compiled(u, v).block_until_ready()
@@ -168,7 +168,7 @@ def cross_entropy(shape: tuple[int, int]) -> Calls:
         p, on = torch.from_numpy(x).requires_grad_(), torch.from_numpy(labels)
         loss = torch.nn.functional.cross_entropy
         calls["PyTorch"] = with_gradient(p, lambda: loss(p, on))
-    if jax := peer("jax"):
+    if jax := peer("jax", float64=True):
 
         def by_jax(z: Any, k: Any) -> Any:
             picked = jax.numpy.take_along_axis(jax.nn.log_softmax(z), k[:, None], 1)

@@ -66,7 +66,7 @@ def candidates(
     if torch := peer("torch"):
         p, q = torch.from_numpy(a), torch.from_numpy(b)
         calls["PyTorch"] = lambda: p @ q
-    if jax := peer("jax"):
+    if jax := peer("jax", float64=True):
         multiply = jax.jit(lambda x, y: x @ y)
         u, v = jax.numpy.asarray(a), jax.numpy.asarray(b)
         calls["JAX"] = lambda: multiply(u, v).block_until_ready()

@@ -36,7 +36,10 @@ def check_rows(rows: list[dict[str, Any]], names: set[str], threads: int) -> Non
         assert any(name.startswith("ours") for name in row["seconds"])
         for timing in row["seconds"].values():
             assert 0 < timing["low"] <= timing["median"] <= timing["high"] < 10
-        assert row["limit"] > 1e8
+            assert timing["first_call"] > 0
+        work = {row["dtype"]: row["flops"]}
+        least = [work.get(of, row["bytes"]) / limit for of, limit in row["limits"].items()]
+        assert all(limit > 1e8 for limit in row["limits"].values())
+        assert row["least"] == max(least) > 0
         for name, share in row["share"].items():
-            work = row.get("flops") or row["bytes"]
-            assert share == work / row["limit"] / row["seconds"][name]["median"]
+            assert share == row["least"] / row["seconds"][name]["median"]

@@ -1,0 +1,1 @@
+"""MNIST to an accuracy, each contestant a program of its own: ``python -m races.ours --help``."""

@@ -1,0 +1,37 @@
+"""Keras on JAX, by `fit`."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["KERAS_BACKEND"] = "jax"
+
+import keras
+import numpy as np
+
+from races.race import BATCH, DROPOUT, RATE, Classify, Epoch, Race, run
+
+
+def contestant(race: Race) -> tuple[Epoch, Classify]:
+    keras.utils.set_random_seed(race.seed)
+    inputs, *hidden, outputs = race.sizes
+    model = keras.Sequential([keras.Input((inputs,))])
+    for size in hidden:
+        model.add(keras.layers.Dense(size, activation="relu"))
+        model.add(keras.layers.Dropout(DROPOUT))
+    model.add(keras.layers.Dense(outputs))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer=keras.optimizers.Adam(RATE), loss=loss)
+    whole = len(race.x) // BATCH * BATCH
+
+    def epoch() -> None:
+        model.fit(race.x[:whole], race.y[:whole], batch_size=BATCH, epochs=1, verbose=0)
+
+    def classify() -> np.ndarray:
+        return model.predict(race.x_test, batch_size=1000, verbose=0).argmax(1)
+
+    return epoch, classify
+
+
+if __name__ == "__main__":
+    run(contestant)
