@@ -23,9 +23,10 @@ import math
 from numba import float64, int64
 from numba.core import types
 
-from .batch_norm import BLOCK, add_blocks, blocks_of, fill, share
+from .blocks import BLOCK, add_blocks, blocks_of, fill
 from .launch import compiled
 from .memory import pointer
+from .shares import share
 
 
 @functools.cache
@@ -46,7 +47,8 @@ def _forward(real, item):
         weight, bias = pointer(words[2], real), pointer(words[3], real)
         means, rs = pointer(words[5], real), pointer(words[6], real)
         count = real(columns)
-        for row in range(rows * thread // threads, rows * (thread + 1) // threads):
+        first, last = share(rows, thread, threads)
+        for row in range(first, last):
             x = pointer(words[1] + row * columns * item, real)
             out = pointer(words[4] + row * columns * item, real)
             total = real(0)
