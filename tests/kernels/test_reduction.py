@@ -11,9 +11,10 @@ import pytest
 import tinygrad_mlp as tg
 from tinygrad_mlp.ops.reduce import sum_of_squares
 
-# Below, at and above the sizes of blocks: 512 elements, 16 rows, 1024 columns.
+# Below, at and above the sizes of blocks: 512 elements, 16 rows; and of strips: 8 KB of columns.
 SHAPES = [(1100,), (511,), (512,), (513,), (3, 700), (700, 3), (15, 5), (16, 5), (17, 5),
-          (130, 300), (17, 1025), (2, 65, 257), (65, 2, 3), (5, 1, 600), (4, 3, 2, 70)]  # fmt: skip
+          (130, 300), (17, 1025), (41, 8200), (2, 65, 257), (65, 2, 3), (5, 1, 600),
+          (4, 3, 2, 70)]  # fmt: skip
 
 
 def all_axes(ndim: int) -> list[tuple[int, ...]]:
@@ -60,6 +61,7 @@ LAYOUTS: dict[str, Callable[[tg.Tensor], tg.Tensor]] = {
     "turned": lambda t: t.T,
     "every second": lambda t: t[::2, ::2],
     "backwards": lambda t: t[::-1, ::-1],
+    "a strip": lambda t: t[:, 20:270],
     "last column": lambda t: t[:, -1:],
     "a row, repeated": lambda t: t[:1].expand(70, -1),
     "a column, repeated": lambda t: t[:, :1].expand(-1, 70),

@@ -74,7 +74,8 @@ def reduce_in_parts() -> list[bytes]:
     """Sizes that are cut into parts, in every way that there is."""
     draw = np.random.default_rng(2)
     kept = []
-    for shape in ((400_000,), (150_000, 3), (2_000, 130), (3, 140_001), (20, 3_000, 5)):
+    shapes = [(400_000,), (150_000, 3), (2_000, 130), (300, 2_100), (3, 140_001), (20, 3_000, 5)]
+    for shape in shapes:
         x = tg.tensor(draw.standard_normal(shape).astype(np.float32))
         for axis in (None, *range(x.ndim)):
             kept += [f(axis).numpy().tobytes() for f in (x.sum, x.mean, x.amax, x.var)]

@@ -79,6 +79,18 @@ def test_batch_norm_keeps_its_digits_far_from_zero():
     np.testing.assert_allclose(found.numpy(), wanted, atol=2e-3)
 
 
+@pytest.mark.parametrize("columns", [7, 100, 1000])
+def test_layer_norm_keeps_its_digits_far_from_zero(columns):
+    """All that is lost is what rounding the mean itself costs, half a unit in its last place."""
+    x = (10_000 + draw(128, columns)).astype(np.float32)
+    exact = x.astype(np.float64)
+    exact -= exact.mean(1, keepdims=True)
+    r = 1 / np.sqrt((exact**2).mean(1, keepdims=True) + 1e-5)
+    found = F.layer_norm(tg.tensor(x), columns).numpy()
+    allowed = 0.6 * np.spacing(np.float32(10_000)) * r + 1e-5
+    assert (abs(found - exact * r) <= allowed).all()
+
+
 LABEL_PARAMS = [
     {"ignore_index": ignored, "label_smoothing": smoothing, "reduction": reduction}
     for ignored in (-100, 1)

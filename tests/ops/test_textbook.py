@@ -48,7 +48,8 @@ def test_fused_and_composed_ops_have_one() -> None:
 )
 def test_inputs_that_lead_to_each_other(inputs) -> None:
     """Under `create_graph` the textbook form is differentiated by its inputs, not through them."""
-    x = tg.tensor(np.random.default_rng(0).normal(size=(2, 4)), requires_grad=True)
+    # A sample whose slopes are all above 1: none is the small rest of large terms.
+    x = tg.tensor(np.random.default_rng(3).normal(size=(2, 4)), requires_grad=True)
 
     def slope(x):
         out = F.layer_norm(inputs(x)[0], (4,), *inputs(x)[1:], eps=0.5)
@@ -59,5 +60,5 @@ def test_inputs_that_lead_to_each_other(inputs) -> None:
         out = F.layer_norm(inputs(x)[0], (4,), *inputs(x)[1:], eps=0.5)
         return tg.grad((out * out).sum(), x)[0]
 
-    np.testing.assert_allclose(slope(x).detach().numpy(), fast(x).numpy(), rtol=1e-12)
+    np.testing.assert_allclose(slope(x).detach().numpy(), fast(x).numpy(), rtol=1e-13)
     assert tg.gradcheck(slope, x)

@@ -18,6 +18,7 @@ from numba.core import types
 from .extremes import maximum, minimum
 from .launch import compiled
 from .memory import pointer
+from .shares import share
 
 BLOCK = 128
 SHORT = 12  # columns
@@ -35,7 +36,8 @@ def _kernel(real, largest):
         sizes = pointer(words[0], int64)
         rows, columns, stride = sizes[0], sizes[1], sizes[2]
         out = pointer(words[2], int64)
-        for row in range(rows * thread // threads, rows * (thread + 1) // threads):
+        first, last = share(rows, thread, threads)
+        for row in range(first, last):
             x = pointer(words[1] + row * stride, real)
             best, where = x[0], 0
             if columns <= SHORT:

@@ -30,14 +30,14 @@ from __future__ import annotations
 import functools
 import math
 
-from numba import float64, int64, njit
+from numba import float64, int64
 from numba.core import types
 
+from .blocks import BLOCK, CHUNK, add_blocks, fill
+from .blocks import blocks_of as blocks_of  # also for ops/batch_norm.py
 from .launch import compiled
 from .memory import on_stack, pointer
-
-CHUNK = 1024  # columns that are worked on together
-BLOCK = 64  # rows that are summed by themselves
+from .shares import share
 
 
 @functools.cache
@@ -50,25 +50,6 @@ def address(what: str, dtype: str) -> int:
     }[what]  # fmt: skip
     real = getattr(types, dtype)
     return compiled(make(real, real.bitwidth // 8), fastmath={"contract"})
-
-
-@njit(inline="always")
-def blocks_of(rows: int) -> int:
-    """How many blocks the rows are summed in."""
-    return (rows + BLOCK - 1) // BLOCK
-
-
-@njit(inline="always")
-def fill(array, length, value):
-    """Set the first ``length`` elements."""
-    for i in range(length):
-        array[i] = value
-
-
-@njit(inline="always")
-def share(size, thread, threads):
-    """The first and the last + 1 of the tasks of a thread."""
-    return size * thread // threads, size * (thread + 1) // threads
 
 
 def _sums(real, item):
@@ -192,23 +173,6 @@ def _backward_sums(real, item):
                     sums[start + i], sums_d[start + i] = total[i], total_d[i]
 
     return batch_norm_backward_sums
-
-
-@njit
-def add_blocks(sums, rows, columns, first, last, out, out_second):
-    """The totals over all blocks of their two rows of sums, for some of the columns."""
-    total, second = on_stack(CHUNK, float64), on_stack(CHUNK, float64)
-    for start in range(first, last, CHUNK):
-        length = min(CHUNK, last - start)
-        fill(total, length, 0.0)
-        fill(second, length, 0.0)
-        for block in range(blocks_of(rows)):
-            at = 2 * block * columns + start
-            for i in range(length):
-                total[i] += sums[at + i]
-                second[i] += sums[at + columns + i]
-        for i in range(length):
-            out[start + i], out_second[start + i] = total[i], second[i]
 
 
 def _backward_totals(real, item):

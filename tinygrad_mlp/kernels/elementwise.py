@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from . import cache, vmath
 from .launch import keep
-from .scalar import _INFIX, PREDICATES, Expression
+from .scalar import INFIX, PREDICATES, Expression
 
 _CALLS = {
     **{name: f"vmath.{name}({{}})" for name in vmath.UNARY},
@@ -83,7 +83,7 @@ def address(formula: Formula, operands: tuple[Operand, ...], real: str) -> int:
 
 def source(formula: Formula, operands: tuple[Operand, ...], real: str) -> str:
     """The kernel as the text of a Python file."""
-    writer = _Writer(formula, operands, real)
+    writer = Writer(formula, operands, real)
     loads, body, stores = writer.loop()
     lines = [
         f'"""{formula}\n\n'
@@ -97,7 +97,8 @@ def source(formula: Formula, operands: tuple[Operand, ...], real: str) -> str:
         "",
         "from tinygrad_mlp.kernels import vmath",
         "from tinygrad_mlp.kernels.memory import SIGNATURE, pointer",
-        "from tinygrad_mlp.kernels.rows import row_addresses, share",
+        "from tinygrad_mlp.kernels.rows import row_addresses",
+        "from tinygrad_mlp.kernels.shares import share",
         "",
         f"real = {_numba(real)}",
         "",
@@ -109,15 +110,14 @@ def source(formula: Formula, operands: tuple[Operand, ...], real: str) -> str:
         "    axes, rows, columns = sizes[0], sizes[1], sizes[2]",
         "    first, last, start, stop = 0, rows, 0, columns",
         "    if rows >= threads:",
-        "        first, last = share(rows, thread, threads), share(rows, thread + 1, threads)",
+        "        first, last = share(rows, thread, threads)",
         "    else:",
-        "        start = share(columns, thread, threads)",
-        "        stop = share(columns, thread + 1, threads)",
+        "        start, stop = share(columns, thread, threads)",
         *writer.uniforms(),
         "    for row in range(first, last):",
         f"        at = row_addresses(words, row, {len(operands)})",
         *(
-            f"        {o.name} = pointer(at[{k}], {_memory(o.dtype)})"
+            f"        {o.name} = pointer(at[{k}], {stored_as(o.dtype)})"
             for k, o in enumerate(operands)
             if o.name not in formula.uniform
         ),
@@ -140,11 +140,12 @@ def _numba(dtype: str) -> str:
     return "boolean" if dtype == "bool" else dtype
 
 
-def _memory(dtype: str) -> str:
+def stored_as(dtype: str) -> str:
+    """The dtype of the memory: a truth value is a byte, 0 or 1."""
     return "uint8" if dtype == "bool" else dtype
 
 
-class _Writer:
+class Writer:
     """Writes the expressions of one kernel, each shared sub-expression once."""
 
     def __init__(self, formula: Formula, operands: tuple[Operand, ...], real: str):
@@ -158,13 +159,14 @@ class _Writer:
     def uniforms(self) -> list[str]:
         """Lines before the loops: the float64 cells, and all that depends on them alone."""
         cells = [
-            f"    u_{o.name} = float64(pointer(words[{k + 1}], {_memory(o.dtype)})[0])"
+            f"    u_{o.name} = float64(pointer(words[{k + 1}], {stored_as(o.dtype)})[0])"
             for k, o in enumerate(self.operands)
             if o.name in self.formula.uniform
         ]
         return cells + ["    " + line for line in self.hoisted]
 
     def steps(self) -> list[str]:
+        """Lines before the loop along a row: the steps of the operands with access ``n``."""
         return [
             f"        step_{o.name} = sizes[{_stride_row(k)} + axes]"
             for k, o in enumerate(self.operands)
@@ -172,6 +174,7 @@ class _Writer:
         ]
 
     def loop(self) -> tuple[dict[str, list[str]], list[str], list[str]]:
+        """Lines that load the inputs (before the loop, in it), compute, and store the results."""
         loads: dict[str, list[str]] = {"s": [], "loop": []}
         for o in self.operands:
             if o.name not in self.formula.inputs or o.name in self.formula.uniform:
@@ -194,6 +197,7 @@ class _Writer:
         return loads, ["            " + line for line in self.lines], stores
 
     def convert(self, value: str, dtype: str) -> str:
+        """A computed value as what memory of ``dtype`` holds."""
         kind = self.types[value]
         value = f"real({value})" if kind == "uniform" else value
         if dtype == "bool":
@@ -221,10 +225,12 @@ class _Writer:
         return self.names[key]
 
     def known(self, name: str, kind: str) -> str:
+        """A name, of which is remembered what kind it is."""
         self.types[name] = kind
         return name
 
     def compute(self, operator: str, parts: list[str]) -> str:
+        """Write the line that applies an operator to what these names hold; the new name."""
         kinds = [self.types[part] for part in parts]
         uniform = "uniform" in kinds and all(kind in ("uniform", "constant") for kind in kinds)
         if uniform:  # constants among uniforms are float64
@@ -237,8 +243,8 @@ class _Writer:
             text = _CALLS[operator].format(*parts)
         elif operator == "pow" and (uniform or self.real.startswith("float")):
             text = f"vmath.pow({', '.join(parts)})"
-        elif operator in _INFIX:
-            symbol = _INFIX[operator][0]
+        elif operator in INFIX:
+            symbol = INFIX[operator][0]
             text = f"{parts[0]} {symbol} {parts[1]}" if len(parts) == 2 else f"{symbol}{parts[0]}"
         else:
             text = f"math.{operator}({', '.join(parts)})"

@@ -6,9 +6,10 @@ and with h = (x - mean) r and d = g w
 
     dL/dx = r (d - sum_i(d)/D - h sum_i(d h)/D)        dL/dw = sum_n(g h)        dL/db = sum_n(g)
 
-Sums along a row are made in vector lanes ("reassoc"). Backward takes two launches: the first reads
-g and x once, gives dL/dx, and sums a block of rows for dL/dw and dL/db while each row is in the
-cache; the second adds up the blocks, in float64. The blocks depend on the shape alone.
+The mean is summed from the differences to the row's first element, so that it keeps its digits far
+from zero. Sums along a row are made in vector lanes ("reassoc"). Backward takes two launches: the
+first reads g and x once, gives dL/dx, and sums a block of rows for dL/dw and dL/db while each row
+is in the cache; the second adds up the blocks, in float64. The blocks depend on the shape alone.
 
 Source: J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization", arXiv 1607.06450.
 
@@ -23,9 +24,10 @@ import math
 from numba import float64, int64
 from numba.core import types
 
-from .batch_norm import BLOCK, add_blocks, blocks_of, fill, share
+from .blocks import BLOCK, add_blocks, blocks_of, fill
 from .launch import compiled
 from .memory import pointer
+from .shares import share
 
 
 @functools.cache
@@ -46,13 +48,14 @@ def _forward(real, item):
         weight, bias = pointer(words[2], real), pointer(words[3], real)
         means, rs = pointer(words[5], real), pointer(words[6], real)
         count = real(columns)
-        for row in range(rows * thread // threads, rows * (thread + 1) // threads):
+        first, last = share(rows, thread, threads)
+        for row in range(first, last):
             x = pointer(words[1] + row * columns * item, real)
             out = pointer(words[4] + row * columns * item, real)
             total = real(0)
             for i in range(columns):
-                total += x[i]
-            mean = total / count
+                total += x[i] - x[0]
+            mean = x[0] + total / count
             total = real(0)
             for i in range(columns):
                 total += (x[i] - mean) * (x[i] - mean)

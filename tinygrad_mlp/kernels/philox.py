@@ -18,6 +18,7 @@ from numba import float32, float64, int64, njit, uint8, uint32, uint64
 
 from .launch import compiled
 from .memory import pointer
+from .shares import share
 
 
 @njit(inline="always")
@@ -69,7 +70,8 @@ def _mask(arguments, thread, threads):
     state, out = pointer(words[1], int64), pointer(words[2], uint8)
     seed, draw, unused = state[0], state[1], uint32(8)
     blocks = n // 4
-    for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
+    first, last = share(blocks, thread, threads)
+    for block in range(first, last):
         a, b, c, d = philox(block, draw, seed)
         out[block * 4] = a >> unused >= drop
         out[block * 4 + 1] = b >> unused >= drop
@@ -87,7 +89,8 @@ def _uniform32(arguments, thread, threads):
     state, out = pointer(words[1], int64), pointer(words[2], float32)
     seed, draw = state[0], state[1]
     blocks = n // 4
-    for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
+    first, last = share(blocks, thread, threads)
+    for block in range(first, last):
         a, b, c, d = philox(block, draw, seed)
         out[block * 4] = unit32(a)
         out[block * 4 + 1] = unit32(b)
@@ -105,7 +108,8 @@ def _uniform64(arguments, thread, threads):
     state, out = pointer(words[1], int64), pointer(words[2], float64)
     seed, draw = state[0], state[1]
     blocks = n // 2
-    for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
+    first, last = share(blocks, thread, threads)
+    for block in range(first, last):
         a, b, c, d = philox(block, draw, seed)
         out[block * 2] = unit64(a, b)
         out[block * 2 + 1] = unit64(c, d)
@@ -122,7 +126,8 @@ def _normal(real):
         state, out = pointer(words[1], int64), pointer(words[2], real)
         seed, draw = state[0], state[1]
         blocks = (n + 1) // 2
-        for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
+        first, last = share(blocks, thread, threads)
+        for block in range(first, last):
             a, b, c, d = philox(block, draw, seed)
             radius = math.sqrt(-2.0 * math.log(1.0 - unit64(a, b)))
             angle = 2.0 * math.pi * unit64(c, d)
@@ -141,7 +146,8 @@ def _integers(arguments, thread, threads):
     state, out = pointer(words[1], int64), pointer(words[2], int64)
     seed, draw = state[0], state[1]
     blocks = (n + 1) // 2
-    for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
+    first, last = share(blocks, thread, threads)
+    for block in range(first, last):
         a, b, c, d = philox(block, draw, seed)
         out[block * 2] = low + int64(((uint64(a) << uint64(32)) | uint64(b)) % span)
         if block * 2 + 1 < n:

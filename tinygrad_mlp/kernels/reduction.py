@@ -5,8 +5,10 @@ results ``a`` and ``b``), its neutral element, and ``finish`` (of the total ``a`
 elements ``n``). Two loops serve every layout; `source` writes the one that fits:
 
 - *along*: the innermost axis is folded, in blocks of 512 elements, each in vector lanes.
-- *across*: the innermost axis is kept, up to 1024 elements of it side by side. Rows are folded into
-  a row of results, in blocks of 16 rows.
+- *across*: the innermost axis is kept, a strip of it side by side. Rows are folded into a row of
+  results, in blocks of 16 rows. Rows that do not follow each other without a gap (where they are
+  longer than a strip, above all) are read eight at a time: each piece of memory makes the processor
+  wait once, and the waits overlap.
 
 Both fold the blocks pairwise, in a tree: the rounding error of a sum grows with the logarithm of
 the number of blocks. What one result folds can be cut into equal *parts*, each giving a partial
@@ -22,6 +24,7 @@ axes. Results: C order, (kept, parts) or (kept, parts, columns).
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,15 +32,16 @@ import numpy as np
 from numba import int64, njit
 
 from . import cache
-from .elementwise import Formula as _Formula
-from .elementwise import Operand, _memory, _Writer
+from .elementwise import Formula, Operand, Writer, stored_as
 from .launch import keep
 from .memory import pointer
 from .scalar import Expression, trace
 
 ALONG, ACROSS = "along", "across"
-WIDTH = 1024  # columns that are folded side by side
+ELEMENTS, ROWS = 512, 16  # of a block, along and across
+WIDTH = 1024  # columns of a strip, of 8 bytes; of smaller ones as many as take as much memory
 MOST_ROWS = 16_000  # that a part of an *across* fold may have: its tree has room for 1023 blocks
+_TOGETHER = 8  # rows that are read side by side
 
 
 @dataclass(frozen=True)
@@ -77,25 +81,34 @@ def address(fold: Fold, loop: str, dtype: str, step: str, real: str, result: str
 
 def source(fold: Fold, loop: str, dtype: str, step: str, real: str, result: str) -> str:
     """The kernel as the text of a Python file."""
-    load = f"x[i{' * step' if step == 'n' else ''}]"
+    element = f"x[i{' * step' if step == 'n' else ''}]"
     if "bool" in (dtype, real):
-        load = f"({load} != 0)"
-    real = _memory(real)  # a truth value is a byte, 0 or 1
-    value = load if dtype == real else f"{real}({load})"
-    body = _ALONG if loop == ALONG else _ACROSS
+        element = f"({element} != 0)"
+    memory, real = stored_as(dtype), stored_as(real)
+    if dtype != real:
+        element = f"{real}({element})"
+    each = _inline(fold.each, real, x=element)
+    fold_row = f"folded = {_inline(fold.combine, real, a='folded', b=each)}"
+    together, width = range(_TOGETHER), WIDTH * 8 // np.dtype(real).itemsize
     return _HEAD.format(
         name=fold.name, about=f"{trace(fold.combine)} of {trace(fold.each)}", dtype=dtype,
         real=real, neutral=_neutral(fold.neutral, real),
-    ) + body.format(
-        memory=_memory(dtype), item=np.dtype(dtype).itemsize, result=_memory(result),
-        load=value, each=_inline(fold.each, real, x="value"), width=WIDTH,
-        combine=_inline(fold.combine, real, a="total", b="part"),
-        combine_tree=_inline(fold.combine, real, a="tree[level]", b="total"),
-        combine_column=_inline(fold.combine, real, a="total[i]", b="part"),
-        combine_columns=_inline(fold.combine, real, a=f"tree[{WIDTH} * level + i]", b="total[i]"),
+    ) + (_ALONG if loop == ALONG else _ACROSS).format(
+        memory=memory, item=np.dtype(dtype).itemsize, result=stored_as(result),
+        elements=ELEMENTS, rows=ROWS, width=width,
+        together=_TOGETHER, fold=_inline(fold.combine, real, a="total", b=each),
+        fold_column=_inline(fold.combine, real, a="total[i]", b=each),
+        pointers=_lines(20, [f"x{k} = pointer(at + {k} * apart, {memory})" for k in together]),
+        fold_rows=_lines(24, [_replace_word(fold_row, "x", f"x{k}") for k in together]),
+        merge=_inline(fold.combine, real, a="tree[level]", b="total"),
+        merge_strips=_inline(fold.combine, real, a=f"tree[{width} * level + i]", b="total[i]"),
         finish=_inline(fold.finish, real, a="total", n="count"),
-        finish_column=_inline(fold.finish, real, a="total[i]", n="count"),
+        finish_strip=_inline(fold.finish, real, a="total[i]", n="count"),
     )  # fmt: skip
+
+
+def _lines(indent: int, lines: list[str]) -> str:
+    return ("\n" + " " * indent).join(lines)
 
 
 def _inline(function: Callable, real: str, **names: str) -> str:
@@ -103,7 +116,7 @@ def _inline(function: Callable, real: str, **names: str) -> str:
     traced = trace(function)
     assert isinstance(traced, Expression)
     inputs = tuple(names)
-    writer = _Writer(_Formula("", inputs, (("r", traced),)), (Operand("r", real, "c"),), real)
+    writer = Writer(Formula("", inputs, (("r", traced),)), (Operand("r", real, "c"),), real)
     text = writer.write(traced)
     lines = dict(line.split(" = ", 1) for line in writer.lines)
     while any(name in text for name in lines):
@@ -115,8 +128,6 @@ def _inline(function: Callable, real: str, **names: str) -> str:
 
 
 def _replace_word(text: str, word: str, by: str) -> str:
-    import re
-
     return re.sub(rf"\b{word}\b", lambda _: by, text)
 
 
@@ -141,6 +152,7 @@ from numba import cfunc, float32, float64, int32, int64, uint8
 from tinygrad_mlp.kernels.extremes import maximum, minimum
 from tinygrad_mlp.kernels.memory import SIGNATURE, on_stack, pointer
 from tinygrad_mlp.kernels.reduction import offset
+from tinygrad_mlp.kernels.shares import share
 
 real = {real}
 neutral = {neutral}
@@ -159,58 +171,64 @@ def kernel(arguments, thread, threads):
 
 _ALONG = """    out = pointer(words[2], {result})
     tree = on_stack(64, real)
-    in_a_row = (columns + 511) // 512
-    blocks = rows * in_a_row
-    for task in range(kept * parts * thread // threads, kept * parts * (thread + 1) // threads):
+    in_a_row = (columns + {elements} - 1) // {elements}
+    first, last = share(kept * parts, thread, threads)
+    for task in range(first, last):
         origin = words[1] + offset(task // parts, sizes[0], kept_at)
-        first, last = blocks * (task % parts) // parts, blocks * (task % parts + 1) // parts
-        for block in range(first, last):
+        begin, end = share(rows * in_a_row, task % parts, parts)
+        for block in range(begin, end):
             x = pointer(origin + offset(block // in_a_row, sizes[2], folded_at), {memory})
-            start = block % in_a_row * 512
-            stop = start + 512 if start + 512 < columns else columns
+            start = block % in_a_row * {elements}
             total = neutral
-            for i in range(start, stop):
-                value = {load}
-                part = {each}
-                total = {combine}
+            for i in range(start, min(start + {elements}, columns)):
+                total = {fold}
             level = 0
-            while ((block - first) >> level) & 1:  # a carry: two trees of this height become one
-                total = {combine_tree}
+            while ((block - begin) >> level) & 1:  # a carry: two trees of this height become one
+                total = {merge}
                 level += 1
             tree[level] = total
         total = neutral
         for level in range(64):
-            if ((last - first) >> level) & 1:
-                total = {combine_tree}
+            if ((end - begin) >> level) & 1:
+                total = {merge}
         out[task] = {result}({finish})
 """
 
 _ACROSS = """    out = pointer(words[2], {result})
     total, tree = on_stack({width}, real), on_stack({width} * 10, real)
-    chunks = (columns + {width} - 1) // {width}
-    tasks = kept * parts * chunks
-    for task in range(tasks * thread // threads, tasks * (thread + 1) // threads):
-        result, start = task // chunks, task % chunks * {width}
-        length = columns - start if columns - start < {width} else {width}
-        origin = words[1] + start * step * {item} + offset(result // parts, sizes[0], kept_at)
-        row, last = rows * (result % parts) // parts, rows * (result % parts + 1) // parts
-        blocks = (last - row + 15) // 16
+    whole = rows if sizes[8] == columns else rows - 1
+    apart = pointer(folded_at, int64)[1] if sizes[2] == 1 else 0  # from one row to the next
+    strips = (columns + {width} - 1) // {width}
+    first, last = share(kept * parts * strips, thread, threads)
+    for task in range(first, last):
+        place, start = task // strips, task % strips * {width}
+        length = min(columns - start, {width})
+        together = apart != 0 and apart != length * step * {item}
+        origin = words[1] + start * step * {item} + offset(place // parts, sizes[0], kept_at)
+        row, end = share(rows, place % parts, parts)
+        blocks = (end - row + {rows} - 1) // {rows}
         for block in range(blocks):
             for i in range(length):
                 total[i] = neutral
-            stop = row + 16 if row + 16 < last else last
+            stop = min(row + {rows}, end)
             while row < stop:
-                x = pointer(origin + offset(row, sizes[2], folded_at), {memory})
+                at = origin + offset(row, sizes[2], folded_at)
+                if together and row + {together} <= min(stop, whole):
+                    {pointers}
+                    for i in range(length):
+                        folded = total[i]
+                        {fold_rows}
+                        total[i] = folded
+                    row += {together}
+                    continue
+                x = pointer(at, {memory})
                 row += 1
-                stop_at = sizes[8] - start if row == rows else length
-                for i in range(stop_at if stop_at < length else length):
-                    value = {load}
-                    part = {each}
-                    total[i] = {combine_column}
+                for i in range(min(sizes[8] - start, length) if row == rows else length):
+                    total[i] = {fold_column}
             level = 0
-            while (block >> level) & 1:  # a carry: two trees of this height become one
+            while (block >> level) & 1:
                 for i in range(length):
-                    total[i] = {combine_columns}
+                    total[i] = {merge_strips}
                 level += 1
             for i in range(length):
                 tree[{width} * level + i] = total[i]
@@ -219,7 +237,7 @@ _ACROSS = """    out = pointer(words[2], {result})
         for level in range(10):
             if (blocks >> level) & 1:
                 for i in range(length):
-                    total[i] = {combine_columns}
+                    total[i] = {merge_strips}
         for i in range(length):
-            out[result * columns + start + i] = {result}({finish_column})
+            out[place * columns + start + i] = {result}({finish_strip})
 """

@@ -1,4 +1,4 @@
-"""Where a kernel's share lies, and where each operand's row begins, as LLVM code.
+"""Where each operand's row begins, as LLVM code.
 
 Numba would compile the same from a few lines of Python in each kernel, and take as long for them
 as for all the rest of it: half of the time of a cold start.
@@ -12,17 +12,6 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 _WORD, _POINTER = ir.IntType(64), ir.PointerType()
-
-
-@intrinsic
-def share(typingctx, total, thread, threads):
-    """Where thread ``thread`` begins: ``total * thread // threads``, all of them 0 or more."""
-
-    def codegen(context, builder, signature, arguments):
-        total, thread, threads = arguments
-        return builder.sdiv(builder.mul(total, thread), threads)
-
-    return types.int64(types.int64, types.int64, types.int64), codegen
 
 
 @intrinsic(prefer_literal=True)

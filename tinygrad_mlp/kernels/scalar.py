@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-_INFIX = {  # how tightly each binds, as in Python
+INFIX = {  # how tightly each binds, as in Python
     "eq": ("==", 1),
     "ne": ("!=", 1),
     "lt": ("<", 1),
@@ -205,9 +205,9 @@ def _format(node: Expression) -> tuple[str, int]:
     if node.operator == "constant":
         value = node.value.item() if isinstance(node.value, np.generic) else node.value
         return f"{value}", 9 if not isinstance(value, (int, float)) or value >= 0 else 7
-    if node.operator not in _INFIX:
+    if node.operator not in INFIX:
         return f"{node.operator}({', '.join(map(str, node.arguments))})", 9
-    symbol, level = _INFIX[node.operator]
+    symbol, level = INFIX[node.operator]
     parts = [_format(argument) for argument in node.arguments]
     if len(parts) == 1:
         return f"{symbol}{_wrap(*parts[0], level)}", level

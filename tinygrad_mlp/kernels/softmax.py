@@ -25,6 +25,7 @@ from . import vmath
 from .extremes import maximum
 from .launch import compiled
 from .memory import on_stack, pointer
+from .shares import share
 
 GROUP, LONG = 1024, 64  # elements of a group; of a row that needs no group to fill the lanes
 _LANES = {"reassoc", "contract"}  # sums of a row in vector lanes
@@ -92,8 +93,8 @@ def _softmax(real, item):
         sizes = pointer(words[0], int64)
         rows, columns = sizes[0], sizes[1]
         shift = on_stack(GROUP, real)
-        last = rows * (thread + 1) // threads
-        for row in range(rows * thread // threads, last, rows_together(columns)):
+        first, last = share(rows, thread, threads)
+        for row in range(first, last, rows_together(columns)):
             count = min(rows_together(columns), last - row)
             x = pointer(words[1] + row * columns * item, real)
             out = pointer(words[2] + row * columns * item, real)
@@ -121,8 +122,8 @@ def _log_softmax(real, item):
         sizes = pointer(words[0], int64)
         rows, columns = sizes[0], sizes[1]
         shift, total, buffer = on_stack(GROUP, real), on_stack(GROUP, real), on_stack(GROUP, real)
-        last = rows * (thread + 1) // threads
-        for row in range(rows * thread // threads, last, rows_together(columns)):
+        first, last = share(rows, thread, threads)
+        for row in range(first, last, rows_together(columns)):
             count = min(rows_together(columns), last - row)
             x = pointer(words[1] + row * columns * item, real)
             out = pointer(words[2] + row * columns * item, real)
@@ -143,8 +144,8 @@ def _logsumexp(real, item):
         rows, columns = sizes[0], sizes[1]
         out = pointer(words[2], real)
         shift, total, buffer = on_stack(GROUP, real), on_stack(GROUP, real), on_stack(GROUP, real)
-        last = rows * (thread + 1) // threads
-        for row in range(rows * thread // threads, last, rows_together(columns)):
+        first, last = share(rows, thread, threads)
+        for row in range(first, last, rows_together(columns)):
             count = min(rows_together(columns), last - row)
             x = pointer(words[1] + row * columns * item, real)
             if columns:

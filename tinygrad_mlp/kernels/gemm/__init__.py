@@ -2,8 +2,9 @@
 
 To be read in this order: the three loops of ``textbook.py``; ``outer.py``, which blocks them, and
 its micro-kernel ``tile.py``; ``inner.py`` and ``dot.py``, for products with few rows or columns;
-``row.py`` and ``axpy.py``, for a single row; ``pack.py``, their copies; ``choose.py``, which
-chooses between them; ``planning.py`` and ``arrays.py``, how they are called.
+``row.py`` and ``axpy.py``, for a single row; ``pack.py``, their copies; ``partition.py``, their
+threads; ``choose.py``, which chooses between them; ``planning.py`` and ``arrays.py``, how they are
+called.
 """
 
 __all__ = [

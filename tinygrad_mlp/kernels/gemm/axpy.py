@@ -14,6 +14,9 @@ from numba.extending import intrinsic
 
 from .vectors import UNITS, Vectors
 
+TOGETHER = 8  # rows of B that are read side by side
+IN_CACHE = 4096  # columns of C, which stay in the L1 cache while rows of B are added to them
+
 _WORD = ir.IntType(64)
 
 

@@ -37,7 +37,7 @@ def choose(constants, form, may_turn, item, lanes, height, width, block_m, block
             form = INNER
         else:
             if may_turn and can_turn(sizes, item):
-                turn(sizes)
+                swap_roles(sizes)
             if sizes[at.M] == 1 and sizes[at.B_COL] == item and sizes[at.C_COL] == item:
                 form = ROW
     sizes[at.PER_THREAD] = at.BLOCK_A
@@ -82,8 +82,8 @@ def can_turn(sizes, item):
 
 
 @_helper
-def turn(sizes):
-    """C' = B' A'."""
+def swap_roles(sizes):
+    """C' = B' A': what was said of B is said of A."""
     sizes[at.TURNED] = 1
     for one, other in ((at.M, at.N), (at.A_ROW, at.B_COL), (at.A_COL, at.B_ROW),
                        (at.C_ROW, at.C_COL), (at.A_BATCH, at.B_BATCH)):  # fmt: skip

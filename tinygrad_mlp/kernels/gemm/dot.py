@@ -18,25 +18,36 @@ from .vectors import UNITS, Vectors
 _WORD = ir.IntType(64)
 
 
+# Rows x columns of a block: at most 16 sums, which the registers hold. No two are equally high. The
+# first is for any C, the others for one that is as low, or as narrow, as they are.
+BLOCKS = ((4, 4), (1, 8), (8, 1), (5, 3), (3, 5))
+LONGEST = 8
+
+
 @intrinsic(prefer_literal=True)
-def multiply_dots(typingctx, real, unit, tile_rows, tile_columns, rows, columns, depth, a, a_row, b,
-                  b_col, sums):  # fmt: skip
-    """``tile_rows`` x ``tile_columns`` dot products, written one after another to ``sums``.
+def multiply_dots(typingctx, real, unit, high, rows, columns, depth, a, a_row, b, b_col, sums):
+    """The dot products of the block that is ``high``, written one after another to ``sums``.
 
     Where there are fewer ``rows`` or ``columns``, the last is repeated: nothing is read behind it.
     There must be room for a whole vector at ``sums``.
     """
-    signature = types.void(real, unit, tile_rows, tile_columns, *[types.int64] * 8)
-    R, C = tile_rows.literal_value, tile_columns.literal_value
+    signature = types.void(real, unit, *[types.int64] * 9)
 
     def codegen(context, builder, signature, values):
-        rows, columns, depth, a, a_row, b, b_col, sums = values[4:]
+        high, rows, columns, depth, a, a_row, b, b_col, sums = values[2:]
         vectors = Vectors(context, builder, real.dtype, UNITS[unit.literal_value])
-        dots = _Dots(vectors, _places(builder, a, a_row, rows, R),
-                     _places(builder, b, b_col, columns, C))  # fmt: skip
-        found = add_lanes(vectors, dots.build(depth))
-        for i, vector in enumerate(found):
-            vectors.store(vector, builder.add(sums, _WORD(i * vectors.lanes * vectors.size)))
+        done = builder.append_basic_block("dots.done")
+        switch = builder.switch(high, done)
+        for R, C in BLOCKS:
+            block = builder.append_basic_block(f"dots.{R}x{C}")
+            switch.add_case(_WORD(R), block)
+            builder.position_at_end(block)
+            dots = _Dots(vectors, _places(builder, a, a_row, rows, R),
+                         _places(builder, b, b_col, columns, C))  # fmt: skip
+            for i, vector in enumerate(add_lanes(vectors, dots.build(depth))):
+                vectors.store(vector, builder.add(sums, _WORD(i * vectors.lanes * vectors.size)))
+            builder.branch(done)
+        builder.position_at_end(done)
         return context.get_dummy_value()
 
     return signature, codegen

@@ -2,8 +2,8 @@
 
 From the textbook's three loops to this one is four steps:
 
-1. C is cut into tiles that fit the vector registers; ``tiles.py`` computes those
-   below each other, `tile.py` one of them, without touching C in between.
+1. C is cut into tiles that fit the vector registers; ``tiles.py`` computes those below each other,
+   ``tile.py`` one of them, without touching C in between.
 2. The tiles below each other share a *panel* of B, as wide as a tile. It is packed: rows of the
    panel lie one after another, so that the micro-kernel reads B in order, whatever B's strides.
    Where only few rows of A meet it, copying would cost more than it saves: it is read as it lies.
@@ -13,19 +13,21 @@ From the textbook's three loops to this one is four steps:
    L2 cache while all panels (packed once, by the first block) go past it.
 
 Threads take rectangles of C. Each element is summed by one thread, over k, in one order: the result
-depends neither on the number of threads nor on where the operands lie.
+depends neither on the number of threads nor, as long as this form is taken, on where the operands
+lie. (``choose.py`` goes by their strides: ``inner.py`` sums in another order.)
 
 The words and constants of the kernel are listed in ``words.py`` and chosen in ``planning.py``.
 """
 
 from __future__ import annotations
 
-from numba import float32, int64
+from numba import float32
 
 from ..memory import call_address, pointer, words_on_stack
+from ..shares import share_of_steps
 from . import words as at
 from .pack import copy_row, transpose_block
-from .partition import finish, rows_of_grid, share
+from .partition import my_part, operands_of, rows_of_grid, run_finish
 
 # The constants of one specialisation; ``source.py`` writes these functions out with others.
 real, item, unit, height, lanes, width = float32, 4, "avx512", 12, 16, 32
@@ -33,23 +35,12 @@ real, item, unit, height, lanes, width = float32, 4, "avx512", 12, 16, 32
 
 def kernel(arguments, thread, threads):
     """This thread's part of every product of the batch."""
-    words = pointer(arguments, int64)
-    sizes = pointer(words[at.CONSTANTS], int64)
-    threads = min(threads, words[at.THREADS])
-    if thread >= threads:
-        return
-    scratch = words[at.SCRATCH] + thread * sizes[at.PER_THREAD]
-    for i in range(width):
-        pointer(scratch, real)[i] = real(0)
-    batch, M, N = sizes[at.BATCH], sizes[at.M], sizes[at.N]
-    first, last, parts, part = 0, batch, threads, thread
-    if batch >= threads:  # whole products for each thread
-        first, last = batch * thread // threads, batch * (thread + 1) // threads
-        parts, part = 1, 0
+    words, sizes, scratch, first, last, part, parts = my_part(arguments, thread, threads)
+    M, N = sizes[at.M], sizes[at.N]
     down = rows_of_grid(M, N, height, width, parts) if parts > 1 else 1
     across = parts // down
-    top, bottom = share(M, height, part // across, down)
-    left, right = share(N, width, part % across, across)
+    top, bottom = share_of_steps(M, height, part // across, down)
+    left, right = share_of_steps(N, width, part % across, across)
     for product in range(first, last):
         multiply_part(words, sizes, scratch, product, top, bottom, left, right)
 
@@ -58,6 +49,8 @@ def multiply_part(words, sizes, scratch, product, top, bottom, left, right):
     """One rectangle of C: blocks of columns, of k, and of rows."""
     K, block_m, block_n, block_k = (
         sizes[at.K], sizes[at.BLOCK_M], sizes[at.BLOCK_N], sizes[at.BLOCK_K])  # fmt: skip
+    for q in range(width):  # the row of zeros
+        pointer(scratch, real)[q] = real(0)
     c, c_row = words[at.C] + product * sizes[at.C_BATCH], sizes[at.C_ROW]
     if sizes[at.TURNED]:
         c, c_row = words[at.SCRATCH] + words[at.THREADS] * sizes[at.PER_THREAD], sizes[at.N] * item
@@ -69,17 +62,16 @@ def multiply_part(words, sizes, scratch, product, top, bottom, left, right):
                                j, end, k, min(block_k, K - k), i == top,
                                c + i * c_row, c_row)  # fmt: skip
     if sizes[at.TURNED]:
-        turn(c, c_row, words[at.C] + product * sizes[at.C_BATCH], sizes[at.C_ROW],
-             sizes[at.C_COL], top, bottom, left, right)  # fmt: skip
+        write_turned(c, c_row, words[at.C] + product * sizes[at.C_BATCH], sizes[at.C_ROW],
+                     sizes[at.C_COL], top, bottom, left, right)  # fmt: skip
 
 
 def multiply_block(words, sizes, scratch, product, i, rows, j, end, k, depth, first, c, c_row):
     """Some rows of A, and a block of k: times all panels from column ``j`` to ``end``."""
     a_row, a_col, b_row, b_col = (
         sizes[at.A_ROW], sizes[at.A_COL], sizes[at.B_ROW], sizes[at.B_COL])  # fmt: skip
-    turned = sizes[at.TURNED]  # C' = B' A'
-    a = words[at.A + turned] + product * sizes[at.A_BATCH] + i * a_row + k * a_col
-    b = words[at.B - turned] + product * sizes[at.B_BATCH] + k * b_row
+    a, b = operands_of(words, sizes, product)
+    a, b = a + i * a_row + k * a_col, b + k * b_row
     if sizes[at.COPY_A]:
         a_row, a_col = copy_block(a, a_row, a_col, rows, depth, scratch + at.BLOCK_A)
         a = scratch + at.BLOCK_A
@@ -93,7 +85,7 @@ def multiply_block(words, sizes, scratch, product, i, rows, j, end, k, depth, fi
             pack(b + column * b_col, b_row, b_col, depth, columns, panel)
         slot += sizes[at.PANEL_STEP]
         place = c + column * item
-        start, start_row = scratch, 0  # the row of zeros
+        start, start_row = scratch, 0  # zeros
         if k > 0 or sizes[at.START] == at.ACCUMULATED:
             start, start_row = place, c_row
         elif sizes[at.START] == at.BIASED:
@@ -104,7 +96,7 @@ def multiply_block(words, sizes, scratch, product, i, rows, j, end, k, depth, fi
         if sizes[at.FINISH] and k + depth >= sizes[at.K]:
             ready = column + columns - finished  # panels together, while they are in the L2 cache
             if column + columns == end or rows * ready * item >= at.TOGETHER:
-                finish(words, sizes, scratch, product, i, rows, finished, ready)
+                run_finish(words, sizes, scratch, product, i, rows, finished, ready)
                 finished += ready
 
 
@@ -154,8 +146,8 @@ def copy_block(a, a_row, a_col, rows, depth, block):
     return step, item
 
 
-def turn(source, source_row, target, target_row, target_col, top, bottom, left, right):
-    """Write a rectangle that lies in scratch to where its elements belong."""
+def write_turned(source, source_row, target, target_row, target_col, top, bottom, left, right):
+    """Write a rectangle of C', which lies in scratch, to where its elements belong in C."""
     for i in range(top, bottom):
         row = pointer(source + i * source_row, real)
         for j in range(left, right):

@@ -5,10 +5,40 @@ from __future__ import annotations
 from numba import int64, njit
 
 from ..memory import call_address, pointer
+from ..shares import share
 from . import words as at
 
+_helper = njit(error_model="numpy", no_cpython_wrapper=True)
 
-@njit(error_model="numpy", no_cpython_wrapper=True)
+
+@_helper
+def my_part(arguments, thread, threads):
+    """What a thread works on: whole products, where each thread gets some, else a part of each.
+
+    Words, constants, its scratch; the first product and the last + 1; which part of each, and of
+    how many parts. A thread more than there is scratch for gets no products.
+    """
+    words = pointer(arguments, int64)
+    sizes = pointer(words[at.CONSTANTS], int64)
+    scratch = words[at.SCRATCH] + thread * sizes[at.PER_THREAD]
+    batch, threads = sizes[at.BATCH], min(threads, words[at.THREADS])
+    if thread >= threads:
+        return words, sizes, scratch, 0, 0, 0, 1
+    if batch >= threads:
+        first, last = share(batch, thread, threads)
+        return words, sizes, scratch, first, last, 0, 1
+    return words, sizes, scratch, 0, batch, thread, threads
+
+
+@_helper
+def operands_of(words, sizes, product):
+    """Where A and B of a product begin; where C' = B' A' is computed, they have changed roles."""
+    turned = sizes[at.TURNED]
+    a = words[at.A + turned] + product * sizes[at.A_BATCH]
+    return a, words[at.B - turned] + product * sizes[at.B_BATCH]
+
+
+@_helper
 def rows_of_grid(M, N, height, width, threads):
     """Into how many parts to cut the rows of C, so that the largest part of it is smallest.
 
@@ -26,15 +56,8 @@ def rows_of_grid(M, N, height, width, threads):
     return best
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True)
-def share(size, step, part, parts):
-    """From where to where a part of ``size`` goes, in whole steps."""
-    steps = (size + step - 1) // step
-    return min(steps * part // parts * step, size), min(steps * (part + 1) // parts * step, size)
-
-
-@njit(error_model="numpy", no_cpython_wrapper=True)
-def finish(words, sizes, scratch, product, row, rows, column, columns):
+@_helper
+def run_finish(words, sizes, scratch, product, row, rows, column, columns):
     """Hand a finished block of C, still in the cache, to the elementwise kernel that goes on."""
     beside = pointer(scratch + at.FINISH_WORDS, int64)
     constants = pointer(scratch + at.FINISH_CONSTANTS, int64)

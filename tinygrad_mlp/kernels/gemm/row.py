@@ -4,51 +4,47 @@ A tile would hold a row of C in registers and step down B: short reads, far apar
 waits in the cache while B is read as memory likes it, eight rows at a time. Each element is summed
 over k in the order in which the tiles do it, to the same bits.
 
-Threads take columns. The words and constants are listed in ``words.py`` and chosen in
+Threads take products, or columns. The words and constants are listed in ``words.py`` and chosen in
 ``planning.py``.
 """
 
 from __future__ import annotations
 
-from numba import float32, int64
+from numba import float32
 
 from ..memory import pointer
+from ..shares import share_of_steps
 from . import words as at
-from .axpy import add_rows
-from .partition import finish, share
+from .axpy import IN_CACHE, TOGETHER, add_rows
+from .partition import my_part, operands_of, run_finish
 
 # The constants of one specialisation; ``source.py`` writes these functions out with others.
 real, item, unit, width = float32, 4, "avx512", 32
 
 
 def kernel(arguments, thread, threads):
-    """This thread's columns of every product of the batch."""
-    words = pointer(arguments, int64)
-    sizes = pointer(words[at.CONSTANTS], int64)
-    threads = min(threads, words[at.THREADS])
-    if thread >= threads:
-        return
-    scratch = words[at.SCRATCH] + thread * sizes[at.PER_THREAD]
-    left, right = share(sizes[at.N], width, thread, threads)
-    for product in range(sizes[at.BATCH]):
-        for j in range(left, right, 4096):  # what C holds of them stays in the L1 cache
-            multiply_columns(words, sizes, product, j, min(4096, right - j))
+    """This thread's part of the batch: products, or columns of every product."""
+    words, sizes, scratch, first, last, part, parts = my_part(arguments, thread, threads)
+    left, right = share_of_steps(sizes[at.N], width, part, parts)
+    for product in range(first, last):
+        for j in range(left, right, IN_CACHE):
+            multiply_columns(words, sizes, product, j, min(IN_CACHE, right - j))
         if sizes[at.FINISH] and right > left:
-            finish(words, sizes, scratch, product, 0, 1, left, right - left)
+            run_finish(words, sizes, scratch, product, 0, 1, left, right - left)
 
 
 def multiply_columns(words, sizes, product, j, columns):
     """Some columns of C."""
-    turned = sizes[at.TURNED]  # C' = B' A'
-    a, a_col = words[at.A + turned] + product * sizes[at.A_BATCH], sizes[at.A_COL]
-    b, b_row = words[at.B - turned] + product * sizes[at.B_BATCH] + j * item, sizes[at.B_ROW]
+    a, b = operands_of(words, sizes, product)
+    a_col, b_row, b = sizes[at.A_COL], sizes[at.B_ROW], b + j * item
     c = words[at.C] + product * sizes[at.C_BATCH] + j * item
     place, bias = pointer(c, real), pointer(words[at.BIAS], real)
     if sizes[at.START] != at.ACCUMULATED:
         for q in range(columns):
             place[q] = bias[j + q] if sizes[at.START] == at.BIASED else real(0)
     K = sizes[at.K]
-    for k in range(0, K - 7, 8):
-        add_rows(real, unit, 8, columns, a + k * a_col, a_col, b + k * b_row, b_row, c)
-    for k in range(K // 8 * 8, K):
+    whole = K // TOGETHER * TOGETHER
+    for k in range(0, whole, TOGETHER):
+        add_rows(real, unit, TOGETHER, columns, a + k * a_col, a_col, b + k * b_row, b_row, c)
+    for k in range(whole, K):
         add_rows(real, unit, 1, columns, a + k * a_col, a_col, b + k * b_row, b_row, c)
