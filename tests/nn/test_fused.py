@@ -17,7 +17,7 @@ from tinygrad_mlp.ops.cross_entropy import (
 from tinygrad_mlp.ops.layer_norm import _layer_norm, _layer_norm_backward
 from tinygrad_mlp.tape import record
 
-# Sizes around the kernels' blocks of 64 rows and chunks of 128 columns.
+# Sizes around the kernels' blocks of 64 rows and chunks of 1024 columns.
 SHAPES = [(2, 1), (3, 5), (64, 128), (65, 129), (200, 300)]
 
 

@@ -33,8 +33,7 @@ import math
 from numba import float64, int64
 from numba.core import types
 
-from .blocks import BLOCK, CHUNK, add_blocks, fill
-from .blocks import blocks_of as blocks_of  # also for ops/batch_norm.py
+from .blocks import BLOCK, CHUNK, add_blocks, blocks_of, fill
 from .launch import compiled
 from .memory import on_stack, pointer
 from .shares import share

@@ -23,6 +23,7 @@ from numba.core import types
 from . import vmath
 from .launch import compiled
 from .memory import on_stack, pointer
+from .shares import share
 from .softmax import GROUP, exponentials, maxima, rows_together, totals
 
 NONE, MEAN, SUM = 0, 1, 2
@@ -52,8 +53,8 @@ def _cross_entropy(real, item):
         labels, weights = pointer(words[2], int64), pointer(words[3], real)
         losses, row_weights = pointer(words[4], real), pointer(words[5], real)
         buffer = on_stack(GROUP, real)
-        last = rows * (thread + 1) // threads
-        for first in range(rows * thread // threads, last, rows_together(columns)):
+        begin, last = share(rows, thread, threads)
+        for first in range(begin, last, rows_together(columns)):
             count = min(rows_together(columns), last - first)
             group = pointer(words[1] + first * columns * item, real)
             shifts = pointer(words[6] + first * item, real)
@@ -134,9 +135,9 @@ def _cross_entropy_backward(real, item):
         all_weights = real(0)
         for c in range(columns):
             all_weights += weights[c]
-        share = smoothing / real(columns)
-        last = rows * (thread + 1) // threads
-        for first in range(rows * thread // threads, last, rows_together(columns)):
+        smooth = smoothing / real(columns)
+        begin, last = share(rows, thread, threads)
+        for first in range(begin, last, rows_together(columns)):
             count = min(rows_together(columns), last - first)
             x = pointer(words[2] + first * columns * item, real)
             shifts = pointer(words[3] + first * item, real)
@@ -151,8 +152,8 @@ def _cross_entropy_backward(real, item):
                     continue
                 arriving = row_gradient(g, row, reduction, total_weight)
                 chosen = (real(1) - smoothing) * weights[label] * arriving
-                scale = (chosen + share * all_weights * arriving) / sums[row]
-                spread = share * arriving
+                scale = (chosen + smooth * all_weights * arriving) / sums[row]
+                spread = smooth * arriving
                 for c in range(columns):
                     for_x[c] = for_x[c] * scale - spread * weights[c]
                 for_x[label] -= chosen
@@ -168,7 +169,8 @@ def _nll_loss(real, item):
         rows, columns, ignored = sizes[0], sizes[1], sizes[2]
         labels, weights = pointer(words[2], int64), pointer(words[3], real)
         losses, row_weights = pointer(words[4], real), pointer(words[5], real)
-        for row in range(rows * thread // threads, rows * (thread + 1) // threads):
+        first, last = share(rows, thread, threads)
+        for row in range(first, last):
             label = labels[row]
             if label == ignored:
                 losses[row] = row_weights[row] = real(0)
@@ -191,7 +193,8 @@ def _nll_loss_backward(real, item):
         g, labels, weights = (
             pointer(words[1], real), pointer(words[2], int64), pointer(words[3], real))  # fmt: skip
         total_weight = pointer(words[4], real)
-        for row in range(rows * thread // threads, rows * (thread + 1) // threads):
+        first, last = share(rows, thread, threads)
+        for row in range(first, last):
             for_x = pointer(words[5] + row * columns * item, real)
             for c in range(columns):
                 for_x[c] = real(0)

@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 
 from .launch import compiled
 from .memory import pointer
-from .rows import share
+from .shares import share
 
 
 @intrinsic
@@ -48,7 +48,8 @@ def _gather(arguments, thread, threads):
     sizes = pointer(words[0], int64)
     rows, batch, width, most, length = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
     order, first = pointer(words[2], int64), pointer(words[3], int64)[0] * batch
-    for i in range(share(rows, thread, threads), share(rows, thread + 1, threads)):
+    first, last = share(rows, thread, threads)
+    for i in range(first, last):
         out, at = words[4] + i * width, first + i
         row = order[at] if 0 <= at < length else -1
         if not 0 <= row < most:

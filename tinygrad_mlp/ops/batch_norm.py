@@ -10,6 +10,7 @@ import numpy as np
 
 from ..kernels import batch_norm as kernels
 from ..kernels import scalar
+from ..kernels.blocks import blocks_of
 from ..kernels.launch import Launch
 from ..kernels.layout import Layout, dense
 from ..tape import Params, Value
@@ -27,7 +28,7 @@ class InBlocks(Fused):
     def scratch_size(self, first: Layout, results: Sequence[Layout]) -> int:
         column = results[-1]
         rows = first.size // max(column.size, 1)
-        blocks: int = kernels.blocks_of.py_func(rows)  # not to compile it for this
+        blocks: int = blocks_of.py_func(rows)  # not to compile it for this
         return int(max(2 * blocks * column.size * first.dtype.itemsize, 1))
 
 

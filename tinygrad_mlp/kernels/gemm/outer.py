@@ -95,7 +95,7 @@ def multiply_block(words, sizes, scratch, product, i, rows, j, end, k, depth, fi
         call_address(sizes[at.TILES], words_on_stack(rectangle), 0, 1)
         if sizes[at.FINISH] and k + depth >= sizes[at.K]:
             ready = column + columns - finished  # panels together, while they are in the L2 cache
-            if column + columns == end or rows * ready * item >= at.TOGETHER:
+            if column + columns == end or rows * ready * item >= at.FINISHED_AT_ONCE:
                 run_finish(words, sizes, scratch, product, i, rows, finished, ready)
                 finished += ready
 

@@ -27,4 +27,4 @@ ZEROS, BIASED, ACCUMULATED = range(3)  # sums start from 0, from the bias, from 
 # block of A, then panels of B.
 FINISH_WORDS, FINISH_CONSTANTS, BLOCK_A = 128, 256, 512
 MOST_OPERANDS = 12
-TOGETHER = 1 << 17  # bytes of C that are finished in one go
+FINISHED_AT_ONCE = 1 << 17  # bytes of C
