@@ -47,10 +47,10 @@ def _gather(arguments, thread, threads):
     words = pointer(arguments, int64)
     sizes = pointer(words[0], int64)
     rows, batch, width, most, length = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
-    order, first = pointer(words[2], int64), pointer(words[3], int64)[0] * batch
+    order, begin = pointer(words[2], int64), pointer(words[3], int64)[0] * batch
     first, last = share(rows, thread, threads)
     for i in range(first, last):
-        out, at = words[4] + i * width, first + i
+        out, at = words[4] + i * width, begin + i
         row = order[at] if 0 <= at < length else -1
         if not 0 <= row < most:
             for byte in range(width):
