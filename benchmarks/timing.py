@@ -9,6 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 
+# Idle seconds before a turn. A peer's threads may go on spinning after its last call: those of
+# LLVM's OpenMP for 200 ms (KMP_BLOCKTIME). The next candidate is to find its cores free.
+_SETTLE = 0.25
+
+
 @dataclass(frozen=True)
 class Timing:
     """Seconds per call: the median of all rounds, and its spread (the 10th and 90th percentile)."""
@@ -24,8 +29,8 @@ def interleaved(
 ) -> dict[str, Timing]:
     """Time each candidate in ``rounds`` turns of about ``seconds``, one after another.
 
-    The first call of each (compilation, caches) is timed apart. The first tenth of each turn is not
-    counted: it pays for what the candidate before left behind (caches, spinning threads).
+    The first call of each (compilation, caches) is timed apart. A turn begins after a rest, and its
+    first tenth is not counted: it pays for what the candidate before left behind.
     """
     first: dict[str, float] = {}
     for name, call in candidates.items():
@@ -37,6 +42,8 @@ def interleaved(
     samples: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(rounds):
         for name, call in candidates.items():
+            if len(candidates) > 1:
+                time.sleep(_SETTLE)
             samples[name] += _turn(call, seconds)
     return {
         name: Timing(*np.quantile(times, [0.5, 0.1, 0.9]).tolist(), first_call=first[name])

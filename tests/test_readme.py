@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+PLAIN_SGD = "optim.SGD(model.parameters(), lr=0.1)"
 PYTHON = [code for language, code in BLOCKS if language == "python"]
 
 
@@ -34,6 +35,15 @@ def test_block_runs(code: str) -> None:
 def test_printed_tape_is_the_one_shown() -> None:
     (code,) = [block for block in PYTHON if "study.tape" in block]
     shown = [text for language, text in BLOCKS if language == "text" and "backward goes up" in text]
+    assert shown == [run(code)]
+
+
+def test_printed_program_is_the_one_shown() -> None:
+    (network,) = [block for block in PYTHON if "@tg.compile" in block]
+    code = network.replace("optim.AdamW(model.parameters(), lr=1e-2)", PLAIN_SGD)
+    assert code != network
+    code = code[: code.index("for step in")] + "train_step(x, y)\nprint(train_step.program)\n"
+    shown = [text for language, text in BLOCKS if language == "text" and "\nbackward\n" in text]
     assert shown == [run(code)]
 
 
