@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import types
 import warnings
 from collections import namedtuple
 
@@ -436,6 +437,35 @@ def test_functions_that_it_calls():
     assert step(x).tolist() == [-1, -1]
     scaled = other
     assert step(x).tolist() == [4, 4]
+
+
+def test_numbers_in_containers_objects_and_modules():
+    config, rates, settings = {"scale": 2.0}, [1.0, 3.0], types.SimpleNamespace(power=1)
+    constants = types.ModuleType("constants")
+    constants.OFFSET = 0.0
+
+    @tg.compile
+    def step(x):
+        return x**settings.power * config["scale"] * rates[1] + constants.OFFSET
+
+    x = tg.tensor([2.0])
+    step.function.__globals__["constants"] = constants
+    try:
+        step = tg.compile(step.function)
+        assert step(x).item() == 12
+        config["scale"] = 1.0
+        assert step(x).item() == 6
+        rates[1] = 5.0
+        assert step(x).item() == 10
+        settings.power = 2
+        assert step(x).item() == 20
+        constants.OFFSET = 1.0
+        assert step(x).item() == 21
+        rates.pop()
+        with pytest.raises(IndexError):
+            step(x)
+    finally:
+        del step.function.__globals__["constants"]
 
 
 def test_a_variable_that_the_step_changes_is_told():

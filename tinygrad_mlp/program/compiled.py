@@ -200,10 +200,11 @@ def compile(function: Any = None, *, disable: bool = False) -> Any:
     results are those of the function itself, bit for bit, for any number of threads.
 
     Arguments are tensors, arrays, and Python values. Captured anew is what a new shape, dtype or
-    Python number makes another step: arguments, numbers and booleans in the closure and globals
-    that the function names, a module's attribute or mode, the default dtype, `no_grad`. Learning
-    rates and other numbers of an optimizer's groups are read at every step. Everything else is
-    frozen as it was when captured; `explain` of the result lists it.
+    Python number makes another step: arguments, the variables that the function names, what is in
+    short lists and dicts among them, a module's attribute, mode or hook, the default dtype,
+    `no_grad`. Learning rates and other numbers of an optimizer's groups are read at every step.
+    Everything else is frozen as it was when captured, `explain` of the result lists it; what Python
+    does beside (printing, counting, a module's forward hooks) it does once, at the capture.
 
     What it returns is fresh at each call and off the tape. ``.grad`` of parameters reads as after
     the function itself, but its memory is the program's, which the next call writes to.

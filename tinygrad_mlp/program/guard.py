@@ -1,9 +1,10 @@
 """What a captured step took for granted of Python, and how to see that it no longer holds.
 
 Looked at before every run: the variables that the function uses (in its closure, its module, the
-object whose method it is, and the functions it calls that are not this package's), by value where
-they are numbers, booleans or strings, else by identity; the mode of taping, the default dtype, the
-number of threads. Modules and optimizers only when `structure_version` has moved: then their modes,
+object whose method it is, and the functions it calls that are not this package's), the entries of
+short lists and dicts among them and the attributes of objects, by value where they are numbers,
+booleans or strings, else by identity; the mode of taping, the default dtype, the number of
+threads. Modules and optimizers only when `structure_version` has moved: then their modes,
 attributes, parameters, hooks and states.
 
 All else is frozen when the step is captured; `frozen` says by which names.
@@ -24,6 +25,7 @@ from ..watch import structure_version
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype)
 _PACKAGE = __name__.split(".")[0]
+_FEW = 32  # entries of a list or dict that are watched
 
 
 class Same:
@@ -54,7 +56,7 @@ class Moment(NamedTuple):
     dtype: np.dtype
     threads: int
     cells: list[tuple[Any, Any]]
-    items: list[tuple[dict[str, Any], str, Any]]
+    items: list[tuple[Any, Any, Any]]
 
 
 class Surroundings:
@@ -66,7 +68,7 @@ class Surroundings:
         self.optimizers: list[tuple[str, Any]] = []
         self.tensors: list[tuple[str, Any]] = []
         self.cells: list[tuple[str, Any]] = []  # variables of closures
-        self.items: list[tuple[str, dict[str, Any], str]] = []  # globals, attributes of `self`
+        self.items: list[tuple[str, Any, Any]] = []  # globals, attributes, entries of containers
         self.others: list[tuple[str, Any, frozenset[str]]] = []  # reached, and not watched
         self.seen: dict[int, Any] = {}
         self.attributes: frozenset[str] = frozenset()  # all names in the code under way
@@ -96,13 +98,24 @@ class Surroundings:
             if not own or value is self.function:
                 self._names(function)
         else:
-            self.others.append((name, value, self.attributes))
-            if isinstance(value, (list, tuple)):
-                for k, each in enumerate(value):
-                    self._visit(f"{name}[{k}]", each)
-            elif isinstance(value, dict):
-                for key, each in value.items():
-                    self._visit(f"{name}[{key!r}]", each)
+            self._contents_of(name, value)
+
+    def _contents_of(self, name: str, value: Any) -> None:
+        """What is in a container, or hangs on another object and is named by the code."""
+        self.others.append((name, value, self.attributes))
+        if isinstance(value, (list, tuple)):
+            found = {k: (f"{name}[{k}]", each) for k, each in enumerate(value)}
+            holder: Any = _Elements(value)
+        elif isinstance(value, dict):
+            found = {key: (f"{name}[{key!r}]", each) for key, each in value.items()}
+            holder = value
+        else:
+            holder = getattr(value, "__dict__", {})
+            found = {k: (f"{name}.{k}", v) for k, v in [*holder.items()] if k in self.attributes}
+        for key, (said, each) in found.items():
+            if len(found) <= _FEW:
+                self.items.append((said, holder, key))
+            self._visit(said, each)
 
     def _owner(self, method: types.MethodType) -> None:
         """What hangs on the object that a method belongs to, as far as the method names it."""
@@ -110,11 +123,9 @@ class Surroundings:
         if _is_module(owner):
             self._visit("self", owner)
             return
-        own = getattr(owner, "__dict__", {})
-        for key in dict.fromkeys(_named(method.__func__.__code__)):
-            if key in own:
-                self.items.append((f"self.{key}", own, key))
-                self._visit(f"self.{key}", own[key])
+        before, self.attributes = self.attributes, frozenset(_named(method.__func__.__code__))
+        self._contents_of("self", owner)
+        self.attributes = before
 
     def _names(self, function: types.FunctionType) -> None:
         """The variables of a function that are not its own."""
@@ -126,14 +137,22 @@ class Surroundings:
         for key in dict.fromkeys(_named(code)):
             if key in function.__globals__:
                 value = function.__globals__[key]
-                if not isinstance(value, types.ModuleType):
-                    self.items.append((key, function.__globals__, key))
+                if isinstance(value, types.ModuleType):
+                    self._numbers_of(key, value)
+                    continue
+                self.items.append((key, function.__globals__, key))
                 self._visit(key, value)
         for value in function.__defaults__ or ():
             self._visit("default", value)
         for key, value in (function.__kwdefaults__ or {}).items():
             self._visit(key, value)
         self.attributes = before
+
+    def _numbers_of(self, name: str, module: types.ModuleType) -> None:
+        """The numbers of a Python module that the code names, as in ``config.RATE``."""
+        for key, value in [*vars(module).items()]:
+            if key in self.attributes and isinstance(value, PLAIN):
+                self.items.append((f"{name}.{key}", vars(module), key))
 
     # --- looking ---
 
@@ -257,19 +276,26 @@ class Surroundings:
     def frozen(self) -> Iterator[tuple[str, Any]]:
         """What was reached when captured, could change, and is not watched."""
         for name, value, attributes in self.others:
-            if isinstance(value, (list, tuple)):
-                found = [(f"{name}[{k}]", v) for k, v in enumerate(value)]
-            elif isinstance(value, dict):
-                found = [(f"{name}[{k!r}]", v) for k, v in value.items()]
-            elif isinstance(value, np.ndarray):
-                found = [(name, value)]
-            elif getattr(value, "__name__", "").split(".")[0] == _PACKAGE:
-                found = []
+            if isinstance(value, np.ndarray):
+                yield name, value
+            elif isinstance(value, (list, tuple, dict)):
+                if len(value) > _FEW:
+                    yield name, value
             else:
-                known = {**vars(type(value)), **getattr(value, "__dict__", {})}
-                found = [(f"{name}.{k}", v) for k, v in known.items()
-                         if k in attributes and not k.startswith("__")]  # fmt: skip
-            yield from ((n, v) for n, v in found if isinstance(v, (np.ndarray, *PLAIN)))
+                for key, each in vars(type(value)).items():
+                    if key in attributes and isinstance(each, PLAIN):
+                        yield f"{name}.{key}", each
+
+
+class _Elements:
+    """A list as `Surroundings` asks a dict."""
+
+    def __init__(self, elements: Any):
+        self.elements = elements
+
+    def get(self, place: int) -> Any:
+        """The element there, if there is one."""
+        return self.elements[place] if place < len(self.elements) else None
 
 
 def names_of(modules: list[tuple[str, Any]], optimizers: list[tuple[str, Any]]) -> dict[int, str]:
