@@ -230,6 +230,23 @@ def test_forward_hooks_are_captured_and_their_removal_noticed():
         assert step(x).tolist() == model(x).tolist()
 
 
+def test_what_a_variable_leads_to_is_found_when_it_is_there():
+    @tg.compile
+    def forward(x):
+        return model(x)
+
+    model = nn.Sequential(nn.Linear(5, 2), nn.Dropout(0.5))
+    first, x = model, data()[0]
+    second = nn.Sequential(nn.Linear(5, 3), nn.Dropout(0.5))
+    with tg.no_grad():
+        for model in (first, second, first, second):
+            model.train()
+            forward(x)
+            model.eval()
+            assert forward(x).tolist() == model(x).tolist()
+    assert forward.captures == 4
+
+
 # --- gradients --------------------------------------------------------------------------------
 
 

@@ -54,7 +54,7 @@ class CompiledFunction:
             return self.function(*args, **kwargs)
         with self.lock:
             around, kind = self.surroundings, self.last
-            if structure_version() != around.version:
+            if kind is not None and structure_version() != around.version:
                 around.refresh()
             if (
                 kind is not None
@@ -64,6 +64,8 @@ class CompiledFunction:
                 and kind.holds()
             ):
                 return kind.run(args)
+            around.scan()
+            around.refresh()
             given = arrays((args, kwargs) if kwargs else args)
             mine = kinds(args, kwargs, given, around)
             kind = self._find(mine)

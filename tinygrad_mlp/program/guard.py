@@ -64,19 +64,31 @@ class Surroundings:
 
     def __init__(self, function: Callable[..., Any]):
         self.function = function
+        self.looks: dict[Any, Same] = {}  # equal looks are one object
+        self.version, self.look = -1, Same(None)
+        self.arguments: dict[int, tuple[int, Any]] = {}  # what modules among them looked like
+        self.own: frozenset[int] = frozenset()  # the tensors of modules, and variables
+        self.scanned: list[Any] | None = None  # the variables, when it was found what they lead to
+
+    def scan(self) -> None:
+        """Find what the function's variables lead to: before the first call, and when one changed.
+
+        Not when the function is made: its module may not be complete then.
+        """
+        if self.scanned is not None:
+            now = self.values()
+            if all(one is other for one, other in zip(now, self.scanned, strict=True)):
+                return
         self.modules: list[tuple[str, Any]] = []
         self.optimizers: list[tuple[str, Any]] = []
         self.tensors: list[tuple[str, Any]] = []
         self.cells: list[tuple[str, Any]] = []  # variables of closures
         self.items: list[tuple[str, Any, Any]] = []  # globals, attributes, entries of containers
-        self.others: list[tuple[str, Any, frozenset[str]]] = []  # reached, and not watched
+        self.others: list[tuple[str, Any, frozenset[str]]] = []  # reached, but no more than that
         self.seen: dict[int, Any] = {}
         self.attributes: frozenset[str] = frozenset()  # all names in the code under way
-        self._visit(getattr(function, "__name__", ""), function)
-        self.version, self.look = -1, Same(None)
-        self.looks: dict[Any, Same] = {}  # equal looks are one object
-        self.arguments: dict[int, tuple[int, Any]] = {}  # what modules among them looked like
-        self.own: frozenset[int] = frozenset()  # the tensors of modules, and variables
+        self._visit(getattr(self.function, "__name__", ""), self.function)
+        self.scanned, self.version = self.values(), -1
 
     # --- finding ---
 
