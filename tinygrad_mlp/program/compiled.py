@@ -11,6 +11,7 @@ import functools
 import threading
 import types
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -20,13 +21,14 @@ from ..ops.values import from_array
 from ..tape import Value, recording
 from ..watch import structure_version
 from .arguments import arrays, kinds, mapped
-from .capture import capture
+from .capture import CaptureError, capture
 from .explain import Explanation, explain
 from .guard import PLAIN, Surroundings, names_of
 from .ir import Program
 from .kind import Kind, first_result
 
 _MANY = 8  # captures of one function, from which on it says so
+_ONCE = 2  # calls that may leave tensors behind, state that comes to be: they run in Python
 _ALIKE = 4  # programs kept of one kind of call, which differ in the gradients that they find
 
 
@@ -46,6 +48,7 @@ class CompiledFunction:
         self.by_key: dict[Any, list[Kind]] = {}
         self.last: Kind | None = None
         self.captures = 0
+        self.left: Counter[str] = Counter()  # how often a tensor was left behind, by where
         self.lock = threading.RLock()  # a program has one arena
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -81,15 +84,16 @@ class CompiledFunction:
     def _find(self, mine: tuple[Any, ...]) -> Kind | None:
         """The program for these arguments in these surroundings, if there is one."""
         around = self.surroundings
-        for kind in self.by_key.get((mine, around.key()), ()):
+        for kind in self.by_key.get((mine, around.key(around.look)), ()):
             if kind.holds():
-                kind.moment = around.moment()
+                kind.moment = around.moment(around.look)
                 return kind
         return None
 
     def _capture(self, mine: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         around = self.surroundings
-        before = self.by_key.get((mine, around.key()), ())
+        before = self.by_key.get((mine, around.key(around.look)), ())
+        modes = around.modes
         reset = frozenset(leaf for kind in before for leaf in kind.with_gradient())
         variables = around.values()
         kept, kept_kwargs = args, kwargs
@@ -100,18 +104,33 @@ class CompiledFunction:
             self.function, args, kwargs, [given[k] for k in inputs], around.leaves(),
             lambda: _names(self.function, args, kwargs) | around.names(), around.held, reset,
         )  # fmt: skip
-        kind = Kind(captured, inputs)
         result = first_result(captured)
+        if captured.left:
+            self._left(captured.left)
+            return result
+        kind = Kind(captured, inputs)
         kind.adopt()
         around.look_again()
-        kind.kinds, key = mine, (mine, around.key())
-        kind.moment = around.moment()
+        look = around.look_in(modes)  # the step may set modes: it was called in those before
+        kind.modes = [(m, m.training) for m, before in modes if m.training is not before]
+        kind.kinds, key = mine, (mine, around.key(look))
+        kind.moment = around.moment(look)
         if not kept_kwargs:
             kind.expect(kept, around.own)
         self.captures += 1
         self._keep(kind, key)
         self._warn(variables)
         return result
+
+    def _left(self, place: str) -> None:
+        """A tensor was left behind: state that came to be, once, or what no program would leave."""
+        self.left[place.partition("[")[0]] += 1
+        if self.left[place.partition("[")[0]] > _ONCE:
+            raise CaptureError(
+                f"the step leaves a tensor that it made in {place}, again and again, where the "
+                "compiled step would leave nothing: return it, or if it is state, write into the "
+                "tensor that is there, as in `with tg.no_grad(): self.mean.copy_(new)`"
+            )
 
     def _keep(self, kind: Kind, key: Any) -> None:
         alike = self.by_key.setdefault(key, [])

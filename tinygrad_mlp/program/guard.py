@@ -66,6 +66,8 @@ class Surroundings:
         self.function = function
         self.looks: dict[Any, Same] = {}  # equal looks are one object
         self.version, self.look = -1, Same(None)
+        self.structure: tuple[Any, ...] = ()
+        self.modes: list[tuple[Any, bool]] = []  # of all modules
         self.arguments: dict[int, tuple[int, Any]] = {}  # what modules among them looked like
         self.own: frozenset[int] = frozenset()  # the tensors of modules, and variables
         self.scanned: list[Any] | None = None  # the variables, when it was found what they lead to
@@ -175,10 +177,10 @@ class Surroundings:
             *[names.get(key) for _, names, key in self.items],
         ]
 
-    def moment(self) -> Moment:
-        """What `still` compares, as it is now."""
+    def moment(self, look: Same) -> Moment:
+        """What `still` compares, as it is now but for the look."""
         return Moment(
-            self.look, is_grad_enabled(), get_default_dtype(), get_num_threads(),
+            look, is_grad_enabled(), get_default_dtype(), get_num_threads(),
             [(cell, _contents(cell)) for _, cell in self.cells],
             [(names, key, names.get(key)) for _, names, key in self.items],
         )  # fmt: skip
@@ -210,9 +212,15 @@ class Surroundings:
             return
         self.version = structure_version()
         modules = [_look(module) for _, module in self.modules]
-        look = (*modules, *[_look_at_optimizer(each) for _, each in self.optimizers])
-        self.look = self.looks.setdefault(look, Same(look))
+        self.structure = (*modules, *[_look_at_optimizer(each) for _, each in self.optimizers])
+        self.modes = [(m, m.training) for _, module in self.modules for m in module.modules()]
+        self.look = self.look_in(self.modes)
         self.own = frozenset(self.names())
+
+    def look_in(self, modes: list[tuple[Any, bool]]) -> Same:
+        """How modules and optimizers look, were these the modes of the modules."""
+        look = (self.structure, tuple(training for _, training in modes))
+        return self.looks.setdefault(look, Same(look))
 
     def look_again(self) -> None:
         """Look at modules and optimizers: a state that came to be moves no number."""
@@ -220,10 +228,10 @@ class Surroundings:
         self.arguments.clear()
         self.refresh()
 
-    def key(self) -> tuple[Any, ...]:
-        """What can be watched: equal as long as nothing of it changed."""
+    def key(self, look: Same) -> tuple[Any, ...]:
+        """What can be watched, with this look: equal as long as nothing of it changed."""
         values, modes = self.values(), (is_grad_enabled(), get_default_dtype(), get_num_threads())
-        return (self.look, *modes, *[plain(v) if isinstance(v, PLAIN) else Same(v) for v in values])
+        return (look, *modes, *[plain(v) if isinstance(v, PLAIN) else Same(v) for v in values])
 
     def of_argument(self, value: Any) -> Any:
         """An argument that is no tensor, array, number or container, as a part of a key."""
@@ -231,7 +239,8 @@ class Surroundings:
             version, look = self.arguments.get(id(value), (-1, None))
             if version != structure_version():
                 version = structure_version()
-                look = _look(value) if _is_module(value) else _look_at_optimizer(value)
+                look = _look_at_optimizer(value) if _is_optimizer(value) else (
+                    _look(value), tuple(each.training for each in value.modules()))  # fmt: skip
                 look = self.looks.setdefault(look, Same(look))
                 self.arguments[id(value)] = version, look
             return look
@@ -354,7 +363,7 @@ def _is_optimizer(value: Any) -> bool:
 def _look(module: Any) -> tuple[Any, ...]:
     """All of a module that changes what it computes."""
     return tuple(
-        (Same(each), tuple((name, _seen(value)) for name, value in vars(each).items()))
+        (Same(each), tuple((k, _seen(value)) for k, value in vars(each).items() if k != "training"))
         for _, each in module.named_modules()
     )
 
