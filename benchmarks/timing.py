@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-
 # Idle seconds before a turn. A peer's threads may go on spinning after its last call: those of
 # LLVM's OpenMP for 200 ms (KMP_BLOCKTIME). The next candidate is to find its cores free.
 _SETTLE = 0.25

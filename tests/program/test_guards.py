@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import types
 import warnings
 from collections import namedtuple
 
@@ -229,6 +230,23 @@ def test_forward_hooks_are_captured_and_their_removal_noticed():
         assert step(x).tolist() == model(x).tolist()
 
 
+def test_what_a_variable_leads_to_is_found_when_it_is_there():
+    @tg.compile
+    def forward(x):
+        return model(x)
+
+    model = nn.Sequential(nn.Linear(5, 2), nn.Dropout(0.5))
+    first, x = model, data()[0]
+    second = nn.Sequential(nn.Linear(5, 3), nn.Dropout(0.5))
+    with tg.no_grad():
+        for model in (first, second, first, second):
+            model.train()
+            forward(x)
+            model.eval()
+            assert forward(x).tolist() == model(x).tolist()
+    assert forward.captures == 4
+
+
 # --- gradients --------------------------------------------------------------------------------
 
 
@@ -436,6 +454,35 @@ def test_functions_that_it_calls():
     assert step(x).tolist() == [-1, -1]
     scaled = other
     assert step(x).tolist() == [4, 4]
+
+
+def test_numbers_in_containers_objects_and_modules():
+    config, rates, settings = {"scale": 2.0}, [1.0, 3.0], types.SimpleNamespace(power=1)
+    constants = types.ModuleType("constants")
+    constants.OFFSET = 0.0
+
+    @tg.compile
+    def step(x):
+        return x**settings.power * config["scale"] * rates[1] + constants.OFFSET
+
+    x = tg.tensor([2.0])
+    step.function.__globals__["constants"] = constants
+    try:
+        step = tg.compile(step.function)
+        assert step(x).item() == 12
+        config["scale"] = 1.0
+        assert step(x).item() == 6
+        rates[1] = 5.0
+        assert step(x).item() == 10
+        settings.power = 2
+        assert step(x).item() == 20
+        constants.OFFSET = 1.0
+        assert step(x).item() == 21
+        rates.pop()
+        with pytest.raises(IndexError):
+            step(x)
+    finally:
+        del step.function.__globals__["constants"]
 
 
 def test_a_variable_that_the_step_changes_is_told():

@@ -115,6 +115,10 @@ class ParamGroup(MutableMapping[str, Any]):
         for name, number in zip(PAIRS.get(key, (key,)), numbers, strict=True):
             tape.apply(copy_, (self.cells[name], constant(number, FLOAT64)))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and files keep: an update is an op, and stays here."""
+        return {key: value for key, value in vars(self).items() if key != "choice"}
+
     def __delitem__(self, key: str) -> None:
         if key in self.ranges:
             raise KeyError(f"{self.owner}: {key} is a hyperparameter; set it, it cannot be deleted")

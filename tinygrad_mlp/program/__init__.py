@@ -6,7 +6,7 @@
 ``schedule.py``   in which phase each kernel runs, and on which threads
 ``arena.py``      where what it makes lies in memory
 ``bind.py``       the table that ``kernels/executor.py`` runs through
-``compiled.py``   `compile`: which program a call takes (``arguments.py``, ``guard.py``, ``kind.py``)
+``compiled.py``   `compile`: which program a call takes; ``arguments.py``, ``guard.py``, ``kind.py``
 ``interpret.py``  the same program run slowly and obviously, for tests
 ``text.py``       a program in print; ``explain.py`` and ``measure.py`` say what it costs
 """

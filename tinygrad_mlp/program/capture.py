@@ -14,7 +14,7 @@ from __future__ import annotations
 import bisect
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..kernels.launch import Heard, listen
@@ -64,6 +64,7 @@ class Captured:
     without_gradient: list[Any]  # leaves that have to come without a gradient
     gradients_given: list[tuple[Any, Any]]  # leaves that come with a gradient, and it
     forgotten: list[Any]  # leaves that are left without a gradient
+    left: str = ""  # the name of a place where a tensor was left that only this run made
 
 
 def capture(
@@ -82,7 +83,7 @@ def capture(
     ``inputs`` are the tensors among the arguments that will be others at the next call, ``leaves``
     those whose gradients the function may read or set. ``names`` says what tensors are called, by
     their identity; it is asked when all is done, for an optimizer makes its state on the way.
-    ``held`` says, when all is done, what the surroundings hold: nothing that the function made.
+    ``held`` says, when all is done, what the surroundings hold.
     ``reset`` are leaves whose gradient the function is known to forget before it adds to it.
     ``to_the_end``: run the function to its end even if it cannot be captured, and raise then.
 
@@ -95,8 +96,8 @@ def capture(
     try:
         if recorder.failed is not None:
             raise recorder.failed
-        recorder.check_held(held())
-        return recorder.finish(result, names())
+        left = recorder.left(held())
+        return replace(recorder.finish(result, names()), left=left)
     except CaptureError as error:
         error.done, error.result = True, result
         raise
@@ -202,17 +203,12 @@ class _Recorder(Record):
 
     # --- turning it into a program ---
 
-    def check_held(self, held: Iterable[tuple[str, Any]]) -> None:
-        """Raise for a tensor that the step made and left behind: the program would not."""
+    def left(self, held: Iterable[tuple[str, Any]]) -> str:
+        """Where the step left a tensor that it made, as the program would not; or ""."""
         made = {id(value) for entry in self for value in entry.outputs}
         made -= {id(value) for value in self.inputs} | set(self.met)
-        for name, value in held:
-            if isinstance(value, Value) and id(value) in made:
-                raise CaptureError(
-                    f"the step leaves a tensor that it made in {name}, where the compiled step "
-                    "would leave nothing: return it, or if it is state, write into the tensor that "
-                    "is there, as in `with tg.no_grad(): self.mean.copy_(new)`"
-                )
+        found = (name for name, value in held if isinstance(value, Value) and id(value) in made)
+        return next(found, "")
 
     def _calls(self) -> tuple[Call, ...]:
         """The launches since the last entry, on places; none if an address cannot be explained."""

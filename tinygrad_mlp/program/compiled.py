@@ -11,6 +11,7 @@ import functools
 import threading
 import types
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,7 @@ from .ir import Program
 from .kind import Kind, first_result
 
 _MANY = 8  # captures of one function, from which on it says so
+_ONCE = 2  # calls that may leave tensors behind, state that comes to be: they run in Python
 _ALIKE = 4  # programs kept of one kind of call, which differ in the gradients that they find
 
 
@@ -49,6 +51,7 @@ class CompiledFunction:
         self.by_key: dict[Any, list[Kind]] = {}
         self.last: Kind | None = None
         self.captures = 0
+        self.left: Counter[str] = Counter()  # how often a tensor was left behind, by where
         self.lock = threading.RLock()  # a program has one arena
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -57,7 +60,7 @@ class CompiledFunction:
             return self.function(*args, **kwargs)
         with self.lock:
             around, kind = self.surroundings, self.last
-            if structure_version() != around.version:
+            if kind is not None and structure_version() != around.version:
                 around.refresh()
             if (
                 kind is not None
@@ -67,6 +70,8 @@ class CompiledFunction:
                 and kind.holds()
             ):
                 return kind.run(args)
+            around.scan()
+            around.refresh()
             given = arrays((args, kwargs) if kwargs else args)
             mine = kinds(args, kwargs, given, around)
             kind = self._find(mine)
@@ -82,8 +87,8 @@ class CompiledFunction:
         """
         with self.lock:
             around = self.surroundings
-            if structure_version() != around.version:
-                around.refresh()
+            around.scan()
+            around.refresh()
             given = arrays(args)
             kind = self._find(kinds(args, {}, given, around))
             if kind is None:
@@ -102,15 +107,16 @@ class CompiledFunction:
     def _find(self, mine: tuple[Any, ...]) -> Kind | None:
         """The program for these arguments in these surroundings, if there is one."""
         around = self.surroundings
-        for kind in self.by_key.get((mine, around.key()), ()):
+        for kind in self.by_key.get((mine, around.key(around.look)), ()):
             if kind.holds():
-                kind.moment = around.moment()
+                kind.moment = around.moment(around.look)
                 return kind
         return None
 
     def _capture(self, mine: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         around = self.surroundings
-        before = self.by_key.get((mine, around.key()), ())
+        before = self.by_key.get((mine, around.key(around.look)), ())
+        modes = around.modes
         reset = frozenset(leaf for kind in before for leaf in kind.with_gradient())
         variables = around.values()
         kept, kept_kwargs = args, kwargs
@@ -122,16 +128,21 @@ class CompiledFunction:
             lambda: _names(self.function, args, kwargs) | around.names(), around.held, reset,
             self.to_the_end,
         )  # fmt: skip
+        result = first_result(captured)
+        if captured.left:
+            self._left(captured.left, result)
+            return result
         try:
             kind = Kind(captured, inputs)
         except CaptureError as error:
             error.done, error.result = True, captured.result
             raise
-        result = first_result(captured)
         kind.adopt()
         around.look_again()
-        kind.kinds, key = mine, (mine, around.key())
-        kind.moment = around.moment()
+        look = around.look_in(modes)  # the step may set modes: it was called in those before
+        kind.modes = [(m, m.training) for m, before in modes if m.training is not before]
+        kind.kinds, key = mine, (mine, around.key(look))
+        kind.moment = around.moment(look)
         if not kept_kwargs:
             kind.expect(kept, around.own)
         self.captures += 1
@@ -139,6 +150,18 @@ class CompiledFunction:
         if not self.to_the_end:
             self._warn(variables)
         return result
+
+    def _left(self, place: str, result: Any) -> None:
+        """A tensor was left behind: state that came to be, once, or what no program would leave."""
+        self.left[place.partition("[")[0]] += 1
+        if self.left[place.partition("[")[0]] > _ONCE:
+            error = CaptureError(
+                f"the step leaves a tensor that it made in {place}, again and again, where the "
+                "compiled step would leave nothing: return it, or if it is state, write into the "
+                "tensor that is there, as in `with tg.no_grad(): self.mean.copy_(new)`"
+            )
+            error.done, error.result = True, result
+            raise error
 
     def _keep(self, kind: Kind, key: Any) -> None:
         alike = self.by_key.setdefault(key, [])
@@ -229,10 +252,11 @@ def compile(function: Any = None, *, disable: bool = False) -> Any:
     results are those of the function itself, bit for bit, for any number of threads.
 
     Arguments are tensors, arrays, and Python values. Captured anew is what a new shape, dtype or
-    Python number makes another step: arguments, numbers and booleans in the closure and globals
-    that the function names, a module's attribute or mode, the default dtype, `no_grad`. Learning
-    rates and other numbers of an optimizer's groups are read at every step. Everything else is
-    frozen as it was when captured; `explain` of the result lists it.
+    Python number makes another step: arguments, the variables that the function names, what is in
+    short lists and dicts among them, a module's attribute, mode or hook, the default dtype,
+    `no_grad`. Learning rates and other numbers of an optimizer's groups are read at every step.
+    Everything else is frozen as it was when captured, `explain` of the result lists it; what Python
+    does beside (printing, counting, a module's forward hooks) it does once, at the capture.
 
     What it returns is fresh at each call and off the tape. ``.grad`` of parameters reads as after
     the function itself, but its memory is the program's, which the next call writes to.

@@ -183,8 +183,12 @@ def _watched(compiled: Any, kind: Any) -> Iterator[str]:
 
 def _frozen(compiled: Any, kind: Any) -> Iterator[str]:
     for name, value in compiled.surroundings.frozen():
-        array = isinstance(value, np.ndarray)
-        yield f"{name} = {f'the elements of the array {value.shape}' if array else repr(value)}"
+        if isinstance(value, np.ndarray):
+            yield f"{name}: the elements of an array {value.shape}"
+        elif isinstance(value, (list, tuple, dict)):
+            yield f"{name}: the {len(value)} entries of a {type(value).__name__}"
+        else:
+            yield f"{name}, as {value!r}"
     program = kind.executable.program
     names = text.Names(program)
     made: dict[Any, str] = {}

@@ -1,9 +1,10 @@
 """What a captured step took for granted of Python, and how to see that it no longer holds.
 
 Looked at before every run: the variables that the function uses (in its closure, its module, the
-object whose method it is, and the functions it calls that are not this package's), by value where
-they are numbers, booleans or strings, else by identity; the mode of taping, the default dtype, the
-number of threads. Modules and optimizers only when `structure_version` has moved: then their modes,
+object whose method it is, and the functions it calls that are not this package's), the entries of
+short lists and dicts among them and the attributes of objects, by value where they are numbers,
+booleans or strings, else by identity; the mode of taping, the default dtype, the number of
+threads. Modules and optimizers only when `structure_version` has moved: then their modes,
 attributes, parameters, hooks and states.
 
 All else is frozen when the step is captured; `frozen` says by which names.
@@ -24,6 +25,7 @@ from ..watch import structure_version
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype)
 _PACKAGE = __name__.split(".")[0]
+_FEW = 32  # entries of a list or dict that are watched
 
 
 class Same:
@@ -54,7 +56,7 @@ class Moment(NamedTuple):
     dtype: np.dtype
     threads: int
     cells: list[tuple[Any, Any]]
-    items: list[tuple[dict[str, Any], str, Any]]
+    items: list[tuple[Any, Any, Any]]
 
 
 class Surroundings:
@@ -62,19 +64,33 @@ class Surroundings:
 
     def __init__(self, function: Callable[..., Any]):
         self.function = function
+        self.looks: dict[Any, Same] = {}  # equal looks are one object
+        self.version, self.look = -1, Same(None)
+        self.structure: tuple[Any, ...] = ()
+        self.modes: list[tuple[Any, bool]] = []  # of all modules
+        self.arguments: dict[int, tuple[int, Any]] = {}  # what modules among them looked like
+        self.own: frozenset[int] = frozenset()  # the tensors of modules, and variables
+        self.scanned: list[Any] | None = None  # the variables, when it was found what they lead to
+
+    def scan(self) -> None:
+        """Find what the function's variables lead to: before the first call, and when one changed.
+
+        Not when the function is made: its module may not be complete then.
+        """
+        if self.scanned is not None:
+            now = self.values()
+            if all(one is other for one, other in zip(now, self.scanned, strict=True)):
+                return
         self.modules: list[tuple[str, Any]] = []
         self.optimizers: list[tuple[str, Any]] = []
         self.tensors: list[tuple[str, Any]] = []
         self.cells: list[tuple[str, Any]] = []  # variables of closures
-        self.items: list[tuple[str, dict[str, Any], str]] = []  # globals, attributes of `self`
-        self.others: list[tuple[str, Any, frozenset[str]]] = []  # reached, and not watched
+        self.items: list[tuple[str, Any, Any]] = []  # globals, attributes, entries of containers
+        self.others: list[tuple[str, Any, frozenset[str]]] = []  # reached, but no more than that
         self.seen: dict[int, Any] = {}
         self.attributes: frozenset[str] = frozenset()  # all names in the code under way
-        self._visit(getattr(function, "__name__", ""), function)
-        self.version, self.look = -1, Same(None)
-        self.looks: dict[Any, Same] = {}  # equal looks are one object
-        self.arguments: dict[int, tuple[int, Any]] = {}  # what modules among them looked like
-        self.own: frozenset[int] = frozenset()  # the tensors of modules, and variables
+        self._visit(getattr(self.function, "__name__", ""), self.function)
+        self.scanned, self.version = self.values(), -1
 
     # --- finding ---
 
@@ -96,13 +112,24 @@ class Surroundings:
             if not own or value is self.function:
                 self._names(function)
         else:
-            self.others.append((name, value, self.attributes))
-            if isinstance(value, (list, tuple)):
-                for k, each in enumerate(value):
-                    self._visit(f"{name}[{k}]", each)
-            elif isinstance(value, dict):
-                for key, each in value.items():
-                    self._visit(f"{name}[{key!r}]", each)
+            self._contents_of(name, value)
+
+    def _contents_of(self, name: str, value: Any) -> None:
+        """What is in a container, or hangs on another object and is named by the code."""
+        self.others.append((name, value, self.attributes))
+        if isinstance(value, (list, tuple)):
+            found = {k: (f"{name}[{k}]", each) for k, each in enumerate(value)}
+            holder: Any = _Elements(value)
+        elif isinstance(value, dict):
+            found = {key: (f"{name}[{key!r}]", each) for key, each in value.items()}
+            holder = value
+        else:
+            holder = getattr(value, "__dict__", {})
+            found = {k: (f"{name}.{k}", v) for k, v in [*holder.items()] if k in self.attributes}
+        for key, (said, each) in found.items():
+            if len(found) <= _FEW:
+                self.items.append((said, holder, key))
+            self._visit(said, each)
 
     def _owner(self, method: types.MethodType) -> None:
         """What hangs on the object that a method belongs to, as far as the method names it."""
@@ -110,11 +137,9 @@ class Surroundings:
         if _is_module(owner):
             self._visit("self", owner)
             return
-        own = getattr(owner, "__dict__", {})
-        for key in dict.fromkeys(_named(method.__func__.__code__)):
-            if key in own:
-                self.items.append((f"self.{key}", own, key))
-                self._visit(f"self.{key}", own[key])
+        before, self.attributes = self.attributes, frozenset(_named(method.__func__.__code__))
+        self._contents_of("self", owner)
+        self.attributes = before
 
     def _names(self, function: types.FunctionType) -> None:
         """The variables of a function that are not its own."""
@@ -126,14 +151,22 @@ class Surroundings:
         for key in dict.fromkeys(_named(code)):
             if key in function.__globals__:
                 value = function.__globals__[key]
-                if not isinstance(value, types.ModuleType):
-                    self.items.append((key, function.__globals__, key))
+                if isinstance(value, types.ModuleType):
+                    self._numbers_of(key, value)
+                    continue
+                self.items.append((key, function.__globals__, key))
                 self._visit(key, value)
         for value in function.__defaults__ or ():
             self._visit("default", value)
         for key, value in (function.__kwdefaults__ or {}).items():
             self._visit(key, value)
         self.attributes = before
+
+    def _numbers_of(self, name: str, module: types.ModuleType) -> None:
+        """The numbers of a Python module that the code names, as in ``config.RATE``."""
+        for key, value in [*vars(module).items()]:
+            if key in self.attributes and isinstance(value, PLAIN):
+                self.items.append((f"{name}.{key}", vars(module), key))
 
     # --- looking ---
 
@@ -144,10 +177,10 @@ class Surroundings:
             *[names.get(key) for _, names, key in self.items],
         ]
 
-    def moment(self) -> Moment:
-        """What `still` compares, as it is now."""
+    def moment(self, look: Same) -> Moment:
+        """What `still` compares, as it is now but for the look."""
         return Moment(
-            self.look, is_grad_enabled(), get_default_dtype(), get_num_threads(),
+            look, is_grad_enabled(), get_default_dtype(), get_num_threads(),
             [(cell, _contents(cell)) for _, cell in self.cells],
             [(names, key, names.get(key)) for _, names, key in self.items],
         )  # fmt: skip
@@ -179,9 +212,15 @@ class Surroundings:
             return
         self.version = structure_version()
         modules = [_look(module) for _, module in self.modules]
-        look = (*modules, *[_look_at_optimizer(each) for _, each in self.optimizers])
-        self.look = self.looks.setdefault(look, Same(look))
+        self.structure = (*modules, *[_look_at_optimizer(each) for _, each in self.optimizers])
+        self.modes = [(m, m.training) for _, module in self.modules for m in module.modules()]
+        self.look = self.look_in(self.modes)
         self.own = frozenset(self.names())
+
+    def look_in(self, modes: list[tuple[Any, bool]]) -> Same:
+        """How modules and optimizers look, were these the modes of the modules."""
+        look = (self.structure, tuple(training for _, training in modes))
+        return self.looks.setdefault(look, Same(look))
 
     def look_again(self) -> None:
         """Look at modules and optimizers: a state that came to be moves no number."""
@@ -189,10 +228,10 @@ class Surroundings:
         self.arguments.clear()
         self.refresh()
 
-    def key(self) -> tuple[Any, ...]:
-        """What can be watched: equal as long as nothing of it changed."""
+    def key(self, look: Same) -> tuple[Any, ...]:
+        """What can be watched, with this look: equal as long as nothing of it changed."""
         values, modes = self.values(), (is_grad_enabled(), get_default_dtype(), get_num_threads())
-        return (self.look, *modes, *[plain(v) if isinstance(v, PLAIN) else Same(v) for v in values])
+        return (look, *modes, *[plain(v) if isinstance(v, PLAIN) else Same(v) for v in values])
 
     def of_argument(self, value: Any) -> Any:
         """An argument that is no tensor, array, number or container, as a part of a key."""
@@ -200,7 +239,8 @@ class Surroundings:
             version, look = self.arguments.get(id(value), (-1, None))
             if version != structure_version():
                 version = structure_version()
-                look = _look(value) if _is_module(value) else _look_at_optimizer(value)
+                look = _look_at_optimizer(value) if _is_optimizer(value) else (
+                    _look(value), tuple(each.training for each in value.modules()))  # fmt: skip
                 look = self.looks.setdefault(look, Same(look))
                 self.arguments[id(value)] = version, look
             return look
@@ -217,8 +257,12 @@ class Surroundings:
 
     def numbers(self) -> dict[str, Any]:
         """What a step must not change by itself, by name: a program would not change it."""
+        self.scan()
         found = {name: value for name, value in self.watched() if isinstance(value, PLAIN)}
-        return found | {name or "the model": _look(module) for name, module in self.modules}
+        return found | {
+            name or "the model": (_look(module), [each.training for each in module.modules()])
+            for name, module in self.modules
+        }
 
     def names(self) -> dict[int, str]:
         """What tensors are called, by their identity: for print."""
@@ -262,19 +306,26 @@ class Surroundings:
     def frozen(self) -> Iterator[tuple[str, Any]]:
         """What was reached when captured, could change, and is not watched."""
         for name, value, attributes in self.others:
-            if isinstance(value, (list, tuple)):
-                found = [(f"{name}[{k}]", v) for k, v in enumerate(value)]
-            elif isinstance(value, dict):
-                found = [(f"{name}[{k!r}]", v) for k, v in value.items()]
-            elif isinstance(value, np.ndarray):
-                found = [(name, value)]
-            elif getattr(value, "__name__", "").split(".")[0] == _PACKAGE:
-                found = []
+            if isinstance(value, np.ndarray):
+                yield name, value
+            elif isinstance(value, (list, tuple, dict)):
+                if len(value) > _FEW:
+                    yield name, value
             else:
-                known = {**vars(type(value)), **getattr(value, "__dict__", {})}
-                found = [(f"{name}.{k}", v) for k, v in known.items()
-                         if k in attributes and not k.startswith("__")]  # fmt: skip
-            yield from ((n, v) for n, v in found if isinstance(v, (np.ndarray, *PLAIN)))
+                for key, each in vars(type(value)).items():
+                    if key in attributes and isinstance(each, PLAIN):
+                        yield f"{name}.{key}", each
+
+
+class _Elements:
+    """A list as `Surroundings` asks a dict."""
+
+    def __init__(self, elements: Any):
+        self.elements = elements
+
+    def get(self, place: int) -> Any:
+        """The element there, if there is one."""
+        return self.elements[place] if place < len(self.elements) else None
 
 
 def names_of(modules: list[tuple[str, Any]], optimizers: list[tuple[str, Any]]) -> dict[int, str]:
@@ -321,7 +372,7 @@ def _is_optimizer(value: Any) -> bool:
 def _look(module: Any) -> tuple[Any, ...]:
     """All of a module that changes what it computes."""
     return tuple(
-        (Same(each), tuple((name, _seen(value)) for name, value in vars(each).items()))
+        (Same(each), tuple((k, _seen(value)) for k, value in vars(each).items() if k != "training"))
         for _, each in module.named_modules()
     )
 

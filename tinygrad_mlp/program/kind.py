@@ -29,6 +29,8 @@ class Kind:
     moment: Moment  # what surrounded the function when it was last found to be the same
     expected: list[Any] | None = None  # of arguments that are tensors and arrays: their layouts
 
+    modes: list[tuple[Any, bool]]  # that the function leaves modules in, where it changes them
+
     def __init__(self, captured: Captured, inputs: list[int]):
         """``inputs`` are the places of the program's inputs among the tensors of the arguments."""
         program = captured.program
@@ -145,6 +147,9 @@ class Kind:
                 leaf.grad = gradient
             for leaf in self.forgotten:
                 leaf.grad = None
+            for module, training in self.modes:
+                if module.training is not training:
+                    module.training = training
         for place, copy in self.input_gradients:
             given[place].grad = copy()
         for instruction, verdict in self.verified:
@@ -193,6 +198,8 @@ class Copy:
 
 class Result:
     """What the function returns: its structure, with tensors of its own at each call."""
+
+    modes: list[tuple[Any, bool]]  # that the function leaves modules in, where it changes them
 
     def __init__(self, captured: Captured, executable: Executable):
         regions = captured.regions

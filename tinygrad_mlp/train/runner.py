@@ -103,7 +103,7 @@ class Runner:
                 seen = error.result
                 return seen
         after = compiled.surroundings.numbers()
-        changed = [name for name, value in after.items() if value != before[name]]
+        changed = [name for name, value in after.items() if value != before.get(name, value)]
         if changed:
             self._give_up(f"a step changes Python's {changed[0]}, which a program would not")
         elif len(compiled.programs) == MANY:
@@ -115,7 +115,9 @@ class Runner:
     def _early(self, compiled: CompiledFunction) -> bool:
         """Whether a loss that is no number would leave its mark in the model."""
         kept = {buffer.storage for buffer in self.course.model.buffers()}
-        return any(buffer.owner in kept for buffer in early(compiled.program))
+        return compiled.last is not None and any(
+            buffer.owner in kept for buffer in early(compiled.program)
+        )
 
     def _give_up(self, reason: str) -> None:
         self.compiled = None
