@@ -344,6 +344,21 @@ def test_with_batch_norm_nothing_of_the_batch_is_remembered() -> None:
     assert found["1.1.num_batches_tracked"] == 3
 
 
+def test_a_label_that_is_no_class_is_named_in_its_batch() -> None:
+    """A loss of one's own is not held against the labels beforehand."""
+    x, y = labelled()
+    y[8 * 3 + 5] = CLASSES
+    for compile in (True, False):
+        tg.manual_seed(0)
+        model = network()
+        with pytest.raises(IndexError, match=rf"target\[5\] is {CLASSES}"):
+            fit(
+                model, adam(model), (x, y), batch_size=8, shuffle=False, progress=False,
+                loss=nn.CrossEntropyLoss(), compile=compile,
+            )  # fmt: skip
+        assert model[1].num_batches_tracked.item() == 3
+
+
 def test_training_goes_on_after_such_a_loss() -> None:
     """The flag that ended one program does not end the next."""
     tg.manual_seed(0)

@@ -106,7 +106,7 @@ class Runner:
         changed = [name for name, value in after.items() if value != before.get(name, value)]
         if changed:
             self._give_up(f"a step changes Python's {changed[0]}, which a program would not")
-        elif len(compiled.programs) == MANY:
+        elif compiled.captures == MANY:
             self._give_up("Python numbers that loss or model use change again and again")
         elif self._early(compiled):
             self._give_up("a buffer of the model is written, then read, before the loss is known")

@@ -34,6 +34,7 @@ from .loop import evaluate, fit
 Task = Callable[[], object]
 ROWS, COLUMNS, CLASSES = 6, 5, 4  # of the small tensors
 MOST_OPERANDS = 12  # that an op's kernel has
+ACTIVATIONS = ("ReLU", "Tanh", "Sigmoid", "GELU", "SiLU")  # whose chains with their neighbours too
 
 # What the constructors of layers and optimizers want, where that is anything.
 LAYERS: dict[str, tuple[Any, ...]] = {
@@ -113,6 +114,8 @@ def tasks(dtype: str) -> dict[str, Task]:
             found[f"loss {name}"] = functools.partial(loss, kind, dtype)
         elif kind.forward is not nn.Module.forward:  # no mere container
             found[f"layer {name}"] = functools.partial(layer, kind, dtype)
+    for name in ACTIVATIONS:
+        found[f"chains of {name}"] = functools.partial(chains, name, dtype)
     for name, options in UPDATES:
         found[" ".join([name, *options])] = functools.partial(update, name, options, dtype)
     for name, op in REGISTRY.items():
@@ -267,6 +270,21 @@ def update(name: str, options: dict[str, Any], dtype: str) -> None:
         backward(parameter * 2)
         optim.clip_grad_norm_([parameter], 1.0)
         optimizer.step()
+
+
+def chains(activation: str, dtype: str) -> None:
+    """Whole epochs, in which an activation becomes one with the layers beside it."""
+    x = matrix(dtype, 4 * ROWS, COLUMNS, grad=False).numpy()
+    pair = (x, np.arange(4 * ROWS) % CLASSES)
+    saved = random.get_rng_state()
+    for norm, dropout in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        middle = [getattr(nn, activation)(), *[nn.Dropout(0.5)] * dropout]
+        middle = [*[nn.BatchNorm1d(COLUMNS)] * norm, *middle]
+        model = nn.Sequential(nn.Linear(COLUMNS, COLUMNS), *middle, nn.Linear(COLUMNS, CLASSES))
+        model.to(dtype)
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+        fit(model, optimizer, pair, validation=pair, epochs=3, batch_size=ROWS, progress=False)
+    random.set_rng_state(saved)
 
 
 def training(dtype: str) -> None:
