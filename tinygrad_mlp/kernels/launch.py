@@ -56,6 +56,10 @@ class Launch:
         if self.work < threads.SMALL or not threads.shared(self.kernel, words, self.work):
             self.call(self.kernel, words)
 
+    def alone(self, words: tuple[int, ...]) -> None:
+        """Run on argument words, on this thread."""
+        self.call(self.kernel, words)
+
 
 Heard = list[tuple[Launch, tuple[int, ...]]]
 _listeners: dict[int, Heard] = {}  # by thread

@@ -6,6 +6,7 @@ an input are written anew when another array comes.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from ..kernels.storage import Storage
 from ..ops.values import as_array, from_array
 from .arena import arrange
 from .ir import INPUT, MADE, STATE, Buffer, Instruction, Place, Program, Region
+from .pace import Pace
 from .schedule import Step, schedule
 
 _LINE = 64
@@ -44,7 +46,8 @@ class Executable:
         self.bound = [0] * len(self.inputs)  # where they lie
         self.gates: dict[int, list[Region]] = {}  # the words to look at, by the part they are in
         self.parts = self._parts()
-        self.work = [part.work for part in self.parts]  # of one time
+        self.work = {part: part.work for part in self.parts if isinstance(part, Launch)}  # once
+        self.pace = Pace(sum(self.work.values()), threads.SMALL, threads.get_num_threads())
 
     # --- building ---
 
@@ -121,24 +124,33 @@ class Executable:
         Without steps into Python that is one launch: Ctrl-C has to wait for all of it.
         """
         self.bind(inputs)
+        if self.pace.settled(times):
+            self._run(times)
+            return
+        began = time.perf_counter()
+        self._run(times)
+        self.pace.took(time.perf_counter() - began, times)
+
+    def _run(self, times: int) -> None:
         if len(self.parts) == 1 and isinstance(self.parts[0], Launch):
-            self._launch(0, times)
+            self._launch(self.parts[0], times)
             return
         for _ in range(times):
             for k, part in enumerate(self.parts):
                 if not isinstance(part, Launch):
                     self._in_python(part)
                     continue
-                self._launch(k, 1)
+                self._launch(part, 1)
                 if any(as_array(self.value(word)).item() for word in self.gates.get(k, ())):
                     return
 
-    def _launch(self, k: int, times: int) -> None:
-        part, work = self.parts[k], self.work[k]
-        assert isinstance(part, Launch)
+    def _launch(self, part: Launch, times: int) -> None:
         part.constants[TIMES] = times
-        part.work = work if work < threads.SMALL else work * times  # small steps stay on one thread
-        part.run((part.constants_address,))
+        if self.pace.shared:
+            part.work = self.work[part] * times
+            part.run((part.constants_address,))
+        else:
+            part.alone((part.constants_address,))
 
     def value(self, region: Region) -> Any:
         """A tensor on the memory of a region."""

@@ -16,6 +16,7 @@ FORMS = ("outer", "inner", "row")
 
 NARROW = 8  # columns of B that may be copied to lie along k
 COPY = 1 << 18  # bytes of it, or of C' in scratch
+BYTES = 20  # that come from the L3 cache in the time of a vector operation
 
 _helper = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
@@ -45,7 +46,10 @@ def choose(constants, form, may_turn, item, lanes, height, width, block_m, block
         sizes[at.PER_THREAD] = up(at.BLOCK_A + sizes[at.N] * sizes[at.K] * item, 64)
     if form == OUTER:
         block(sizes, item, lanes, height, width, block_m, block_n, block_k)
-    return form, sizes[at.BATCH] * min(by_inner, by_outer)
+    moved = (
+        sizes[at.M] * sizes[at.K] + sizes[at.K] * sizes[at.N] + sizes[at.M] * sizes[at.N]
+    ) * item
+    return form, sizes[at.BATCH] * max(min(by_inner, by_outer), moved // BYTES)
 
 
 @_helper
