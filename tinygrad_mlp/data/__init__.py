@@ -6,21 +6,40 @@
 ((1438, 64), 'float32', 'int64')
 """
 
+from .arrays import npz, read_npz
 from .batching import Batches
+from .columns import one_hot
 from .dataset import Dataset
-from .generated import spiral
+from .generated import circles, moons, spiral, xor
+from .mnist import fashion_mnist, mnist
 from .packaged import digits
-from .registry import DATASETS, load
+from .preparation import Preparation
+from .registry import DATASETS, FILES, load
 from .scaling import Standardizer
 from .splitting import split
+from .table import Table, read_csv
+from .tabular import csv
 
 __all__ = [
     "DATASETS",
+    "FILES",
     "Batches",
     "Dataset",
+    "Preparation",
     "Standardizer",
+    "Table",
+    "circles",
+    "csv",
     "digits",
+    "fashion_mnist",
     "load",
+    "mnist",
+    "moons",
+    "npz",
+    "one_hot",
+    "read_csv",
+    "read_npz",
     "spiral",
     "split",
+    "xor",
 ]
