@@ -103,6 +103,7 @@ OBJECTS = np.array([{"a": 1}] * 4, dtype=object)
         ({"x": X, "y": OBJECTS}, "holds Python objects, which are not read"),
         ({"x": [[1, 2], [3, np.nan]], "y": [0, 1]}, r"x must be finite, got nan at \[1, 1\]"),
         ({"x": X, "y": [1, 2, np.nan, 3]}, "row 2, column 'y': the target is missing"),
+        ({"x": X, "y": ["a", "a", "b", "a"]}, "row 2, column 'y': class 'b' has this row only"),
         ({"x": X, "y": [1, 2, np.inf, 3]}, "row 2, column 'y': 'inf' is no finite number"),
     ],
 )

@@ -94,6 +94,7 @@ def test_whether_numbers_are_classes_can_be_said(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "a,y", *(f"{row},{row % 2}.5" for row in range(20)))
     assert csv(path).classes == ()
     assert csv(path, task="classification").classes == ("0.5", "1.5")
+    assert csv(path, categorical=["y"]).classes == ("0.5", "1.5")
     with pytest.raises(ValueError, match="task must be 'classification' or 'regression', got 'clu"):
         csv(path, task="cluster")
 
@@ -185,6 +186,7 @@ def test_a_class_may_be_held_out_altogether(tmp_path: Path) -> None:
         (["a,y", *["1,x", "2,y"] * 9, "five,x"], "line 20, column 'a': 'five' is no finite number"),
         (["a,y", *["1,0.5", "2,1.5"] * 9, "3,x"], "line 20, column 'y': 'x' is no finite number"),
         (["y", *["1", "0"] * 5], "no column to learn from beside the target 'y'"),
+        (["a,y", *["1,x", "2,x"] * 5], "column 'y': each row says 'x', and telling one class"),
         (["a,y", "1,0.5"], "test=0.2 of 1 rows leaves one part empty"),
     ],
 )

@@ -12,7 +12,7 @@ import numpy as np
 
 from .columns import Numeric
 from .dataset import Array, Dataset
-from .preparation import Preparation, Task, target_of
+from .preparation import Preparation, Task, labels_to_divide, target_of
 from .scaling import Standardizer
 from .splitting import split_rows
 from .table import Table
@@ -52,19 +52,17 @@ def npz(
     arrays = read_npz(path)
     x, table = arrays["x"], target_table(str(path), arrays["y"])
     target = target_of(table, "y", task)  # whose classes are those of all rows
-    y = target.targets(table)
     train, held_out = np.arange(len(x)), None
     if test is not None:
-        labels = y if target.classes else None
+        labels = labels_to_divide(table, target)
         train, held_out = split_rows(len(x), test, seed=seed, labels=labels)
     if not target.classes:
         target = Numeric.of(table.take(train), "y")
-        y = target.targets(table)
     preparation = Preparation(_scaling(x, train), target)
     dataset = Dataset(
         name=Path(path).stem,
         x=preparation.x(x),
-        y=y,
+        y=preparation.y(table),
         classes=target.classes,
         image_shape=(x.shape[1], x.shape[2]) if x.ndim == 3 else None,
         source=str(path),

@@ -212,7 +212,7 @@ def _numbers(table: Table, name: str) -> Array:
         if value is None:
             raise ValueError(
                 f"{table.place(row, name)}: {cell!r} is no finite number, in a column of numbers; "
-                f"correct it, or write categorical=[{name!r}] if they are names"
+                f"correct it, or write categorical=[{name!r}] if all of them are names"
             )
         values[row] = value
     return values

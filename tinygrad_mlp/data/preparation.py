@@ -127,7 +127,9 @@ class Preparation:
         if isinstance(self.inputs, Standardizer):
             if isinstance(rows, Table):
                 raise TypeError(f"{rows.path} is a table, where this network learned from arrays")
-            return self.inputs(rows.reshape(len(rows), -1)).astype(np.float32, copy=False)
+            dtype = np.promote_types(rows.dtype, np.float32)  # bytes, and halves, are too narrow
+            wide = rows.reshape(len(rows), -1).astype(dtype, copy=False)
+            return self.inputs(wide).astype(np.float32, copy=False)
         if not isinstance(rows, Table):
             names = ", ".join(column.name for column in self.inputs)
             raise TypeError(f"rows are an array, where this network learned from columns: {names}")
@@ -190,13 +192,39 @@ def target_of(table: Table, name: str, task: Task | None = None) -> Column:
     """The column ``name`` as a target: of names or of numbers, as ``task`` or its values say.
 
     Raises:
-        ValueError: ``task`` is none, or the values are not what it needs.
+        ValueError: ``task`` is none, a value is missing or not what the task needs, or there is
+            one class only.
     """
     if task not in ("classification", "regression", None):
         raise ValueError(f"task must be 'classification' or 'regression', got {task!r}")
     refuse_missing_target(table, name)
     labels = are_labels(table.column(name)) if task is None else task == "classification"
-    return Categorical.of(table, name) if labels else Numeric.of(table, name)
+    target = Categorical.of(table, name) if labels else Numeric.of(table, name)
+    if len(target.classes) == 1:
+        raise ValueError(
+            f"{table.path}, column {name!r}: each row says {target.classes[0]!r}, and telling one "
+            "class apart from nothing cannot be learned"
+        )
+    return target
+
+
+def labels_to_divide(table: Table, target: Column) -> Array | None:
+    """The labels of the rows, for parts that each have all classes; None for regression.
+
+    Raises:
+        ValueError: a class has one row only; the message says where.
+    """
+    if not target.classes:
+        return None
+    labels = target.targets(table)
+    counts = np.bincount(labels)
+    row = int(counts[labels].argmin())
+    if counts[labels[row]] == 1:
+        raise ValueError(
+            f"{table.place(row, target.name)}: class {target.classes[labels[row]]!r} has this row "
+            "only, which cannot be in both parts; leave it out, or write test=None"
+        )
+    return labels
 
 
 def refuse_missing_target(table: Table, name: str) -> None:

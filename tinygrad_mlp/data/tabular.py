@@ -11,8 +11,8 @@ import numpy as np
 
 from .arguments import one_of
 from .columns import Column, Fill, Numeric, are_numbers
-from .dataset import Array, Dataset
-from .preparation import Preparation, Task, target_of
+from .dataset import Dataset
+from .preparation import Preparation, Task, labels_to_divide, target_of
 from .splitting import split_rows
 from .table import Table, is_missing, read_csv
 
@@ -73,6 +73,8 @@ def csv(
     inputs = [name for name in table.names if name not in aside | {target}]
     named = {table.checked(name) for name in categorical}
     names = [n for n in inputs if n in named or not are_numbers(table.column(n))]
+    if target in named and task is None:
+        task = "classification"
     column = target_of(table, target, task)  # whose classes are those of all rows
     train, held_out = table, None
     if test is not None:
@@ -93,9 +95,7 @@ def _divided(
     table: Table, target: Column, names: Collection[str], test: float, seed: int
 ) -> tuple[Table, Table]:
     """The training rows, and those held out; ``names`` are the inputs that hold names."""
-    labels = target.targets(table) if target.classes else None
-    if labels is not None:
-        _refuse_lonely_classes(table, target.name, labels)
+    labels = labels_to_divide(table, target)
     train, held_out = split_rows(len(table), test, seed=seed, labels=labels)
     new = np.zeros(len(table), bool)  # rows with a name that no training row has
     for name in names:
@@ -111,13 +111,3 @@ def _divided(
         )
     stays = held_out[~new[held_out]]
     return table.take(np.setdiff1d(np.arange(len(table)), stays)), table.take(stays)
-
-
-def _refuse_lonely_classes(table: Table, target: str, labels: Array) -> None:
-    counts = np.bincount(labels)
-    row = int(counts[labels].argmin())
-    if counts[labels[row]] == 1 and len(counts) > 1:
-        raise ValueError(
-            f"{table.place(row, target)}: class {table.column(target)[row]!r} has this row only, "
-            "which cannot be in both parts; leave it out, or write test=None"
-        )
