@@ -66,6 +66,12 @@ def test_a_surprise_among_numbers_is_named_with_its_place(cell: str) -> None:
     assert learn(column("1", "2", cell), "c", categorical=True).width == 3
 
 
+def test_a_value_beyond_float32_is_named_with_its_place() -> None:
+    learned = Numeric.of(column("1", "2"), "c")
+    with pytest.raises(ValueError, match=r"t.csv, line 3, column 'c': 1e\+300 is too far from the"):
+        learned.targets(column("1", "1e300"))
+
+
 def test_a_column_is_what_most_of_it_is() -> None:
     assert isinstance(learn(column("1", "", "2"), "c"), Numeric)
     assert isinstance(learn(column("A1", "2"), "c"), Categorical)

@@ -5,17 +5,16 @@ A column of inputs gives features (N, width); the same column as a target gives 
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from .dataset import Array
 from .scaling import Standardizer
-from .table import Table, is_missing, number
+from .table import Table, is_missing, number, numbers
 
 Fill = Literal["mean", "median"]
 
@@ -70,15 +69,23 @@ class Numeric:
         missing = np.isnan(cells)
         if missing.any() and self.fill is None:
             raise _missing(table, int(missing.argmax()), self.name)
-        return self.standardised(np.where(missing, self.fill or 0.0, cells))
-
-    def standardised(self, values: Array) -> Array:
-        """Float32, of the shape of ``values``: what the network sees of them."""
-        seen: Array = ((values - self.mean) / self.scale).astype(np.float32)
+        known = np.where(missing, self.fill or 0.0, cells)
+        with np.errstate(over="ignore"):
+            seen: Array = ((known - self.mean) / self.scale).astype(np.float32)
+        far = np.isinf(seen)
+        if far.any():
+            row = int(far.argmax())
+            raise ValueError(
+                f"{table.place(row, self.name)}: {known[row]} is too far from the training rows, "
+                f"of mean {self.mean:g} and standard deviation {self.scale:g}, for float32"
+            )
         return seen
 
     def values(self, standardised: Array) -> Array:
-        """Float64: what :meth:`standardised` was made from, such as a network's predictions."""
+        """Float64: the values that were standardised, or that a network predicts as if they were.
+
+        It takes any shape, and gives the same.
+        """
         values: Array = np.asarray(standardised, np.float64) * self.scale + self.mean
         return values
 
@@ -156,16 +163,16 @@ def one_hot(labels: Array, classes: int) -> Array:
     return rows
 
 
-def in_order(names: Any) -> tuple[str, ...]:
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Names sorted: as numbers if all are, else as text.
 
     >>> in_order(["10", "9", "2"]), in_order(["10", "9", "b"])
     (('2', '9', '10'), ('10', '9', 'b'))
     """
-    numbers = {name: number(name) for name in names}
-    if None in numbers.values():
-        return tuple(sorted(numbers))
-    return tuple(sorted(numbers, key=lambda name: (numbers[name], name)))
+    value = {name: number(name) for name in names}
+    if None in value.values():
+        return tuple(sorted(value))
+    return tuple(sorted(value, key=lambda name: (value[name], name)))
 
 
 def learn(table: Table, name: str, fill: Fill | None = None, categorical: bool = False) -> Column:
@@ -186,8 +193,8 @@ def are_numbers(cells: Sequence[str]) -> bool:
     >>> are_numbers(["1.5", "", "2", "three"]), are_numbers(["A1", "B2", "7"])
     (True, False)
     """
-    known = [cell for cell in cells if not is_missing(cell)]
-    return 2 * sum(number(cell) is not None for cell in known) > len(known)
+    values = numbers(cells)
+    return int(np.isfinite(values).sum()) > int(np.isinf(values).sum())
 
 
 def are_labels(cells: Sequence[str]) -> bool:
@@ -205,16 +212,16 @@ def are_labels(cells: Sequence[str]) -> bool:
 
 
 def _numbers(table: Table, name: str) -> Array:
-    """Float64 (N,): the values of a column, nan where one is missing."""
-    values = np.empty(len(table))
-    for row, cell in enumerate(table.column(name)):
-        value = math.nan if is_missing(cell) else number(cell)
-        if value is None:
-            raise ValueError(
-                f"{table.place(row, name)}: {cell!r} is no finite number, in a column of numbers; "
-                f"correct it, or write categorical=[{name!r}] if all of them are names"
-            )
-        values[row] = value
+    """Float64 (N,): the values of a column, nan where one is missing; else it is refused."""
+    cells = table.column(name)
+    values = numbers(cells)
+    mistakes = np.isinf(values)
+    if mistakes.any():
+        row = int(mistakes.argmax())
+        raise ValueError(
+            f"{table.place(row, name)}: {cells[row]!r} is no finite number, in a column of "
+            f"numbers; correct it, or write categorical=[{name!r}] if all of them are names"
+        )
     return values
 
 

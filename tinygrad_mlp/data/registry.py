@@ -107,7 +107,7 @@ def read_dataset(path: str | os.PathLike[str], preparation: Preparation, **optio
 def _function(name: str | os.PathLike[str]) -> Callable[..., Dataset]:
     if read := FILES.get(Path(name).suffix.lower()):
         return functools.partial(read, name)
-    return DATASETS[one_of("dataset", name, DATASETS)]
+    return DATASETS[one_of("dataset", str(name), DATASETS)]
 
 
 def _is_npz(path: str | os.PathLike[str]) -> bool:
