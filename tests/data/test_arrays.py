@@ -46,6 +46,14 @@ def test_pictures_are_flattened_and_bytes_divided(file: Path) -> None:
     assert dataset.held_out is None
 
 
+def test_halves_are_scaled_as_wider_numbers_are(file: Path) -> None:
+    halves, y = normal(20, 3).astype(np.float16), np.arange(20) % 2
+    np.savez(file, x=halves, y=y)
+    scaled = npz(file).x
+    np.savez(file, x=halves.astype(np.float32), y=y)
+    assert (scaled == npz(file).x).all()
+
+
 @pytest.mark.parametrize(
     ("y", "classes"),
     [
