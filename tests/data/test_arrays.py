@@ -36,7 +36,7 @@ def test_values_are_standardised_by_the_training_rows(file: Path) -> None:
 
 
 def test_pictures_are_flattened_and_bytes_divided(file: Path) -> None:
-    pictures = np.arange(20 * 6, dtype=np.uint8).reshape(20, 2, 3)
+    pictures = np.arange(20 * 6, dtype=np.uint8).reshape(20, 2, 3) * 2 + 17  # up to 255
     np.savez_compressed(file, x=pictures, y=np.arange(20) % 2)
     dataset = load(file, test=None)
     assert dataset.image_shape == (2, 3)
@@ -44,6 +44,13 @@ def test_pictures_are_flattened_and_bytes_divided(file: Path) -> None:
     assert dataset.classes == ("0", "1")
     assert dataset.y.dtype == np.int64
     assert dataset.held_out is None
+    assert dataset.x.max() == 1
+    np.savez(file, x=pictures // 51, y=np.arange(20) % 2)
+    assert sorted(set(npz(file, test=None).x.ravel().tolist())) == [
+        pytest.approx(k / 5) for k in range(6)
+    ]
+    np.savez(file, x=pictures * 0, y=np.arange(20) % 2)
+    assert not npz(file).x.any()
 
 
 def test_halves_are_scaled_as_wider_numbers_are(file: Path) -> None:

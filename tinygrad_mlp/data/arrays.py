@@ -28,7 +28,7 @@ def npz(
     """The rows of ``x`` and ``y`` in a file of ``np.savez``; its ``held_out`` are to test with.
 
     ``x`` is (N, ...): each row is flattened, and one of shape (height, width) is a picture. Bytes
-    are divided by 255; other numbers are standardised, by what the training rows teach.
+    are divided by the largest, other numbers standardised, as the training rows teach.
     ``y`` is (N,) or (N, 1): names, integers or floating-point values.
 
     Args:
@@ -74,8 +74,8 @@ def npz(
 
 def _scaling(x: Array, train: Array) -> Standardizer:
     rows = x[train].reshape(len(train), -1)
-    if x.dtype == np.uint8:
-        return Standardizer.dividing(255, rows.shape[1])
+    if x.dtype == np.uint8:  # pixels, of which those that hardly vary must not be blown up
+        return Standardizer.dividing(max(1, int(rows.max())), rows.shape[1])
     return Standardizer.of(rows)
 
 

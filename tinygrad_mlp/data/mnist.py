@@ -236,10 +236,10 @@ def _identify(name: str, file: str, data: bytes, what: str) -> None:
     for known in PUBLISHED.values():
         for other, theirs in known.contents.items():
             if digest == theirs:
-                expected = (
-                    f"{file} of {wanted.title}" if other != file else f"that of {wanted.title}"
+                expected = "that" if other == file else file
+                raise ValueError(
+                    f"{what} is {other} of {known.title}, not {expected} of {wanted.title}"
                 )
-                raise ValueError(f"{what} is {other} of {known.title}, not {expected}")
     raise ValueError(
         f"{what} does not hold {file} of {wanted.title}: it was altered, or is of another dataset; "
         f"expected contents of SHA-256 {wanted.contents[file]}, got {digest}"
