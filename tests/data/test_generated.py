@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_mlp.data import DATASETS, load, spiral
+from tinygrad_mlp.data import DATASETS, circles, load, moons, spiral, xor
 
 
 @given(arms=st.integers(1, 6), points=st.integers(1, 40), seed=st.integers(0, 2**70))
@@ -37,6 +37,65 @@ def test_a_spiral_says_what_it_is() -> None:
     assert dataset.classes == ("arm 0", "arm 1", "arm 2")
 
 
+@given(points=st.integers(2, 40))
+def test_moons_without_noise_are_half_circles_that_interleave(points: int) -> None:
+    x, y = moons(points, noise=0.0)
+    upper, lower = x[y == 0], x[y == 1]
+    np.testing.assert_allclose(np.linalg.norm(upper, axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(lower - [1, 0.5], axis=1), 1, rtol=1e-6)
+    assert upper[:, 1].min() > -1e-6, "above its centre"
+    assert lower[:, 1].max() < 0.5 + 1e-6, "below its centre"
+    np.testing.assert_allclose(upper[[0, -1]], [[1, 0], [-1, 0]], atol=1e-6)
+    np.testing.assert_allclose(lower[[0, -1]], [[0, 0.5], [2, 0.5]], atol=1e-6)
+
+
+@given(points=st.integers(1, 40), factor=st.floats(0, 0.99))
+def test_circles_without_noise_are_circles(points: int, factor: float) -> None:
+    x, y = circles(points, noise=0.0, factor=factor)
+    radius = np.linalg.norm(x.astype(np.float64), axis=1)
+    np.testing.assert_allclose(radius[y == 0], 1, rtol=1e-6)
+    np.testing.assert_allclose(radius[y == 1], factor, atol=1e-6)
+    if points > 2:
+        np.testing.assert_allclose(x[y == 0].sum(axis=0), 0, atol=1e-5)
+
+
+def test_the_class_of_an_xor_is_whether_the_signs_differ() -> None:
+    x, y = xor(points=20, noise=0.0)
+    assert (y == (x[:, 0] * x[:, 1] < 0)).all()
+    assert sorted({tuple(point) for point in x.tolist()}) == [(-1, -1), (-1, 1), (1, -1), (1, 1)]
+    assert np.bincount(y).tolist() == [40, 40]
+
+
+@pytest.mark.parametrize("dataset", [moons, circles, xor])
+def test_noise_is_added_to_each_coordinate_by_its_standard_deviation(dataset) -> None:
+    still, noisy, again, other = (
+        dataset(3000, noise=noise, seed=seed)
+        for noise, seed in [(0, 0), (0.3, 0), (0.3, 0), (0.3, 1)]
+    )
+    assert (noisy.x == again.x).all()
+    assert (noisy.y == still.y).all()
+    assert not (noisy.x == other.x).any()
+    np.testing.assert_allclose((noisy.x - still.x).std(axis=0), 0.3, rtol=0.05)
+    np.testing.assert_allclose((noisy.x - still.x).mean(axis=0), 0, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "wrong", "message"),
+    [
+        (moons, {"points": 0}, "points must be at least 1, got 0; write points=100"),
+        (moons, {"noise": -1}, "noise must not be negative, got -1; write noise=0.1"),
+        (circles, {"noise": float("nan")}, "noise must not be negative, got nan"),
+        (circles, {"factor": 1.0}, "factor must be from 0 to below 1, got 1.0; write factor=0.5"),
+        (xor, {"points": 0}, "points must be at least 1"),
+        (xor, {"noise": -0.1}, "noise must not be negative, got -0.1; write noise=0.2"),
+        (xor, {"seed": -1}, "seed must be at least 0"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(dataset, wrong: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dataset(**wrong)
+
+
 @pytest.mark.parametrize(
     ("wrong", "error", "message"),
     [
@@ -54,13 +113,21 @@ def test_wrong_arguments_are_named(wrong: dict, error: type[Exception], message:
         spiral(**wrong)
 
 
-def test_each_dataset_loads_by_its_name() -> None:
-    assert list(DATASETS) == ["digits", "spiral"]
-    for name in DATASETS:
-        dataset = load(name)
-        assert dataset.name == name
-        assert dataset.source
-        assert set(np.unique(dataset.y)) == set(range(len(dataset.classes)))
+LARGE = ["mnist", "fashion_mnist"]  # have tests of their own, which need files
+SMALL = [name for name in DATASETS if name not in LARGE]
+
+
+def test_these_are_the_datasets() -> None:
+    assert list(DATASETS) == ["digits", "spiral", "moons", "circles", "xor", *LARGE]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_each_dataset_loads_by_its_name(name: str) -> None:
+    dataset = load(name)
+    assert dataset.name == name
+    assert dataset.source
+    assert (dataset.x.dtype, dataset.y.dtype) == (np.float32, np.int64)
+    assert set(np.unique(dataset.y)) == set(range(len(dataset.classes)))
 
 
 def test_load_passes_options_on() -> None:
@@ -69,6 +136,6 @@ def test_load_passes_options_on() -> None:
 
 def test_an_unknown_dataset_is_told_what_there_is() -> None:
     with pytest.raises(
-        ValueError, match=r"no dataset is called 'spirals', .*: digits, spiral; .*'spiral'\?"
+        ValueError, match=r"no dataset is called 'spirals', .*: digits, spiral, .*'spiral'\?"
     ):
         load("spirals")

@@ -45,6 +45,20 @@ def test_integers_become_float32() -> None:
     assert z.tolist() == [[-1.0], [1.0]]
 
 
+def test_what_cannot_be_scaled_is_refused_and_what_underflows_is_not() -> None:
+    for wrong in (np.inf, np.nan, 1e200):
+        with pytest.raises(ValueError, match="column 1 is not finite, or overflows float64"):
+            Standardizer.of(np.array([[1.0, 0.0], [2.0, wrong]]))
+    tiny = np.array([[0.0], [3e-259]])
+    assert np.isfinite(Standardizer.of(tiny)(tiny)).all()
+
+
+def test_dividing_learns_nothing() -> None:
+    assert Standardizer.dividing(4, 2)(np.array([[1, 2]], np.uint8)).tolist() == [[0.25, 0.5]]
+    with pytest.raises(ValueError, match=r"\(rows, 2\), like what it learned from"):
+        Standardizer.dividing(4, 2)(np.zeros((1, 3)))
+
+
 def test_shapes_that_do_not_fit_are_named() -> None:
     with pytest.raises(ValueError, match=r"x must be \(rows, features\) with a row.*\(0, 3\)"):
         Standardizer.of(np.zeros((0, 3)))

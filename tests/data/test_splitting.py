@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tinygrad_mlp.data import Dataset, digits, split
+from tinygrad_mlp.data.splitting import split_rows
 
 
 def numbered(labels: list[int], classes: int | None = None) -> Dataset:
@@ -68,6 +71,30 @@ def test_targets_that_are_no_classes_are_not_stratified() -> None:
     train, test = split(Dataset("line", x, x[:, 0] * 2), 0.3)
     assert (len(train.y), len(test.y)) == (7, 3)
     assert (test.y == test.x[:, 0] * 2).all()
+
+
+def test_what_a_dataset_holds_out_is_its_test_part() -> None:
+    dataset = replace(numbered([0, 0, 1, 1]), held_out=numbered([1]))
+    train, test = split(dataset)
+    assert (train.x == dataset.x).all()
+    assert train.held_out is None
+    assert test is dataset.held_out
+    train, test = split(dataset, 0.5)
+    assert (len(train.y), len(test.y)) == (2, 2), "unless a fraction is asked for"
+    assert train.held_out is None
+    assert repr(dataset) == "Dataset('numbered', rows=4, features=1, classes=2, held_out=1)"
+
+
+def test_a_fifth_is_held_out_by_default() -> None:
+    assert len(split(numbered([0] * 10))[1].y) == 2
+
+
+def test_rows_divide_as_datasets_do() -> None:
+    dataset = numbered([k % 3 for k in range(60)])
+    train, test = split_rows(60, 0.25, seed=5, labels=dataset.y)
+    parts = split(dataset, 0.25, seed=5)
+    assert train.tolist() == parts[0].x[:, 0].tolist()
+    assert test.tolist() == parts[1].x[:, 0].tolist()
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from .preparation import Preparation
 
 Array = npt.NDArray[Any]
 
@@ -25,6 +28,9 @@ class Dataset:
         classes: the name of each label, in order; empty for regression.
         image_shape: (height, width) if a row is a picture.
         source: who made it, where it is published, under which licence.
+        held_out: the rows to test with, where they are kept apart already: by those who published
+            them, or because what prepared the rows must not have seen them.
+        preparation: how ``x`` and ``y`` were made of what a file holds, to make more of them.
 
     Raises:
         ValueError: ``x`` is not 2-d, or ``x`` and ``y`` differ in length.
@@ -41,6 +47,8 @@ class Dataset:
     classes: tuple[str, ...] = ()
     image_shape: tuple[int, int] | None = None
     source: str = ""
+    held_out: Dataset | None = None
+    preparation: Preparation | None = None
 
     def __post_init__(self) -> None:
         if self.x.ndim != 2 or len(self.x) != len(self.y):
@@ -57,10 +65,11 @@ class Dataset:
         return iter((self.x, self.y))
 
     def take(self, rows: Array) -> Dataset:
-        """The dataset of these ``rows`` only: int64 (M,), in this order."""
-        return replace(self, x=self.x[rows], y=self.y[rows])
+        """The dataset of these ``rows`` only: int64 (M,), in this order, nothing held out."""
+        return replace(self, x=self.x[rows], y=self.y[rows], held_out=None)
 
     def __repr__(self) -> str:
         rows, features = self.x.shape
         classes = f", classes={len(self.classes)}" if self.classes else ""
-        return f"Dataset({self.name!r}, rows={rows}, features={features}{classes})"
+        held_out = f", held_out={len(self.held_out.y)}" if self.held_out is not None else ""
+        return f"Dataset({self.name!r}, rows={rows}, features={features}{classes}{held_out})"

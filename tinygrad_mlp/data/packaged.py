@@ -7,6 +7,7 @@ from importlib.resources import files
 import numpy as np
 
 from .dataset import Dataset
+from .preparation import Preparation
 
 
 def digits() -> Dataset:
@@ -21,11 +22,13 @@ def digits() -> Dataset:
     """
     with (files(__package__) / "files" / "digits.npz").open("rb") as file, np.load(file) as packed:
         images, labels = packed["images"], packed["labels"]  # uint8 (N, 8, 8) and (N,)
+    classes = tuple("0123456789")
     return Dataset(
         name="digits",
         x=images.reshape(len(images), -1).astype(np.float32) / np.float32(16),
         y=labels.astype(np.int64),
-        classes=tuple("0123456789"),
+        classes=classes,
         image_shape=(8, 8),
         source="Alpaydin and Kaynak, UCI, 1998, doi 10.24432/C50P49, CC BY 4.0",
+        preparation=Preparation.of_pixels(64, most=16, classes=classes),
     )

@@ -37,8 +37,24 @@ class Standardizer:
                 f"Standardizer.of: x must be (rows, features) with a row, got shape {x.shape}"
             )
         constant = (x == x[0]).all(axis=0)  # by comparison: rounding gives a constant a deviation
-        scale = np.where(constant, 1.0, x.std(axis=0, dtype=np.float64))
-        return cls(np.where(constant, x[0], x.mean(axis=0, dtype=np.float64)), scale)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = np.where(constant, x[0], x.mean(axis=0, dtype=np.float64))
+            scale = x.std(axis=0, dtype=np.float64)
+        if not np.isfinite(scale).all():
+            column = int(np.isfinite(scale).argmin())
+            raise ValueError(
+                f"Standardizer.of: column {column} is not finite, or overflows float64"
+            )
+        return cls(mean, np.where(constant | (scale == 0), 1.0, scale))  # 0: it underflowed
+
+    @classmethod
+    def dividing(cls, by: float, columns: int) -> Standardizer:
+        """Nothing is learned: each of so many ``columns`` is divided ``by`` a number.
+
+        >>> Standardizer.dividing(by=16, columns=2)(np.array([[0, 8]]))
+        array([[0. , 0.5]], dtype=float32)
+        """
+        return cls(np.zeros(columns), np.full(columns, float(by)))
 
     def __call__(self, x: Array) -> Array:
         """Standardise the rows of ``x`` (N, F), in their dtype."""

@@ -32,7 +32,7 @@ from numba.core import event
 def folder() -> Path:
     """The folder of this version's generated kernels, made on the first call."""
     try:
-        path = _chosen() / _digest()
+        path = root() / _digest()
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             return path
@@ -56,7 +56,8 @@ def count() -> int:
     return sum(1 for _ in folder().rglob("*.nbi"))
 
 
-def _chosen() -> Path:
+def root() -> Path:
+    """The folder of all that the package keeps: kernels here, downloaded datasets in ``data/``."""
     chosen, caches = os.environ.get("TINYGRAD_MLP_CACHE"), os.environ.get("XDG_CACHE_HOME")
     path = Path(chosen) if chosen else Path(caches or "~/.cache") / "tinygrad_mlp"
     return path.expanduser().absolute()  # the process may move to another folder

@@ -46,9 +46,8 @@ def choose(constants, form, may_turn, item, lanes, height, width, block_m, block
         sizes[at.PER_THREAD] = up(at.BLOCK_A + sizes[at.N] * sizes[at.K] * item, 64)
     if form == OUTER:
         block(sizes, item, lanes, height, width, block_m, block_n, block_k)
-    moved = (
-        sizes[at.M] * sizes[at.K] + sizes[at.K] * sizes[at.N] + sizes[at.M] * sizes[at.N]
-    ) * item
+    M, N, K = sizes[at.M], sizes[at.N], sizes[at.K]
+    moved = (M * K + K * N + M * N) * item
     return form, sizes[at.BATCH] * max(min(by_inner, by_outer), moved // BYTES)
 
 

@@ -1,0 +1,109 @@
+"""Datasets by name, and files by their suffix."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinygrad_mlp.data import (
+    FILES,
+    Preparation,
+    digits,
+    load,
+    load_parts,
+    moons,
+    read_dataset,
+    read_inputs,
+    split,
+)
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    path = tmp_path / "people.csv"
+    path.write_text("height,city,tall\n" + "150,Bern,no\n190,Basel,yes\n" * 20)
+    return path
+
+
+def test_parts_are_drawn_by_the_seed() -> None:
+    train, test = load_parts("moons", seed=3)
+    expected = split(moons(seed=3), seed=3)
+    assert (train.x == expected[0].x).all()
+    assert (test.x == expected[1].x).all()
+    assert len(load_parts("moons", test=0.5, points=10)[1].y) == 10
+
+
+def test_parts_of_a_dataset_that_is_not_drawn() -> None:
+    train, test = load_parts("digits", seed=3)
+    assert (test.x == split(digits(), 0.2, seed=3)[1].x).all()
+    assert (len(train.y), len(test.y)) == (1438, 359)
+
+
+def test_a_file_is_divided_before_it_is_prepared(people: Path) -> None:
+    options = {"target": "height", "task": "regression", "missing": "mean"}
+    train, test = load_parts(people, test=0.5, seed=1, **options)
+    assert (len(train.y), len(test.y)) == (20, 20)
+    assert train.y.mean() == pytest.approx(0, abs=1e-6)
+    assert (train.x == load(people, test=0.5, seed=1, **options).x).all()
+
+
+def test_an_option_that_a_dataset_does_not_have_is_named(people: Path) -> None:
+    with pytest.raises(ValueError, match=r"no option of spiral is called 'arm', there are: arms,"):
+        load("spiral", arm=3)
+    with pytest.raises(ValueError, match=r"no option of people.csv is called 'targt'.*'target'\?"):
+        load_parts(people, targt="height")
+    with pytest.raises(ValueError, match="no option of digits is called 'data_dir'"):
+        load_parts("digits", data_dir=".")
+
+
+def test_later_rows_are_prepared_as_the_first_were(people: Path, tmp_path: Path) -> None:
+    train, _ = load_parts(people)
+    preparation = Preparation.from_json(train.preparation.to_json())
+    new = tmp_path / "new.csv"
+    new.write_text("city,height\nBasel,170\n")
+    x = read_inputs(new, preparation)
+    assert x.tolist() == [[0.0, 1.0, 0.0]]
+    with pytest.raises(
+        ValueError, match=r"new.csv: no column is called 'tall', there are: city, h"
+    ):
+        read_dataset(new, preparation)
+    new.write_text("city;height;tall\nBasel;170;no\nBern;150;yes\n")
+    dataset = read_dataset(new, preparation)
+    assert (dataset.name, dataset.classes, dataset.y.tolist()) == ("new", ("no", "yes"), [0, 1])
+    assert (dataset.x[:1] == x).all()
+
+
+def test_later_arrays_are_scaled_as_the_first_were(tmp_path: Path) -> None:
+    path, pictures = tmp_path / "pictures.npz", np.full((3, 8, 8), 16, np.uint8)
+    np.savez(path, x=pictures, y=[3, 1, 4])
+    assert (read_inputs(path, digits().preparation) == 1).all()
+    dataset = read_dataset(str(path), digits().preparation)
+    assert dataset.y.tolist() == [3, 1, 4]
+    assert (dataset.x == 1).all()
+    np.savez(path, x=pictures, y=[3, 10, 4])
+    with pytest.raises(
+        ValueError, match=r"row 1, column 'y': '10' was not among the training rows"
+    ):
+        read_dataset(path, digits().preparation)
+    np.savez(path, x=pictures[:, 1:], y=[3, 1, 4])
+    with pytest.raises(ValueError, match=r"x must be \(rows, 64\), like what it learned from"):
+        read_inputs(path, digits().preparation)
+
+
+def test_what_is_learned_from_a_table_is_not_asked_of_arrays(people: Path, tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, x=np.zeros((2, 3)))
+    with pytest.raises(TypeError, match="learned from columns: height, city"):
+        read_inputs(path, load(people).preparation)
+    with pytest.raises(TypeError, match=r"people\.csv is a table, where this network"):
+        read_inputs(people, digits().preparation)
+
+
+def test_other_files_are_told_what_there_is(tmp_path: Path) -> None:
+    assert list(FILES) == [".csv", ".tsv", ".npz"]
+    with pytest.raises(
+        ValueError, match=r"no kind of file is called '.txt', there are: .csv, .tsv"
+    ):
+        read_inputs(tmp_path / "a.txt", digits().preparation)
+    with pytest.raises(FileNotFoundError, match=r"nowhere.csv"):
+        load(tmp_path / "nowhere.csv")
