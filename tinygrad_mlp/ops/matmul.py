@@ -20,14 +20,14 @@ from .view import expand, reshape, transpose
 class MatMul(Op):
     """``a @ b`` of (..., M, K) and (..., K, N), the leading axes broadcast; plus a bias row."""
 
-    def plan(self, *layouts: Layout) -> tuple[Layout, gemm.Plan | None]:
+    def plan(self, *layouts: Layout) -> tuple[Layout, gemm.Plan | gemm.DeepPlan | None]:
         self.check(*layouts)
         a, b = layouts[0], self.right_layout(layouts[1])
         batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         c = dense((*batch, a.shape[-2], b.shape[-1]), a.dtype)
         if c.dtype.kind != "f" or not c.size:
             return c, None  # integers go through NumPy
-        return c, gemm.plan(a, b, c, gemm.BIASED if len(layouts) > 2 else gemm.ZEROS)
+        return c, gemm.plan(a, b, c, gemm.BIASED) if len(layouts) > 2 else gemm.plan_deep(a, b, c)
 
     def check(self, *layouts: Layout) -> None:
         """Raise where dtypes or shapes do not fit."""

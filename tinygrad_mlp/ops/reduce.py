@@ -137,7 +137,7 @@ class _Cut:
             most, tasks = rows // 16, places * -(-columns // reduction.WIDTH)
         else:
             most, tasks = rows * -(-columns // 512), places
-        parts = min(size // 2**15, 64) // tasks if size >= 2**17 else 1
+        parts = min(size // 2**15, 64) // tasks if size >= 2**17 else 4 * (across and size >= 2**13)
         parts = max(1, min(parts, most), -(-rows // reduction.MOST_ROWS) if across else 1)
         self.loop = reduction.ACROSS if across else reduction.ALONG
         self.access = "c" if step == item else "n"

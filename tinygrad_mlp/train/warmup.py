@@ -204,6 +204,7 @@ def products(form: str, dtype: str) -> None:
     a, b = matrix(dtype), matrix(dtype, COLUMNS, CLASSES)
     backward(a @ b)
     backward(matrix(dtype, 2, ROWS, COLUMNS) @ matrix(dtype, 2, COLUMNS, CLASSES))
+    matrix(dtype, 4, 512, grad=False) @ matrix(dtype, 512, 4, grad=False)  # a long sum, in chunks
     gemm.product(a.detach().numpy(), b.detach().numpy())
 
 

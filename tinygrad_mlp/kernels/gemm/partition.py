@@ -51,6 +51,9 @@ def rows_of_grid(M, N, height, width, threads):
             across = threads // down
             rows = (tiles + down - 1) // down * height
             cost = (rows + 4) * ((panels + across - 1) // across)  # 4: a panel has to be packed
+            cost += (
+                cost * (across - 1) // 12
+            )  # what comes next reads rows: let them stay where made
             if cost < least:
                 best, least = down, cost
     return best
