@@ -24,16 +24,17 @@ def runs(chosen: Pace, together: float, alone: float, count: int) -> list[bool]:
 @pytest.mark.parametrize("together", [1.0, 3.0])
 def test_it_tries_both_and_takes_the_faster(together: float) -> None:
     chosen = Pace(50_000, 10_000, 2)
-    went = runs(chosen, together, 2.0, 100)
+    went = runs(chosen, together / 1e6, 2 / 1e6, 100)
     assert went[: 2 * pace._TRIALS] == [True, False] * pace._TRIALS
     assert set(went[2 * pace._TRIALS :]) == {together < 2.0}
 
 
 def test_it_looks_again_and_changes_its_mind() -> None:
     chosen = Pace(50_000, 10_000, 2)
-    runs(chosen, 1.0, 2.0, pace._AGAIN // 2)
+    runs(chosen, 1e-4, 2e-4, 2 * pace._TRIALS)
     assert chosen.shared
-    went = runs(chosen, 5.0, 2.0, pace._AGAIN)
+    assert chosen.runs_left == pytest.approx(pace._AGAIN / 1e-4)
+    went = runs(chosen, 5e-4, 2e-4, int(2 * pace._AGAIN / 1e-4))
     assert went[-1] is False
 
 
@@ -44,7 +45,7 @@ def test_many_runs_in_one_count_as_many() -> None:
         chosen.took(100.0 if chosen.shared else 300.0, 100)
     assert chosen.shared
     assert chosen.fastest == {True: 1.0, False: 3.0}
-    assert not chosen.settled(pace._AGAIN + 1)
+    assert chosen.runs_left == pace._AGAIN
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 _TRIALS = 6  # runs of each kind before a choice, of which the fastest counts
-_AGAIN = 20_000  # runs after which it looks again
+_AGAIN = 0.5  # seconds of runs after which it looks again
 _LONG = 10_000_000  # nanoseconds on one thread from which sharing always pays
 
 
@@ -23,7 +23,7 @@ class Pace:
         self.shared = True
         open_question = threads > 1 and least <= work < _LONG
         self.trials_left = 2 * _TRIALS if open_question else 0
-        self.runs_left = 0 if open_question else math.inf
+        self.runs_left = 0.0 if open_question else math.inf
         self.fastest = {True: math.inf, False: math.inf}
 
     def settled(self, times: int) -> bool:
@@ -38,7 +38,7 @@ class Pace:
         self.fastest[self.shared] = min(self.fastest[self.shared], seconds / times)
         self.trials_left -= 1
         self.shared = not self.shared
-        self.runs_left = 0
+        self.runs_left = 0.0
         if self.trials_left == 0:
             self.shared = self.fastest[True] <= self.fastest[False]
-            self.runs_left = _AGAIN
+            self.runs_left = _AGAIN / self.fastest[self.shared]
