@@ -16,6 +16,7 @@ FORMS = ("outer", "inner", "row")
 
 NARROW = 8  # columns of B that may be copied to lie along k
 COPY = 1 << 18  # bytes of it, or of C' in scratch
+FAR, STREAMS = 1 << 22, 12  # bytes of B that no L2 cache holds; its rows that are read together
 BYTES = 20  # that come from the L3 cache in the time of a vector operation
 
 _helper = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
@@ -98,12 +99,16 @@ def block(sizes, item, lanes, height, width, block_m, block_n, block_k):
     """How the outer form is blocked, what it copies, and the scratch that a thread needs for it."""
     M, N, K = sizes[at.M], sizes[at.N], sizes[at.K]
     depth, across = max(min(K, block_k), 1), up(N, width)
+    # Few rows meet B: it is read where it lies. If that is far away, each of its rows is a stream
+    # along the panels: as many of them at a time as the processor looks ahead in.
+    sizes[at.DIRECT_B] = sizes[at.B_COL] == item and 2 * height >= M
+    if sizes[at.DIRECT_B] and K * N * item > FAR:
+        depth = min(depth, STREAMS)
     blocks = max((M + block_m - 1) // block_m, 1)
     rows = max(up((M + blocks - 1) // blocks, height), 1)  # blocks of rows are about equal
     sizes[at.BLOCK_M], sizes[at.BLOCK_K] = rows, depth
     sizes[at.BLOCK_N] = max(block_n if rows < M else across, width)
-    # Few rows meet B: it is read where it lies. Many panels meet A: its blocks are copied together.
-    sizes[at.DIRECT_B] = sizes[at.B_COL] == item and 2 * height >= M
+    # Many panels meet A: its blocks are copied together.
     sizes[at.COPY_A] = block_m < M and 8 * width <= N
     copied = (rows + 2 * lanes) * (depth + 2 * lanes) * item if sizes[at.COPY_A] else 0
     panel = up(depth, lanes) * width * item
