@@ -485,6 +485,27 @@ def test_numbers_in_containers_objects_and_modules():
         del step.function.__globals__["constants"]
 
 
+def test_containers_grow_and_shrink():
+    factors, shifts = [2.0], {"a": 1.0}
+
+    @tg.compile
+    def step(x):
+        for factor in factors:
+            x = x * factor
+        for shift in shifts.values():
+            x = x + shift
+        return x
+
+    x = tg.ones(3)
+    assert step(x).tolist() == step(x).tolist() == [3.0] * 3
+    factors.append(3.0)
+    assert step(x).tolist() == step(x).tolist() == [7.0] * 3
+    shifts["b"] = 2.0
+    assert step(x).tolist() == step(x).tolist() == [9.0] * 3
+    factors.clear()
+    assert step(x).tolist() == step(x).tolist() == [4.0] * 3
+
+
 def test_a_variable_that_the_step_changes_is_told():
     count = 0
 

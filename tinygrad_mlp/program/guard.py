@@ -119,16 +119,21 @@ class Surroundings:
         self.others.append((name, value, self.attributes))
         if isinstance(value, (list, tuple)):
             found = {k: (f"{name}[{k}]", each) for k, each in enumerate(value)}
-            holder: Any = _Elements(value)
+            holder: Any = types.SimpleNamespace(  # as a dict is asked
+                get=lambda place: value[place] if place < len(value) else None
+            )
         elif isinstance(value, dict):
             found = {key: (f"{name}[{key!r}]", each) for key, each in value.items()}
             holder = value
         else:
             holder = getattr(value, "__dict__", {})
             found = {k: (f"{name}.{k}", v) for k, v in [*holder.items()] if k in self.attributes}
-        for key, (said, each) in found.items():
-            if len(found) <= _FEW:
-                self.items.append((said, holder, key))
+        if len(found) <= _FEW:
+            self.items += [(said, holder, key) for key, (said, _) in found.items()]
+            if isinstance(value, (list, dict)):
+                size = types.SimpleNamespace(get=lambda _: len(value))
+                self.items.append((f"len({name})", size, None))
+        for said, each in found.values():
             self._visit(said, each)
 
     def _owner(self, method: types.MethodType) -> None:
@@ -315,17 +320,6 @@ class Surroundings:
                 for key, each in vars(type(value)).items():
                     if key in attributes and isinstance(each, PLAIN):
                         yield f"{name}.{key}", each
-
-
-class _Elements:
-    """A list as `Surroundings` asks a dict."""
-
-    def __init__(self, elements: Any):
-        self.elements = elements
-
-    def get(self, place: int) -> Any:
-        """The element there, if there is one."""
-        return self.elements[place] if place < len(self.elements) else None
 
 
 def names_of(modules: list[tuple[str, Any]], optimizers: list[tuple[str, Any]]) -> dict[int, str]:
