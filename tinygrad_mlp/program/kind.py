@@ -199,10 +199,8 @@ class Copy:
 class Result:
     """What the function returns: its structure, with tensors of its own at each call."""
 
-    modes: list[tuple[Any, bool]]  # that the function leaves modules in, where it changes them
-
     def __init__(self, captured: Captured, executable: Executable):
-        regions = captured.regions
+        places, results = captured.places, captured.program.results
         for value in _others(captured.result):
             raise CaptureError(
                 f"the step returns a {type(value).__name__} with tensors in it, which would be "
@@ -210,7 +208,7 @@ class Result:
             )
         self.structure = mapped(
             captured.result,
-            lambda v: Copy(regions[id(v)], executable) if id(v) in regions else v,
+            lambda v: Copy(results[places[id(v)]], executable) if id(v) in places else v,
         )
         self.alone = isinstance(self.structure, Copy)
 
@@ -224,7 +222,7 @@ class Result:
 def first_result(captured: Captured) -> Any:
     """What the function returned when it was captured, each tensor of it one of its own."""
     return mapped(
-        captured.result, lambda v: from_array(as_array(v)) if id(v) in captured.regions else v
+        captured.result, lambda v: from_array(as_array(v)) if id(v) in captured.places else v
     )
 
 
