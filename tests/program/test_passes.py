@@ -114,6 +114,20 @@ def test_a_copy_of_what_is_changed_stays() -> None:
     assert any("clone" in name for name in names)
 
 
+def test_two_gradients_that_are_copies_of_a_copy_are_two() -> None:
+    p, q = tg.zeros(5, 5, requires_grad=True), tg.zeros(5, 5, requires_grad=True)
+
+    @tg.compile
+    def step(x):
+        y = (x.mT @ x).clone()
+        p.grad, q.grad = y.clone(), y.clone()
+
+    for _ in range(2):
+        step(X)
+    p.grad.zero_()
+    assert q.grad.numpy().any()
+
+
 def test_a_chain_is_one_pass_over_memory() -> None:
     def step(x):
         return ((x * 2 + 1).tanh() - x).exp()

@@ -86,7 +86,7 @@ class _Moved:
         once = self.writers.get(out.buffer) == [number]
         plain = there.buffer.kind == MADE and there.layout.contiguous and out.whole
         alike = there.layout.nbytes == there.buffer.nbytes and not there.offset
-        free = there.buffer not in self.kept or out.buffer not in self.kept
+        free = self.now(there.buffer) not in self.kept or out.buffer not in self.kept
         return still and once and plain and alike and free
 
     def put(self, here: Region, there: Region) -> None:
