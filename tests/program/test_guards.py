@@ -621,6 +621,29 @@ def test_an_argument_reached_by_another_way_is_refused():
         step(base)
 
 
+def test_an_argument_in_memory_that_the_step_changes_is_refused_later_too():
+    weight = tg.ones(4)
+
+    @tg.compile
+    def step(x):
+        weight.sub_(x)
+        return x * 2
+
+    @tg.compile
+    def look(x):
+        return x - weight
+
+    x = tg.ones(4)
+    for expected in (0, -1, -2):
+        assert step(x).tolist() == [2] * 4
+        assert weight.tolist() == [expected] * 4
+        assert look(x).tolist() == [1 - expected] * 4
+    for view in (weight[:], weight.detach()):
+        with pytest.raises(tg.CaptureError, match="through another tensor too"):
+            step(view)
+    assert look(weight[:]).tolist() == [0] * 4  # nothing is written: no harm is done
+
+
 def test_an_argument_on_the_tape_is_refused():
     w = nn.Parameter(tg.ones(2))
     step = tg.compile(lambda x: (x * x).sum())

@@ -43,6 +43,11 @@ class Kind:
             for place, region in zip(inputs, program.inputs, strict=True)
         ]
         self.written = [b.owner for b in written if b.kind == STATE] + [self.executable.storage]
+        # Arguments must not lie in memory that the program took for another's, and is written.
+        changed = any(input_written for _, _, input_written in self.inputs)
+        self.apart_from = frozenset(
+            id(b.owner) for b in program.buffers() if b.kind == STATE and (changed or b in written)
+        )
         self.verified = [
             (i, _word(self.executable, i.outputs[i.op.outputs.index(i.op.verdict)]))
             for i in as_captured(program.instructions)
@@ -103,11 +108,19 @@ class Kind:
                 or value.requires_grad
                 or id(value) in own
                 or value.storage in storages
+                or id(value.storage) in self.apart_from
             ):
                 return False
             else:
                 storages.append(value.storage)
         return True
+
+    def apart(self, given: Sequence[Any]) -> bool:
+        """Whether none of its inputs lies in memory that it knows as something else."""
+        return not any(
+            isinstance(given[place], Value) and id(given[place].storage) in self.apart_from
+            for place, *_ in self.inputs
+        )
 
     def holds(self) -> bool:
         """Whether what the capture took for granted is still so."""
