@@ -475,3 +475,25 @@ def test_a_step_with_a_closure_and_modes_set_inside():
         runs.append(found)
     assert runs[0] == runs[1]
     assert [f.captures for f in pair] == [2, 1]  # in training at first, then not
+
+
+def test_a_tensor_made_of_numbers_is_made_anew_at_each_run():
+    w = tg.ones(3, requires_grad=True)
+
+    def losses(x):
+        w.grad = None
+        total = tg.tensor(0.0)
+        for k in range(1, 4):
+            total += (x * w).sum() * k
+        total.backward()
+        counts = tg.tensor(np.zeros(3, np.int64))
+        counts.add_(x > 1)
+        return total.detach(), counts, tg.tensor([1.0, 2.0, 3.0]) * x
+
+    step = tg.compile(losses)
+    for k in range(4):
+        x = tg.tensor([0.5, 1.0, 1.5]) * k
+        for got, wanted in zip(step(x), losses(x), strict=True):
+            assert got.tolist() == wanted.tolist()
+    # what nobody writes to is read where it is, not copied
+    assert [i.name for i in step.program.instructions].count("clone") == 2
