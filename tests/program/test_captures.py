@@ -18,10 +18,11 @@ from tinygrad_mlp import nn, optim
         lambda x: x.item(), lambda x: bool(x > 0), lambda x: x.numpy(), lambda x: float(x),
         lambda x: int(x), lambda x: f"{x:.2f}", lambda x: x.tolist(), lambda x: x or 1,
         lambda x: np.asarray(x), lambda x: math.floor(x), lambda x: [1, 2, 3][x.long()],
-        lambda x: x in [x + 1],
+        lambda x: x in [x + 1], lambda x: np.median(x), lambda x: tg.full((2,), x),
+        lambda x: nn.init.orthogonal_(x.expand(2, 2).clone()),
     ],
     ids=["item", "bool", "numpy", "float", "int", "format", "tolist", "or", "asarray", "floor",
-         "index", "in"],
+         "index", "in", "median", "full", "orthogonal"],
 )  # fmt: skip
 def test_values_that_leave_are_refused_by_line(leave):
     @tg.compile

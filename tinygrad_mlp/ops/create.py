@@ -118,6 +118,8 @@ def from_numpy(array: np.ndarray) -> Any:
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
     """A tensor of ``shape`` with every element ``fill_value``."""
+    if isinstance(fill_value, Value):
+        leave("full() of a tensor")
     if dtype is None:
         dtype = {bool: "bool", int: "int64"}.get(type(fill_value), get_default_dtype())
     result = _full(shape=_sizes((shape,)) if not isinstance(shape, int) else (shape,),
