@@ -434,6 +434,15 @@ def test_a_global_tensor_is_rebound_and_written_to():
     assert step(x).tolist() == [5, 6]
 
 
+def test_an_attribute_is_no_global_of_its_name(monkeypatch):
+    training = Training(compiled=True)
+    x, y = data()
+    for k in range(12):  # as in a script: `for step in range(12): train_step(x, y)`
+        monkeypatch.setitem(globals(), "step", k)
+        training.step(x, y)
+    assert training.step.captures == 1
+
+
 def test_functions_that_it_calls():
     factor = 2.0
 

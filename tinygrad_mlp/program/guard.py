@@ -12,6 +12,7 @@ All else is frozen when the step is captured; `frozen` says by which names.
 
 from __future__ import annotations
 
+import dis
 import types
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -119,9 +120,7 @@ class Surroundings:
         self.others.append((name, value, self.attributes))
         if isinstance(value, (list, tuple)):
             found = {k: (f"{name}[{k}]", each) for k, each in enumerate(value)}
-            holder: Any = types.SimpleNamespace(  # as a dict is asked
-                get=lambda place: value[place] if place < len(value) else None
-            )
+            holder: Any = types.SimpleNamespace(get=lambda k: value[k] if k < len(value) else None)
         elif isinstance(value, dict):
             found = {key: (f"{name}[{key!r}]", each) for key, each in value.items()}
             holder = value
@@ -153,7 +152,7 @@ class Surroundings:
         for key, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             self.cells.append((key, cell))
             self._visit(key, _contents(cell))
-        for key in dict.fromkeys(_named(code)):
+        for key in dict.fromkeys(_globals(code)):
             if key in function.__globals__:
                 value = function.__globals__[key]
                 if isinstance(value, types.ModuleType):
@@ -346,6 +345,15 @@ def _named(code: types.CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _named(constant)
+
+
+def _globals(code: types.CodeType) -> Iterator[str]:
+    """Every global variable in the code, and in the functions inside it; not attributes."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield instruction.argval
+        elif isinstance(instruction.argval, types.CodeType):
+            yield from _globals(instruction.argval)
 
 
 def _contents(cell: Any) -> Any:
