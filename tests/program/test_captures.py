@@ -18,10 +18,11 @@ from tinygrad_mlp import nn, optim
         lambda x: x.item(), lambda x: bool(x > 0), lambda x: x.numpy(), lambda x: float(x),
         lambda x: int(x), lambda x: f"{x:.2f}", lambda x: x.tolist(), lambda x: x or 1,
         lambda x: np.asarray(x), lambda x: math.floor(x), lambda x: [1, 2, 3][x.long()],
-        lambda x: x in [x + 1],
+        lambda x: x in [x + 1], lambda x: np.median(x), lambda x: tg.full((2,), x),
+        lambda x: nn.init.orthogonal_(x.expand(2, 2).clone()),
     ],
     ids=["item", "bool", "numpy", "float", "int", "format", "tolist", "or", "asarray", "floor",
-         "index", "in"],
+         "index", "in", "median", "full", "orthogonal"],
 )  # fmt: skip
 def test_values_that_leave_are_refused_by_line(leave):
     @tg.compile
@@ -307,7 +308,8 @@ def test_the_memory_of_the_captured_run_is_freed():
         return (hidden * 2).sum()
 
     run = tg.compile(step)
-    run(tg.ones(2, 4))
+    with pytest.warns(UserWarning, match=r"step changes len\(kept\), a Python variable"):
+        run(tg.ones(2, 4))
     gc.collect()
     assert kept[0]() is None
 
@@ -474,3 +476,25 @@ def test_a_step_with_a_closure_and_modes_set_inside():
         runs.append(found)
     assert runs[0] == runs[1]
     assert [f.captures for f in pair] == [2, 1]  # in training at first, then not
+
+
+def test_a_tensor_made_of_numbers_is_made_anew_at_each_run():
+    w = tg.ones(3, requires_grad=True)
+
+    def losses(x):
+        w.grad = None
+        total = tg.tensor(0.0)
+        for k in range(1, 4):
+            total += (x * w).sum() * k
+        total.backward()
+        counts = tg.tensor(np.zeros(3, np.int64))
+        counts.add_(x > 1)
+        return total.detach(), counts, tg.tensor([1.0, 2.0, 3.0]) * x
+
+    step = tg.compile(losses)
+    for k in range(4):
+        x = tg.tensor([0.5, 1.0, 1.5]) * k
+        for got, wanted in zip(step(x), losses(x), strict=True):
+            assert got.tolist() == wanted.tolist()
+    # what nobody writes to is read where it is, not copied
+    assert [i.name for i in step.program.instructions].count("clone") == 2

@@ -180,3 +180,19 @@ def test_rows_that_are_not_there() -> None:
     assert take().tolist() == [[2, 3]]
     order[2] = 3
     assert take().tolist() == [[0, 0]], "a program reads nothing else in place of it"
+
+
+def test_a_gate_is_passed_by_all_before_its_word_is_written_again() -> None:
+    stop, total = tg.zeros((), dtype="int64"), tg.zeros(3)
+
+    def step(x):
+        halt_unless_finite_(stop, x[0])
+        halt_unless_finite_(stop, x[1])
+        total.add_(x)
+
+    run = CompiledFunction(step)
+    run(tg.ones(3))
+    steps = schedule(run.program.instructions)
+    gates = [each.phase for each in steps if each.gate is not None]
+    halts = [each.phase for each in steps if each.call and "halt" in each.instruction.name]
+    assert halts[0] < gates[0] < halts[1] < gates[1]

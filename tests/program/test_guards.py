@@ -434,6 +434,15 @@ def test_a_global_tensor_is_rebound_and_written_to():
     assert step(x).tolist() == [5, 6]
 
 
+def test_an_attribute_is_no_global_of_its_name(monkeypatch):
+    training = Training(compiled=True)
+    x, y = data()
+    for k in range(12):  # as in a script: `for step in range(12): train_step(x, y)`
+        monkeypatch.setitem(globals(), "step", k)
+        training.step(x, y)
+    assert training.step.captures == 1
+
+
 def test_functions_that_it_calls():
     factor = 2.0
 
@@ -483,6 +492,27 @@ def test_numbers_in_containers_objects_and_modules():
             step(x)
     finally:
         del step.function.__globals__["constants"]
+
+
+def test_containers_grow_and_shrink():
+    factors, shifts = [2.0], {"a": 1.0}
+
+    @tg.compile
+    def step(x):
+        for factor in factors:
+            x = x * factor
+        for shift in shifts.values():
+            x = x + shift
+        return x
+
+    x = tg.ones(3)
+    assert step(x).tolist() == step(x).tolist() == [3.0] * 3
+    factors.append(3.0)
+    assert step(x).tolist() == step(x).tolist() == [7.0] * 3
+    shifts["b"] = 2.0
+    assert step(x).tolist() == step(x).tolist() == [9.0] * 3
+    factors.clear()
+    assert step(x).tolist() == step(x).tolist() == [4.0] * 3
 
 
 def test_a_variable_that_the_step_changes_is_told():
@@ -598,6 +628,29 @@ def test_an_argument_reached_by_another_way_is_refused():
 
     with pytest.raises(tg.CaptureError, match="through another tensor too"):
         step(base)
+
+
+def test_an_argument_in_memory_that_the_step_changes_is_refused_later_too():
+    weight = tg.ones(4)
+
+    @tg.compile
+    def step(x):
+        weight.sub_(x)
+        return x * 2
+
+    @tg.compile
+    def look(x):
+        return x - weight
+
+    x = tg.ones(4)
+    for expected in (0, -1, -2):
+        assert step(x).tolist() == [2] * 4
+        assert weight.tolist() == [expected] * 4
+        assert look(x).tolist() == [1 - expected] * 4
+    for view in (weight[:], weight.detach()):
+        with pytest.raises(tg.CaptureError, match="through another tensor too"):
+            step(view)
+    assert look(weight[:]).tolist() == [0] * 4  # nothing is written: no harm is done
 
 
 def test_an_argument_on_the_tape_is_refused():

@@ -93,6 +93,16 @@ def test_a_copy_of_what_nobody_changes_is_left_out() -> None:
     assert "clone" not in compiled(step, X)[1]
 
 
+def test_what_is_left_out_is_returned_all_the_same() -> None:
+    assert compiled(lambda x: x.sum(0).clone(), X)[1] == ["sum"]
+
+    def step(x):
+        y, z = x.sum(0), x.sum(0)
+        return z, y.exp(), z[1:]
+
+    assert compiled(step, X)[1] == ["sum", "exp"]
+
+
 def test_a_copy_of_what_is_changed_stays() -> None:
     def step(x):
         y = x * 2
@@ -102,6 +112,20 @@ def test_a_copy_of_what_is_changed_stays() -> None:
 
     _, names = compiled(step, X)
     assert any("clone" in name for name in names)
+
+
+def test_two_gradients_that_are_copies_of_a_copy_are_two() -> None:
+    p, q = tg.zeros(5, 5, requires_grad=True), tg.zeros(5, 5, requires_grad=True)
+
+    @tg.compile
+    def step(x):
+        y = (x.mT @ x).clone()
+        p.grad, q.grad = y.clone(), y.clone()
+
+    for _ in range(2):
+        step(X)
+    p.grad.zero_()
+    assert q.grad.numpy().any()
 
 
 def test_a_chain_is_one_pass_over_memory() -> None:
@@ -149,6 +173,19 @@ def test_a_product_ends_with_its_activation(activation: str) -> None:
         return getattr(x @ w.T, activation)()
 
     assert compiled(step, X, W)[1] == [f"matmul+{activation}"]
+
+
+@pytest.mark.parametrize("product", [False, True])
+def test_a_chain_does_not_read_other_views_of_what_it_makes(product: bool) -> None:
+    def step(x):
+        y = x @ x if product else x * 3
+        z = y.exp()
+        return z + z.T, z, y.tanh() * y[:, :1] + y[0], z * z
+
+    x = tg.tensor(np.random.default_rng(0).standard_normal((33, 33)).astype(np.float32))
+    first, *others = compiled(step, x)[1]
+    assert first.endswith("+exp+tanh+mul")  # z * z: the same view of z
+    assert len(others) == 2
 
 
 def test_a_product_that_is_read_by_others_is_kept() -> None:

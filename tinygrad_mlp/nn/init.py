@@ -18,7 +18,7 @@ import numpy as np
 
 from ..ops.arithmetic import copy_
 from ..ops.random import rand, randn
-from ..ops.values import as_array, from_array
+from ..ops.values import as_array, from_array, leave
 from ..tape import grad_mode
 
 GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4}
@@ -131,6 +131,7 @@ def orthogonal_(tensor: Any, gain: float = 1.0) -> Any:
     """
     _fans("orthogonal_", tensor)
     rows = tensor.shape[0]
+    leave("orthogonal_()")
     drawn = as_array(randn(rows, tensor.numel() // max(rows, 1), dtype="float64"))
     q, r = np.linalg.qr(drawn.T if rows < drawn.shape[1] else drawn)
     q = q * np.where(np.diag(r) < 0, -1.0, 1.0)

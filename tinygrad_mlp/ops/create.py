@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from .. import tape
 from ..kernels.layout import DTYPES, FLOAT64, INT64
 from ..tape import Params, Value
+from .arithmetic import clone
 from .dtypes import as_dtype, get_default_dtype
 from .op import Op
 from .random import rand, randint, randn
@@ -68,6 +70,8 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
             f"data.astype(np.{'int64' if array.dtype.kind in 'iu' else 'float32'})"
         )
     result = from_array(array if target is None else array.astype(target))
+    if tape.recording() is not None:  # made anew at each run too: the step may write to it
+        result = clone(result)
     if requires_grad:
         result.requires_grad_()
     return result
@@ -114,6 +118,8 @@ def from_numpy(array: np.ndarray) -> Any:
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
     """A tensor of ``shape`` with every element ``fill_value``."""
+    if isinstance(fill_value, Value):
+        leave("full() of a tensor")
     if dtype is None:
         dtype = {bool: "bool", int: "int64"}.get(type(fill_value), get_default_dtype())
     result = _full(shape=_sizes((shape,)) if not isinstance(shape, int) else (shape,),

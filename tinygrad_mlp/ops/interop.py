@@ -15,7 +15,7 @@ import numpy as np
 from ..tape import Value
 from . import arithmetic, join, matmul, reduce, view
 from .op import REGISTRY
-from .values import as_array, from_array
+from .values import as_array, from_array, leave
 
 _UFUNCS = {"subtract": "sub", "multiply": "mul", "divide": "div", "true_divide": "div",
            "negative": "neg", "power": "pow", "absolute": "abs", "arcsin": "asin", "arccos": "acos",
@@ -72,6 +72,7 @@ def function(self: Any, function: Any, types: Any, args: Any, kwargs: Any) -> An
         return form(*args, **kwargs)
     if any(value.requires_grad for value in _tensors((args, kwargs))):
         raise _refused(function, kwargs)
+    leave(f"np.{function.__name__}()")
     return function(*_arrays(args), **_arrays(kwargs))
 
 

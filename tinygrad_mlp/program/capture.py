@@ -58,7 +58,7 @@ class Captured:
     program: Program
     inputs: list[Any]  # the tensors that it was given
     result: Any  # as it was returned, with this run's tensors
-    regions: dict[int, Region]  # of the tensors in it, by their identity
+    places: dict[int, int]  # of the tensors in it among the program's results, by their identity
     assumed: list[tuple[Callable[[], Any], Any]]  # facts of Python, and what they were
     leaves: list[tuple[Any, bool]]  # tensors that were there before; whether they want gradients
     without_gradient: list[Any]  # leaves that have to come without a gradient
@@ -240,11 +240,11 @@ class _Recorder(Record):
     def finish(self, result: Any, names: dict[int, str]) -> Captured:
         """The program, complete."""
         program = self.program
-        regions = {}
+        places = {}
         for value in tensors_in(result):
             region = self.memory.region(value, STATE)
             if region.buffer.kind != STATE:
-                regions[id(value)] = region
+                places[id(value)] = len(program.results)
                 program.results.append(region)
         leaves = [v for v in (*self.inputs, *self.met.values()) if v.layout.dtype.kind == "f"]
         given = []
@@ -268,7 +268,7 @@ class _Recorder(Record):
         had = {id(v): v for v, gradient in self.before if gradient is not None}
         forgotten = [v for v in (self.reset | had).values() if v.grad is None]
         wanted = [(v, v.requires_grad) for v in leaves if id(v) in self.met]
-        return Captured(program, self.inputs, result, regions, self.assumed, wanted,
+        return Captured(program, self.inputs, result, places, self.assumed, wanted,
                         self.without, given, forgotten)  # fmt: skip
 
     def _name(self, names: dict[int, str]) -> None:

@@ -74,7 +74,7 @@ class CompiledFunction:
             around.refresh()
             given = arrays((args, kwargs) if kwargs else args)
             mine = kinds(args, kwargs, given, around)
-            kind = self._find(mine)
+            kind = self._find(mine, given)
             if kind is None:
                 return self._capture(mine, args, kwargs)
             self.last = kind
@@ -90,7 +90,7 @@ class CompiledFunction:
             around.scan()
             around.refresh()
             given = arrays(args)
-            kind = self._find(kinds(args, {}, given, around))
+            kind = self._find(kinds(args, {}, given, around), given)
             if kind is None:
                 return None
             self.last = kind
@@ -104,11 +104,11 @@ class CompiledFunction:
         """As an attribute of a class it is a method, as the function would be."""
         return self if instance is None else types.MethodType(self, instance)
 
-    def _find(self, mine: tuple[Any, ...]) -> Kind | None:
+    def _find(self, mine: tuple[Any, ...], given: list[Any]) -> Kind | None:
         """The program for these arguments in these surroundings, if there is one."""
         around = self.surroundings
         for kind in self.by_key.get((mine, around.key(around.look)), ()):
-            if kind.holds():
+            if kind.holds() and kind.apart(given):
                 kind.moment = around.moment(around.look)
                 return kind
         return None

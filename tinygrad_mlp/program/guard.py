@@ -12,6 +12,7 @@ All else is frozen when the step is captured; `frozen` says by which names.
 
 from __future__ import annotations
 
+import dis
 import types
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -119,16 +120,19 @@ class Surroundings:
         self.others.append((name, value, self.attributes))
         if isinstance(value, (list, tuple)):
             found = {k: (f"{name}[{k}]", each) for k, each in enumerate(value)}
-            holder: Any = _Elements(value)
+            holder: Any = types.SimpleNamespace(get=lambda k: value[k] if k < len(value) else None)
         elif isinstance(value, dict):
             found = {key: (f"{name}[{key!r}]", each) for key, each in value.items()}
             holder = value
         else:
             holder = getattr(value, "__dict__", {})
             found = {k: (f"{name}.{k}", v) for k, v in [*holder.items()] if k in self.attributes}
-        for key, (said, each) in found.items():
-            if len(found) <= _FEW:
-                self.items.append((said, holder, key))
+        if len(found) <= _FEW:
+            self.items += [(said, holder, key) for key, (said, _) in found.items()]
+            if isinstance(value, (list, dict)):
+                size = types.SimpleNamespace(get=lambda _: len(value))
+                self.items.append((f"len({name})", size, None))
+        for said, each in found.values():
             self._visit(said, each)
 
     def _owner(self, method: types.MethodType) -> None:
@@ -148,7 +152,7 @@ class Surroundings:
         for key, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             self.cells.append((key, cell))
             self._visit(key, _contents(cell))
-        for key in dict.fromkeys(_named(code)):
+        for key in dict.fromkeys(_globals(code)):
             if key in function.__globals__:
                 value = function.__globals__[key]
                 if isinstance(value, types.ModuleType):
@@ -317,17 +321,6 @@ class Surroundings:
                         yield f"{name}.{key}", each
 
 
-class _Elements:
-    """A list as `Surroundings` asks a dict."""
-
-    def __init__(self, elements: Any):
-        self.elements = elements
-
-    def get(self, place: int) -> Any:
-        """The element there, if there is one."""
-        return self.elements[place] if place < len(self.elements) else None
-
-
 def names_of(modules: list[tuple[str, Any]], optimizers: list[tuple[str, Any]]) -> dict[int, str]:
     """The names of the tensors of modules and optimizers, by their identity."""
     found: dict[int, str] = {}
@@ -352,6 +345,15 @@ def _named(code: types.CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _named(constant)
+
+
+def _globals(code: types.CodeType) -> Iterator[str]:
+    """Every global variable in the code, and in the functions inside it; not attributes."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield instruction.argval
+        elif isinstance(instruction.argval, types.CodeType):
+            yield from _globals(instruction.argval)
 
 
 def _contents(cell: Any) -> Any:

@@ -43,6 +43,11 @@ class Kind:
             for place, region in zip(inputs, program.inputs, strict=True)
         ]
         self.written = [b.owner for b in written if b.kind == STATE] + [self.executable.storage]
+        # Arguments must not lie in memory that the program took for another's, and is written.
+        changed = any(input_written for _, _, input_written in self.inputs)
+        self.apart_from = frozenset(
+            id(b.owner) for b in program.buffers() if b.kind == STATE and (changed or b in written)
+        )
         self.verified = [
             (i, _word(self.executable, i.outputs[i.op.outputs.index(i.op.verdict)]))
             for i in as_captured(program.instructions)
@@ -103,11 +108,19 @@ class Kind:
                 or value.requires_grad
                 or id(value) in own
                 or value.storage in storages
+                or id(value.storage) in self.apart_from
             ):
                 return False
             else:
                 storages.append(value.storage)
         return True
+
+    def apart(self, given: Sequence[Any]) -> bool:
+        """Whether none of its inputs lies in memory that it knows as something else."""
+        return not any(
+            isinstance(given[place], Value) and id(given[place].storage) in self.apart_from
+            for place, *_ in self.inputs
+        )
 
     def holds(self) -> bool:
         """Whether what the capture took for granted is still so."""
@@ -199,10 +212,8 @@ class Copy:
 class Result:
     """What the function returns: its structure, with tensors of its own at each call."""
 
-    modes: list[tuple[Any, bool]]  # that the function leaves modules in, where it changes them
-
     def __init__(self, captured: Captured, executable: Executable):
-        regions = captured.regions
+        places, results = captured.places, captured.program.results
         for value in _others(captured.result):
             raise CaptureError(
                 f"the step returns a {type(value).__name__} with tensors in it, which would be "
@@ -210,7 +221,7 @@ class Result:
             )
         self.structure = mapped(
             captured.result,
-            lambda v: Copy(regions[id(v)], executable) if id(v) in regions else v,
+            lambda v: Copy(results[places[id(v)]], executable) if id(v) in places else v,
         )
         self.alone = isinstance(self.structure, Copy)
 
@@ -224,7 +235,7 @@ class Result:
 def first_result(captured: Captured) -> Any:
     """What the function returned when it was captured, each tensor of it one of its own."""
     return mapped(
-        captured.result, lambda v: from_array(as_array(v)) if id(v) in captured.regions else v
+        captured.result, lambda v: from_array(as_array(v)) if id(v) in captured.places else v
     )
 
 

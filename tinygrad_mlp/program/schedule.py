@@ -62,6 +62,7 @@ def schedule(instructions: list[Instruction]) -> list[Step]:
         lasting = max(lasting, last) if lasts else lasting
         if instruction.gate is not None:
             gate = lasting + 1  # the word itself is among what lasts
+            read[instruction.gate.buffer] = gate  # by each thread, in its own time
             steps.append(Step(instruction, None, gate, gate=instruction.gate))
             floor = gate if instruction.in_python else floor
     steps.sort(key=lambda step: (step.phase, step.gate is None))  # stable: as in the program

@@ -9,6 +9,7 @@ dtype, so the bits stay. What nobody else reads is not written at all.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,7 +66,17 @@ class Chain:
             steps_along_rows(region, self.shape) for region in instruction.inputs
         ):
             return False
-        return same and arrays <= MOST
+        return same and arrays <= MOST and self._finds_its_own(instruction.inputs)
+
+    def _finds_its_own(self, regions: Iterable[Region]) -> bool:
+        """Whether what they read of its results is the very element that its kernel has at hand.
+
+        Another view of one (`y + y.T`) reads elements that are not made yet.
+        """
+        own = [region for region, _ in self.made]
+        own += self.product.outputs if self.product is not None else []
+        return all(region.buffer is not other.buffer or region.same(other)
+                   for region in regions for other in own)  # fmt: skip
 
     def _value(self, region: Region, mask: bool) -> Expression:
         for other, expression in self.made:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...ops.arithmetic import clone
-from ..ir import MADE, Buffer, Call, Instruction, Place, Program, Region
+from ..ir import MADE, STATE, Buffer, Call, Instruction, Place, Program, Region
 
 
 def without_copies(program: Program) -> None:
@@ -61,6 +61,9 @@ class _Moved:
         self.program = program
         self.to: dict[Buffer, Region] = {}
         self.kept = {region.buffer for region in program.kept()}
+        # State is not handed to Python in place of a copy: who knows what is done to it there.
+        opaque = any(instruction.op.opaque for instruction in program.instructions)
+        self.readable = {MADE} if opaque else {MADE, STATE}
         self.number = {i: k for k, i in enumerate(program.instructions)}
         self.writers: dict[Buffer, list[int]] = {}
         for k, instruction in enumerate(program.instructions):
@@ -80,13 +83,15 @@ class _Moved:
         """
         out = copy.outputs[0]
         begun = number if since is None else self.number[since]
-        still = max(self.writers.get(there.buffer, [-1])) <= begun and not any(
+        last = begun if there.buffer.kind == MADE else -1  # a constant is never written
+        still = max(self.writers.get(there.buffer, [-1])) <= last and not any(
             begun < at <= number for r in copy.inputs for at in self.writers.get(r.buffer, ())
         )
         once = self.writers.get(out.buffer) == [number]
-        plain = there.buffer.kind == MADE and there.layout.contiguous and out.whole
+        plain = there.buffer.kind in self.readable and there.layout.contiguous and out.whole
         alike = there.layout.nbytes == there.buffer.nbytes and not there.offset
-        free = there.buffer not in self.kept or out.buffer not in self.kept
+        source = self.now(there.buffer)
+        free = out.buffer not in self.kept or (source.kind == MADE and source not in self.kept)
         return still and once and plain and alike and free
 
     def put(self, here: Region, there: Region) -> None:
