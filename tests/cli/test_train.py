@@ -55,9 +55,15 @@ def test_the_spiral_leaves_its_boundary_and_options_reach_it(tmp_path: Path) -> 
     options = ("--epochs", "30", "--lr", "0.05", "--seed", "7", "--threads", "1", "--out", "here")
     done = command("train", "spiral", *options, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
+    trained = done.stdout
     assert "AdamW with lr 0.05, 30 epochs of batches of 50, seed 7" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("test accuracy 0.9")
     assert imread(tmp_path / "here" / "boundary.png").shape[:2] == (960, 960)
+
+    done = command("evaluate", "here", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("spiral: 300 rows held out\nloss 0.")
+    assert done.stdout.splitlines()[-1] == trained.splitlines()[-1]
 
 
 def test_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:
