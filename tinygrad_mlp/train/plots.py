@@ -162,9 +162,11 @@ def mistakes(
     says, own = chances.argmax(axis=1), chances[np.arange(len(data.y)), data.y]
     # Wrong before right, and the less it thinks of the true class the earlier.
     worst = np.lexsort((own, says == data.y))[: rows * columns]
-    figure = _figure(width=1.3 * columns, height=1.6 * rows)
-    for place, row in enumerate(worst, 1):
-        axes = figure.add_subplot(rows, columns, place)
+    figure = _figure(width=1.3 * columns, height=1.6 * rows, layout="none")
+    for place, row in enumerate(worst):
+        down, right = divmod(place, columns)
+        left, below = (right + 0.1) / columns, 1 - (down + 0.95) / rows
+        axes = figure.add_axes((left, below, 0.8 / columns, 0.65 / rows))
         axes.imshow(data.x[row].reshape(data.image_shape), cmap="gray_r")
         axes.set_axis_off()
         wrong = says[row] != data.y[row]
