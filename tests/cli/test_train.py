@@ -33,14 +33,17 @@ def test_without_a_dataset_it_trains_on_digits(tmp_path: Path) -> None:
     assert lines[0] == "digits: 1,438 rows to learn from, 359 held out"
     assert [line.split("  ")[0] for line in lines[2:5]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     assert re.fullmatch(r"epoch 3/3( \w+ [\d.]+){4} [\d,]+ samples/s", " ".join(lines[4].split()))
-    assert lines[5].startswith("saved model.safetensors, history.json, curves.png in ")
+    saved = "model.safetensors, history.json, curves.png, mistakes.png"
+    assert lines[5].startswith(f"saved {saved} in ")
     assert re.fullmatch(r"train accuracy [01]\.\d{4}", lines[6])
     assert re.fullmatch(r"test accuracy [01]\.\d{4}", lines[7])
     assert float(lines[7].split()[-1]) > 0.9
     assert len(lines) == 8
 
     folder = tmp_path / "runs" / "digits"
-    assert sorted(os.listdir(folder)) == ["curves.png", "history.json", "model.safetensors"]
+    also = ["checkpoint.safetensors", "config.json"]
+    assert sorted(os.listdir(folder)) == sorted([*saved.split(", "), *also])
+    assert imread(folder / "mistakes.png").std() > 0.05, "there is something to see"
     height, width = imread(folder / "curves.png").shape[:2]
     assert height > 400
     assert width > 1200
@@ -52,9 +55,15 @@ def test_the_spiral_leaves_its_boundary_and_options_reach_it(tmp_path: Path) -> 
     options = ("--epochs", "30", "--lr", "0.05", "--seed", "7", "--threads", "1", "--out", "here")
     done = command("train", "spiral", *options, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
+    trained = done.stdout
     assert "AdamW with lr 0.05, 30 epochs of batches of 50, seed 7" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("test accuracy 0.9")
     assert imread(tmp_path / "here" / "boundary.png").shape[:2] == (960, 960)
+
+    done = command("evaluate", "here", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("spiral: 300 rows held out\nloss 0.")
+    assert done.stdout.splitlines()[-1] == trained.splitlines()[-1]
 
 
 def test_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:
@@ -83,7 +92,9 @@ def test_without_matplotlib_it_trains_and_says_what_to_install(tmp_path: Path) -
     assert "no pictures: " in done.stdout
     assert 'pip install "tinygrad-mlp[plot]"' in done.stdout
     assert done.stdout.splitlines()[-1].startswith("test accuracy ")
-    assert sorted(os.listdir(tmp_path / "out")) == ["history.json", "model.safetensors"]
+    assert sorted(os.listdir(tmp_path / "out")) == [
+        "checkpoint.safetensors", "config.json", "history.json", "model.safetensors",
+    ]  # fmt: skip
 
 
 def test_version_and_help(tmp_path: Path) -> None:
@@ -107,7 +118,12 @@ def test_version_and_help(tmp_path: Path) -> None:
         (["train", "--out", "taken/run"], 1, "cannot write to the folder 'taken/run'"),
         (["train", "--lr", "1e30", "--out", "out"], 1, r"the loss became \w+ in epoch 1, batch"),
         (["train", "--epochs", "many"], 2, "argument --epochs: invalid int value: 'many'"),
-        (["train", "--momentum"], 2, "unrecognized arguments: --momentum"),
+        (["train", "--momentum"], 2, "argument --momentum: expected one argument"),
+        (["train", "--hidden", "8,x"], 2, "widths are whole numbers .* not '8,x'"),
+        (["train", "--momentum", "0.9"], 1, "adamw has no momentum; sgd and rmsprop have"),
+        (["train", "none.csv"], 1, "No such file .*none.csv"),
+        (["train", "--resume", "--out", "new"], 1, "new is no folder of a run"),
+        (["evaluate", "new"], 1, "new is no folder of a run: it has no config.json"),
         ([], 2, "the following arguments are required: COMMAND"),
         (["fly"], 2, "invalid choice: 'fly'"),
     ],
@@ -136,7 +152,7 @@ sys.exit(main(["train", "--epochs", "100000", "--out", "out"]))
 """
 
 
-def test_ctrl_c_stops_with_a_line_and_its_own_code(tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_epoch_and_keeps_what_was_learned(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", LISTENING],
         cwd=tmp_path,
@@ -153,8 +169,14 @@ def test_ctrl_c_stops_with_a_line_and_its_own_code(tmp_path: Path) -> None:
         finally:
             process.kill()
     assert process.returncode == 130
-    assert errors == "tinygrad-mlp: stopped\n"
-    assert os.listdir(tmp_path / "out") == [], "nothing half-written"
+    found = re.fullmatch(r"tinygrad-mlp: stopped after epoch (\d+); --resume goes on\n", errors)
+    assert found
+    out = tmp_path / "out"
+    assert len(json.loads((out / "history.json").read_text())["epochs"]) == int(found[1])
+    for picture in ("curves.png", "mistakes.png"):
+        assert imread(out / picture).size
+    assert (out / "model.safetensors").is_file()
+    assert not [name for name in os.listdir(out) if name.startswith(".")], "nothing half-written"
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:

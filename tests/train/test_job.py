@@ -8,15 +8,18 @@ from matplotlib.image import imread
 import tinygrad_mlp as tg
 from tinygrad_mlp.data import DATASETS
 from tinygrad_mlp.nn import BatchNorm1d, Linear, ReLU
+from tinygrad_mlp.train.choices import mlp
 from tinygrad_mlp.train.job import prepare
 from tinygrad_mlp.train.loop import evaluate
-from tinygrad_mlp.train.recipes import RECIPES, mlp
+from tinygrad_mlp.train.recipes import DATA, RECIPES
+from tinygrad_mlp.train.settings import Settings
 
 
 def test_each_recipe_is_of_a_dataset() -> None:
-    assert set(RECIPES) <= set(DATASETS)
-    for name, recipe in RECIPES.items():
-        assert recipe.data(0).name == name
+    assert set(RECIPES) == set(DATASETS)
+    assert set(DATA) <= set(DATASETS)
+    for name in RECIPES:
+        assert Settings.of(name).dataset == name
 
 
 def test_an_mlp_is_its_widths() -> None:
@@ -32,14 +35,14 @@ def test_digits_reach_their_accuracy(tmp_path: Path) -> None:
         prepare("digits", seed=seed, out=tmp_path / str(seed)).run(progress=False)
         for seed in range(5)
     ]
-    assert np.mean([outcome.test_accuracy for outcome in outcomes]) >= 0.98
-    assert min(outcome.train_accuracy for outcome in outcomes) >= 0.99
+    assert np.mean([outcome.test["accuracy"] for outcome in outcomes]) >= 0.98
+    assert min(outcome.train["accuracy"] for outcome in outcomes) >= 0.99
 
 
 def test_spiral_reaches_its_accuracy(tmp_path: Path) -> None:
     outcome = prepare("spiral", out=tmp_path).run(progress=False)
-    assert outcome.train_accuracy >= 0.99
-    assert outcome.test_accuracy >= 0.95
+    assert outcome.train["accuracy"] >= 0.99
+    assert outcome.test["accuracy"] >= 0.95
 
 
 def test_a_run_leaves_its_folder(tmp_path: Path) -> None:
@@ -48,16 +51,17 @@ def test_a_run_leaves_its_folder(tmp_path: Path) -> None:
     names = ("model.safetensors", "history.json", "curves.png", "boundary.png")
     assert outcome.files == names
     assert outcome.missing == ""
-    assert sorted(path.name for path in outcome.folder.iterdir()) == sorted(names)
+    left = sorted(path.name for path in outcome.folder.iterdir())
+    assert left == sorted([*names, "config.json", "checkpoint.safetensors"])
     rows = json.loads((outcome.folder / "history.json").read_text())["epochs"]
     assert rows == outcome.history.rows
     assert imread(outcome.folder / "boundary.png").shape[:2] == (960, 960)
 
     again = mlp(2, 100, 3)
     again.load_state_dict(tg.load(outcome.folder / "model.safetensors"))
-    assert evaluate(again, job.test)["accuracy"] == outcome.test_accuracy
-    assert evaluate(again, job.train)["accuracy"] == outcome.train_accuracy
-    assert outcome.history.last["val_accuracy"] == outcome.test_accuracy
+    assert evaluate(again, job.test)["accuracy"] == outcome.test["accuracy"]
+    assert evaluate(again, job.train)["accuracy"] == outcome.train["accuracy"]
+    assert outcome.history.last["val_accuracy"] == outcome.test["accuracy"]
 
 
 @pytest.mark.parametrize("name", ["digits", "spiral"])
@@ -98,7 +102,7 @@ def test_the_folder_is_named_after_the_dataset(
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("digts", {}, "no dataset is called 'digts', there are: digits, spiral; .*'digits'"),
+        ("digts", {}, "no dataset is called 'digts', there are: digits, spiral, .*'digits'"),
         ("digits", {"epochs": 0}, "epochs must be at least 1, got 0"),
         ("digits", {"lr": 0.0}, r"lr must be positive and finite, got 0; write lr=0\.003"),
         ("digits", {"lr": float("nan")}, "lr must be positive and finite, got nan"),

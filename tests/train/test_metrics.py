@@ -2,7 +2,17 @@ import numpy as np
 import pytest
 
 import tinygrad_mlp as tg
-from tinygrad_mlp.train.metrics import METRICS, SUMS, Means, accuracy, named
+from tinygrad_mlp.train.metrics import (
+    METRICS,
+    Means,
+    TopK,
+    accuracy,
+    by_ops,
+    confusion_matrix,
+    mse,
+    named,
+    r2,
+)
 
 
 def test_accuracy_counts_largest_outputs() -> None:
@@ -28,7 +38,9 @@ def test_metrics_go_by_their_names() -> None:
 
 
 def test_wrong_metrics_are_named() -> None:
-    with pytest.raises(ValueError, match="no metric is called 'acuracy', there are: accuracy; did"):
+    with pytest.raises(
+        ValueError, match=r"no metric is called 'acuracy', there are: accuracy, .*; did"
+    ):
         named(["acuracy"])
     with pytest.raises(TypeError, match=r"got a string; write \('accuracy',\)"):
         named("accuracy")
@@ -54,10 +66,57 @@ def test_means_weigh_batches_by_their_rows() -> None:
     assert means.read() == {"loss": 3 * 0.1 / 3, "worst": 0.0, "accuracy": 1.0}
 
 
-def test_what_ops_sum_is_what_the_metric_says() -> None:
-    outputs, targets = np.eye(5, 3), np.array([0, 1, 2, 0, 1])
-    for metric, counted in SUMS.items():
-        found = counted(tg.tensor(outputs), tg.tensor(targets)).item()
-        assert found == 5 * metric(outputs, targets) == 4
-        with pytest.raises(ValueError, match="accuracy needs outputs of shape"):
-            counted(tg.zeros(4, 1), tg.zeros(4))
+def together(metric, batches) -> float:
+    """What `Means` makes of a metric over batches, by ops."""
+    means = Means({"it": metric})
+    assert not means.called, "Python has no part in it"
+    for outputs, targets in batches:
+        means.add(tg.tensor(0.0), tg.tensor(outputs), tg.tensor(targets))
+        means.met(len(targets))
+    return means.read()["it"]
+
+
+@pytest.mark.parametrize("metric", [accuracy, TopK(2)])
+def test_what_ops_count_of_classes_is_what_the_metric_says(metric) -> None:
+    outputs = np.random.default_rng(0).normal(size=(23, 4))
+    targets = np.arange(23) % 4
+    batches = [(outputs[:9], targets[:9]), (outputs[9:], targets[9:])]
+    assert together(metric, batches) == pytest.approx(metric(outputs, targets), rel=1e-12)
+    assert 0 < metric(outputs, targets) < 1
+    (counted,) = by_ops(metric).functions
+    with pytest.raises(ValueError, match="accuracy needs outputs of shape"):
+        counted(tg.zeros(4, 1), tg.zeros(4))
+
+
+@pytest.mark.parametrize("metric", [mse, r2])
+def test_what_ops_sum_of_values_is_what_the_metric_says(metric) -> None:
+    draw = np.random.default_rng(0)
+    targets = draw.normal(size=(23, 1)) + 5
+    outputs = targets + 0.3 * draw.normal(size=(23, 1))
+    batches = [(outputs[:9], targets[:9]), (outputs[9:], targets[9:])]
+    assert together(metric, batches) == pytest.approx(metric(outputs, targets), rel=1e-9)
+    with pytest.raises(ValueError, match=r"needs targets of the outputs' shape.*\(4, 1\)"):
+        by_ops(metric).functions[0](tg.zeros(4, 1), tg.zeros(4))
+
+
+def test_r2_is_of_the_whole_and_not_of_batches() -> None:
+    targets = np.array([[0.0], [1.0], [10.0], [11.0]])
+    outputs = np.array([[0.5], [0.5], [10.5], [10.5]])
+    found = together(r2, [(outputs[:2], targets[:2]), (outputs[2:], targets[2:])])
+    assert found == pytest.approx(1 - 1 / 101, rel=1e-12)
+    assert r2(outputs[:2], targets[:2]) == 0.0
+    assert r2(outputs, np.ones((4, 1))) == 0.0, "there is nothing to explain"
+
+
+def test_top_k_looks_at_more_than_the_first() -> None:
+    outputs, targets = np.array([[0.1, 0.2, 0.7], [0.1, 0.2, 0.7]]), np.array([1, 0])
+    assert [TopK(k)(outputs, targets) for k in (1, 2, 3)] == [0.0, 0.5, 1.0]
+    assert list(named([TopK(3), "top_5_accuracy"])) == ["top_3_accuracy", "top_5_accuracy"]
+    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
+        TopK(0)
+
+
+def test_confusion_has_a_row_for_each_class_and_a_column_for_what_is_said() -> None:
+    outputs = np.eye(3)[[0, 2, 2, 1]]
+    found = confusion_matrix(outputs, np.array([0, 0, 2, 1]))
+    assert found.tolist() == [[1, 0, 1], [0, 1, 0], [0, 0, 1]]

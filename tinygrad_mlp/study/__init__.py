@@ -1,6 +1,7 @@
 """Everything that explains: gradients checked against differences, tapes printed."""
 
 from .gradcheck import gradcheck
+from .summary import summary
 from .tape import tape
 
-__all__ = ["gradcheck", "tape"]
+__all__ = ["gradcheck", "summary", "tape"]

@@ -1,7 +1,34 @@
-"""Training: `fit` and `evaluate`, the history that they leave, and pictures of it."""
+"""Training: `fit` and `evaluate`, what is done between epochs, what is left, and pictures of it."""
 
+from .callbacks import Callback, Checkpoint, EarlyStopping, Run
+from .checkpoint import load_checkpoint, save_checkpoint
 from .history import History
+from .interrupt import Interrupted
+from .loggers import CSVLogger, JSONLogger, TensorBoard
 from .loop import evaluate, fit
-from .plots import boundary, curves
+from .metrics import METRICS, TopK, confusion_matrix
+from .objective import Penalty
+from .plots import boundary, curves, mistakes
 
-__all__ = ["History", "boundary", "curves", "evaluate", "fit"]
+__all__ = [
+    "METRICS",
+    "CSVLogger",
+    "Callback",
+    "Checkpoint",
+    "EarlyStopping",
+    "History",
+    "Interrupted",
+    "JSONLogger",
+    "Penalty",
+    "Run",
+    "TensorBoard",
+    "TopK",
+    "boundary",
+    "confusion_matrix",
+    "curves",
+    "evaluate",
+    "fit",
+    "load_checkpoint",
+    "mistakes",
+    "save_checkpoint",
+]

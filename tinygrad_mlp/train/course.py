@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..clip import clip_grad_norm_
 from ..data.batching import Batches
 from ..data.dataset import Array
 from ..nn import Module
@@ -79,9 +80,13 @@ class Training(Course):
         metrics: Mapping[str, Metric],
         batches: Batches,
         optimizer: Optimizer,
+        penalty: Callable[[], Tensor] | None = None,
+        clip_grad: float | None = None,
     ) -> None:
         super().__init__(model, loss, metrics, batches)
         self.optimizer, self.stop = optimizer, zeros((), dtype="int64")
+        self.penalty, self.clip_grad = penalty, clip_grad
+        self.clipped = [p for group in optimizer.param_groups for p in group["params"]]
 
     def step(self, rows: int) -> Batch:
         """Train on the next ``rows`` rows; NotFinite, and nothing is changed, for such a loss."""
@@ -89,7 +94,10 @@ class Training(Course):
         self.optimizer.zero_grad()
         outputs = self.model(x)
         loss = self.loss(outputs, y)
-        halt_unless_finite_(self.stop, loss)
-        loss.backward()
+        total = loss if self.penalty is None else loss + self.penalty()
+        halt_unless_finite_(self.stop, total)
+        total.backward()
+        if self.clip_grad is not None:
+            clip_grad_norm_(self.clipped, self.clip_grad)
         self.optimizer.step()
         return self.end(loss, outputs, y)

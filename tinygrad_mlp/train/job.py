@@ -2,78 +2,139 @@
 
 from __future__ import annotations
 
-import math
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from ..data import Dataset, split
-from ..data.arguments import one_of, whole
+import numpy as np
+
+from ..data import Batches, Dataset, split
 from ..files import writable_folder
-from ..nn import Module
+from ..nn import Sequential
 from ..ops.random import manual_seed
-from ..optim import AdamW
-from ..optim.lr_scheduler import CosineAnnealingLR
+from ..optim import Optimizer
 from ..serialization import save
 from . import plots
+from .callbacks import Callback, Checkpoint, EarlyStopping
+from .checkpoint import load_checkpoint
 from .history import History
-from .loop import evaluate, fit
-from .recipes import RECIPES, Recipe
+from .interrupt import Interrupted
+from .loggers import TensorBoard
+from .loop import fit
+from .objective import Penalty
+from .saved_run import (
+    BOUNDARY,
+    CHECKPOINT,
+    CONFIG,
+    CURVES,
+    FILES,
+    HISTORY,
+    MISTAKES,
+    MODEL,
+    Description,
+    metrics,
+    pair,
+    scores,
+)
+from .settings import Settings
+
+ANY_LENGTH = ("constant", "plateau")
+"""The schedules that do not depend on the number of epochs."""
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A run that is ready to start; :func:`prepare` makes it."""
+    """A run that is ready to start, or to go on; :func:`prepare` makes it.
 
-    recipe: Recipe
+    Attributes:
+        description: its settings and what else ``config.json`` says.
+        train: the rows to learn from.
+        validation: those to look at after each epoch; with early stopping a tenth of the rows to
+            learn from, so that those held out decide nothing.
+        test: those held out.
+        history: the epochs that it had when it was stopped.
+        callbacks: early stopping if asked for, and the checkpoint.
+    """
+
+    description: Description
     train: Dataset
+    validation: Dataset
     test: Dataset
-    model: Module
-    optimizer: AdamW
-    scheduler: CosineAnnealingLR
-    lr: float
-    epochs: int
-    seed: int
+    model: Sequential
+    optimizer: Optimizer
+    scheduler: Any
+    history: History
+    callbacks: tuple[Callback, ...]
     folder: Path
+
+    @property
+    def settings(self) -> Settings:
+        """What decides the run."""
+        return self.description.settings
 
     def __str__(self) -> str:
         size = sum(parameter.numel() for parameter in self.model.parameters())
+        settings = self.settings
+        gone = f", {len(self.history)} of them done" if len(self.history) else ""
         return (
             f"{self.train.name}: {len(self.train.y):,} rows to learn from, "
             f"{len(self.test.y):,} held out\n"
-            f"model: {size:,} parameters, AdamW with lr {self.lr:g}, {self.epochs} epochs "
-            f"of batches of {self.recipe.batch_size}, seed {self.seed}"
+            f"model: {size:,} parameters, {self.optimizer.name} with lr {settings.lr:g}, "
+            f"{settings.epochs} epochs{gone} of batches of {settings.batch_size}, "
+            f"seed {settings.seed}"
         )
 
     def run(self, progress: bool | Literal["auto"] = True) -> Outcome:
-        """Train, evaluate on both parts, and write all files."""
-        history = fit(
-            self.model,
-            self.optimizer,
-            self.train,
-            validation=self.test,
-            epochs=self.epochs,
-            batch_size=self.recipe.batch_size,
-            scheduler=self.scheduler,
-            seed=self.seed,
-            progress=progress,
-        )
-        train = evaluate(self.model, self.train)["accuracy"]
-        test = evaluate(self.model, self.test)["accuracy"]
-        return Outcome(history, train, test, self.folder, *self._write(history))
+        """Train, evaluate on both parts, and write all files.
 
-    def _write(self, history: History) -> tuple[tuple[str, ...], str]:
-        """Weights, history and pictures: their names, and why there are no pictures if so."""
-        save(self.model.state_dict(), self.folder / "model.safetensors")
-        history.save(self.folder / "history.json")
-        files = ["model.safetensors", "history.json"]
+        After Ctrl-C it does the same with what was learned by then; pressed again, it raises
+        KeyboardInterrupt, and only the checkpoint is left.
+        """
+        settings = self.settings
+        if not len(self.history):
+            for name in FILES:  # of a run before, which would not fit to what this one writes
+                (self.folder / name).unlink(missing_ok=True)
+            self.description.save(self.folder / CONFIG)
+        penalty = Penalty(self.model, l1=settings.l1, l2=settings.l2)
+        interrupted = False
         try:
-            history.plot(self.folder / "curves.png")
-            files.append("curves.png")
-            if self.train.x.shape[1] == 2:
-                plots.boundary(self.model, self.train, self.folder / "boundary.png")
-                files.append("boundary.png")
+            fit(
+                self.model,
+                self.optimizer,
+                pair(self.train),
+                validation=pair(self.validation),
+                epochs=settings.epochs,
+                batch_size=settings.batch_size,
+                metrics=metrics(self.train),
+                scheduler=self.scheduler,
+                penalty=penalty if settings.l1 or settings.l2 else None,
+                callbacks=self.callbacks,
+                history=self.history,
+                seed=settings.seed,
+                progress=progress,
+            )
+        except Interrupted:
+            interrupted = True
+        train, test = scores(self.model, self.train), scores(self.model, self.test)
+        files, missing = self._write()
+        return Outcome(self.history, train, test, self.folder, files, missing, interrupted)
+
+    def _write(self) -> tuple[tuple[str, ...], str]:
+        """Weights, history and pictures: their names, and why there are no pictures if so."""
+        save(self.model.state_dict(), self.folder / MODEL)
+        self.history.save(self.folder / HISTORY)
+        files = [MODEL, HISTORY]
+        pictures: dict[str, Callable[[Path], Any]] = {CURVES: self.history.plot}
+        if self.train.classes and self.train.x.shape[1] == 2:
+            pictures[BOUNDARY] = lambda path: plots.boundary(self.model, self.train, path)
+        if self.train.classes and self.train.image_shape is not None:
+            pictures[MISTAKES] = lambda path: plots.mistakes(self.model, self.test, path)
+        try:
+            for name, draw in pictures.items():
+                draw(self.folder / name)
+                files.append(name)
         except ModuleNotFoundError as error:
             return tuple(files), str(error)
         return tuple(files), ""
@@ -85,47 +146,87 @@ class Outcome:
 
     Attributes:
         history: the epochs.
-        train_accuracy: on the rows it learned from, in eval mode.
-        test_accuracy: on the rows held out.
+        train: loss and metrics on the rows it learned from, in eval mode.
+        test: the same on the rows held out.
         folder: where the files are.
         files: their names.
         missing: why there are no pictures, or "".
+        interrupted: whether Ctrl-C ended it.
     """
 
     history: History
-    train_accuracy: float
-    test_accuracy: float
+    train: dict[str, float]
+    test: dict[str, float]
     folder: Path
     files: tuple[str, ...]
     missing: str
+    interrupted: bool
 
 
 def prepare(
-    name: str,
+    dataset: str = "digits",
     *,
-    epochs: int | None = None,
-    lr: float | None = None,
-    seed: int = 0,
     out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    tensorboard: bool = False,
+    **given: Any,
 ) -> Job:
-    """The job that trains on the dataset ``name`` by its recipe, but for what is said otherwise.
+    """The job that trains on ``dataset`` by its recipe, but for the settings that are ``given``.
 
-    ``seed`` decides everything that is drawn: the data and what is held out, the weights, and the
-    order of the rows. ``out`` is the folder for what the run leaves, ``runs/<name>`` by default;
-    it is made and tried here, so that no training ends without a place for its results.
+    Args:
+        dataset: the name of one, or the path of a file.
+        out: the folder for what the run leaves, ``runs/<name>`` by default; it is made and tried
+            here, so that no training ends without a place for its results.
+        resume: go on where the run in ``out`` was stopped, which had the same settings.
+        tensorboard: write events into ``out`` too.
+        **given: see :class:`Settings`.
 
     Raises:
-        ValueError: no dataset has this name, or ``epochs`` or ``lr`` is not positive.
+        ValueError: a setting is out of its range, the data are wrong, or there is another run in
+            the folder than that which is to go on.
+        FileNotFoundError: there is no such file, or no run to go on with.
         OSError: the folder cannot be written.
     """
-    recipe = RECIPES[one_of("dataset", name, RECIPES)]
-    epochs = whole("epochs", recipe.epochs if epochs is None else epochs, least=1, write=20)
-    lr = recipe.lr if lr is None else lr
-    if not 0 < lr < math.inf:
-        raise ValueError(f"lr must be positive and finite, got {lr:g}; write lr={recipe.lr:g}")
-    train, test = split(recipe.data(seed), recipe.test, seed=seed)
-    manual_seed(seed)
-    model = recipe.model()
-    optimizer, scheduler = recipe.optimizer(model, lr, epochs)
-    folder = writable_folder(Path("runs", name) if out is None else out)
-    return Job(recipe, train, test, model, optimizer, scheduler, lr, epochs, seed, folder)
+    settings = Settings.of(dataset, **given)
+    folder = Path("runs", Path(settings.dataset).stem) if out is None else Path(out)
+    if resume:
+        _check_same(folder, Description.load(folder).settings, settings)
+    train, test = settings.data()
+    description = Description.of(settings, train, test)
+    if resume and Description.load(folder).fingerprint != description.fingerprint:
+        raise ValueError(f"{dataset} is not what it was when {folder} was begun; train it anew")
+    validation, callbacks = test, list[Callback]()
+    if settings.early_stopping is not None:
+        few = bool(train.classes) and np.bincount(train.y)[train.y].min() < 2
+        stratify = False if few else None
+        train, validation = split(train, 0.1, seed=settings.seed, stratify=stratify)
+        callbacks.append(EarlyStopping("val_loss", settings.early_stopping))
+    manual_seed(settings.seed)
+    model = description.network()
+    batches = len(Batches((train.x,), settings.batch_size))
+    optimizer, scheduler = settings.training(model, batches)
+    folder, history = writable_folder(folder), History()
+    callbacks.append(Checkpoint(folder / CHECKPOINT, seconds=1.0))
+    if resume:
+        load_checkpoint(
+            folder / CHECKPOINT, model, optimizer, scheduler=scheduler, history=history,
+            callbacks=callbacks,
+        )  # fmt: skip
+    if tensorboard:
+        callbacks.append(TensorBoard(folder))
+    return Job(
+        description, train, validation, test, model, optimizer, scheduler, history,
+        tuple(callbacks), folder,
+    )  # fmt: skip
+
+
+def _check_same(folder: Path, before: Settings, now: Settings) -> None:
+    """Raise ValueError unless a run with settings ``now`` goes on where that of ``before`` was."""
+    for field in fields(Settings):
+        was, wanted = getattr(before, field.name), getattr(now, field.name)
+        longer = field.name == "epochs" and now.schedule in ANY_LENGTH
+        if was != wanted and not longer:
+            raise ValueError(
+                f"{folder} was begun with {field.name}={was!r}, which is now {wanted!r}; "
+                "give the same options to go on, or another folder to begin anew"
+            )

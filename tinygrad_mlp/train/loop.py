@@ -9,26 +9,30 @@ more.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from ..autograd import no_grad
 from ..data.arguments import whole
 from ..data.batching import Batches
 from ..nn import Module
-from ..nn import functional as F
 from ..ops.batch import NotFinite
 from ..optim import Optimizer
 from ..optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
+from ..tensor import Tensor
+from .callbacks import Callback, Run
 from .course import Course, Loss, Training
+from .diagnosis import first_not_finite
 from .history import History
-from .metrics import Metric, accuracy, named
+from .interrupt import Interrupted, politely
+from .metrics import Metric
+from .objective import ClassWeight, Objective
 from .prepare import (
     Rows,
     check_batches,
     check_optimizer,
-    check_targets,
     keeping_modes,
+    positive,
     prepare,
 )
 from .progress import Reporter, reporter
@@ -48,6 +52,11 @@ def fit(
     loss: Loss | None = None,
     metrics: Sequence[str | Metric] | None = None,
     scheduler: Any = None,
+    clip_grad: float | None = None,
+    class_weight: ClassWeight | None = None,
+    penalty: Callable[[], Tensor] | None = None,
+    callbacks: Sequence[Callback] = (),
+    history: History | None = None,
     seed: int = 0,
     progress: bool | Literal["auto"] = True,
     compile: bool = True,
@@ -66,6 +75,12 @@ def fit(
             under the default loss. In training they are of the batches as they were met.
         scheduler: stepped after each epoch; ``OneCycleLR`` after each batch, and
             ``ReduceLROnPlateau`` with ``val_loss``, or ``loss`` if there is no validation.
+        clip_grad: the norm that the gradients of a step are scaled down to, if theirs is larger.
+        class_weight: what the errors of each class weigh in training: a number for each, a dict of
+            some, or "balanced".
+        penalty: what is added to the loss of each training batch, such as :class:`Penalty`.
+        callbacks: told of each epoch, in their order; see :class:`Callback`.
+        history: goes on after the epochs that it has, and is added to; it is what is returned.
         progress: True for a live bar on a terminal and a line per epoch elsewhere, "auto" for
             the bar only, False for silence.
         compile: train natively, by a program of the step that the first batch is captured as (see
@@ -77,6 +92,8 @@ def fit(
         RuntimeError: called inside ``no_grad()``.
         FloatingPointError: a loss became inf or nan; the model, its weights and its buffers, is as
             it was before that batch.
+        KeyboardInterrupt: Ctrl-C was pressed, the epoch ended, and ``history`` has it. Pressed
+            again, it ends at once.
 
     Example::
 
@@ -88,24 +105,42 @@ def fit(
     held_out = None if validation is None else prepare("validation", validation, model)
     batches = Batches((rows.x, rows.y), batch_size, shuffle, drop_last, seed)
     check_batches(model, batches)
-    objective = _Objective(model, rows, loss, metrics)
+    objective = Objective(model, rows, loss, metrics, class_weight)
     if held_out is not None:
         objective.check(model, held_out)
-    said: set[str] = set()  # why it is not compiled, if so
-    training = _Training(model, optimizer, objective, scheduler, batches, epochs, compile, said)
-    measuring = None if held_out is None else _Measuring(
-        model, objective, held_out, max(batch_size, 1024), epochs, compile, said
+    history = History() if history is None else history
+    run = Run(model, optimizer, scheduler, history, epochs, tuple(callbacks))
+    left, said = epochs - len(history), set[str]()  # said: why it is not compiled, if so
+    course = Training(
+        model, objective.training_loss, objective.metrics, batches, optimizer, penalty,
+        positive("clip_grad", clip_grad),
     )  # fmt: skip
-    history = History()
+    training = _Training(course, scheduler, batches, left, compile, said)
+    measuring = None if held_out is None else _Measuring(
+        model, objective, held_out, max(batch_size, 1024), left, compile, said
+    )  # fmt: skip
     with keeping_modes(model), reporter(progress, epochs, len(batches)) as report:
-        for epoch in range(1, epochs + 1):
-            row, pace = training.epoch(epoch, report)
+        _go_on(run, training, measuring, report)
+    return history
+
+
+def _go_on(run: Run, training: _Training, measuring: _Measuring | None, report: Reporter) -> None:
+    """The epochs that are left."""
+    with politely() as ctrl_c:
+        run.tell("on_train_begin")
+        while not run.over:
+            row, pace = training.epoch(len(run.history) + 1, report)
             if measuring is not None:
                 row |= {f"val_{name}": value for name, value in measuring().items()}
-            history.append(row | pace)
-            report.epoch(history.last)
+            run.history.append(row | pace)
+            report.epoch(run.history.last)
             training.ended(row)
-    return history
+            if ctrl_c.pressed:
+                run.stop("Ctrl-C")
+            run.tell("on_epoch_end")
+        run.tell("on_train_end")
+    if ctrl_c.pressed:
+        raise Interrupted
 
 
 def evaluate(
@@ -128,42 +163,9 @@ def evaluate(
     """
     rows = prepare("data", data, model)
     whole("batch_size", batch_size, least=1, write=1024)
-    objective = _Objective(model, rows, loss, metrics)
+    objective = Objective(model, rows, loss, metrics)
     with keeping_modes(model):
         return _Measuring(model, objective, rows, batch_size, 1, compile)()
-
-
-class _Objective:
-    """The loss and the metrics: what to ask of a batch."""
-
-    def __init__(
-        self,
-        model: Module,
-        rows: Rows,
-        loss: Loss | None,
-        metrics: Sequence[str | Metric] | None,
-    ) -> None:
-        if loss is not None and not callable(loss):
-            raise TypeError(
-                f"loss must be a function of (outputs, targets), got {type(loss).__name__} "
-                f"{loss!r:.60}; write loss=F.mse_loss"
-            )
-        self.own = loss is None
-        self.loss: Loss = loss or (F.cross_entropy if rows.labels else F.mse_loss)
-        default = [accuracy] if self.own and rows.labels else []
-        self.metrics = named(default if metrics is None else metrics)
-        self.labels = rows.labels
-        self.check(model, rows)
-
-    def check(self, model: Module, rows: Rows) -> None:
-        """Refuse targets that do not fit the model's outputs, or that differ in kind."""
-        if rows.labels != self.labels:
-            raise TypeError(
-                f"y of {rows.name} has dtype {rows.y.dtype}, where y of data are "
-                f"{'integer labels' if self.labels else 'floating-point values'}"
-            )
-        if self.own:
-            check_targets(model, rows)
 
 
 class _Training:
@@ -171,19 +173,16 @@ class _Training:
 
     def __init__(
         self,
-        model: Module,
-        optimizer: Optimizer,
-        objective: _Objective,
+        course: Training,
         scheduler: Any,
         batches: Batches,
         epochs: int,
         compile: bool,
         said: set[str],
     ) -> None:
-        self.optimizer, self.scheduler = optimizer, scheduler
-        self.course = Training(model, objective.loss, objective.metrics, batches, optimizer)
-        self.by_batch = isinstance(scheduler, OneCycleLR)
-        self.runner = Runner(self.course, batches, epochs, compile, singly=self.by_batch, said=said)
+        self.course, self.optimizer, self.scheduler = course, course.optimizer, scheduler
+        self.batches, self.by_batch = batches, isinstance(scheduler, OneCycleLR)
+        self.runner = Runner(course, batches, epochs, compile, singly=self.by_batch, said=said)
 
     @property
     def lr(self) -> float:
@@ -203,10 +202,14 @@ class _Training:
             self.runner.epoch(number, told)
         except NotFinite as error:
             self.optimizer.zero_grad()
+            done = int(self.course.cursor.item())
+            full = self.batches.batch_size
+            x, _ = self.course.batch(min(full, self.batches.rows - done * full))
             raise FloatingPointError(
-                f"the loss became {error.value} in epoch {number}, batch "
-                f"{self.course.cursor.item() + 1}, with lr={self.lr:g}; the weights are "
-                "those before this batch. Lower lr, clip the gradients, or scale the inputs"
+                f"the loss became {error.value} in epoch {number}, batch {done + 1}, "
+                f"with lr={self.lr:g}; the weights are those before this batch, and "
+                f"{first_not_finite(self.course.model, x)}. Lower lr, clip the gradients, or "
+                "scale the inputs"
             ) from None
         seconds = time.perf_counter() - start
         pace = {"lr": lr, "seconds": seconds, "samples_per_second": means.rows / seconds}
@@ -226,7 +229,7 @@ class _Measuring:
     def __init__(
         self,
         model: Module,
-        objective: _Objective,
+        objective: Objective,
         rows: Rows,
         batch_size: int,
         times: int,

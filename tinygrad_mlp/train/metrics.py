@@ -1,13 +1,14 @@
-"""What is measured beside the loss: functions of a batch, by name."""
+"""What is measured beside the loss: functions of outputs and targets, by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..autograd import no_grad
-from ..data.arguments import one_of
+from ..data.arguments import one_of, whole
 from ..data.dataset import Array
 from ..ops.create import zeros
 from ..tensor import Tensor
@@ -29,29 +30,165 @@ def accuracy(outputs: Array, targets: Array) -> float:
     >>> accuracy(np.array([[0.2, 0.8], [0.9, 0.1]]), np.array([1, 1]))
     0.5
     """
-    _check_classes(outputs.shape, targets.shape)
+    _check_classes("accuracy", outputs.shape, targets.shape)
     return float(np.mean(outputs.argmax(axis=1) == targets))
 
 
-def _correct(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The accuracy times the number of rows."""
-    _check_classes(outputs.shape, targets.shape)
-    right: Tensor = (outputs.argmax(1) == targets).sum()
-    return right
+@dataclass(frozen=True)
+class TopK:
+    """The fraction of rows in which fewer than ``k`` outputs are larger than the target's.
+
+    >>> TopK(2)(np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]]), np.array([1, 2]))
+    0.5
+    """
+
+    k: int = 5
+
+    def __post_init__(self) -> None:
+        whole("k", self.k, least=1, write=5)
+
+    @property
+    def __name__(self) -> str:
+        return f"top_{self.k}_accuracy"
+
+    def __call__(self, outputs: Array, targets: Array) -> float:
+        """Of outputs (N, C) and labels (N,)."""
+        _check_classes(self.__name__, outputs.shape, targets.shape)
+        own = np.take_along_axis(outputs, targets[:, None], axis=1)
+        return float(np.mean((outputs > own).sum(axis=1) < self.k))
 
 
-def _check_classes(outputs: tuple[int, ...], targets: tuple[int, ...]) -> None:
+def mse(outputs: Array, targets: Array) -> float:
+    """The mean of the squared errors: mean((o - t)^2).
+
+    >>> mse(np.array([[1.0], [2.0]]), np.array([[1.0], [4.0]]))
+    2.0
+    """
+    _check_values("mse", outputs.shape, targets.shape)
+    return float(np.mean((outputs - targets) ** 2))
+
+
+def r2(outputs: Array, targets: Array) -> float:
+    """The part of the targets' variance that is explained: 1 - sum (o - t)^2 / sum (t - mean)^2.
+
+    Where the targets are all the same, 0. Outputs and targets have one column.
+
+    >>> r2(np.array([[1.0], [3.0]]), np.array([[0.0], [4.0]]))
+    0.75
+    """
+    _check_column(outputs.shape, targets.shape)
+    error, t = np.square(outputs - targets, dtype=np.float64), targets.astype(np.float64)
+    return _explained(error.mean(), t.mean(), np.square(t).mean())
+
+
+def confusion_matrix(outputs: Array, targets: Array) -> Array:
+    """Int64 (C, C): how many rows of the class of each row are said to be of that of each column.
+
+    >>> confusion_matrix(np.eye(2)[[0, 1, 1]], np.array([0, 0, 1])).tolist()
+    [[1, 1], [0, 1]]
+    """
+    _check_classes("confusion_matrix", outputs.shape, targets.shape)
+    classes = outputs.shape[1]
+    counts = np.bincount(targets * classes + outputs.argmax(axis=1), minlength=classes**2)
+    matrix: Array = counts.reshape(classes, classes)
+    return matrix
+
+
+def _explained(error: float, mean: float, square: float) -> float:
+    variance = square - mean**2
+    return float(1 - error / variance) if variance > 0 else 0.0
+
+
+def _check_classes(name: str, outputs: tuple[int, ...], targets: tuple[int, ...]) -> None:
     if len(outputs) != 2 or len(targets) != 1 or outputs[1] < 2:
         raise ValueError(
-            "accuracy needs outputs of shape (N, classes) and labels of shape (N,), "
+            f"{name} needs outputs of shape (N, classes) and labels of shape (N,), "
             f"got {outputs} and {targets}; write metrics=() to go without"
         )
 
 
-SUMS: dict[Metric, Callable[[Tensor, Tensor], Tensor]] = {accuracy: _correct}
-"""Metrics that ops can compute: as a sum over the rows of a batch."""
+def _check_values(name: str, outputs: tuple[int, ...], targets: tuple[int, ...]) -> None:
+    if outputs != targets:
+        raise ValueError(f"{name} needs targets of the outputs' shape, got {outputs} and {targets}")
 
-METRICS: dict[str, Metric] = {"accuracy": accuracy}
+
+def _check_column(outputs: tuple[int, ...], targets: tuple[int, ...]) -> None:
+    _check_values("r2", outputs, targets)
+    if len(outputs) == 2 and outputs[1] > 1:
+        raise ValueError(f"r2 is of one column, got outputs of shape {outputs}")
+
+
+# --- by ops ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sums:
+    """A metric that ops compute: by sums over the rows of a batch, and by what their means say."""
+
+    functions: tuple[Callable[[Tensor, Tensor], Tensor], ...]
+    finish: Callable[..., float] = float
+
+
+def _correct(outputs: Tensor, targets: Tensor) -> Tensor:
+    """The accuracy times the number of rows."""
+    _check_classes("accuracy", outputs.shape, targets.shape)
+    right: Tensor = (outputs.argmax(1) == targets).sum()
+    return right
+
+
+def _in_top(k: int) -> Callable[[Tensor, Tensor], Tensor]:
+    def count(outputs: Tensor, targets: Tensor) -> Tensor:
+        _check_classes(f"top_{k}_accuracy", outputs.shape, targets.shape)
+        own = outputs.gather(1, targets.unsqueeze(1))
+        within: Tensor = ((outputs > own).sum(1) < k).sum()
+        return within
+
+    return count
+
+
+def _errors(outputs: Tensor, targets: Tensor) -> Tensor:
+    """The mean squared error times the number of rows."""
+    _check_values("mse", outputs.shape, targets.shape)
+    squares = (outputs - targets).square().sum() / max(1, outputs.numel() // outputs.shape[0])
+    total: Tensor = squares
+    return total
+
+
+def _column_errors(outputs: Tensor, targets: Tensor) -> Tensor:
+    _check_column(outputs.shape, targets.shape)
+    total: Tensor = (outputs - targets).to("float64").square().sum()
+    return total
+
+
+def _targets(outputs: Tensor, targets: Tensor) -> Tensor:
+    total: Tensor = targets.to("float64").sum()
+    return total
+
+
+def _squares(outputs: Tensor, targets: Tensor) -> Tensor:
+    total: Tensor = targets.to("float64").square().sum()
+    return total
+
+
+def by_ops(metric: Metric) -> Sums | None:
+    """How ops compute ``metric``, if they can."""
+    if isinstance(metric, TopK):
+        return Sums((_in_top(metric.k),))
+    return SUMS.get(metric)
+
+
+SUMS: dict[Metric, Sums] = {
+    accuracy: Sums((_correct,)),
+    mse: Sums((_errors,)),
+    r2: Sums((_column_errors, _targets, _squares), _explained),
+}
+
+METRICS: dict[str, Metric] = {
+    "accuracy": accuracy,
+    "top_5_accuracy": TopK(5),
+    "mse": mse,
+    "r2": r2,
+}
 
 
 def named(metrics: Sequence[str | Metric]) -> dict[str, Metric]:
@@ -82,9 +219,15 @@ class Means:
 
     def __init__(self, metrics: Mapping[str, Metric]) -> None:
         self.rows = 0
-        self.counted = {name: SUMS[m] for name, m in metrics.items() if m in SUMS}
-        self.called = {name: m for name, m in metrics.items() if m not in SUMS}
-        self.sums = {name: zeros((), dtype="float64") for name in ("loss", *self.counted)}
+        found = {name: by_ops(metric) for name, metric in metrics.items()}
+        self.counted = {name: sums for name, sums in found.items() if sums is not None}
+        self.called = {name: m for name, m in metrics.items() if name not in self.counted}
+        self.parts = {
+            name: [name, *(f"{name}.{k}" for k in range(1, len(sums.functions)))]
+            for name, sums in self.counted.items()
+        }
+        names = ["loss", *(part for parts in self.parts.values() for part in parts)]
+        self.sums = {name: zeros((), dtype="float64") for name in names}
         self._called = dict.fromkeys(self.called, 0.0)
         self._names = ("loss", *metrics)
 
@@ -93,8 +236,9 @@ class Means:
         with no_grad():
             loss = loss.reshape(()) if loss.ndim else loss
             self.sums["loss"].add_(loss.to("float64") * targets.shape[0])
-            for name, metric in self.counted.items():
-                self.sums[name].add_(metric(outputs, targets).to("float64"))
+            for name, sums in self.counted.items():
+                for part, function in zip(self.parts[name], sums.functions, strict=True):
+                    self.sums[part].add_(function(outputs, targets).to("float64"))
 
     def met(self, rows: int) -> None:
         """So many rows were added."""
@@ -113,5 +257,8 @@ class Means:
 
     def read(self) -> dict[str, float]:
         """The loss and each metric by name."""
-        found = {name: float(total.item()) for name, total in self.sums.items()} | self._called
-        return {name: found[name] / self.rows for name in self._names}
+        means = {name: float(total.item()) / self.rows for name, total in self.sums.items()}
+        found = {name: value / self.rows for name, value in self._called.items()}
+        for name, sums in self.counted.items():
+            found[name] = sums.finish(*(means[part] for part in self.parts[name]))
+        return {"loss": means["loss"]} | {name: found[name] for name in self._names[1:]}

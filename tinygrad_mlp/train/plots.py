@@ -1,4 +1,4 @@
-"""Pictures of a training: its curves, and where a network draws the lines between classes.
+"""Pictures of a training: its curves, where it draws the lines between classes, and what it misses.
 
 Figures are made without pyplot, so nothing here touches the state or the windows of a caller who
 plots too. Each function returns its Figure, and writes it to a file if given a path.
@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..autograd import no_grad
-from ..data.dataset import Array
+from ..data.dataset import Array, Dataset
 from ..files import replacing
 from ..nn import Module
-from ..nn import functional as F
-from ..ops.create import tensor
 from .history import PACE
-from .prepare import keeping_modes, model_dtype, prepare
+from .outputs import outputs_of, softmax
+from .prepare import prepare
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -110,11 +108,8 @@ def boundary(
 
 
 def _probabilities(model: Module, x: Array) -> Array:
-    """The softmax of the model's outputs for rows x (N, 2): (N, classes)."""
-    with keeping_modes(model), no_grad():
-        model.eval()
-        chances: Array = F.softmax(model(tensor(x.astype(model_dtype(model)))), dim=1).numpy()
-        return chances
+    """The softmax of the model's outputs for rows x (N, ...): (N, classes)."""
+    return softmax(outputs_of(model, x))
 
 
 def _ground(axes: Axes, u: Array, v: Array, chances: Array) -> None:
@@ -142,6 +137,46 @@ def _dots(axes: Axes, x: Array, y: Array, wrong: Array) -> None:
     axes.scatter(
         u[wrong], v[wrong], s=80, facecolors="none", edgecolors=INK, linewidths=1.2, zorder=4
     )
+
+
+def mistakes(
+    model: Module,
+    data: Dataset,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    rows: int = 4,
+    columns: int = 6,
+) -> Figure:
+    """The pictures of ``data`` that ``model`` is most wrong about, the worst first.
+
+    Above each stand its class, what the model says, and how sure it is. If there are fewer wrong
+    ones than places, those follow that the model is least sure about.
+
+    Raises:
+        ValueError: the rows are no pictures, or have no classes.
+        ModuleNotFoundError: matplotlib is missing; the message says how to install it.
+    """
+    if data.image_shape is None or not data.classes:
+        raise ValueError(f"mistakes draws pictures that have classes, got {data!r}")
+    chances = _probabilities(model, data.x)
+    says, own = chances.argmax(axis=1), chances[np.arange(len(data.y)), data.y]
+    # Wrong before right, and the less it thinks of the true class the earlier.
+    worst = np.lexsort((own, says == data.y))[: rows * columns]
+    figure = _figure(width=1.3 * columns, height=1.6 * rows, layout="none")
+    for place, row in enumerate(worst):
+        down, right = divmod(place, columns)
+        left, below = (right + 0.1) / columns, 1 - (down + 0.95) / rows
+        axes = figure.add_axes((left, below, 0.8 / columns, 0.65 / rows))
+        axes.imshow(data.x[row].reshape(data.image_shape), cmap="gray_r")
+        axes.set_axis_off()
+        wrong = says[row] != data.y[row]
+        axes.set_title(
+            f"{data.classes[data.y[row]]}, said {data.classes[says[row]]}\n"
+            f"{chances[row, says[row]]:.0%} sure",
+            color=VALIDATION if wrong else INK,
+            fontsize=7,
+        )
+    return _written(figure, path)
 
 
 def _colours(labels: Array) -> Array:

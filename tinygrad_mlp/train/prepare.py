@@ -6,6 +6,7 @@ when half of the weights' updates are made.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -161,6 +162,17 @@ def _without_single_rows(rows: int, size: int) -> str:
         return "give it more rows"
     larger = next(other for other in range(max(size, 2), rows + 1) if rows % other != 1)
     return f"write batch_size={larger}" + (" or drop_last=True" if size > 1 else "")
+
+
+def positive(name: str, value: float | None) -> float | None:
+    """``value``, which must be above 0 and finite, or None.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if value is not None and not 0 < value < math.inf:
+        raise ValueError(f"{name} must be positive and finite, got {value:g}")
+    return value
 
 
 @contextmanager

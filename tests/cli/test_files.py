@@ -1,0 +1,213 @@
+"""A person's own table: trained on, evaluated, predicted from; each command a process."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from tests.cli.test_train import command
+from tinygrad_mlp.cli import main
+
+COLOURS = ("red", "blue", "white")
+SPECIES = ("iris", "rose", "lily")
+
+
+def flowers(path: Path, rows: int = 240) -> None:
+    """A table with numbers, names, and a missing value here and there."""
+    draw = np.random.default_rng(0)
+    lines = ["length,width,colour,species"]
+    for row in range(rows):
+        kind = row % 3
+        length = "" if row % 40 == 7 else f"{5 + 2 * kind + draw.normal() / 2:.2f}"
+        colour = COLOURS[kind if draw.random() < 0.8 else draw.integers(3)]
+        lines.append(f"{length},{1 + draw.normal() / 3:.2f},{colour},{SPECIES[kind]}")
+    path.write_text("\n".join(lines) + "\n")
+
+
+def rents(path: Path, rows: int = 240) -> None:
+    """rent = 400 + 18 area + what the city adds, and noise of deviation 40."""
+    draw = np.random.default_rng(0)
+    lines = ["rent;area;city"]
+    for _ in range(rows):
+        area, city = draw.uniform(20, 120), draw.integers(2)
+        rent = 400 + 18 * area + 300 * city + 40 * draw.normal()
+        lines.append(f"{rent:.2f};{area:.1f};{('Chur', 'Bern')[city]}")
+    path.write_text("\n".join(lines) + "\n")
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def done(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The output of a command that must succeed, in this process."""
+    code = main(arguments)
+    said = capsys.readouterr()
+    assert (code, said.err) == (0, "")
+    return said.out
+
+
+def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line of a command that must fail, in this process."""
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith("tinygrad-mlp: error: ")
+    return error
+
+
+def test_three_commands_for_a_table_of_classes(tmp_path: Path) -> None:
+    flowers(tmp_path / "flowers.csv")
+    trained = command("train", "flowers.csv", "--missing", "median", "--epochs", "20", cwd=tmp_path)
+    assert (trained.returncode, trained.stderr) == (0, "")
+    assert trained.stdout.startswith("flowers: 192 rows to learn from, 48 held out\n")
+    accuracy = float(trained.stdout.split()[-1])
+    assert accuracy > 0.9
+
+    measured = command("evaluate", "runs/flowers", cwd=tmp_path)
+    assert (measured.returncode, measured.stderr) == (0, "")
+    assert measured.stdout.startswith("flowers: 48 rows held out\n")
+    assert float(measured.stdout.split()[-1]) == accuracy
+
+    out = ("--out", "predictions.csv")
+    said = command("predict", "runs/flowers", "flowers.csv", *out, cwd=tmp_path)
+    assert (said.returncode, said.stdout) == (0, "240 rows in predictions.csv\n")
+    found = table(tmp_path / "predictions.csv")
+    assert list(found[0]) == ["prediction", "p_iris", "p_lily", "p_rose"]
+    for row in found:
+        chances = {name: float(row[f"p_{name}"]) for name in SPECIES}
+        assert sum(chances.values()) == pytest.approx(1, abs=1e-5)
+        assert row["prediction"] == max(chances, key=chances.__getitem__)
+    right = [row["prediction"] == SPECIES[k % 3] for k, row in enumerate(found)]
+    assert np.mean(right) > 0.9
+
+
+def test_a_table_of_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rents(tmp_path / "rents.csv")
+    folder, out = str(tmp_path / "run"), tmp_path / "values.csv"
+    options = ("--target", "rent", "--early-stopping", "15", "--out", folder, "--epochs", "120")
+    trained = done(capsys, "train", str(tmp_path / "rents.csv"), *options)
+    assert "rents: 173 rows to learn from, 48 held out" in trained, "19 are kept aside"
+    error = float(re.search(r"test rmse ([\d.]+)", trained)[1])
+    assert 25 < error < 80, "in francs: the noise is 40"
+    assert float(re.search(r"test r2 ([\d.]+)", trained)[1]) > 0.98
+    assert trained.splitlines()[-1] in done(capsys, "evaluate", folder)
+
+    assert "240 rows in" in done(
+        capsys, "predict", folder, str(tmp_path / "rents.csv"), "--out", str(out)
+    )
+    values = np.array([float(row["rent"]) for row in table(out)])
+    lines = (tmp_path / "rents.csv").read_text().splitlines()[1:]
+    wanted = np.array([float(line.split(";")[0]) for line in lines])
+    assert math.sqrt(np.mean((values - wanted) ** 2)) == pytest.approx(error, rel=0.4)
+    printed = done(capsys, "predict", folder, str(tmp_path / "rents.csv"))
+    assert printed == out.read_text(), "without --out it is printed"
+
+
+def test_predicting_says_what_is_wrong_with_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rents(tmp_path / "rents.csv", 60)
+    folder = str(tmp_path / "run")
+    done(capsys, "train", str(tmp_path / "rents.csv"), "--target", "rent", "--epochs", "1",
+         "--out", folder)  # fmt: skip
+    new, out = tmp_path / "new.csv", tmp_path / "values.csv"
+    for text, message in [
+        ("area,city\n50,Genf\n", r"new\.csv, line 2, column 'city'.*'Genf'"),
+        ("area\n50\n", "city"),
+        ("area,city\nlarge,Bern\n", r"line 2, column 'area'.*'large'"),
+        ("area,city\n50,Bern,7\n", "line 2: expected 2 cells"),
+    ]:
+        new.write_text(text)
+        error = failed(capsys, "predict", folder, str(new), "--out", str(out))
+        assert re.search(message, error), error
+        assert not out.exists(), "nothing half-written"
+    (tmp_path / "rents.csv").write_text("rent;area;city\n" + "1;2;Chur\n3;4;Bern\n" * 30)
+    assert "is not what it was when" in failed(capsys, "evaluate", folder)
+    (tmp_path / "run" / "config.json").write_text("{}")
+    assert "config.json does not describe a run" in failed(capsys, "evaluate", folder)
+
+
+def test_arrays_that_are_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    draw = np.random.default_rng(0)
+    y = np.arange(120) % 2
+    x = draw.integers(0, 100, size=(120, 6, 5)).astype(np.uint8)
+    x[y == 1, :, 2] += 120  # a bar
+    np.savez(tmp_path / "bars.npz", x=x, y=np.array(["none", "bar"])[y])
+    folder = tmp_path / "run"
+    done(capsys, "train", str(tmp_path / "bars.npz"), "--epochs", "15", "--out", str(folder))
+    picture = imread(folder / "mistakes.png")
+    assert picture.shape[:2] == (1024, 1248)
+    assert 0.05 < (picture[..., :3].min(axis=2) < 0.5).mean() < 0.5
+    np.savez(tmp_path / "new.npz", x=x[:3])
+    found = done(capsys, "predict", str(folder), str(tmp_path / "new.npz")).splitlines()
+    assert [line.split(",")[0] for line in found] == ["prediction", "none", "bar", "none"]
+    (tmp_path / "new.csv").write_text("u,v\n1,2\n")
+    assert "new.csv is a table, where" in failed(
+        capsys, "predict", str(folder), str(tmp_path / "new.csv")
+    )
+    (tmp_path / "run" / "model.safetensors").unlink()
+    assert "--resume goes on" in failed(capsys, "evaluate", str(folder))
+
+
+def test_a_line_does_not_part_the_spiral(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = done(capsys, "train", "spiral", "--model", "linear", "--out", str(tmp_path / "a"))
+    assert 0.4 < float(said.split()[-1]) < 0.62
+    said = done(capsys, "train", "spiral", "--out", str(tmp_path / "b"))
+    assert float(re.search(r"train accuracy ([\d.]+)", said)[1]) >= 0.99
+
+
+def test_summaries(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = command("summary", "--hidden", "512,128,64", "--batch-norm", cwd=tmp_path)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert re.search(r"total parameters +479,306\ntrainable +477,898\nnot .* 1,408\n", said.stdout)
+    assert "1 BatchNorm1d  (N, 512)" in said.stdout
+    folder = str(tmp_path / "run")
+    done(capsys, "train", "xor", "--epochs", "1", "--hidden", "5", "--out", folder)
+    assert "total parameters  27\n" in done(capsys, "summary", folder)
+    other = done(capsys, "summary", "--model", "linear", "--inputs", "4", "--outputs", "3")
+    assert "total parameters  15\n" in other
+
+
+def test_datasets_are_all_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    from tinygrad_mlp.data import DATASETS
+
+    names = [line.split()[0] for line in done(capsys, "datasets").splitlines()]
+    assert names == [*DATASETS, "FILE"]
+
+
+def test_settings_that_make_no_sense_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for option, value, message in [
+        ("--activation", "rleu", "no activation is called 'rleu', .* did you mean 'relu'"),
+        ("--optimizer", "adan", "no optimizer is called 'adan'.* did you mean 'adam'"),
+        ("--schedule", "sine", "no schedule is called 'sine'.* did you mean 'cosine'"),
+        ("--dropout", "1", "dropout must be from 0 to below 1, got 1"),
+        ("--l2", "nan", "l2 must be 0 or more, got nan"),
+        ("--hidden", "8,0", "hidden must be at least 1, got 0"),
+        ("--early-stopping", "0", "early_stopping must be at least 1"),
+        ("--data-dir", "x", "no option of xor is called 'data_dir'"),
+        ("--target", "x", "no option of xor is called 'target'"),
+    ]:
+        assert re.search(message, failed(capsys, "train", "xor", option, value)), option
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.data
+def test_mnist_by_its_recipe(
+    tmp_path: Path, data_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = done(capsys, "train", "mnist", "--data-dir", str(data_folder / "mnist"), "--out",
+                 str(tmp_path))  # fmt: skip
+    assert float(found.split()[-1]) >= 0.98

@@ -1,0 +1,136 @@
+"""What each command does; what it needs is imported when it runs, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from dataclasses import fields
+
+ABOUT = {
+    "digits": "1,797 pictures of handwriting, 8 x 8 pixels, packaged",
+    "spiral": "points on three arms that turn about each other",
+    "moons": "points on two half circles that reach into each other",
+    "circles": "points on a circle inside a circle",
+    "xor": "points about the corners of a square, a class for each diagonal",
+    "mnist": "70,000 pictures of handwriting, 28 x 28 pixels, downloaded once",
+    "fashion_mnist": "70,000 pictures of clothes, 28 x 28 pixels, downloaded once",
+}
+"""The datasets, for a person."""
+
+STOPPED = 130
+"""The exit code after Ctrl-C."""
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train a network, and leave a folder."""
+    from ..train.job import prepare
+    from ..train.settings import Settings
+
+    _threads(options)
+    given = {f.name: getattr(options, f.name) for f in fields(Settings) if f.name != "dataset"}
+    job = prepare(
+        options.dataset, out=options.out, resume=options.resume, tensorboard=options.tensorboard,
+        **given,
+    )  # fmt: skip
+    print(job, flush=True)
+    outcome = job.run()
+    print(f"saved {', '.join(outcome.files)} in {outcome.folder}")
+    if outcome.missing:
+        print(f"no pictures: {outcome.missing}")
+    for part, scores in (("train", outcome.train), ("test", outcome.test)):
+        _print_scores(part, scores)
+    if outcome.interrupted:
+        done = len(outcome.history)
+        print(f"tinygrad-mlp: stopped after epoch {done}; --resume goes on", file=sys.stderr)
+        return STOPPED
+    return 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Measure a trained network on the rows held out, or on those of a file."""
+    from ..train.saved_run import open_run
+
+    _threads(options)
+    rows, scores = open_run(options.folder).evaluate(options.file)
+    print(
+        f"{rows.name}: {len(rows.y):,} rows {'held out' if options.file is None else ''}".rstrip()
+    )
+    print(f"loss {scores['loss']:.4f}")
+    _print_scores("test", scores)
+    return 0
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Write what a trained network says of the rows of a file."""
+    from ..files import replacing
+    from ..train.saved_run import open_run
+
+    _threads(options)
+    header, rows = open_run(options.folder).predict(options.file)
+    if options.out is None:
+        csv.writer(sys.stdout, lineterminator="\n").writerows([header, *rows])
+        return 0
+    with (
+        replacing(options.out) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as f,
+    ):
+        csv.writer(f, lineterminator="\n").writerows([header, *rows])
+    print(f"{len(rows):,} rows in {options.out}")
+    return 0
+
+
+def summary(options: argparse.Namespace) -> int:
+    """Print the layers of a saved network, or of one that could be made."""
+    from ..study.summary import summary as summarise
+    from ..train.saved_run import open_run
+    from ..train.settings import Settings
+
+    if options.folder is not None:
+        run = open_run(options.folder)
+        print(summarise(run.model, run.preparation.features))
+        return 0
+    names = ("model", "hidden", "activation", "batch_norm", "dropout", "dropconnect")
+    settings = Settings.of("", **{name: getattr(options, name) for name in names})
+    print(summarise(settings.network(options.inputs, options.outputs), options.inputs))
+    return 0
+
+
+def datasets(options: argparse.Namespace) -> int:
+    """List the datasets that have a name, and the kinds of files."""
+    from ..data import FILES
+
+    width = max(map(len, ABOUT))
+    for name, about in ABOUT.items():
+        print(f"{name:<{width}}  {about}")
+    print(f"{'FILE':<{width}}  {', '.join(FILES)}: your own rows")
+    return 0
+
+
+def warmup(options: argparse.Namespace) -> int:
+    """Compile all kernels."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from ..kernels import cache
+    from ..train.warmup import warmup as compile_all
+
+    dtypes = ("float32", "float64") if options.all else ("float32",)
+    columns = TextColumn("compiling"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns) as progress:
+        bar = progress.add_task("", total=None)
+        count = compile_all(dtypes, lambda done, of: progress.update(bar, completed=done, total=of))
+    print(f"{count} compiled functions in {cache.folder()}")
+    return 0
+
+
+def _threads(options: argparse.Namespace) -> None:
+    from ..kernels.threads import set_num_threads
+
+    if options.threads is not None:
+        set_num_threads(options.threads)
+
+
+def _print_scores(part: str, scores: dict[str, float]) -> None:
+    for name, value in scores.items():
+        if name != "loss":
+            print(f"{part} {name} {value:.6g}" if name == "rmse" else f"{part} {name} {value:.4f}")

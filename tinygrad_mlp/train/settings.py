@@ -1,0 +1,145 @@
+"""All that decides a run but the data themselves, as one value that a file can hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from ..data import FILES, load_parts
+from ..data.arguments import one_of, whole
+from ..data.dataset import Dataset
+from ..nn import Module, Sequential
+from ..optim import Optimizer
+from .choices import ACTIVATIONS, MOMENTUM, OPTIMIZERS, SCHEDULES, mlp
+from .recipes import DATA, RECIPES
+
+MODELS = ("linear", "mlp")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a network is trained on, what it is, and how; :meth:`of` fills in a dataset's recipe.
+
+    Attributes:
+        dataset: a name, or the path of a file.
+        target: the column of a table to predict; None is the last.
+        missing: what to do with missing values in a table.
+        data_dir: the folder of MNIST's files.
+        model: "linear" (no hidden layer) or "mlp".
+        hidden: the widths of the hidden layers.
+        activation, batch_norm, dropout, dropconnect: see :func:`mlp`.
+        optimizer, momentum, weight_decay, lr: None is the optimizer's default.
+        schedule: what becomes of lr.
+        epochs, batch_size: how long, and rows in a step.
+        l1, l2: see :class:`Penalty`.
+        early_stopping: epochs without improvement that are waited for; None trains to the end.
+        seed: decides everything that is drawn: rows, what is held out, weights, masks, order.
+
+    Raises:
+        ValueError: one of them is out of its range; the message names it.
+    """
+
+    dataset: str
+    target: str | None = None
+    missing: str | None = None
+    data_dir: str | None = None
+    model: str = "mlp"
+    hidden: tuple[int, ...] = (128, 64)
+    activation: str = "relu"
+    batch_norm: bool = False
+    dropout: float = 0.0
+    dropconnect: float = 0.0
+    optimizer: str = "adamw"
+    momentum: float | None = None
+    weight_decay: float | None = None
+    schedule: str = "cosine"
+    lr: float = 0.003
+    epochs: int = 60
+    batch_size: int = 64
+    l1: float = 0.0
+    l2: float = 0.0
+    early_stopping: int | None = None
+    seed: int = 0
+
+    @classmethod
+    def of(cls, dataset: str, **given: Any) -> Settings:
+        """The recipe for ``dataset``, but for what is ``given`` and not None."""
+        known = {field.name for field in fields(cls)}
+        for name in given:
+            one_of("setting", name, known)
+        said = {name: value for name, value in given.items() if value is not None}
+        recipe = RECIPES.get(dataset, {})
+        for path in ("data_dir",):
+            if path in said:
+                said[path] = str(Path(said[path]).absolute())
+        if Path(dataset).suffix.lower() in FILES:
+            dataset = str(Path(dataset).absolute())
+        return cls(dataset, **{**recipe, **said})
+
+    def __post_init__(self) -> None:
+        one_of("model", self.model, MODELS)
+        one_of("activation", self.activation, ACTIVATIONS)
+        one_of("optimizer", self.optimizer, OPTIMIZERS)
+        one_of("schedule", self.schedule, SCHEDULES)
+        whole("epochs", self.epochs, least=1, write=20)
+        whole("batch_size", self.batch_size, least=1, write=64)
+        whole("seed", self.seed, least=0, write=0)
+        for width in self.hidden:
+            whole("hidden", width, least=1, write=64)
+        if self.early_stopping is not None:
+            whole("early_stopping", self.early_stopping, least=1, write=10)
+        if not 0 < self.lr < math.inf:
+            raise ValueError(f"lr must be positive and finite, got {self.lr:g}; write lr=0.003")
+        for name in ("dropout", "dropconnect"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be from 0 to below 1, got {getattr(self, name):g}")
+        for name in ("l1", "l2", "weight_decay"):
+            if not 0 <= (getattr(self, name) or 0) < math.inf:
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name):g}")
+        if self.momentum is not None and self.optimizer not in MOMENTUM:
+            raise ValueError(
+                f"{self.optimizer} has no momentum; {' and '.join(MOMENTUM)} have: leave it out"
+            )
+
+    def data(self) -> tuple[Dataset, Dataset]:
+        """The rows to train with, and those to test with."""
+        options: dict[str, Any] = dict(DATA.get(self.dataset, {}))
+        for name in ("target", "missing", "data_dir"):
+            if getattr(self, name) is not None:
+                options[name] = getattr(self, name)
+        return load_parts(self.dataset, seed=self.seed, **options)
+
+    def network(self, inputs: int, outputs: int) -> Sequential:
+        """A new network for so many features and outputs."""
+        hidden = () if self.model == "linear" else self.hidden
+        return mlp(
+            inputs, *hidden, outputs, activation=self.activation, batch_norm=self.batch_norm,
+            dropout=self.dropout, dropconnect=self.dropconnect,
+        )  # fmt: skip
+
+    def training(self, model: Module, batches: int) -> tuple[Optimizer, Any]:
+        """The optimizer for ``model``, and its schedule, for so many batches in an epoch."""
+        options: dict[str, Any] = {"lr": self.lr}
+        if self.optimizer in MOMENTUM:
+            given = self.momentum
+            options["momentum"] = MOMENTUM[self.optimizer] if given is None else given
+        if self.weight_decay is not None:
+            options["weight_decay"] = self.weight_decay
+        optimizer = OPTIMIZERS[self.optimizer](model.parameters(), **options)
+        return optimizer, SCHEDULES[self.schedule](optimizer, self.epochs, batches)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON has it."""
+        return asdict(self) | {"hidden": list(self.hidden)}
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> Settings:
+        """What :meth:`to_dict` gave.
+
+        Raises:
+            TypeError, ValueError: it is not that.
+        """
+        return replace(cls(**saved), hidden=tuple(saved["hidden"]))
