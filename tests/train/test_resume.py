@@ -78,6 +78,27 @@ def test_a_run_goes_on_to_the_same_bits(tmp_path: Path, case: str) -> None:
             assert (ours["optimizer"]["state"][number][name].numpy() == value.numpy()).all()
 
 
+def test_a_run_that_was_killed_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    class Killed(Callback):
+        def on_epoch_end(self, run) -> None:
+            if len(run.history) == 4:
+                raise KeyboardInterrupt  # the second Ctrl-C, or worse
+
+    given = {"epochs": 6, "dropout": 0.2}
+    whole = prepare("spiral", out=tmp_path / "whole", **given).run(progress=False)
+    job = prepare("spiral", out=tmp_path / "killed", **given)
+    object.__setattr__(job.callbacks[-1], "seconds", 0.0)
+    object.__setattr__(job, "callbacks", (*job.callbacks, Killed()))
+    with pytest.raises(KeyboardInterrupt):
+        job.run(progress=False)
+    left = sorted(path.name for path in job.folder.iterdir())
+    assert left == [CHECKPOINT, "config.json"], "no more than it takes to go on"
+    again = prepare("spiral", out=job.folder, resume=True, **given)
+    assert len(again.history) == 4
+    assert rows(again.run(progress=False).history) == rows(whole.history)
+    assert (job.folder / MODEL).read_bytes() == (whole.folder / MODEL).read_bytes()
+
+
 def test_a_run_that_is_done_stays_as_it_is(tmp_path: Path) -> None:
     first = prepare("moons", epochs=2, out=tmp_path).run(progress=False)
     weights = (tmp_path / MODEL).read_bytes()

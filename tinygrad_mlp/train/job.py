@@ -119,7 +119,8 @@ class Job:
             interrupted = True
         train, test = scores(self.model, self.train), scores(self.model, self.test)
         files, missing = self._write()
-        return Outcome(self.history, train, test, self.folder, files, missing, interrupted)
+        best = next((c.best_epoch for c in self.callbacks if isinstance(c, EarlyStopping)), None)
+        return Outcome(self.history, train, test, self.folder, files, missing, interrupted, best)
 
     def _write(self) -> tuple[tuple[str, ...], str]:
         """Weights, history and pictures: their names, and why there are no pictures if so."""
@@ -152,6 +153,7 @@ class Outcome:
         files: their names.
         missing: why there are no pictures, or "".
         interrupted: whether Ctrl-C ended it.
+        best: with early stopping the epoch whose weights the model has; None is the last.
     """
 
     history: History
@@ -161,6 +163,7 @@ class Outcome:
     files: tuple[str, ...]
     missing: str
     interrupted: bool
+    best: int | None = None
 
 
 def prepare(
