@@ -48,8 +48,9 @@ class Run:
 
     def __post_init__(self) -> None:
         given: Any = self.callbacks
-        others = (each for each in given if not isinstance(each, Callback))
-        wrong = next(others, None) if isinstance(given, Sequence) else given
+        wrong = given  # if it is no sequence
+        if isinstance(given, Sequence):
+            wrong = next((each for each in given if not isinstance(each, Callback)), None)
         if wrong is not None:
             raise TypeError(
                 f"callbacks must be a sequence of Callback, got {wrong!r:.60}; "
