@@ -306,7 +306,10 @@ def training(dtype: str) -> None:
 
 
 def values(dtype: str) -> None:
-    """What `fit` does with values in place of labels, with penalties and a limit to gradients."""
+    """What `fit` does with values in place of labels, with penalties and a limit to gradients.
+
+    The sum of the penalties is a chain as long as the network is deep: that of two layers is met.
+    """
     x = matrix(dtype, 4 * ROWS, COLUMNS, grad=False).numpy()
     pair = (x, x[:, :1])
     saved = random.get_rng_state()
