@@ -134,6 +134,11 @@ def test_predicting_says_what_is_wrong_with_rows(
         assert not out.exists(), "nothing half-written"
     (tmp_path / "rents.csv").write_text("rent;area;city\n" + "1;2;Chur\n3;4;Bern\n" * 30)
     assert "is not what it was when" in failed(capsys, "evaluate", folder)
+    new.write_text("area,city\n50,Bern\n")
+    (tmp_path / "taken").write_text("a file, not a folder")
+    where = str(tmp_path / "taken" / "values.csv")
+    error = failed(capsys, "predict", folder, str(new), "--out", where)
+    assert "cannot write to the folder" in error
     (tmp_path / "run" / "config.json").write_text("{}")
     assert "config.json does not describe a run" in failed(capsys, "evaluate", folder)
 

@@ -20,7 +20,7 @@ from tinygrad_mlp.train.history import History
 from tinygrad_mlp.train.interrupt import Interrupted
 from tinygrad_mlp.train.job import Job, prepare
 from tinygrad_mlp.train.loop import fit
-from tinygrad_mlp.train.saved_run import CHECKPOINT, MODEL
+from tinygrad_mlp.train.saved_run import CHECKPOINT, MODEL, open_run
 
 PACE = ("seconds", "samples_per_second")
 
@@ -135,6 +135,10 @@ def test_another_run_does_not_go_on_there(tmp_path: Path) -> None:
 
 def test_a_new_run_leaves_nothing_of_the_one_before(tmp_path: Path) -> None:
     prepare("moons", epochs=1, out=tmp_path).run(progress=False)
+    refused = prepare("xor", batch_norm=True, batch_size=319, out=tmp_path)
+    with pytest.raises(ValueError, match="makes a batch of one row out of 320"):
+        refused.run(progress=False)
+    assert open_run(tmp_path).description.settings.dataset == "moons", "it is as it was"
     job = prepare("xor", epochs=2, lr=1e30, optimizer="sgd", out=tmp_path)
     assert (tmp_path / MODEL).exists(), "until it begins"
     with pytest.raises(FloatingPointError, match="the loss became"):

@@ -72,7 +72,7 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def predict(options: argparse.Namespace) -> int:
     """Write what a trained network says of the rows of a file."""
-    from ..files import replacing
+    from ..files import replacing, writable_folder
     from ..train.saved_run import open_run
 
     _threads(options)
@@ -80,6 +80,7 @@ def predict(options: argparse.Namespace) -> int:
     if options.out is None:
         csv.writer(sys.stdout, lineterminator="\n").writerows([header, *rows])
         return 0
+    writable_folder(options.out.parent)
     with (
         replacing(options.out) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as f,

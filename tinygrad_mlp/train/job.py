@@ -17,7 +17,7 @@ from ..ops.random import manual_seed
 from ..optim import Optimizer
 from ..serialization import save
 from . import plots
-from .callbacks import Callback, Checkpoint, EarlyStopping
+from .callbacks import Callback, Checkpoint, EarlyStopping, Run
 from .checkpoint import load_checkpoint
 from .history import History
 from .interrupt import Interrupted
@@ -93,10 +93,6 @@ class Job:
         KeyboardInterrupt, and only the checkpoint is left.
         """
         settings = self.settings
-        if not len(self.history):
-            for name in FILES:  # of a run before, which would not fit to what this one writes
-                (self.folder / name).unlink(missing_ok=True)
-            self.description.save(self.folder / CONFIG)
         penalty = Penalty(self.model, l1=settings.l1, l2=settings.l2)
         interrupted = False
         try:
@@ -110,7 +106,7 @@ class Job:
                 metrics=metrics(self.train),
                 scheduler=self.scheduler,
                 penalty=penalty if settings.l1 or settings.l2 else None,
-                callbacks=self.callbacks,
+                callbacks=(_Begin(self), *self.callbacks),
                 history=self.history,
                 seed=settings.seed,
                 progress=progress,
@@ -139,6 +135,20 @@ class Job:
         except ModuleNotFoundError as error:
             return tuple(files), str(error)
         return tuple(files), ""
+
+
+class _Begin(Callback):
+    """Clears the folder of a run before, when all is checked, and says what this one is."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def on_train_begin(self, run: Run) -> None:
+        """Unless it goes on: then the folder is its own."""
+        if not len(run.history):
+            for name in FILES:
+                (self.job.folder / name).unlink(missing_ok=True)
+            self.job.description.save(self.job.folder / CONFIG)
 
 
 @dataclass(frozen=True)
