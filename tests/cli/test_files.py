@@ -74,7 +74,8 @@ def test_three_commands_for_a_table_of_classes(tmp_path: Path) -> None:
     measured = command("evaluate", "runs/flowers", cwd=tmp_path)
     assert (measured.returncode, measured.stderr) == (0, "")
     assert measured.stdout.startswith("flowers: 48 rows held out\n")
-    assert float(measured.stdout.split()[-1]) == accuracy
+    assert f"\ntest accuracy {accuracy:.4f}\n" in measured.stdout
+    assert measured.stdout.splitlines()[-3].startswith("iris ")
 
     out = ("--out", "predictions.csv")
     said = command("predict", "runs/flowers", "flowers.csv", *out, cwd=tmp_path)
@@ -94,6 +95,8 @@ def test_a_table_of_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     folder, out = str(tmp_path / "run"), tmp_path / "values.csv"
     options = ("--target", "rent", "--early-stopping", "15", "--out", folder, "--epochs", "120")
     trained = done(capsys, "train", str(tmp_path / "rents.csv"), *options)
+    best, count = map(int, re.search(r"those of epoch (\d+), the best of (\d+)", trained).groups())
+    assert 1 < best <= count <= 120
     assert "rents: 173 rows to learn from, 48 held out" in trained, "19 are kept aside"
     error = float(re.search(r"test rmse ([\d.]+)", trained)[1])
     assert 25 < error < 80, "in francs: the noise is 40"
@@ -131,6 +134,11 @@ def test_predicting_says_what_is_wrong_with_rows(
         assert not out.exists(), "nothing half-written"
     (tmp_path / "rents.csv").write_text("rent;area;city\n" + "1;2;Chur\n3;4;Bern\n" * 30)
     assert "is not what it was when" in failed(capsys, "evaluate", folder)
+    new.write_text("area,city\n50,Bern\n")
+    (tmp_path / "taken").write_text("a file, not a folder")
+    where = str(tmp_path / "taken" / "values.csv")
+    error = failed(capsys, "predict", folder, str(new), "--out", where)
+    assert "cannot write to the folder" in error
     (tmp_path / "run" / "config.json").write_text("{}")
     assert "config.json does not describe a run" in failed(capsys, "evaluate", folder)
 

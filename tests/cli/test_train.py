@@ -63,7 +63,13 @@ def test_the_spiral_leaves_its_boundary_and_options_reach_it(tmp_path: Path) -> 
     done = command("evaluate", "here", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("spiral: 300 rows held out\nloss 0.")
-    assert done.stdout.splitlines()[-1] == trained.splitlines()[-1]
+    lines = done.stdout.splitlines()
+    assert lines[2] == trained.splitlines()[-1]
+    assert lines[3].split() == ["arm", "0", "arm", "1", "arm", "2"]
+    counts = [[int(count) for count in line.split()[2:]] for line in lines[4:]]
+    assert [sum(line) for line in counts] == [100] * 3
+    right = sum(line[k] for k, line in enumerate(counts)) / 300
+    assert lines[2] == f"test accuracy {right:.4f}"
 
 
 def test_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:

@@ -65,6 +65,12 @@ def test_callbacks_are_told_in_their_order() -> None:
     ]
 
 
+def test_what_is_no_callback_is_named() -> None:
+    for given in ([print], EarlyStopping(), [EarlyStopping]):
+        with pytest.raises(TypeError, match="callbacks must be a sequence of Callback, got"):
+            train(network(), callbacks=given)
+
+
 def run_of(*losses: float, name: str = "loss") -> Run:
     model = network()
     history = History([{"epoch": k, name: v} for k, v in enumerate(losses, 1)])

@@ -20,7 +20,7 @@ from tinygrad_mlp.train.history import History
 from tinygrad_mlp.train.interrupt import Interrupted
 from tinygrad_mlp.train.job import Job, prepare
 from tinygrad_mlp.train.loop import fit
-from tinygrad_mlp.train.saved_run import CHECKPOINT, MODEL
+from tinygrad_mlp.train.saved_run import CHECKPOINT, MODEL, open_run
 
 PACE = ("seconds", "samples_per_second")
 
@@ -78,6 +78,27 @@ def test_a_run_goes_on_to_the_same_bits(tmp_path: Path, case: str) -> None:
             assert (ours["optimizer"]["state"][number][name].numpy() == value.numpy()).all()
 
 
+def test_a_run_that_was_killed_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    class Killed(Callback):
+        def on_epoch_end(self, run) -> None:
+            if len(run.history) == 4:
+                raise KeyboardInterrupt  # the second Ctrl-C, or worse
+
+    given = {"epochs": 6, "dropout": 0.2}
+    whole = prepare("spiral", out=tmp_path / "whole", **given).run(progress=False)
+    job = prepare("spiral", out=tmp_path / "killed", **given)
+    object.__setattr__(job.callbacks[-1], "seconds", 0.0)
+    object.__setattr__(job, "callbacks", (*job.callbacks, Killed()))
+    with pytest.raises(KeyboardInterrupt):
+        job.run(progress=False)
+    left = sorted(path.name for path in job.folder.iterdir())
+    assert left == [CHECKPOINT, "config.json"], "no more than it takes to go on"
+    again = prepare("spiral", out=job.folder, resume=True, **given)
+    assert len(again.history) == 4
+    assert rows(again.run(progress=False).history) == rows(whole.history)
+    assert (job.folder / MODEL).read_bytes() == (whole.folder / MODEL).read_bytes()
+
+
 def test_a_run_that_is_done_stays_as_it_is(tmp_path: Path) -> None:
     first = prepare("moons", epochs=2, out=tmp_path).run(progress=False)
     weights = (tmp_path / MODEL).read_bytes()
@@ -114,6 +135,10 @@ def test_another_run_does_not_go_on_there(tmp_path: Path) -> None:
 
 def test_a_new_run_leaves_nothing_of_the_one_before(tmp_path: Path) -> None:
     prepare("moons", epochs=1, out=tmp_path).run(progress=False)
+    refused = prepare("xor", batch_norm=True, batch_size=319, out=tmp_path)
+    with pytest.raises(ValueError, match="makes a batch of one row out of 320"):
+        refused.run(progress=False)
+    assert open_run(tmp_path).description.settings.dataset == "moons", "it is as it was"
     job = prepare("xor", epochs=2, lr=1e30, optimizer="sgd", out=tmp_path)
     assert (tmp_path / MODEL).exists(), "until it begins"
     with pytest.raises(FloatingPointError, match="the loss became"):

@@ -15,12 +15,15 @@ from tests.kernels.scripts import run
 TRAIN = """
 from numba.core import event
 with event.install_recorder("numba:run_pass") as passes:
+    import numpy as np
     import tinygrad_mlp as tg
     from tinygrad_mlp import nn, optim
     from tinygrad_mlp.train.job import prepare
     from tinygrad_mlp.train.warmup import UPDATES
     prepare("digits", epochs=1, out={folder!r}).run(progress=False)
     prepare("spiral", epochs=1, out={folder!r}).run(progress=False)
+    np.savez({folder!r} + "/values.npz", x=np.eye(200, 3), y=np.sin(np.arange(200.0)))
+    prepare({folder!r} + "/values.npz", epochs=2, out={folder!r}).run(progress=False)
     for name, options in UPDATES:
         x, y = tg.randn(50, 8), tg.randint(0, 3, (50,))
         model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Dropout(0.2), nn.Linear(16, 3))

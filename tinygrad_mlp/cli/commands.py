@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
+from collections.abc import Sequence
 from dataclasses import fields
 
 ABOUT = {
@@ -17,6 +18,9 @@ ABOUT = {
     "fashion_mnist": "70,000 pictures of clothes, 28 x 28 pixels, downloaded once",
 }
 """The datasets, for a person."""
+
+FEW = 12
+"""Classes, at most, that there is room for side by side."""
 
 STOPPED = 130
 """The exit code after Ctrl-C."""
@@ -35,6 +39,8 @@ def train(options: argparse.Namespace) -> int:
     )  # fmt: skip
     print(job, flush=True)
     outcome = job.run()
+    if outcome.best is not None:
+        print(f"the weights are those of epoch {outcome.best}, the best of {len(outcome.history)}")
     print(f"saved {', '.join(outcome.files)} in {outcome.folder}")
     if outcome.missing:
         print(f"no pictures: {outcome.missing}")
@@ -52,18 +58,21 @@ def evaluate(options: argparse.Namespace) -> int:
     from ..train.saved_run import open_run
 
     _threads(options)
-    rows, scores = open_run(options.folder).evaluate(options.file)
+    run = open_run(options.folder)
+    rows, scores = run.evaluate(options.file)
     print(
         f"{rows.name}: {len(rows.y):,} rows {'held out' if options.file is None else ''}".rstrip()
     )
     print(f"loss {scores['loss']:.4f}")
     _print_scores("test", scores)
+    if 0 < len(rows.classes) <= FEW:
+        _print_confusion(rows.classes, run.confusion(rows).tolist())
     return 0
 
 
 def predict(options: argparse.Namespace) -> int:
     """Write what a trained network says of the rows of a file."""
-    from ..files import replacing
+    from ..files import replacing, writable_folder
     from ..train.saved_run import open_run
 
     _threads(options)
@@ -71,6 +80,7 @@ def predict(options: argparse.Namespace) -> int:
     if options.out is None:
         csv.writer(sys.stdout, lineterminator="\n").writerows([header, *rows])
         return 0
+    writable_folder(options.out.parent)
     with (
         replacing(options.out) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as f,
@@ -134,3 +144,14 @@ def _print_scores(part: str, scores: dict[str, float]) -> None:
     for name, value in scores.items():
         if name != "loss":
             print(f"{part} {name} {value:.6g}" if name == "rmse" else f"{part} {name} {value:.4f}")
+
+
+def _print_confusion(classes: Sequence[str], counts: list[list[int]]) -> None:
+    """A line for each class, a column for what the network says of its rows."""
+    names = [name if len(name) <= 12 else f"{name[:11]}…" for name in classes]
+    first = max(map(len, names))
+    widths = [max(len(n), *(len(f"{line[k]:,}") for line in counts)) for k, n in enumerate(names)]
+    print(f"{'':<{first}}  {'  '.join(f'{n:>{w}}' for n, w in zip(names, widths, strict=True))}")
+    for name, line in zip(names, counts, strict=True):
+        cells = "  ".join(f"{count:>{w},}" for count, w in zip(line, widths, strict=True))
+        print(f"{name:<{first}}  {cells}")

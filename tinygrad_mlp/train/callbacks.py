@@ -46,6 +46,17 @@ class Run:
     callbacks: Sequence[Any] = ()
     stopped: str = ""
 
+    def __post_init__(self) -> None:
+        given: Any = self.callbacks
+        wrong = given  # if it is no sequence
+        if isinstance(given, Sequence):
+            wrong = next((each for each in given if not isinstance(each, Callback)), None)
+        if wrong is not None:
+            raise TypeError(
+                f"callbacks must be a sequence of Callback, got {wrong!r:.60}; "
+                "write callbacks=[EarlyStopping()]"
+            )
+
     def stop(self, reason: str) -> None:
         """End the training after this epoch."""
         self.stopped = self.stopped or reason

@@ -17,7 +17,7 @@ from ..ops.random import manual_seed
 from ..optim import Optimizer
 from ..serialization import save
 from . import plots
-from .callbacks import Callback, Checkpoint, EarlyStopping
+from .callbacks import Callback, Checkpoint, EarlyStopping, Run
 from .checkpoint import load_checkpoint
 from .history import History
 from .interrupt import Interrupted
@@ -93,10 +93,6 @@ class Job:
         KeyboardInterrupt, and only the checkpoint is left.
         """
         settings = self.settings
-        if not len(self.history):
-            for name in FILES:  # of a run before, which would not fit to what this one writes
-                (self.folder / name).unlink(missing_ok=True)
-            self.description.save(self.folder / CONFIG)
         penalty = Penalty(self.model, l1=settings.l1, l2=settings.l2)
         interrupted = False
         try:
@@ -110,7 +106,7 @@ class Job:
                 metrics=metrics(self.train),
                 scheduler=self.scheduler,
                 penalty=penalty if settings.l1 or settings.l2 else None,
-                callbacks=self.callbacks,
+                callbacks=(_Begin(self), *self.callbacks),
                 history=self.history,
                 seed=settings.seed,
                 progress=progress,
@@ -119,7 +115,8 @@ class Job:
             interrupted = True
         train, test = scores(self.model, self.train), scores(self.model, self.test)
         files, missing = self._write()
-        return Outcome(self.history, train, test, self.folder, files, missing, interrupted)
+        best = next((c.best_epoch for c in self.callbacks if isinstance(c, EarlyStopping)), None)
+        return Outcome(self.history, train, test, self.folder, files, missing, interrupted, best)
 
     def _write(self) -> tuple[tuple[str, ...], str]:
         """Weights, history and pictures: their names, and why there are no pictures if so."""
@@ -140,6 +137,20 @@ class Job:
         return tuple(files), ""
 
 
+class _Begin(Callback):
+    """Clears the folder of a run before, when all is checked, and says what this one is."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def on_train_begin(self, run: Run) -> None:
+        """Unless it goes on: then the folder is its own."""
+        if not len(run.history):
+            for name in FILES:
+                (self.job.folder / name).unlink(missing_ok=True)
+            self.job.description.save(self.job.folder / CONFIG)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a run came to.
@@ -152,6 +163,7 @@ class Outcome:
         files: their names.
         missing: why there are no pictures, or "".
         interrupted: whether Ctrl-C ended it.
+        best: with early stopping the epoch whose weights the model has; None is the last.
     """
 
     history: History
@@ -161,6 +173,7 @@ class Outcome:
     files: tuple[str, ...]
     missing: str
     interrupted: bool
+    best: int | None = None
 
 
 def prepare(

@@ -109,7 +109,7 @@ def fit(
     if held_out is not None:
         objective.check(model, held_out)
     history = History() if history is None else history
-    run = Run(model, optimizer, scheduler, history, epochs, tuple(callbacks))
+    run = Run(model, optimizer, scheduler, history, epochs, callbacks)
     left, said = epochs - len(history), set[str]()  # said: why it is not compiled, if so
     course = Training(
         model, objective.training_loss, objective.metrics, batches, optimizer, penalty,

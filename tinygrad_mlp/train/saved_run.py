@@ -19,6 +19,7 @@ from ..nn import Sequential
 from ..serialization import load
 from ..version import __version__
 from .loop import evaluate
+from .metrics import confusion_matrix
 from .outputs import outputs_of, softmax
 from .settings import Settings
 
@@ -127,6 +128,10 @@ class SavedRun:
         """The rows of a file with targets, or those that were held out, and :func:`scores`."""
         rows = self.test_rows() if path is None else read_dataset(path, self.preparation)
         return rows, scores(self.model, rows)
+
+    def confusion(self, rows: Dataset) -> Array:
+        """Int64 (C, C): how many rows of each class are said to be of each."""
+        return confusion_matrix(outputs_of(self.model, rows.x), rows.y)
 
     def predict(self, path: str | os.PathLike[str]) -> tuple[list[str], list[list[str]]]:
         """The header and the rows of a table: what the network says of the rows of a file.

@@ -72,9 +72,8 @@ class Settings:
             one_of("setting", name, known)
         said = {name: value for name, value in given.items() if value is not None}
         recipe = RECIPES.get(dataset, {})
-        for path in ("data_dir",):
-            if path in said:
-                said[path] = str(Path(said[path]).absolute())
+        if "data_dir" in said:  # a run is asked for its data from other folders too
+            said["data_dir"] = str(Path(said["data_dir"]).absolute())
         if Path(dataset).suffix.lower() in FILES:
             dataset = str(Path(dataset).absolute())
         return cls(dataset, **{**recipe, **said})

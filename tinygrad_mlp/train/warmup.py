@@ -30,6 +30,7 @@ from ..ops.op import REGISTRY
 from ..ops.view import contiguous
 from ..tensor import Tensor
 from .loop import evaluate, fit
+from .objective import Penalty
 
 Task = Callable[[], object]
 ROWS, COLUMNS, CLASSES = 6, 5, 4  # of the small tensors
@@ -96,6 +97,7 @@ def tasks(dtype: str) -> dict[str, Task]:
     """Everything to be met, by name, what takes longest first."""
     found: dict[str, Task] = {
         "training": functools.partial(training, dtype),
+        "values": functools.partial(values, dtype),
         "shapes and indices": functools.partial(shapes_and_indices, dtype),
         "draws": functools.partial(draws, dtype),
         "integers": integers,
@@ -301,4 +303,24 @@ def training(dtype: str) -> None:
     fit(model, optimizer, pair, validation=pair, epochs=2, batch_size=32, scheduler=schedule,
         progress=False)  # fmt: skip
     evaluate(model, pair)
+    random.set_rng_state(saved)
+
+
+def values(dtype: str) -> None:
+    """What `fit` does with values in place of labels, with penalties and a limit to gradients.
+
+    The sum of the penalties is a chain as long as the network is deep: that of two layers is met.
+    """
+    x = matrix(dtype, 4 * ROWS, COLUMNS, grad=False).numpy()
+    pair = (x, x[:, :1])
+    saved = random.get_rng_state()
+    for rates in ((0.0, 0.0), (0.1, 0.0), (0.0, 0.1), (0.1, 0.1)):
+        model = nn.Sequential(nn.Linear(COLUMNS, COLUMNS), nn.ReLU(), nn.Linear(COLUMNS, 1))
+        model.to(dtype)
+        penalty = Penalty(model, l1=rates[0], l2=rates[1])
+        optimizer = optim.AdamW(model.parameters(), lr=0.1)
+        fit(model, optimizer, pair, validation=pair, epochs=3, batch_size=ROWS, metrics=("r2",),
+            penalty=penalty if any(rates) else None, clip_grad=None if any(rates) else 1.0,
+            progress=False)  # fmt: skip
+        evaluate(model, pair, metrics=("r2", "mse"))
     random.set_rng_state(saved)
