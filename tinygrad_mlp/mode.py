@@ -69,6 +69,8 @@ class Record(list[Any]):
     Here that falls on deaf ears; the capture of a compiled step (``program/``) listens.
     """
 
+    replayed = False  # whether what is recorded will be run again
+
     def refuse(self, what: str, instead: str = "") -> None:
         """``what`` is no op: a value that goes out into Python, or comes in. What to do instead."""
 

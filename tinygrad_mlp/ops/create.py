@@ -70,7 +70,8 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
             f"data.astype(np.{'int64' if array.dtype.kind in 'iu' else 'float32'})"
         )
     result = from_array(array if target is None else array.astype(target))
-    if tape.recording() is not None:  # made anew at each run too: the step may write to it
+    record = tape.recording()
+    if record is not None and record.replayed:  # made anew each time too: the step may write to it
         result = clone(result)
     if requires_grad:
         result.requires_grad_()

@@ -106,6 +106,7 @@ def capture(
 class _Recorder(Record):
     """The entries of a capture, turned into instructions as they come."""
 
+    replayed = True
     failed: CaptureError | None = None
 
     def __init__(
