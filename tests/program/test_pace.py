@@ -29,6 +29,13 @@ def test_it_tries_both_and_takes_the_faster(together: float) -> None:
     assert set(went[2 * pace._TRIALS :]) == {together < 2.0}
 
 
+def test_what_is_alike_is_shared() -> None:
+    """While the workers rest after a long wait, a shared run is one on one thread."""
+    chosen = Pace(50_000, 10_000, 2)
+    runs(chosen, 2.0e-4, 1.9e-4, 2 * pace._TRIALS)
+    assert chosen.shared
+
+
 def test_it_looks_again_and_changes_its_mind() -> None:
     chosen = Pace(50_000, 10_000, 2)
     runs(chosen, 1e-4, 2e-4, 2 * pace._TRIALS)

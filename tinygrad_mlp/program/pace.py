@@ -12,6 +12,7 @@ import math
 
 _TRIALS = 6  # runs of each kind before a choice, of which the fastest counts
 _AGAIN = 0.5  # seconds of runs after which it looks again
+_CLEARLY = 0.9  # one thread has to be that much faster: while the workers rest, both are alike
 _LONG = 10_000_000  # nanoseconds on one thread from which sharing always pays
 
 
@@ -40,5 +41,5 @@ class Pace:
         self.shared = not self.shared
         self.runs_left = 0.0
         if self.trials_left == 0:
-            self.shared = self.fastest[True] <= self.fastest[False]
+            self.shared = _CLEARLY * self.fastest[True] <= self.fastest[False]
             self.runs_left = _AGAIN / self.fastest[self.shared]
