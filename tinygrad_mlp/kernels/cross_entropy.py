@@ -61,9 +61,11 @@ def _cross_entropy(real, item):
             sums = pointer(words[7] + first * item, real)
             maxima(group, count, columns, shifts)
             totals(group, shifts, count, columns, buffer, sums)
+            for k in range(count):  # by itself: in vector lanes
+                buffer[k] = vmath.log(sums[k])
             for row in range(first, first + count):
                 x, shift = pointer(words[1] + row * columns * item, real), shifts[row - first]
-                label, log_total = labels[row], vmath.log(sums[row - first])
+                label, log_total = labels[row], buffer[row - first]
                 if label == ignored:
                     losses[row] = row_weights[row] = real(0)
                 elif label < 0 or label >= columns:

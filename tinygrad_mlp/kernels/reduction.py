@@ -6,9 +6,8 @@ elements ``n``). Two loops serve every layout; `source` writes the one that fits
 
 - *along*: the innermost axis is folded, in blocks of 512 elements, each in vector lanes.
 - *across*: the innermost axis is kept, a strip of it side by side. Rows are folded into a row of
-  results, in blocks of 16 rows. Rows that do not follow each other without a gap (where they are
-  longer than a strip, above all) are read eight at a time: each piece of memory makes the processor
-  wait once, and the waits overlap.
+  results, in blocks of 16 rows. Rows at equal distances are read eight at a time: that stores the
+  row of results once for eight, and where memory is far away its waits overlap.
 
 Both fold the blocks pairwise, in a tree: the rounding error of a sum grows with the logarithm of
 the number of blocks. What one result folds can be cut into equal *parts*, each giving a partial
@@ -66,10 +65,10 @@ def offset(index, axes, sizes_at):
     Compiled by itself, since every kernel that is generated uses it.
     """
     sizes, at = pointer(sizes_at, int64), 0
-    for axis in range(axes - 1, -1, -1):
+    for axis in range(axes - 1, 0, -1):
         at += index % sizes[axis] * sizes[axes + axis]
         index //= sizes[axis]
-    return at
+    return at + index * sizes[axes] if axes > 0 else 0  # what is left counts along the first
 
 
 @functools.cache
@@ -203,7 +202,7 @@ _ACROSS = """    out = pointer(words[2], {result})
     for task in range(first, last):
         place, start = task // strips, task % strips * {width}
         length = min(columns - start, {width})
-        together = apart != 0 and apart != length * step * {item}
+        together = apart != 0
         origin = words[1] + start * step * {item} + offset(place // parts, sizes[0], kept_at)
         row, end = share(rows, place % parts, parts)
         blocks = (end - row + {rows} - 1) // {rows}

@@ -28,6 +28,7 @@ from .memory import on_stack, pointer
 from .shares import share
 
 GROUP, LONG = 1024, 64  # elements of a group; of a row that needs no group to fill the lanes
+SHORT = 8  # elements of a row from which on a loop over it is worth its beginning
 _LANES = {"reassoc", "contract"}  # sums of a row in vector lanes
 
 
@@ -48,6 +49,13 @@ def rows_together(columns):
 @njit(fastmath=_LANES)
 def maxima(x, rows, columns, out):
     """The largest element of each row; NaN if there is one."""
+    if columns < SHORT:
+        for row in range(rows):
+            out[row] = x[row * columns]
+        for column in range(1, columns):
+            for row in range(rows):
+                out[row] = maximum(out[row], x[row * columns + column])
+        return
     for row in range(rows):
         largest = x[row * columns]
         for i in range(row * columns, (row + 1) * columns):
@@ -63,9 +71,14 @@ def exponentials(x, shift, rows, columns, out):
             for i in range(row * columns, (row + 1) * columns):
                 out[i] = vmath.exp(x[i] - shift[row])
         return
-    for row in range(rows):
-        for i in range(row * columns, (row + 1) * columns):
-            out[i] = x[i] - shift[row]
+    if columns < SHORT:
+        for column in range(columns):
+            for row in range(rows):
+                out[row * columns + column] = x[row * columns + column] - shift[row]
+    else:
+        for row in range(rows):
+            for i in range(row * columns, (row + 1) * columns):
+                out[i] = x[i] - shift[row]
     for i in range(rows * columns):
         out[i] = vmath.exp(out[i])
 
@@ -75,6 +88,13 @@ def totals(x, shift, rows, columns, buffer, out):
     """The sum of exp(x - shift) of each row; short rows by way of a buffer of GROUP elements."""
     if columns < LONG:
         exponentials(x, shift, rows, columns, buffer)
+    if columns < SHORT:
+        for row in range(rows):
+            out[row] = 0
+        for column in range(columns):
+            for row in range(rows):
+                out[row] += buffer[row * columns + column]
+        return
     for row in range(rows):
         out[row] = 0
         total = out[row]

@@ -127,8 +127,8 @@ class _Cut:
             columns, step = 1, item
         beside, last, size = 1, columns, math.prod(kept) * math.prod(folded) * columns
         flat = across and not kept and step == item and folded_steps == [columns * item]
-        if flat and columns <= 128 and size >= 2048:
-            beside = 256 // columns
+        if flat and columns <= 128 and size >= 64 * columns:
+            beside = min(256 // columns, math.isqrt(size // columns))
             columns *= beside
             folded, folded_steps = [-(-size // columns)], [columns * item]
             last = size - (folded[0] - 1) * columns

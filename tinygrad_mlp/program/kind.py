@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,9 @@ from .capture import Captured, CaptureError
 from .guard import PLAIN, Moment
 from .ir import MADE, STATE, Instruction, Region, as_captured
 from .passes import optimize
+
+
+_requires_grad = operator.attrgetter("requires_grad")
 
 
 class Kind:
@@ -130,7 +134,7 @@ class Kind:
         for leaf, gradient in self.gradients_given:
             if leaf.grad is not gradient:
                 return False
-        if [leaf.requires_grad for leaf in self.leaves] != self.wanted:
+        if [*map(_requires_grad, self.leaves)] != self.wanted:
             return False
         for fact, was in self.assumed:  # noqa: SIM110 - a generator takes twice the time
             if fact() != was:
