@@ -2,7 +2,8 @@
 
 Where A has few rows, or B few columns, packing a panel costs as much as multiplying it. If both lie
 contiguous along k (as x and the weight of ``linear`` do), the products need no packing: ``dot.py``
-takes a block of them at a time. A narrow B that lies the other way is copied first.
+takes a block of them at a time, and so many rows of A meet all of B as the L2 cache holds. A narrow
+B that lies the other way is copied first.
 
 Threads take products, or rows or columns of C. Every sum has one order, whatever their number.
 
@@ -21,6 +22,7 @@ from .partition import my_part, operands_of, run_finish
 
 # The constants of one specialisation; ``source.py`` writes these functions out with others.
 real, item, unit = float32, 4, "avx512"
+NEAR = 3 << 18  # bytes of A that stay in the L2 cache while all columns go past them
 
 
 def kernel(arguments, thread, threads):
@@ -43,15 +45,24 @@ def multiply_part(words, sizes, scratch, product, top, bottom, left, right):
         copy_columns(b, sizes[at.B_ROW], b_col, sizes[at.K], left, right, scratch + at.BLOCK_A)
         b, b_col = scratch + at.BLOCK_A - left * sizes[at.K] * item, sizes[at.K] * item
     high, wide = block_of(bottom - top, right - left)
-    for j in range(left, right, wide):
-        columns = min(wide, right - j)
-        for i in range(top, bottom, high):
-            rows = min(high, bottom - i)
-            multiply_dots(real, unit, high, rows, columns, sizes[at.K], a + i * a_row, a_row,
-                          b + j * b_col, b_col, scratch)  # fmt: skip
-            write(words, sizes, scratch, product, i, rows, j, columns, wide)
+    near = max(NEAR // max(sizes[at.K] * item, 1) // high, 1) * high
+    for i in range(top, bottom, near):
+        end = min(i + near, bottom)
+        for j in range(left, right, wide):
+            multiply_columns(words, sizes, scratch, product, i, end, j, min(wide, right - j),
+                             a, a_row, b + j * b_col, b_col, high, wide)  # fmt: skip
     if sizes[at.FINISH] and bottom > top and right > left:
         run_finish(words, sizes, scratch, product, top, bottom - top, left, right - left)
+
+
+def multiply_columns(words, sizes, scratch, product, top, bottom, column, columns,
+                     a, a_row, b, b_col, high, wide):  # fmt: skip
+    """Some columns of a rectangle, block by block."""
+    for i in range(top, bottom, high):
+        rows = min(high, bottom - i)
+        multiply_dots(real, unit, high, rows, columns, sizes[at.K], a + i * a_row, a_row,
+                      b, b_col, scratch)  # fmt: skip
+        write(words, sizes, scratch, product, i, rows, column, columns, wide)
 
 
 def block_of(rows, columns):
