@@ -100,10 +100,11 @@ def block(sizes, item, lanes, height, width, block_m, block_n, block_k):
     M, N, K = sizes[at.M], sizes[at.N], sizes[at.K]
     depth, across = max(min(K, block_k), 1), up(N, width)
     # Few rows meet B: it is read where it lies. If that is far away, each of its rows is a stream
-    # along the panels: as many of them at a time as the processor looks ahead in.
+    # along the panels: as many of them at a time as the processor looks ahead in, or twice as many
+    # where there is more to do meanwhile.
     sizes[at.DIRECT_B] = sizes[at.B_COL] == item and 2 * height >= M
     if sizes[at.DIRECT_B] and K * N * item > FAR:
-        depth = min(depth, STREAMS)
+        depth = min(depth, STREAMS if height >= M else 2 * STREAMS)
     blocks = max((M + block_m - 1) // block_m, 1)
     rows = max(up((M + blocks - 1) // blocks, height), 1)  # blocks of rows are about equal
     sizes[at.BLOCK_M], sizes[at.BLOCK_K] = rows, depth

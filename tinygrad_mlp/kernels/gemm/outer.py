@@ -6,7 +6,8 @@ From the textbook's three loops to this one is four steps:
    ``tile.py`` one of them, without touching C in between.
 2. The tiles below each other share a *panel* of B, as wide as a tile. It is packed: rows of the
    panel lie one after another, so that the micro-kernel reads B in order, whatever B's strides.
-   Where only few rows of A meet it, copying would cost more than it saves: it is read as it lies.
+   Where only few rows of A meet it, copying would cost more than it saves: it is read as it lies,
+   and the tiles ask for the rows that come next.
 3. k is cut into blocks, so that a panel stays in the L2 cache while the rows of A go past it. The
    sums of a tile wait in C from one block of k to the next: the order of summing does not change.
 4. Where A has many rows they are cut into blocks too, each copied close together and kept in the
@@ -31,6 +32,7 @@ from .partition import my_part, operands_of, rows_of_grid, run_finish
 
 # The constants of one specialisation; ``source.py`` writes these functions out with others.
 real, item, unit, height, lanes, width = float32, 4, "avx512", 12, 16, 32
+LINE = 64  # bytes of a cache line
 
 
 def kernel(arguments, thread, threads):
@@ -90,8 +92,11 @@ def multiply_block(words, sizes, scratch, product, i, rows, j, end, k, depth, fi
             start, start_row = place, c_row
         elif sizes[at.START] == at.BIASED:
             start = words[at.BIAS] + column * item
+        ahead, ahead_row, further = a, 0, 0
+        if sizes[at.DIRECT_B] and k + depth < sizes[at.K]:  # the next block of B: two lines a row
+            ahead, ahead_row, further = panel + depth * b_row, b_row, LINE
         rectangle = (rows, columns, depth, a, a_row, a_col, panel, panel_row, place, c_row,
-                     start, start_row)  # fmt: skip
+                     start, start_row, ahead, ahead_row, further)  # fmt: skip
         call_address(sizes[at.TILES], words_on_stack(rectangle), 0, 1)
         if sizes[at.FINISH] and k + depth >= sizes[at.K]:
             ready = column + columns - finished  # panels together, while they are in the L2 cache

@@ -48,7 +48,8 @@ def source(name: str, dtype: str, unit: str) -> str:
         "from tinygrad_mlp.kernels.shares import share_of_steps",
         f"real, item, unit, lanes, width = {dtype}, {item}, {unit!r}, {lanes}, "
         f"{registers.columns(item)}",
-        f"heights, height, NEAR = {registers.rows}, {registers.rows[0]}, {inner.NEAR}",
+        f"heights, height = {registers.rows}, {registers.rows[0]}",
+        f"LINE, NEAR = {outer.LINE}, {inner.NEAR}",
         *(f'@njit(error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)\n'
           f"{inspect.getsource(each)}" for each in reversed(helpers)),
         f'@cfunc(SIGNATURE, cache=True, error_model="numpy")\n{inspect.getsource(kernel)}',

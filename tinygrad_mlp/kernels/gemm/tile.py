@@ -19,14 +19,17 @@ _WORD = ir.IntType(64)
 
 @intrinsic(prefer_literal=True)
 def multiply_tile(typingctx, real, unit, rows, columns, depth, a, a_row, a_col, b, b_row, c, c_row,
-                  init, init_row):  # fmt: skip
+                  init, init_row, ahead, ahead_row):  # fmt: skip
     """Compute one tile; all strides in bytes.
+
+    Each step along k asks for a cache line, to be read later: the one at ``ahead``, and from step to
+    step one ``ahead_row`` further.
 
     Elements of a row of B, of C and of init are neighbours, and rows of B must be readable to the
     end of the tile's last vector. ``rows`` is one of the unit's heights; ``columns`` beyond its
     width count as that width.
     """
-    signature = types.void(real, unit, *[types.int64] * 12)
+    signature = types.void(real, unit, *[types.int64] * 14)
     tile_unit = UNITS[unit.literal_value]
 
     def codegen(context, builder, signature, values):
@@ -38,7 +41,7 @@ def multiply_tile(typingctx, real, unit, rows, columns, depth, a, a_row, a_col, 
 
 
 _ARGUMENTS = ("columns", "depth", "a", "a_row", "a_col", "b", "b_row", "c", "c_row", "init",
-              "init_row")  # fmt: skip
+              "init_row", "ahead", "ahead_row")  # fmt: skip
 
 
 def _emit(vectors: Vectors, rows, arguments):
@@ -63,7 +66,8 @@ class _Tile:
     """Emits one body: the loop over k with the tile's sums as its phi nodes."""
 
     def __init__(self, vectors, rows, width, *, columns, depth, a, a_row, a_col, b, b_row, c,
-                 c_row, init, init_row):  # fmt: skip
+                 c_row, init, init_row, ahead, ahead_row):  # fmt: skip
+        self.ahead, self.ahead_row = ahead, ahead_row
         self.vectors, self.builder, self.width, self.columns = (
             vectors, vectors.builder, width, columns)  # fmt: skip
         self.depth, self.b, self.b_row, self.a_col = depth, b, b_row, a_col
@@ -83,8 +87,9 @@ class _Tile:
         loop, done = builder.append_basic_block("tile.k"), builder.append_basic_block("tile.sum")
         builder.cbranch(builder.icmp_signed(">", self.depth, _WORD(0)), loop, done)
         builder.position_at_end(loop)
-        k, a_offset, b_at = (builder.phi(_WORD) for _ in range(3))
+        k, a_offset, b_at, ahead = (builder.phi(_WORD) for _ in range(4))
         sums = [builder.phi(self.vectors.kind) for _ in self.places]
+        self.vectors.prefetch(ahead)
         panel = [self.vectors.load(self.column(b_at, v)) for v in range(self.width)]
         spread = [self.vectors.spread(builder.add(at, a_offset)) for at in self.row_at]
         after = [
@@ -92,7 +97,8 @@ class _Tile:
             for (r, v), before in zip(self.places, sums, strict=True)
         ]
         for phi, first, by in ((k, _WORD(0), _WORD(1)), (a_offset, _WORD(0), self.a_col),
-                               (b_at, self.b, self.b_row)):  # fmt: skip
+                               (b_at, self.b, self.b_row),
+                               (ahead, self.ahead, self.ahead_row)):  # fmt: skip
             phi.add_incoming(first, entry)
             phi.add_incoming(builder.add(phi, by), loop)
         builder.cbranch(builder.icmp_signed("<", builder.add(k, _WORD(1)), self.depth), loop, done)

@@ -2,7 +2,8 @@
 
 A kernel of its own, so that the micro-kernels are compiled once. Words, all of them numbers: rows,
 columns, depth, A and its strides (row, column), the panel and its row stride, C and its row stride,
-what the sums start from and its row stride.
+what the sums start from and its row stride; then which cache lines the first tile asks for (the
+first of them, and their distance), and how much further those of the second tile are.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ def kernel(arguments, thread, threads):
         words[0], words[1], words[2], words[3], words[4], words[5])  # fmt: skip
     b, b_row, c, c_row, start, start_row = (
         words[6], words[7], words[8], words[9], words[10], words[11])  # fmt: skip
+    ahead, ahead_row, further = words[12], words[13], words[14]
     while rows > 0:
         height = 1
         for each in heights:
             height = max(height, each if each <= rows else 1)
         multiply_tile(real, unit, height, columns, depth, a, a_row, a_col, b, b_row, c, c_row,
-                      start, start_row)  # fmt: skip
+                      start, start_row, ahead, ahead_row)  # fmt: skip
+        ahead, further = ahead + further, 0
         rows -= height
         a, c, start = a + height * a_row, c + height * c_row, start + height * start_row
