@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from races.race import DROPOUT, RATE, Classify, Epoch, Race, run
+from races.race import DROPOUT, RATE, Race, run
 
 Tree = Any
 
@@ -40,11 +40,8 @@ def train_step(everything: Tree, x: Any, y: Any, rows: Any) -> Tree:
     return of(jnp.subtract, parameters, step), mean, square, count, key
 
 
-def contestant(race: Race) -> tuple[Epoch, Classify]:
-    parameters = [
-        (jnp.asarray(race.generator.uniform(-1, 1, (i, o)) / i**0.5, "float32"), jnp.zeros(o))
-        for i, o in zip(race.sizes, race.sizes[1:], strict=False)
-    ]
+def contestant(race: Race) -> None:
+    parameters = [(jnp.asarray(w), jnp.zeros(w.shape[1])) for w in race.weights()]
     zeros = (jax.tree.map(jnp.zeros_like, parameters) for _ in range(2))
     held = [(parameters, *zeros, jnp.zeros(()), jax.random.key(race.seed))]
     step, infer = jax.jit(train_step, donate_argnums=0), jax.jit(forward)
@@ -54,7 +51,7 @@ def contestant(race: Race) -> tuple[Epoch, Classify]:
         for rows in race.batches():
             held[0] = step(held[0], x, y, rows.astype(np.int32))
 
-    return epoch, lambda: np.asarray(infer(held[0][0], x_test)).argmax(1)
+    race.by_epochs(epoch, lambda: np.asarray(infer(held[0][0], x_test)).argmax(1))
 
 
 if __name__ == "__main__":

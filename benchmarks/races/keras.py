@@ -9,10 +9,10 @@ os.environ["KERAS_BACKEND"] = "jax"
 import keras
 import numpy as np
 
-from races.race import BATCH, DROPOUT, RATE, Classify, Epoch, Race, run
+from races.race import BATCH, DROPOUT, RATE, Race, run
 
 
-def contestant(race: Race) -> tuple[Epoch, Classify]:
+def contestant(race: Race) -> None:
     keras.utils.set_random_seed(race.seed)
     inputs, *hidden, outputs = race.sizes
     model = keras.Sequential([keras.Input((inputs,))])
@@ -20,6 +20,7 @@ def contestant(race: Race) -> tuple[Epoch, Classify]:
         model.add(keras.layers.Dense(size, activation="relu"))
         model.add(keras.layers.Dropout(DROPOUT))
     model.add(keras.layers.Dense(outputs))
+    model.set_weights([each for w in race.weights() for each in (w, np.zeros(w.shape[1]))])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer=keras.optimizers.Adam(RATE), loss=loss)
     whole = len(race.x) // BATCH * BATCH
@@ -30,7 +31,7 @@ def contestant(race: Race) -> tuple[Epoch, Classify]:
     def classify() -> np.ndarray:
         return model.predict(race.x_test, batch_size=1000, verbose=0).argmax(1)
 
-    return epoch, classify
+    race.by_epochs(epoch, classify)
 
 
 if __name__ == "__main__":

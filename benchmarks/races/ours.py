@@ -1,45 +1,47 @@
-"""tinygrad_mlp, compiled: one program for the step, one for the test set."""
+"""tinygrad_mlp, by `fit`: whole epochs run in one program."""
 
 from __future__ import annotations
 
 import numpy as np
 
 import tinygrad_mlp as tg
-import tinygrad_mlp.nn.functional as F
-from races.race import DROPOUT, RATE, Classify, Epoch, Race, run
+from races.race import BATCH, DROPOUT, RATE, Race, run
 from tinygrad_mlp import nn, optim
+from tinygrad_mlp.train import Callback, Run
 
 
-def contestant(race: Race) -> tuple[Epoch, Classify]:
+class Judge(Callback):
+    """Ends the training where the race ends."""
+
+    def __init__(self, race: Race):
+        self.race = race
+
+    def on_epoch_end(self, run: Run) -> None:
+        """Tell the race."""
+        if self.race.ends(run.history.last["val_accuracy"]):
+            run.stop("the race is over")
+
+
+def contestant(race: Race) -> None:
     tg.set_num_threads(race.threads)
     tg.manual_seed(race.seed)
-    inputs, *hidden, outputs = race.sizes
+    *hidden, last = race.weights()
     layers: list[nn.Module] = []
-    for size in hidden:
-        layers += [nn.Linear(inputs, size), nn.ReLU(), nn.Dropout(DROPOUT)]
-        inputs = size
-    model = nn.Sequential(*layers, nn.Linear(inputs, outputs))
-    optimizer = optim.Adam(model.parameters(), lr=RATE)
+    for weight in hidden:
+        layers += [layer(weight), nn.ReLU(), nn.Dropout(DROPOUT)]
+    model = nn.Sequential(*layers, layer(last))
+    tg.fit(
+        model, optim.Adam(model.parameters(), lr=RATE), (race.x, race.y),
+        validation=(race.x_test, race.y_test), epochs=race.epochs, batch_size=BATCH,
+        drop_last=True, callbacks=[Judge(race)], seed=race.seed, progress=False,
+    )  # fmt: skip
 
-    @tg.compile
-    def train_step(x: tg.Tensor, y: tg.Tensor) -> None:
-        optimizer.zero_grad()
-        F.cross_entropy(model(x), y).backward()
-        optimizer.step()
 
-    infer = tg.compile(model)
-
-    def epoch() -> None:
-        model.train()
-        for rows in race.batches():
-            train_step(race.x[rows], race.y[rows])
-
-    def classify() -> np.ndarray:
-        model.eval()
-        with tg.no_grad():
-            return infer(race.x_test).numpy().argmax(1)
-
-    return epoch, classify
+def layer(weight: np.ndarray) -> nn.Linear:  # (inputs, outputs)
+    """A layer with this weight, and biases 0."""
+    made = nn.Linear(*weight.shape)
+    made.load_state_dict({"weight": tg.tensor(weight.T), "bias": tg.zeros(weight.shape[1])})
+    return made
 
 
 if __name__ == "__main__":

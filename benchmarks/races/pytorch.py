@@ -6,18 +6,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from races.race import DROPOUT, RATE, Classify, Epoch, Race, run
+from races.race import DROPOUT, RATE, Race, run
 
 
-def contestant(race: Race) -> tuple[Epoch, Classify]:
+def contestant(race: Race) -> None:
     torch.set_num_threads(race.threads)
     torch.manual_seed(race.seed)
-    inputs, *hidden, outputs = race.sizes
+    *hidden, last = race.weights()
     layers: list[nn.Module] = []
-    for size in hidden:
-        layers += [nn.Linear(inputs, size), nn.ReLU(), nn.Dropout(DROPOUT)]
-        inputs = size
-    model = nn.Sequential(*layers, nn.Linear(inputs, outputs))
+    for weight in hidden:
+        layers += [layer(weight), nn.ReLU(), nn.Dropout(DROPOUT)]
+    model = nn.Sequential(*layers, layer(last))
     optimizer = torch.optim.Adam(model.parameters(), lr=RATE, fused=True)
     x, y, x_test = map(torch.from_numpy, (race.x, race.y, race.x_test))
 
@@ -33,7 +32,16 @@ def contestant(race: Race) -> tuple[Epoch, Classify]:
         with torch.inference_mode():
             return model(x_test).argmax(1).numpy()
 
-    return epoch, classify
+    race.by_epochs(epoch, classify)
+
+
+def layer(weight: np.ndarray) -> nn.Linear:  # (inputs, outputs)
+    """A layer with this weight, and biases 0."""
+    made = nn.Linear(*weight.shape)
+    with torch.no_grad():
+        made.weight.copy_(torch.from_numpy(weight.T))
+        made.bias.zero_()
+    return made
 
 
 if __name__ == "__main__":

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-from races.race import BATCH, RATE, Classify, Epoch, Race, run
+from races.race import BATCH, RATE, Race, run
 
 
-def contestant(race: Race) -> tuple[Epoch, Classify]:
+def contestant(race: Race) -> None:
     model = MLPClassifier(
         race.sizes[1:-1], solver="adam", learning_rate_init=RATE, alpha=0, batch_size=BATCH,
         random_state=race.seed,
     )  # fmt: skip
     classes = np.arange(race.sizes[-1])
-    return (
+    race.by_epochs(
         lambda: model.partial_fit(race.x, race.y, classes=classes),  # one epoch
         lambda: model.predict(race.x_test),
     )

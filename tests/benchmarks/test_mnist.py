@@ -48,11 +48,28 @@ def test_batches_are_each_row_once_in_a_new_order(folder, monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     from races.race import BATCH, Race, read
 
-    race = Race(*read(folder, "train"), *read(folder, "test"), seed=0, threads=1)
+    parts = *read(folder, "train"), *read(folder, "test")
+    race = Race(*parts, seed=0, threads=1, goal=0.8, epochs=2)
     first, second = (np.concatenate(list(race.batches())) for _ in range(2))
     assert len(first) == len(race.x) // BATCH * BATCH == len(np.unique(first))
     assert not np.array_equal(first, second)
     assert race.sizes == (64, 512, 512, 10)
+
+
+def test_a_race_ends_at_its_goal_or_its_last_epoch(folder, monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from races.race import Race, read
+
+    parts = *read(folder, "train"), *read(folder, "test")
+    right, wrong = parts[3], (parts[3] + 1) % 10
+
+    def run(*answers):
+        race, given = Race(*parts, seed=0, threads=1, goal=0.8, epochs=3), iter(answers)
+        race.by_epochs(lambda: None, lambda: next(given))
+        return race.accuracies, race.reached
+
+    assert run(wrong, right) == ([0.0, 1.0], True)
+    assert run(wrong, wrong, wrong) == ([0.0, 0.0, 0.0], False)
 
 
 def test_figures(folder):
