@@ -16,7 +16,8 @@ FORMS = ("outer", "inner", "row")
 
 NARROW = 8  # columns of B that may be copied to lie along k
 COPY = 1 << 18  # bytes of it, or of C' in scratch
-FAR, STREAMS = 1 << 22, 12  # bytes of B that no L2 cache holds; its rows that are read together
+FAR = 1 << 22  # bytes of B that no L2 cache holds; then
+STREAMS, TOGETHER = 12, 4  # so many of its rows are read side by side, or panels packed at a time
 BYTES = 20  # that come from the L3 cache in the time of a vector operation
 
 _helper = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
@@ -113,10 +114,12 @@ def block(sizes, item, lanes, height, width, block_m, block_n, block_k):
     sizes[at.COPY_A] = block_m < M and 8 * width <= N
     copied = (rows + 2 * lanes) * (depth + 2 * lanes) * item if sizes[at.COPY_A] else 0
     panel = up(depth, lanes) * width * item
-    sizes[at.PANELS_AT] = up(at.BLOCK_A + copied, 64)
-    sizes[at.PANEL_STEP] = panel if rows < M else 0
-    panels = min(sizes[at.BLOCK_N], across) // width if rows < M else 1
-    sizes[at.PER_THREAD] = sizes[at.PANELS_AT] + up(panel * panels, 64)
+    # Panels wait for the other blocks of rows; of rows of B that are far away, several at a time.
+    across = min(sizes[at.BLOCK_N], across) // width
+    far = sizes[at.B_COL] == item and K * N * item > FAR
+    sizes[at.TOGETHER] = TOGETHER if far else 1
+    sizes[at.PANEL_STEP], sizes[at.SLOTS] = panel, across if rows < M else sizes[at.TOGETHER]
+    sizes[at.PER_THREAD] = sizes[at.PANELS_AT] + up(panel * sizes[at.SLOTS], 64)
 
 
 @_helper

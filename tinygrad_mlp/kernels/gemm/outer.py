@@ -77,15 +77,16 @@ def multiply_block(words, sizes, scratch, product, i, rows, j, end, k, depth, fi
     if sizes[at.COPY_A]:
         a_row, a_col = copy_block(a, a_row, a_col, rows, depth, scratch + at.BLOCK_A)
         a = scratch + at.BLOCK_A
-    slot, finished = scratch + sizes[at.PANELS_AT], j
+    slot, step, together = scratch + sizes[at.PANELS_AT], sizes[at.PANEL_STEP], sizes[at.TOGETHER]
+    finished = j
     for column in range(j, end, width):
-        columns = min(width, end - column)
-        panel, panel_row = slot, width * item
+        columns, number = min(width, end - column), (column - j) // width
+        panel, panel_row = slot + number % sizes[at.SLOTS] * step, width * item
         if sizes[at.DIRECT_B] and columns % lanes == 0:
             panel, panel_row = b + column * b_col, b_row
-        elif first:
-            pack(b + column * b_col, b_row, b_col, depth, columns, panel)
-        slot += sizes[at.PANEL_STEP]
+        elif first and number % together == 0:
+            pack(b + column * b_col, b_row, b_col, depth, min(together * width, end - column),
+                 panel, step)  # fmt: skip
         place = c + column * item
         start, start_row = scratch, 0  # zeros
         if k > 0 or sizes[at.START] == at.ACCUMULATED:
@@ -105,14 +106,19 @@ def multiply_block(words, sizes, scratch, product, i, rows, j, end, k, depth, fi
                 finished += ready
 
 
-def pack(b, b_row, b_col, depth, columns, panel):
-    """Copy a panel of B: ``columns`` of it in rows of the tile's width."""
+def pack(b, b_row, b_col, depth, columns, panel, step):
+    """Copy columns of B, those of a panel in rows of the tile's width; panels are ``step`` apart.
+
+    Several panels at a time only where rows of B are contiguous: these are read in order.
+    """
     panel_row = width * item
     if b_col == item:
         for k in range(depth):
-            for j in range(0, columns, lanes):
-                copy_row(real, unit, b + k * b_row + j * item, panel + k * panel_row + j * item,
-                         columns - j)  # fmt: skip
+            row, place = b + k * b_row, panel + k * panel_row
+            for left in range(0, columns, width):
+                for j in range(left, min(left + width, columns), lanes):
+                    copy_row(real, unit, row + j * item, place + (j - left) * item, columns - j)
+                place += step
     elif b_row == item:
         for k in range(0, depth, lanes):
             for j in range(0, columns, lanes):
