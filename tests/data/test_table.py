@@ -63,6 +63,20 @@ def test_a_header_is_a_first_line_without_numbers(file: Path) -> None:
     assert rows(read_csv(file, header=False)) == [["x", "y"], ["x", "z"]]
     file.write_text(",b\n0,2\n")
     assert read_csv(file).names == ("column 1", "b"), "as pandas writes its index"
+    file.write_text("2019,2020,y\n1,2,x\n")
+    assert read_csv(file).names == ("column 1", "column 2", "column 3")
+    assert read_csv(file, expected=["y", "2020"]).names == ("2019", "2020", "y")
+    assert read_csv(file, expected=["z"]).names == ("column 1", "column 2", "column 3")
+
+
+def test_a_delimiter_at_the_end_of_each_line_makes_no_column(file: Path) -> None:
+    file.write_text("a,b,,\n1,2,,\n3,,,\n")
+    assert read_csv(file).names == ("a", "b")
+    assert rows(read_csv(file)) == [["1", "2"], ["3", ""]]
+    file.write_text("a,b,\n1,2,\n3,4,5\n")
+    assert read_csv(file).names == ("a", "b", "column 3")
+    file.write_text("1,\n2,\n")
+    assert rows(read_csv(file)) == [["1"], ["2"]]
 
 
 def test_one_column_is_a_table_too(file: Path) -> None:
@@ -76,7 +90,13 @@ def test_other_encodings(file: Path) -> None:
         read_csv(file)
     assert rows(read_csv(file, encoding="cp1252")) == [["José", "Zürich"]]
     file.write_bytes("name,city\nJosé,Zürich\n".encode("utf-16"))
-    assert rows(read_csv(file, encoding="utf-16")) == [["José", "Zürich"]]
+    for options in ({}, {"encoding": "utf-16"}):
+        assert rows(read_csv(file, **options)) == [["José", "Zürich"]], (
+            "its byte order mark says so"
+        )
+    file.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="no encoding is called 'latin-99'; write encoding="):
+        read_csv(file, encoding="latin-99")
 
 
 @pytest.mark.parametrize(

@@ -182,9 +182,27 @@ def learn(table: Table, name: str, fill: Fill | None = None, categorical: bool =
         ValueError: there is no such column or no value in it, or most of its values are numbers and
             some are not; the message says where.
     """
-    if categorical or not are_numbers(table.column(name)):
+    if categorical or not holds_numbers(table, name):
         return Categorical.of(table, name, fill)
     return Numeric.of(table, name, fill)
+
+
+def holds_numbers(table: Table, name: str) -> bool:
+    """Whether the column ``name`` is one of numbers, by :func:`are_numbers`.
+
+    Raises:
+        ValueError: it would be, if commas in numbers meant anything; the message says where.
+    """
+    cells = table.column(name)
+    if are_numbers(cells):
+        return True
+    if are_numbers([cell.replace(",", "") for cell in cells]):
+        row = next(row for row, cell in enumerate(cells) if "," in cell)
+        raise ValueError(
+            f"{table.place(row, name)}: {cells[row]!r} is no number, which has a decimal point and "
+            f"no comma; rewrite it, or write categorical=[{name!r}] if all of them are names"
+        )
+    return False
 
 
 def are_numbers(cells: Sequence[str]) -> bool:
@@ -228,5 +246,5 @@ def _numbers(table: Table, name: str) -> Array:
 def _missing(table: Table, row: int, name: str) -> ValueError:
     return ValueError(
         f"{table.place(row, name)}: the value is missing, and nothing was learned to fill it in; "
-        "train with missing='mean', 'median' or 'drop', or give the value"
+        "train with missing='mean', missing='median' or missing='drop', or give it"
     )

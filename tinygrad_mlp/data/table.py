@@ -5,12 +5,13 @@ The format is RFC 4180's, as Python's ``csv`` reads it, with the delimiter and t
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import io
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -128,17 +129,21 @@ def read_csv(
     delimiter: str | None = None,
     header: bool | None = None,
     encoding: str = "utf-8",
+    expected: Collection[str] = (),
 ) -> Table:
     r"""The table in a CSV file.
 
     Args:
         path: the file. Cells may be quoted with ``"``, and then hold anything; lines end in any
-            of the usual ways, and empty ones are passed over.
+            of the usual ways, and empty ones are passed over, as is what is empty behind a
+            delimiter at the end of each line.
         delimiter: between the cells; by default the one of ``, ; | tab`` that makes most of the
             first lines while they agree.
         header: whether the first line names the columns; by default, whether none of its cells is
-            a number. Otherwise the columns are called "column 1", "column 2" and so on.
-        encoding: of the file; a byte order mark is passed over.
+            a number, or it has all ``expected`` names. Otherwise the columns are called "column 1",
+            "column 2" and so on.
+        encoding: of the file; one that begins with UTF-16's byte order mark is UTF-16.
+        expected: columns that the caller knows of.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -160,9 +165,12 @@ def read_csv(
     records = list(_records(lines, delimiter, file))
     if not records:
         raise ValueError(f"{file} is empty: expected a header and rows")
+    while all(len(cells) > 1 and not cells[-1] for _, cells in records):
+        records = [(line, cells[:-1]) for line, cells in records]
     first = records[0][1]
     if header is None:
-        header = not any(number(cell) is not None for cell in first)
+        known = bool(expected) and set(expected) <= set(first)
+        header = known or not any(number(cell) is not None for cell in first)
     names = tuple(
         (name if header else "") or f"column {place}" for place, name in enumerate(first, start=1)
     )
@@ -183,13 +191,17 @@ def read_csv(
 
 def _lines(path: Path, encoding: str) -> list[str]:
     data = path.read_bytes()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
     try:
         text = data.decode(encoding)
+    except LookupError:
+        raise ValueError(f"no encoding is called {encoding!r}; write encoding='cp1252'") from None
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise ValueError(
             f"{path}, line {line}: byte {error.start} is not {encoding}: {error.reason}; write "
-            "encoding='cp1252' for files of Windows, 'utf-16' for Unicode text of Excel"
+            "encoding='cp1252' for files of Windows"
         ) from None
     return list(io.StringIO(text.removeprefix("\ufeff"), newline=""))  # lines keep their ends
 
