@@ -46,6 +46,12 @@ def test_wrong_metrics_are_named() -> None:
         named("accuracy")
 
 
+def test_what_gives_no_number_is_no_metric() -> None:
+    means = Means({"confusion_matrix": confusion_matrix})
+    with pytest.raises(TypeError, match=r"'confusion_matrix' must give a number, .*\(2, 2\)"):
+        means.call(np.eye(2), np.array([0, 1]))
+
+
 def worst(outputs: np.ndarray, targets: np.ndarray) -> float:
     return float(np.abs(outputs[:, 0] - targets).max())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import tinygrad_mlp as tg
 from tinygrad_mlp import nn, optim
 from tinygrad_mlp.data import spiral
 from tinygrad_mlp.optim import lr_scheduler
-from tinygrad_mlp.train import checkpoint
+from tinygrad_mlp.train import checkpoint, plots
 from tinygrad_mlp.train.callbacks import Callback, Checkpoint, EarlyStopping
 from tinygrad_mlp.train.checkpoint import load_checkpoint, save_checkpoint
 from tinygrad_mlp.train.history import History
@@ -117,6 +118,45 @@ def test_a_run_that_stopped_early_stays_stopped(tmp_path: Path) -> None:
     again = prepare("xor", out=tmp_path, resume=True, **given).run(progress=False)
     assert len(again.history) == len(first.history)
     assert (tmp_path / MODEL).read_bytes() == weights
+
+
+def test_what_was_learned_before_a_loss_is_no_number_is_written(tmp_path: Path) -> None:
+    class Breaks(Callback):
+        def on_epoch_end(self, run) -> None:
+            if len(run.history) == 3:
+                run.optimizer.param_groups[0]["lr"] = 1e38
+
+    job = prepare("moons", epochs=9, optimizer="sgd", early_stopping=9, out=tmp_path)
+    object.__setattr__(job, "callbacks", (*job.callbacks, Breaks()))
+    with pytest.raises(FloatingPointError, match=r"epoch 4, batch .* this batch changed nothing"):
+        job.run(progress=False)
+    assert len(json.loads((tmp_path / "history.json").read_text())["epochs"]) == 3
+    weights = open_run(tmp_path).model.state_dict()
+    for name, best in job.callbacks[0].best_weights.items():
+        assert (weights[name].numpy() == best.numpy()).all(), "those of the best epoch"
+
+
+def test_ctrl_c_while_the_end_is_written_is_a_wish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = plots.boundary
+
+    def pressed(*given) -> None:
+        signal.raise_signal(signal.SIGINT)
+        draw(*given)
+
+    monkeypatch.setattr(plots, "boundary", pressed)
+    outcome = prepare("moons", epochs=1, out=tmp_path).run(progress=False)
+    assert outcome.interrupted
+    assert "boundary.png" in outcome.files
+
+
+def test_what_decides_something_is_not_tested_with(tmp_path: Path) -> None:
+    for given in ({"schedule": "plateau"}, {"early_stopping": 3}):
+        job = prepare("moons", out=tmp_path, **given)
+        assert (len(job.train.y), len(job.validation.y), len(job.test.y)) == (144, 16, 40)
+    job = prepare("moons", out=tmp_path)
+    assert job.validation is job.test
 
 
 def test_another_run_does_not_go_on_there(tmp_path: Path) -> None:

@@ -247,7 +247,13 @@ class Means:
     def call(self, outputs: Array, targets: Array) -> None:
         """Ask of one batch what only Python computes."""
         for name, metric in self.called.items():
-            self._called[name] += len(targets) * float(metric(outputs, targets))
+            value = metric(outputs, targets)
+            if np.ndim(value):
+                raise TypeError(
+                    f"metric {name!r} must give a number, got an array of shape {np.shape(value)}; "
+                    "ask for what is no number after the training"
+                )
+            self._called[name] += len(targets) * float(value)
 
     def clear(self) -> None:
         """Begin anew."""

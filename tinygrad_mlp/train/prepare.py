@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -164,12 +165,36 @@ def _without_single_rows(rows: int, size: int) -> str:
     return f"write batch_size={larger}" + (" or drop_last=True" if size > 1 else "")
 
 
+def check_scheduler(scheduler: Any, optimizer: Optimizer) -> None:
+    """Refuse a schedule that would not change the rates of ``optimizer``.
+
+    Raises:
+        TypeError: it is no schedule.
+        ValueError: it is one of another optimizer.
+    """
+    if scheduler is None:
+        return
+    if isinstance(scheduler, type) or not callable(getattr(scheduler, "step", None)):
+        raise TypeError(
+            f"scheduler must be a schedule of the optimizer, got {scheduler!r:.60}; "
+            "write scheduler=CosineAnnealingLR(optimizer, T_max=epochs)"
+        )
+    if getattr(scheduler, "optimizer", optimizer) is not optimizer:
+        raise ValueError(
+            f"scheduler, a {type(scheduler).__name__}, steps the rates of another optimizer; make "
+            "it from the one that trains"
+        )
+
+
 def positive(name: str, value: float | None) -> float | None:
     """``value``, which must be above 0 and finite, or None.
 
     Raises:
+        TypeError: it is no number.
         ValueError: it is not.
     """
+    if isinstance(value, bool) or not (value is None or isinstance(value, Real)):
+        raise TypeError(f"{name} must be a number, got {value!r}; write {name}=1.0")
     if value is not None and not 0 < value < math.inf:
         raise ValueError(f"{name} must be positive and finite, got {value:g}")
     return value
