@@ -85,7 +85,7 @@ class Callback:
     """Told at the beginning, after batches and epochs, and at the end; this one does nothing.
 
     A callback that has an ``on_batch_end`` cuts the native epoch into single steps, with Python
-    between any two of them. That costs about ten microseconds a batch, and what the method does;
+    between any two of them. That costs some thirty microseconds a batch, and what the method does;
     reading ``run.so_far()`` or a weight there is all it takes to look inside of an epoch.
     """
 
