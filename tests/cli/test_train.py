@@ -184,6 +184,24 @@ def test_ctrl_c_ends_the_epoch_and_keeps_what_was_learned(tmp_path: Path) -> Non
     assert not [name for name in os.listdir(out) if name.startswith(".")], "nothing half-written"
 
 
+def test_a_reader_who_leaves_does_not_end_the_training(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tinygrad_mlp", "train", "xor", "--epochs", "60", "--out", "out"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("xor: ")
+            process.stdout.close()
+            assert process.wait(60) == 0
+            assert process.stderr is not None
+            assert process.stderr.read() == ""
+        finally:
+            process.kill()
+    assert len(json.loads((tmp_path / "out" / "history.json").read_text())["epochs"]) == 60
+
+
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     done = command("train", "spirl", "--debug", cwd=tmp_path)
     assert done.returncode == 1

@@ -179,11 +179,16 @@ def test_a_new_run_leaves_nothing_of_the_one_before(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="makes a batch of one row out of 320"):
         refused.run(progress=False)
     assert open_run(tmp_path).description.settings.dataset == "moons", "it is as it was"
+    events = tmp_path / "train" / "events.out.tfevents.1"
+    events.parent.mkdir()
+    events.write_text("")
     job = prepare("xor", epochs=2, lr=1e30, optimizer="sgd", out=tmp_path)
     assert (tmp_path / MODEL).exists(), "until it begins"
     with pytest.raises(FloatingPointError, match="the loss became"):
         job.run(progress=False)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [CHECKPOINT, "config.json"]
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
+        CHECKPOINT, "config.json",
+    ]  # fmt: skip
 
 
 # --- in Python ------------------------------------------------------------------------------------
@@ -254,12 +259,13 @@ def test_ctrl_c_in_fit_keeps_the_history_and_the_best_weights(tmp_path: Path) ->
     history, data = History(), spiral(points=20)
     stopping = EarlyStopping("accuracy", patience=50)
     keeping = Checkpoint(tmp_path / "c.safetensors")
-    with pytest.raises(Interrupted):
+    with pytest.raises(Interrupted, match="stopped after epoch 5") as error:
         fit(
             model, optimizer, data, epochs=1000, progress=False, history=history,
             callbacks=[stopping, CtrlC(4), keeping],
         )  # fmt: skip
     assert len(history) == 5
+    assert error.value.history is history
     assert stopping.best == max(history["accuracy"])
     best = {name: value.tolist() for name, value in stopping.best_weights.items()}
     assert best == {name: value.tolist() for name, value in model.state_dict().items()}

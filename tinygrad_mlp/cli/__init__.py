@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 import shlex
 import sys
@@ -26,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("tinygrad-mlp: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:  # who reads the other end has seen enough, as `head` has
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from ..train.progress import silence
+
+        silence()
         return 0
     except Exception as error:
         if options.debug:

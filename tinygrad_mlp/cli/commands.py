@@ -29,6 +29,7 @@ STOPPED = 130
 def train(options: argparse.Namespace) -> int:
     """Train a network, and leave a folder."""
     from ..train.job import prepare
+    from ..train.progress import say
     from ..train.settings import Settings
 
     _threads(options)
@@ -37,7 +38,7 @@ def train(options: argparse.Namespace) -> int:
         options.dataset, out=options.out, resume=options.resume, tensorboard=options.tensorboard,
         **given,
     )  # fmt: skip
-    print(job, flush=True)
+    say(str(job))  # who has seen enough of it does not end the training
     outcome = job.run()
     if outcome.best is not None:
         print(f"the weights are those of epoch {outcome.best}, the best of {len(outcome.history)}")

@@ -171,6 +171,8 @@ class _Begin(Callback):
         if not len(run.history):
             for name in FILES:
                 (self.job.folder / name).unlink(missing_ok=True)
+            for events in self.job.folder.glob("*/events.out.tfevents.*"):
+                events.unlink()
             self.job.description.save(self.job.folder / CONFIG)
 
 

@@ -93,8 +93,8 @@ def fit(
         RuntimeError: called inside ``no_grad()``.
         FloatingPointError: a loss became inf or nan; the model, its weights and its buffers, is as
             it was before that batch, or as a callback leaves it at the end.
-        KeyboardInterrupt: Ctrl-C was pressed, the epoch ended, and ``history`` has it. Pressed
-            again, it ends at once.
+        KeyboardInterrupt: Ctrl-C was pressed, the epoch ended, and ``history`` has it, which is
+            also that of the error. Pressed again, it ends at once.
 
     Example::
 
@@ -152,7 +152,7 @@ def _go_on(run: Run, training: _Training, measuring: _Measuring | None, report: 
             run.tell("on_epoch_end")
         run.tell("on_train_end")
     if ctrl_c.pressed:
-        raise Interrupted
+        raise Interrupted(run.history)
 
 
 def evaluate(
@@ -195,7 +195,8 @@ class _Training:
         self.course, self.run, self.batches = course, run, batches
         self.optimizer, self.scheduler = run.optimizer, run.scheduler
         self.by_batch = isinstance(run.scheduler, OneCycleLR)
-        singly = self.by_batch or run.by_batch
+        self.told = run.by_batch
+        singly = self.by_batch or self.told
         self.runner = Runner(course, batches, epochs, compile, singly=singly, said=said)
         run.so_far = course.means.read
 
@@ -213,7 +214,7 @@ class _Training:
                 self.scheduler.step()
             report.batch(number, done, means)
             self.run.batch = done
-            if self.run.by_batch:
+            if self.told:
                 self.run.tell("on_batch_end")
 
         try:

@@ -135,7 +135,8 @@ def surface(
     scale = _part("colors").Normalize(low, max(high, low + 1e-6), clip=True)
     axes.imshow(values, extent=_extent(u, v), origin="lower", cmap=HEIGHTS, norm=scale)
     if values.max() > values.min():  # a plain has no lines
-        axes.contour(u, v, values, levels=12, colors="white", linewidths=0.6, alpha=0.6)
+        axes.contour(u, v, values, levels=12, colors="white", linestyles="solid",
+                     linewidths=0.6, alpha=0.6)  # fmt: skip
     _dots(axes, rows.x, _part("cm").ScalarMappable(scale, HEIGHTS).to_rgba(targets))
     return _written(figure, path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -43,7 +44,22 @@ class Lines(Reporter):
     def epoch(self, row: Mapping[str, float]) -> None:
         """Print the line at once: who reads the other end of a pipe is watching too."""
         place = f"epoch {row['epoch']:{len(str(self.epochs))}d}/{self.epochs}"
-        print(f"{place}  {measures(row)}  {pace(row['samples_per_second'])}", flush=True)
+        say(f"{place}  {measures(row)}  {pace(row['samples_per_second'])}")
+
+
+def say(text: str) -> None:
+    """Print it at once; if nobody reads any more, as behind ``| head``, it all goes nowhere."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        silence()
+
+
+def silence() -> None:
+    """Let what is printed from now on go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 class Bar(Reporter):
