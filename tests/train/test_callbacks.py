@@ -97,8 +97,11 @@ def test_what_a_callback_changes_after_a_batch_is_trained_with() -> None:
     found = []
     for compile in (True, False):
         model = network()
-        train(model, callbacks=[Warmup()], lr=0.01, epochs=4, compile=compile)
+        train(model, callbacks=[Warmup()], lr=0.3, epochs=4, compile=compile)
         found.append(weights(model))
+    still = network()
+    train(still, lr=0.3, epochs=4)
+    assert not (found[0][0] == weights(still)[0]).all()
     for ours, theirs in zip(*found, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 

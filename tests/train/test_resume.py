@@ -146,7 +146,11 @@ def test_ctrl_c_while_the_end_is_written_is_a_wish(
         draw(*given)
 
     monkeypatch.setattr(plots, "boundary", pressed)
-    outcome = prepare("moons", epochs=1, out=tmp_path).run(progress=False)
+    job = prepare("moons", epochs=1, out=tmp_path)
+    try:
+        outcome = job.run(progress=False)
+    except KeyboardInterrupt:  # which would end pytest
+        pytest.fail("it was torn")
     assert outcome.interrupted
     assert "boundary.png" in outcome.files
 
