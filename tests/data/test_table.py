@@ -1,11 +1,13 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygrad_mlp.data import Table, read_csv
+from tinygrad_mlp.data import table as module
 from tinygrad_mlp.data.table import is_missing, number
 
 
@@ -137,6 +139,26 @@ def test_rows_taken_keep_their_lines(file: Path) -> None:
     assert table.take([2, 0]).place(0, "b") == f"{file}, line 4, column 'b'"
     assert list(table.without_missing(["b"]).lines) == [2, 4]
     assert list(table.without_missing(["a"]).lines) == [2, 3, 4]
+
+
+def test_numbers_are_found_once_and_taken_along(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text("a,b\n1,x\n2,y\n,z\n")
+    table = read_csv(file)
+    assert table.numbers("a").tolist()[:2] == [1, 2]
+    monkeypatch.setattr(module, "numbers", None)
+    assert table.numbers("a") is table.numbers("a")
+    part = table.take([2, 1])
+    assert np.isnan(part.numbers("a")[0])
+    assert part.numbers("a")[1] == 2
+    assert part.column("b") == ["z", "y"], "and not those of the whole"
+
+
+def test_many_columns_are_not_all_listed(file: Path) -> None:
+    file.write_text(",".join(f"c{k}" for k in range(784)) + "\n" + "1," * 783 + "1\n")
+    with pytest.raises(ValueError, match=r"c39 and 744 others; did you mean 'c783'\?$"):
+        read_csv(file).column("cc783")
 
 
 def test_what_is_missing_and_what_is_a_number() -> None:

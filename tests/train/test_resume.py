@@ -49,7 +49,15 @@ def rows(history: History) -> list[dict[str, float]]:
 
 SETTINGS = {
     "all that is drawn": dict(dropout=0.2, batch_norm=True, optimizer="adam"),
-    "momentum and weights": dict(dropconnect=0.2, optimizer="sgd", lr=0.05, l1=1e-5, l2=1e-4),
+    "momentum and weights": dict(
+        dropconnect=0.2,
+        optimizer="sgd",
+        lr=0.05,
+        l1=1e-5,
+        l2=1e-4,
+        clip_grad=0.5,
+        class_weight="balanced",
+    ),
     "rates by batch": dict(schedule="one-cycle", optimizer="rmsprop", momentum=0.5, lr=0.01),
     "rates by loss": dict(schedule="plateau", weight_decay=0.1, early_stopping=4, epochs=9),
 }

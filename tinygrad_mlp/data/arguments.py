@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 import operator
 from collections.abc import Collection
+from itertools import islice
+
+SHOWN = 40  # names in an error
 
 
 def whole(name: str, value: object, *, least: int, write: int) -> int:
@@ -41,4 +44,6 @@ def one_of(what: str, name: object, known: Collection[str]) -> str:
         return name
     close = difflib.get_close_matches(str(name), known, n=1)
     meant = f"; did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"no {what} is called {name!r}, there are: {', '.join(known)}{meant}")
+    some = list(islice(known, SHOWN))
+    more = f" and {len(known) - SHOWN:,} others" if len(known) > SHOWN else ""
+    raise ValueError(f"no {what} is called {name!r}, there are: {', '.join(some)}{more}{meant}")

@@ -107,7 +107,8 @@ class Categorical:
     @classmethod
     def of(cls, table: Table, name: str, fill: Fill | None = None) -> Categorical:
         """Learn from the rows of ``table``: what is filled in is the most frequent name."""
-        counts = Counter(cell for cell in table.column(name) if not is_missing(cell))
+        told = Counter(table.column(name))
+        counts = {cell: count for cell, count in told.items() if not is_missing(cell)}
         if not counts:
             raise ValueError(f"{table.path}: column {name!r} has no values in the training rows")
         classes = in_order(counts)
@@ -193,10 +194,10 @@ def holds_numbers(table: Table, name: str) -> bool:
     Raises:
         ValueError: it would be, if commas in numbers meant anything; the message says where.
     """
-    cells = table.column(name)
-    if are_numbers(cells):
+    if _mostly(table.numbers(name)):
         return True
-    if are_numbers([cell.replace(",", "") for cell in cells]):
+    cells = table.column(name)
+    if any("," in cell for cell in cells) and are_numbers([c.replace(",", "") for c in cells]):
         row = next(row for row, cell in enumerate(cells) if "," in cell)
         raise ValueError(
             f"{table.place(row, name)}: {cells[row]!r} is no number, which has a decimal point and "
@@ -211,7 +212,10 @@ def are_numbers(cells: Sequence[str]) -> bool:
     >>> are_numbers(["1.5", "", "2", "three"]), are_numbers(["A1", "B2", "7"])
     (True, False)
     """
-    values = numbers(cells)
+    return _mostly(numbers(cells))
+
+
+def _mostly(values: Array) -> bool:
     return int(np.isfinite(values).sum()) > int(np.isinf(values).sum())
 
 
@@ -231,14 +235,14 @@ def are_labels(cells: Sequence[str]) -> bool:
 
 def _numbers(table: Table, name: str) -> Array:
     """Float64 (N,): the values of a column, nan where one is missing; else it is refused."""
-    cells = table.column(name)
-    values = numbers(cells)
+    values = table.numbers(name)
     mistakes = np.isinf(values)
     if mistakes.any():
         row = int(mistakes.argmax())
         raise ValueError(
-            f"{table.place(row, name)}: {cells[row]!r} is no finite number, in a column of "
-            f"numbers; correct it, or write categorical=[{name!r}] if all of them are names"
+            f"{table.place(row, name)}: {table.column(name)[row]!r} is no finite number, in a "
+            f"column of numbers; correct it, or write categorical=[{name!r}] if all of them are "
+            "names"
         )
     return values
 

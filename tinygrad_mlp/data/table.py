@@ -12,7 +12,7 @@ import io
 import math
 import os
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,18 +42,28 @@ class Table:
     rows: Sequence[Sequence[str]]
     lines: Sequence[int]
     counted: str = "line"
+    _cells: dict[str, list[str]] = field(default_factory=dict, repr=False)
+    _numbers: dict[str, Array] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def column(self, name: str) -> list[str]:
+    def column(self, name: str) -> Sequence[str]:
         """The cells of a column.
 
         Raises:
             ValueError: there is no such column.
         """
-        at = self.names.index(self.checked(name))
-        return [row[at] for row in self.rows]
+        if name not in self._cells:
+            at = self.names.index(self.checked(name))
+            self._cells[name] = [row[at] for row in self.rows]
+        return self._cells[name]
+
+    def numbers(self, name: str) -> Array:
+        """The :func:`numbers` that a column says, found once: rows taken know theirs."""
+        if name not in self._numbers:
+            self._numbers[name] = numbers(self.column(name))
+        return self._numbers[name]
 
     def checked(self, name: str) -> str:
         """``name``, which must be that of a column.
@@ -74,7 +84,11 @@ class Table:
         """The table of these rows only."""
         chosen = [int(row) for row in rows]
         return replace(
-            self, rows=[self.rows[row] for row in chosen], lines=[self.lines[row] for row in chosen]
+            self,
+            rows=[self.rows[row] for row in chosen],
+            lines=[self.lines[row] for row in chosen],
+            _cells={},
+            _numbers={name: values[chosen] for name, values in self._numbers.items()},
         )
 
     def without_missing(self, names: Sequence[str]) -> Table:

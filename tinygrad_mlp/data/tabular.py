@@ -104,8 +104,9 @@ def _divided(
     new = np.zeros(len(table), bool)  # rows with a name that no training row has
     for name in names:
         cells = table.column(name)
-        known = {cells[row] for row in train}
-        new |= [not is_missing(cell) and cell not in known for cell in cells]
+        unseen = {c for c in set(cells) - {cells[row] for row in train} if not is_missing(c)}
+        if unseen:
+            new |= [cell in unseen for cell in cells]
     stays = held_out[~new[held_out]]
     if 2 * len(stays) < len(held_out):
         different = {name: len(set(table.column(name))) for name in names}
