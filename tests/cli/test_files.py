@@ -225,6 +225,12 @@ def test_summaries(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = str(tmp_path / "run")
     done(capsys, "train", "xor", "--epochs", "1", "--hidden", "5", "--out", folder)
     assert "total parameters  27\n" in done(capsys, "summary", folder)
+    assert f"{folder} is a network already; leave hidden out" in failed(
+        capsys, "summary", folder, "--hidden", "3"
+    )
+    assert "inputs must be at least 1, got 0; write --inputs 784" in failed(
+        capsys, "summary", "--inputs", "0"
+    )
     other = done(capsys, "summary", "--model", "linear", "--inputs", "4", "--outputs", "3")
     assert "total parameters  15\n" in other
 

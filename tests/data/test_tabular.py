@@ -193,6 +193,13 @@ def test_a_column_that_is_asked_for_is_in_the_header(tmp_path: Path) -> None:
     assert csv(path, ignore=["2019"], target="label").x.shape[1] == 1
 
 
+def test_one_name_is_not_taken_for_its_letters(flowers: Path) -> None:
+    for option in ("ignore", "categorical"):
+        message = rf"{option} must be several names, got 'soil'; write {option}=\['soil'\]"
+        with pytest.raises(TypeError, match=message):
+            csv(flowers, **{option: "soil"})
+
+
 def test_a_class_of_one_row_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "a,y", *["1,x", "2,y"] * 5, "3,z")
     with pytest.raises(

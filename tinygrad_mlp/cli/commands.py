@@ -93,17 +93,23 @@ def predict(options: argparse.Namespace) -> int:
 
 def summary(options: argparse.Namespace) -> int:
     """Print the layers of a saved network, or of one that could be made."""
+    from ..data.arguments import whole
     from ..study.summary import summary as summarise
     from ..train.saved_run import open_run
     from ..train.settings import Settings
 
+    names = ("model", "hidden", "activation", "batch_norm", "dropout", "dropconnect")
+    given = {name: getattr(options, name) for name in names}
     if options.folder is not None:
+        for name, value in given.items():
+            if value is not None:
+                raise ValueError(f"{options.folder} is a network already; leave {name} out")
         run = open_run(options.folder)
         print(summarise(run.model, run.preparation.features))
         return 0
-    names = ("model", "hidden", "activation", "batch_norm", "dropout", "dropconnect")
-    settings = Settings.of("", **{name: getattr(options, name) for name in names})
-    print(summarise(settings.network(options.inputs, options.outputs), options.inputs))
+    inputs = whole("inputs", options.inputs, least=1, write=784)
+    outputs = whole("outputs", options.outputs, least=1, write=10)
+    print(summarise(Settings.of("", **given).network(inputs, outputs), inputs))
     return 0
 
 

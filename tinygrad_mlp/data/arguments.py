@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import operator
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from itertools import islice
 
 SHOWN = 40  # names in an error
@@ -29,6 +29,17 @@ def whole(name: str, value: object, *, least: int, write: int) -> int:
     if number < least:
         raise ValueError(f"{name} must be at least {least}, got {number}; write {name}={write}")
     return number
+
+
+def several(name: str, values: object) -> list[str]:
+    """``values`` as a list of names.
+
+    Raises:
+        TypeError: it is one name, which would be taken for its letters.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be several names, got {values!r}; write {name}=[{values!r}]")
+    return list(values)
 
 
 def one_of(what: str, name: object, known: Collection[str]) -> str:

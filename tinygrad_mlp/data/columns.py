@@ -149,12 +149,16 @@ def one_hot(labels: Array, classes: int) -> Array:
     """Float32 (N, classes): 1 in the column that the label names, 0 in the others.
 
     Raises:
+        TypeError: labels are no integers.
         ValueError: a label is not from 0 to ``classes - 1``.
 
     >>> one_hot(np.array([2, 0]), 3)
     array([[0., 0., 1.],
            [1., 0., 0.]], dtype=float32)
     """
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "biu":
+        raise TypeError(f"labels must be integers, got dtype {labels.dtype}")
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         raise ValueError(
             f"labels must be from 0 to {classes - 1}, got {labels.min()} to {labels.max()}"

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .arguments import several
 from .columns import Categorical, Column, Fill, Numeric, are_labels, holds_numbers, learn
 from .dataset import Array, Dataset
 from .scaling import Standardizer
@@ -71,8 +72,8 @@ class Preparation:
         """
         if isinstance(target, str):
             target = target_of(table, target)
-        aside = {table.checked(name) for name in (target.name, *ignore)}
-        named = {table.checked(name) for name in categorical}
+        aside = {table.checked(name) for name in (target.name, *several("ignore", ignore))}
+        named = {table.checked(name) for name in several("categorical", categorical)}
         names = [name for name in table.names if name not in aside]
         if not names:
             raise ValueError(

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from .arguments import one_of
+from .arguments import one_of, several
 from .columns import Column, Fill, Numeric, holds_numbers
 from .dataset import Dataset
 from .preparation import Preparation, Task, labels_to_divide, target_of
@@ -63,10 +63,9 @@ def csv(
         text = train.preparation.to_json()  # to be kept with the network
     """
     one_of("way with missing values", missing, ("refuse", "mean", "median", "drop"))
-    named_here = {*categorical, *ignore} | (set() if target is None else {target})
-    table = read_csv(
-        path, delimiter=delimiter, header=header, encoding=encoding, expected=named_here
-    )
+    categorical, ignore = several("categorical", categorical), several("ignore", ignore)
+    expected = [*categorical, *ignore, *([] if target is None else [target])]
+    table = read_csv(path, delimiter=delimiter, header=header, encoding=encoding, expected=expected)
     target = table.names[-1] if target is None else table.checked(target)
     aside = {table.checked(name) for name in ignore}
     if missing == "drop":

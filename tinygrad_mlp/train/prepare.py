@@ -66,8 +66,8 @@ def prepare(name: str, pair: Any, model: Module) -> Rows:
             f"write {name}=(x, y)"
         ) from None
     dtype = model_dtype(model)
-    inputs = _floats(f"x of {name}", _as_array(x), dtype)
-    targets = _targets(f"y of {name}", _as_array(y), dtype)
+    inputs = _floats(f"x of {name}", array_of(x), dtype)
+    targets = _targets(f"y of {name}", array_of(y), dtype)
     if inputs.ndim < 2:
         raise ValueError(
             f"x of {name} must be (rows, features), got shape {inputs.shape}; "
@@ -224,7 +224,8 @@ def buffers_put_back(model: Module) -> Iterator[None]:
         raise
 
 
-def _as_array(value: Any) -> Array:
+def array_of(value: Any) -> Array:
+    """``value``, an array, a list or a Tensor, as an array."""
     if isinstance(value, Tensor):
         value = value.detach().numpy()
     array: Array = np.asarray(value)
