@@ -174,6 +174,9 @@ def test_predicting_says_what_is_wrong_with_rows(
     assert not (tmp_path / "run" / "surface.png").exists(), "area and two cities are no plane"
     (tmp_path / "rents.csv").write_text("rent;area;city\n" + "1;2;Chur\n3;4;Bern\n" * 30)
     assert "is not what it was when" in failed(capsys, "evaluate", folder)
+    (tmp_path / "rents.csv").rename(tmp_path / "moved.csv")
+    assert "rents.csv is not there any more, so the rows that" in failed(capsys, "evaluate", folder)
+    assert "60 rows\n" in done(capsys, "evaluate", folder, str(tmp_path / "moved.csv"))
     new.write_text("area,city\n50,Bern\n")
     (tmp_path / "taken").write_text("a file, not a folder")
     where = str(tmp_path / "taken" / "values.csv")

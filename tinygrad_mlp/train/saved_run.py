@@ -119,9 +119,16 @@ class SavedRun:
         """The rows that were held out when it was trained.
 
         Raises:
+            FileNotFoundError: they are not there any more.
             ValueError: they are not the same any more.
         """
-        train, test = self.description.settings.data()
+        try:
+            train, test = self.description.settings.data()
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"{self.description.settings.dataset} is not there any more, so the rows that were "
+                "held out are not known; name a file to evaluate on"
+            ) from error
         if fingerprint(train, test) != self.description.fingerprint:
             raise ValueError(
                 f"{self.description.settings.dataset} is not what it was when {self.folder} was "
