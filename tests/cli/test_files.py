@@ -12,7 +12,7 @@ import pytest
 from matplotlib.image import imread
 
 from tests.cli.test_train import command
-from tinygrad_mlp.cli import main
+from tinygrad_mlp.cli import _in_options, main
 from tinygrad_mlp.train.saved_run import open_run
 
 COLOURS = ("red", "blue", "white")
@@ -140,6 +140,21 @@ def test_options_say_what_columns_are(tmp_path: Path, capsys: pytest.CaptureFixt
     assert message in failed(capsys, *options, "--class-weight", "balanced")
     message = "was begun with --lr 0.003, which is now 0.5; give the same"
     assert message in failed(capsys, *options, "--resume", "--lr", "0.5")
+
+
+@pytest.mark.parametrize(
+    ("said", "typed"),
+    [
+        ("write ignore=['a b', 'c']", "write --ignore 'a b' --ignore c"),
+        ("write ignore=[\"it's\"]", """write --ignore 'it'"'"'s'"""),
+        ("write ignore=['a]b']", "write ignore=['a]b']"),
+        ("write data_dir=... or lr=0.1, or batch_size=3", "write --data-dir ... or --lr 0.1, or "
+         "--batch-size 3"),
+        ("no folder 'runs/lr=0.1' or test=None", "no folder 'runs/lr=0.1' or test=None"),
+    ],
+)  # fmt: skip
+def test_arguments_are_said_as_options(said: str, typed: str) -> None:
+    assert _in_options(said, ("ignore", "data_dir", "lr", "batch_size")) == typed
 
 
 def test_what_cannot_be_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,7 +60,10 @@ def _in_options(text: str, known: Collection[str]) -> str:
         name, value = found.groups()
         if name not in known:
             return found[0]
-        values = ast.literal_eval(value) if value[0] in "'\"[" else value
+        try:
+            values = ast.literal_eval(value) if value[0] in "'\"[" else value
+        except (SyntaxError, ValueError):  # a name with brackets in it
+            return found[0]
         each = values if isinstance(values, list) else [values]
         return " ".join(f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for value in each)
 

@@ -127,7 +127,8 @@ def fit(
     measuring = None if held_out is None else _Measuring(
         model, objective, held_out, max(batch_size, 1024), left, compile, said
     )  # fmt: skip
-    with keeping_modes(model), reporter(progress, epochs, len(batches)) as report:
+    shown = reporter(progress, epochs, len(batches), len(history))
+    with keeping_modes(model), shown as report:
         _go_on(run, training, measuring, report)
     return history
 

@@ -73,7 +73,7 @@ class Bar(Reporter):
     PERIOD = 0.25
     WIDE = 110
 
-    def __init__(self, epochs: int, batches: int) -> None:
+    def __init__(self, epochs: int, batches: int, done: int = 0) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -90,10 +90,12 @@ class Bar(Reporter):
             auto_refresh=False,
             expand=True,
         )
-        # The first batch may compile kernels: say what the wait is for.
+        # The first batch may compile kernels: say what the wait is for. Epochs that were done
+        # before say nothing of the time that is left.
         self.task = self.progress.add_task(
-            "epoch 1", total=epochs * batches, measured="first batch ...", pace=""
-        )
+            f"epoch {min(done + 1, epochs)}", total=epochs * batches, completed=done * batches,
+            measured="first batch ...", pace="",
+        )  # fmt: skip
         self.validated: dict[str, float] = {}
         self.drawn = self.began = time.perf_counter()
 
@@ -137,8 +139,12 @@ class Bar(Reporter):
         self.progress.stop()
 
 
-def reporter(progress: bool | Literal["auto"], epochs: int, batches: int) -> Reporter:
+def reporter(
+    progress: bool | Literal["auto"], epochs: int, batches: int, done: int = 0
+) -> Reporter:
     """Who shows a fit of ``epochs`` times ``batches``, by what :func:`fit` was asked for.
+
+    So many epochs are ``done`` already.
 
     Raises:
         ValueError: ``progress`` is neither True, False nor "auto".
@@ -146,7 +152,7 @@ def reporter(progress: bool | Literal["auto"], epochs: int, batches: int) -> Rep
     if progress not in (True, False, "auto"):
         raise ValueError(f'progress must be True, False or "auto", got {progress!r}')
     if progress and sys.stdout.isatty():
-        return Bar(epochs, batches)
+        return Bar(epochs, batches, done)
     return Lines(epochs) if progress is True else Reporter()
 
 
