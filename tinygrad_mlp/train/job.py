@@ -102,7 +102,8 @@ class Job:
         raises KeyboardInterrupt, and only the checkpoint is left.
 
         Raises:
-            FloatingPointError: a loss became inf or nan; the epochs before are written.
+            FloatingPointError: a loss became inf or nan; weights and history of the epochs before
+                are saved.
         """
         settings = self.settings
         penalty = Penalty(self.model, l1=settings.l1, l2=settings.l2)
@@ -129,20 +130,24 @@ class Job:
             interrupted = True
         except FloatingPointError:
             if len(self.history):
-                self._write()
+                self._save()
             raise
         with politely() as ctrl_c:  # what is left takes a second: nothing is torn, nothing lost
             train, test = scores(self.model, self.train), scores(self.model, self.test)
-            files, missing = self._write()
+            self._save()
+            pictures, missing = self._draw()
         interrupted = interrupted or ctrl_c.pressed
         best = next((c.best_epoch for c in self.callbacks if isinstance(c, EarlyStopping)), None)
+        files = (MODEL, HISTORY, *pictures)
         return Outcome(self.history, train, test, self.folder, files, missing, interrupted, best)
 
-    def _write(self) -> tuple[tuple[str, ...], str]:
-        """Weights, history and pictures: their names, and why there are no pictures if so."""
+    def _save(self) -> None:
         save(self.model.state_dict(), self.folder / MODEL)
         self.history.save(self.folder / HISTORY)
-        files = [MODEL, HISTORY]
+
+    def _draw(self) -> tuple[tuple[str, ...], str]:
+        """The names of the pictures drawn, and why there are none if so."""
+        drawn: list[str] = []
         pictures: dict[str, Callable[[Path], Any]] = {CURVES: self.history.plot}
         plane = self.train.x.shape[1] == 2
         if plane and self.train.classes:
@@ -154,10 +159,10 @@ class Job:
         try:
             for name, draw in pictures.items():
                 draw(self.folder / name)
-                files.append(name)
+                drawn.append(name)
         except ModuleNotFoundError as error:
-            return tuple(files), str(error)
-        return tuple(files), ""
+            return tuple(drawn), str(error)
+        return tuple(drawn), ""
 
 
 class _Begin(Callback):
@@ -171,8 +176,9 @@ class _Begin(Callback):
         if not len(run.history):
             for name in FILES:
                 (self.job.folder / name).unlink(missing_ok=True)
-            for events in self.job.folder.glob("*/events.out.tfevents.*"):
-                events.unlink()
+            for part in TensorBoard.PARTS:
+                for events in self.job.folder.glob(f"{part}/events.out.tfevents.*"):
+                    events.unlink()
             self.job.description.save(self.job.folder / CONFIG)
 
 

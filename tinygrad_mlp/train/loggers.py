@@ -64,6 +64,8 @@ class TensorBoard(Callback):
         ModuleNotFoundError: tensorboard is missing; the message says how to install it.
     """
 
+    PARTS = ("train", "validation")
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         try:
             self.tensorboard: Any = importlib.import_module("tensorboard.summary")
@@ -77,7 +79,7 @@ class TensorBoard(Callback):
 
     def on_train_begin(self, run: Run) -> None:
         """Open the events' files."""
-        for part in ("train", "validation"):
+        for part in self.PARTS:
             self.writers[part] = self.tensorboard.Writer(os.path.join(self.path, part))
 
     def on_epoch_end(self, run: Run) -> None:
