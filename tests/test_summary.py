@@ -39,5 +39,11 @@ def test_a_summary_leaves_no_trace() -> None:
     assert not any(any(module._hooks.values()) for module in model.modules())
 
 
+def test_a_shape_may_be_one_argument() -> None:
+    model = nn.Linear(3, 2)
+    assert str(summary(model, (3,))) == str(summary(model, 3))
+    assert str(summary(model, [4, 3])) == str(summary(model, 4, 3))
+
+
 def test_a_lone_layer_has_no_name() -> None:
     assert str(summary(nn.Linear(2, 3), 2)).splitlines()[2].startswith("Linear  (N, 3)")

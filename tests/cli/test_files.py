@@ -12,7 +12,8 @@ import pytest
 from matplotlib.image import imread
 
 from tests.cli.test_train import command
-from tinygrad_mlp.cli import main
+from tinygrad_mlp.cli import _in_options, main
+from tinygrad_mlp.train.saved_run import open_run
 
 COLOURS = ("red", "blue", "white")
 SPECIES = ("iris", "rose", "lily")
@@ -67,7 +68,9 @@ def test_three_commands_for_a_table_of_classes(tmp_path: Path) -> None:
     flowers(tmp_path / "flowers.csv")
     trained = command("train", "flowers.csv", "--missing", "median", "--epochs", "20", cwd=tmp_path)
     assert (trained.returncode, trained.stderr) == (0, "")
-    assert trained.stdout.startswith("flowers: 192 rows to learn from, 48 held out\n")
+    assert trained.stdout.startswith(
+        "flowers: 192 rows to learn from, 48 held out, to predict 3 classes of 'species'\n"
+    )
     accuracy = float(trained.stdout.split()[-1])
     assert accuracy > 0.9
 
@@ -97,7 +100,9 @@ def test_a_table_of_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     trained = done(capsys, "train", str(tmp_path / "rents.csv"), *options)
     best, count = map(int, re.search(r"those of epoch (\d+), the best of (\d+)", trained).groups())
     assert 1 < best <= count <= 120
-    assert "rents: 173 rows to learn from, 48 held out" in trained, "19 are kept aside"
+    assert "173 rows to learn from, 48 held out, to predict values of 'rent'\n" in trained, (
+        "19 are kept aside"
+    )
     error = float(re.search(r"test rmse ([\d.]+)", trained)[1])
     assert 25 < error < 80, "in francs: the noise is 40"
     assert float(re.search(r"test r2 ([\d.]+)", trained)[1]) > 0.98
@@ -112,6 +117,55 @@ def test_a_table_of_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert math.sqrt(np.mean((values - wanted) ** 2)) == pytest.approx(error, rel=0.4)
     printed = done(capsys, "predict", folder, str(tmp_path / "rents.csv"))
     assert printed == out.read_text(), "without --out it is printed"
+
+
+def test_options_say_what_columns_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What an error advises can be typed: as an option, not as an argument of Python's."""
+    draw, path = np.random.default_rng(0), str(tmp_path / "people.csv")
+    lines = [f"{k},{8000 + k % 3},Zoë {k},{draw.normal():.2f},{k % 4}" for k in range(60)]
+    (tmp_path / "people.csv").write_bytes("\n".join(["n,code,né,v,y", *lines]).encode("cp1252"))
+    options = ("train", path, "--epochs", "1", "--out", str(tmp_path / "run"))
+    assert failed(capsys, *options).endswith("; write --encoding cp1252 for files of Windows\n")
+    options += ("--encoding", "cp1252")
+    assert failed(capsys, *options).endswith("; write --ignore 'né'\n")
+    options += ("--ignore", "né", "--ignore", "n")
+    assert "to predict 4 classes of 'y'" in done(capsys, *options)
+    options += ("--categorical", "code", "--task", "regression", "--clip-grad", "1")
+    assert "to predict values of 'y'" in done(capsys, *options)
+    header = done(capsys, "predict", str(tmp_path / "run"), path).splitlines()[0]
+    assert header == "y", "the file is read as the first one was"
+    run = open_run(tmp_path / "run")
+    assert run.preparation.feature_names == ("code=8000", "code=8001", "code=8002", "v")
+    message = "class_weight is for classes, and"
+    assert message in failed(capsys, *options, "--class-weight", "balanced")
+    message = "was begun with --lr 0.003, which is now 0.5; give the same"
+    assert message in failed(capsys, *options, "--resume", "--lr", "0.5")
+
+
+@pytest.mark.parametrize(
+    ("said", "typed"),
+    [
+        ("write ignore=['a b', 'c']", "write --ignore 'a b' --ignore c"),
+        ("write ignore=[\"it's\"]", """write --ignore 'it'"'"'s'"""),
+        ("write ignore=['a]b']", "write ignore=['a]b']"),
+        ("write data_dir=... or lr=0.1, or batch_size=3", "write --data-dir ... or --lr 0.1, or "
+         "--batch-size 3"),
+        ("no folder 'runs/lr=0.1' or test=None", "no folder 'runs/lr=0.1' or test=None"),
+    ],
+)  # fmt: skip
+def test_arguments_are_said_as_options(said: str, typed: str) -> None:
+    assert _in_options(said, ("ignore", "data_dir", "lr", "batch_size")) == typed
+
+
+def test_what_cannot_be_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    none = str(tmp_path / "none.csv")
+    assert failed(capsys, "train", none).endswith(f": No such file or directory: {none!r}\n")
+    done(capsys, "train", "xor", "--epochs", "1", "--out", str(tmp_path))
+    (tmp_path / "new.csv").write_text("1,2\n")
+    said = failed(
+        capsys, "predict", str(tmp_path), str(tmp_path / "new.csv"), "--out", str(tmp_path)
+    )
+    assert said == f"tinygrad-mlp: error: Is a directory: {str(tmp_path)!r}\n"
 
 
 def test_predicting_says_what_is_wrong_with_rows(
@@ -132,8 +186,12 @@ def test_predicting_says_what_is_wrong_with_rows(
         error = failed(capsys, "predict", folder, str(new), "--out", str(out))
         assert re.search(message, error), error
         assert not out.exists(), "nothing half-written"
+    assert not (tmp_path / "run" / "surface.png").exists(), "area and two cities are no plane"
     (tmp_path / "rents.csv").write_text("rent;area;city\n" + "1;2;Chur\n3;4;Bern\n" * 30)
     assert "is not what it was when" in failed(capsys, "evaluate", folder)
+    (tmp_path / "rents.csv").rename(tmp_path / "moved.csv")
+    assert "rents.csv is not there any more, so the rows that" in failed(capsys, "evaluate", folder)
+    assert "60 rows\n" in done(capsys, "evaluate", folder, str(tmp_path / "moved.csv"))
     new.write_text("area,city\n50,Bern\n")
     (tmp_path / "taken").write_text("a file, not a folder")
     where = str(tmp_path / "taken" / "values.csv")
@@ -157,8 +215,11 @@ def test_arrays_that_are_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[
     np.savez(tmp_path / "new.npz", x=x[:3])
     found = done(capsys, "predict", str(folder), str(tmp_path / "new.npz")).splitlines()
     assert [line.split(",")[0] for line in found] == ["prediction", "none", "bar", "none"]
+    lines = [",".join(map(str, row)) for row in x[:3].reshape(3, -1).tolist()]
+    (tmp_path / "new.csv").write_text("\n".join(lines))
+    assert found == done(capsys, "predict", str(folder), str(tmp_path / "new.csv")).splitlines()
     (tmp_path / "new.csv").write_text("u,v\n1,2\n")
-    assert "new.csv is a table, where" in failed(
+    assert "new.csv has 2 columns beside the target 'y', where this network takes 30" in failed(
         capsys, "predict", str(folder), str(tmp_path / "new.csv")
     )
     (tmp_path / "run" / "model.safetensors").unlink()
@@ -182,6 +243,12 @@ def test_summaries(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = str(tmp_path / "run")
     done(capsys, "train", "xor", "--epochs", "1", "--hidden", "5", "--out", folder)
     assert "total parameters  27\n" in done(capsys, "summary", folder)
+    assert f"{folder} is a network already; leave hidden out" in failed(
+        capsys, "summary", folder, "--hidden", "3"
+    )
+    assert "inputs must be at least 1, got 0; write --inputs 784" in failed(
+        capsys, "summary", "--inputs", "0"
+    )
     other = done(capsys, "summary", "--model", "linear", "--inputs", "4", "--outputs", "3")
     assert "total parameters  15\n" in other
 
@@ -205,7 +272,10 @@ def test_settings_that_make_no_sense_are_named(
         ("--l2", "nan", "l2 must be 0 or more, got nan"),
         ("--hidden", "8,0", "hidden must be at least 1, got 0"),
         ("--early-stopping", "0", "early_stopping must be at least 1"),
+        ("--momentum", "7", "momentum must be from 0 to below 1, got 7"),
+        ("--clip-grad", "0", "clip_grad must be positive and finite, got 0"),
         ("--data-dir", "x", "no option of xor is called 'data_dir'"),
+        ("--ignore", "x", "no option of xor is called 'ignore'"),
         ("--target", "x", "no option of xor is called 'target'"),
     ]:
         assert re.search(message, failed(capsys, "train", "xor", option, value)), option

@@ -112,14 +112,14 @@ OBJECTS = np.array([{"a": 1}] * 4, dtype=object)
         ({"x": np.array([["a"]]), "y": Y[:1]}, "x must be numbers of shape .*, got <U1"),
         ({"x": X * 1j, "y": Y}, "x must be numbers of shape .*, got complex128"),
         ({"x": X, "y": Y[:3]}, r"y must be .* shape \(4,\), .* int64 of shape \(3,\)"),
-        ({"x": X, "y": X}, r"y must be .*, got float64 of shape \(4, 2\)"),
+        ({"x": X, "y": X}, r"y must be .*, got float64 of shape \(4, 2\); one-hot .* y.argmax"),
         ({"x": X, "y": Y * 1j}, "y must be .*, got complex128"),
         ({"x": OBJECTS, "y": Y}, "holds Python objects, which are not read"),
         ({"x": X, "y": OBJECTS}, "holds Python objects, which are not read"),
         ({"x": [[1, 2], [3, np.nan]], "y": [0, 1]}, r"x must be finite, got nan at \[1, 1\]"),
-        ({"x": X, "y": [1, 2, np.nan, 3]}, "row 2, column 'y': the target is missing"),
+        ({"x": X, "y": [1, 2, np.nan, 3]}, r"y must be finite, got nan at \[2\]"),
         ({"x": X, "y": ["a", "a", "b", "a"]}, "row 2, column 'y': class 'b' has this row only"),
-        ({"x": X, "y": [1, 2, np.inf, 3]}, "row 2, column 'y': 'inf' is no finite number"),
+        ({"x": X, "y": [1, 2, np.inf, 3]}, r"y must be finite, got inf at \[2\]"),
     ],
 )
 def test_wrong_arrays_are_named(file: Path, arrays: dict, message: str) -> None:

@@ -104,6 +104,9 @@ def test_names_are_in_the_order_of_their_numbers() -> None:
 
 
 def test_one_hot_refuses_what_is_no_label() -> None:
+    assert one_hot([1, 0], 2).tolist() == [[0, 1], [1, 0]]
+    with pytest.raises(TypeError, match="labels must be integers, got dtype float64"):
+        one_hot(np.array([0.0, 1.0]), 2)
     for wrong in ([0, 3], [-1]):
         with pytest.raises(ValueError, match="labels must be from 0 to 2, got"):
             one_hot(np.array(wrong), 3)

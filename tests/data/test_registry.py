@@ -95,8 +95,31 @@ def test_what_is_learned_from_a_table_is_not_asked_of_arrays(people: Path, tmp_p
     np.savez(path, x=np.zeros((2, 3)))
     with pytest.raises(TypeError, match="learned from columns: height, city"):
         read_inputs(path, load(people).preparation)
-    with pytest.raises(TypeError, match=r"people\.csv is a table, where this network"):
-        read_inputs(people, digits().preparation)
+
+
+def test_a_table_may_hold_the_rows_of_arrays(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    x, y = draw.normal(5, 3, size=(30, 3)), np.arange(30) % 2
+    np.savez(tmp_path / "a.npz", x=x, y=np.array(["no", "yes"])[y])
+    dataset = load(tmp_path / "a.npz", test=None)
+    preparation, path = dataset.preparation, tmp_path / "rows.csv"
+    path.write_text("\n".join(",".join(map(repr, row)) for row in x.tolist()))
+    assert (read_inputs(path, preparation) == dataset.x).all(), "to the bit, without a header too"
+    lines = [
+        f"{a!r},{['no', 'yes'][t]},{b!r},{c!r}" for (a, b, c), t in zip(x.tolist(), y, strict=True)
+    ]
+    path.write_text("\n".join(["u,y,v,w", *lines]))
+    again = read_dataset(path, preparation)
+    assert (again.x == dataset.x).all()
+    assert (again.y == dataset.y).all()
+    for text, message in [
+        ("u,v\n1,2\n", r"rows.csv has 2 columns beside the target 'y', where .* takes 3 features"),
+        ("u,v,w\n1,2,\n", "line 2, column 'w': the value is missing"),
+        ("u,v,w\n1,b,3\n", "line 2, column 'v': 'b' is no finite number"),
+    ]:
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            read_inputs(path, preparation)
 
 
 def test_other_files_are_told_what_there_is(tmp_path: Path) -> None:
@@ -105,5 +128,7 @@ def test_other_files_are_told_what_there_is(tmp_path: Path) -> None:
         ValueError, match=r"no kind of file is called '.txt', there are: .csv, .tsv"
     ):
         read_inputs(tmp_path / "a.txt", digits().preparation)
+    with pytest.raises(ValueError, match=r"no kind of file is called '.xlsx', there are: .csv"):
+        load("table.xlsx")
     with pytest.raises(FileNotFoundError, match=r"nowhere.csv"):
         load(tmp_path / "nowhere.csv")

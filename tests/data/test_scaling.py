@@ -38,6 +38,11 @@ def test_a_constant_column_becomes_zero_and_keeps_its_unit(value: float) -> None
     assert scale(x.astype(np.float64) + 64) == pytest.approx(64)
 
 
+def test_lists_are_rows_too() -> None:
+    learned = Standardizer.of([[1, 5], [3, 5]])
+    assert learned([[1, 5], [5, 5]]).tolist() == [[-1, 0], [3, 0]]
+
+
 def test_integers_become_float32() -> None:
     x = np.array([[0], [2]], dtype=np.uint8)
     z = Standardizer.of(x)(x)

@@ -85,6 +85,13 @@ def test_what_a_dataset_holds_out_is_its_test_part() -> None:
     assert repr(dataset) == "Dataset('numbered', rows=4, features=1, classes=2, held_out=1)"
 
 
+def test_arrays_are_pointed_to_their_own_function() -> None:
+    with pytest.raises(TypeError, match=r"takes a Dataset, got tuple; .* split_rows\(len\(x\)"):
+        split((np.eye(4), np.arange(4)))
+    with pytest.raises(TypeError, match=r"test must be a fraction, got '0\.2'; write test=0\.2"):
+        split_rows(10, "0.2")
+
+
 def test_a_fifth_is_held_out_by_default() -> None:
     assert len(split(numbered([0] * 10))[1].y) == 2
 

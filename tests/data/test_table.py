@@ -1,11 +1,13 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygrad_mlp.data import Table, read_csv
+from tinygrad_mlp.data import table as module
 from tinygrad_mlp.data.table import is_missing, number
 
 
@@ -63,6 +65,20 @@ def test_a_header_is_a_first_line_without_numbers(file: Path) -> None:
     assert rows(read_csv(file, header=False)) == [["x", "y"], ["x", "z"]]
     file.write_text(",b\n0,2\n")
     assert read_csv(file).names == ("column 1", "b"), "as pandas writes its index"
+    file.write_text("2019,2020,y\n1,2,x\n")
+    assert read_csv(file).names == ("column 1", "column 2", "column 3")
+    assert read_csv(file, expected=["y", "2020"]).names == ("2019", "2020", "y")
+    assert read_csv(file, expected=["z"]).names == ("column 1", "column 2", "column 3")
+
+
+def test_a_delimiter_at_the_end_of_each_line_makes_no_column(file: Path) -> None:
+    file.write_text("a,b,,\n1,2,,\n3,,,\n")
+    assert read_csv(file).names == ("a", "b")
+    assert rows(read_csv(file)) == [["1", "2"], ["3", ""]]
+    file.write_text("a,b,\n1,2,\n3,4,5\n")
+    assert read_csv(file).names == ("a", "b", "column 3")
+    file.write_text("1,\n2,\n")
+    assert rows(read_csv(file)) == [["1"], ["2"]]
 
 
 def test_one_column_is_a_table_too(file: Path) -> None:
@@ -76,7 +92,13 @@ def test_other_encodings(file: Path) -> None:
         read_csv(file)
     assert rows(read_csv(file, encoding="cp1252")) == [["José", "Zürich"]]
     file.write_bytes("name,city\nJosé,Zürich\n".encode("utf-16"))
-    assert rows(read_csv(file, encoding="utf-16")) == [["José", "Zürich"]]
+    for options in ({}, {"encoding": "utf-16"}):
+        assert rows(read_csv(file, **options)) == [["José", "Zürich"]], (
+            "its byte order mark says so"
+        )
+    file.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="no encoding is called 'latin-99'; write encoding="):
+        read_csv(file, encoding="latin-99")
 
 
 @pytest.mark.parametrize(
@@ -117,6 +139,26 @@ def test_rows_taken_keep_their_lines(file: Path) -> None:
     assert table.take([2, 0]).place(0, "b") == f"{file}, line 4, column 'b'"
     assert list(table.without_missing(["b"]).lines) == [2, 4]
     assert list(table.without_missing(["a"]).lines) == [2, 3, 4]
+
+
+def test_numbers_are_found_once_and_taken_along(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text("a,b\n1,x\n2,y\n,z\n")
+    table = read_csv(file)
+    assert table.numbers("a").tolist()[:2] == [1, 2]
+    monkeypatch.setattr(module, "numbers", None)
+    assert table.numbers("a") is table.numbers("a")
+    part = table.take([2, 1])
+    assert np.isnan(part.numbers("a")[0])
+    assert part.numbers("a")[1] == 2
+    assert part.column("b") == ["z", "y"], "and not those of the whole"
+
+
+def test_many_columns_are_not_all_listed(file: Path) -> None:
+    file.write_text(",".join(f"c{k}" for k in range(784)) + "\n" + "1," * 783 + "1\n")
+    with pytest.raises(ValueError, match=r"c39 and 744 others; did you mean 'c783'\?$"):
+        read_csv(file).column("cc783")
 
 
 def test_what_is_missing_and_what_is_a_number() -> None:

@@ -164,6 +164,42 @@ def test_a_column_that_numbers_the_rows_is_named(tmp_path: Path) -> None:
     assert csv(path, ignore=["id"]).x.shape == (16, 1)
 
 
+def test_a_column_of_names_that_leaves_little_to_test_with_is_named(tmp_path: Path) -> None:
+    dates = [f"2024-{1 + row % 12:02}-{1 + row % 25:02}" for row in range(100)]
+    lines = [f"{date},{row / 7},{row % 2}" for row, date in enumerate(dates[:90] + dates[:10])]
+    path = write(tmp_path / "t.csv", "date,b,y", *lines)
+    message = r"column 'date' has 90 names in 100 rows, so that \d of 20 rows can be held out"
+    with pytest.raises(ValueError, match=message):
+        csv(path)
+    assert len(csv(path, ignore=["date"]).held_out.y) == 20
+
+
+def test_commas_in_numbers_are_refused_rather_than_taken_for_names(tmp_path: Path) -> None:
+    for cell in ("{},5", '"{},000"', "-{},25"):
+        delimiter = "," if '"' in cell else ";"
+        rows = [f"{cell.format(row % 9)}{delimiter}{row % 2}" for row in range(40)]
+        path = write(tmp_path / "t.csv", f"a{delimiter}y", *rows)
+        with pytest.raises(ValueError, match=r"line 2, column 'a': '-?0,.*' is no number.*point"):
+            csv(path)
+        with pytest.raises(ValueError, match=r"column 'a': '.*' is no number"):
+            csv(path, target="a")
+        assert csv(path, categorical=["a"]).x.shape[1] == 9
+
+
+def test_a_column_that_is_asked_for_is_in_the_header(tmp_path: Path) -> None:
+    lines = [f"{row},{row / 7},{'ab'[row % 2]}" for row in range(20)]
+    path = write(tmp_path / "t.csv", "2019,2020,label", *lines)
+    assert csv(path, target="label").preparation.column_names == ("2019", "2020")
+    assert csv(path, ignore=["2019"], target="label").x.shape[1] == 1
+
+
+def test_one_name_is_not_taken_for_its_letters(flowers: Path) -> None:
+    for option in ("ignore", "categorical"):
+        message = rf"{option} must be several names, got 'soil'; write {option}=\['soil'\]"
+        with pytest.raises(TypeError, match=message):
+            csv(flowers, **{option: "soil"})
+
+
 def test_a_class_of_one_row_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "a,y", *["1,x", "2,y"] * 5, "3,z")
     with pytest.raises(

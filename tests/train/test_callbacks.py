@@ -65,6 +65,47 @@ def test_callbacks_are_told_in_their_order() -> None:
     ]
 
 
+@pytest.mark.parametrize("compile", [True, False])
+def test_batches_are_told_of(compile: bool) -> None:
+    """Also where the epoch is native: 60 rows are two full batches and a smaller one."""
+    told: list[tuple[int, int]] = []
+    means: list[float] = []
+
+    class Spy(Callback):
+        def on_batch_end(self, run: Run) -> None:
+            told.append((len(run.history), run.batch))
+            means.append(run.so_far()["loss"])
+            if run.batch == 2 and len(run.history) == 2:
+                run.stop("enough")
+
+    model, alone = network(), network()
+    given = {"epochs": 9, "batch_size": 25, "compile": compile}
+    history = train(model, callbacks=[Spy(), EarlyStopping(patience=9)], **given)
+    assert told == [(epoch, batch) for epoch in range(3) for batch in (1, 2, 3)], "to its end"
+    assert means[2::3] == history["loss"]
+    assert means[0] != means[1]
+    train(alone, **given | {"epochs": 3})
+    for found, wanted in zip(weights(model), weights(alone), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_what_a_callback_changes_after_a_batch_is_trained_with() -> None:
+    class Warmup(Callback):
+        def on_batch_end(self, run: Run) -> None:
+            run.optimizer.param_groups[0]["lr"] = 0.1 * run.batch
+
+    found = []
+    for compile in (True, False):
+        model = network()
+        train(model, callbacks=[Warmup()], lr=0.3, epochs=4, compile=compile)
+        found.append(weights(model))
+    still = network()
+    train(still, lr=0.3, epochs=4)
+    assert not (found[0][0] == weights(still)[0]).all()
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_what_is_no_callback_is_named() -> None:
     for given in ([print], EarlyStopping(), [EarlyStopping]):
         with pytest.raises(TypeError, match="callbacks must be a sequence of Callback, got"):
@@ -118,6 +159,16 @@ def test_early_stopping_gives_the_best_weights_back() -> None:
             np.testing.assert_array_equal(found, wanted)
 
 
+def test_early_stopping_begins_anew_with_each_fit() -> None:
+    stopping = EarlyStopping(patience=2)
+    first = train(network(), callbacks=[stopping], lr=1e-12, epochs=9)
+    assert len(first) < 9
+    model = network()
+    second = train(model, callbacks=[stopping], epochs=9)
+    assert len(second) > len(first)
+    assert stopping.best == min(second["loss"])
+
+
 def test_early_stopping_names_what_is_wrong() -> None:
     with pytest.raises(ValueError, match="the history has no 'val_loss'; it has epoch, loss"):
         EarlyStopping("val_loss").on_epoch_end(run_of(1.0))
@@ -139,10 +190,25 @@ def test_logs_hold_the_history(tmp_path: Path) -> None:
 
 
 def test_a_log_of_what_is_no_number_is_json(tmp_path: Path) -> None:
-    logger = JSONLogger(tmp_path / "log")
-    logger.on_train_begin(run_of(float("inf")))
-    logger.on_train_end(run_of())
+    JSONLogger(tmp_path / "log").on_train_begin(run_of(float("inf")))
     assert json.loads((tmp_path / "log").read_text()) == {"epoch": 1, "loss": None}
+
+
+def test_logs_are_whole_after_a_loss_that_is_no_number(tmp_path: Path) -> None:
+    ended = []
+
+    class Breaks(Callback):
+        def on_epoch_end(self, run: Run) -> None:
+            run.optimizer.param_groups[0]["lr"] = 1e38
+
+        def on_train_end(self, run: Run) -> None:
+            ended.append(len(run.history))
+
+    logger = CSVLogger(tmp_path / "log.csv")
+    with pytest.raises(FloatingPointError, match="epoch 2"):
+        train(network(), callbacks=[logger, Breaks()])
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 2
+    assert ended == [1], "callbacks are told of the end"
 
 
 def test_tensorboard_gets_each_measure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -64,6 +64,14 @@ def test_a_run_leaves_its_folder(tmp_path: Path) -> None:
     assert outcome.history.last["val_accuracy"] == outcome.test["accuracy"]
 
 
+def test_values_in_the_plane_leave_a_surface(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    np.savez(tmp_path / "waves.npz", x=x, y=np.sin(x).sum(axis=1))
+    outcome = prepare(str(tmp_path / "waves.npz"), epochs=1, out=tmp_path).run(progress=False)
+    assert outcome.files[-1] == "surface.png"
+    assert imread(tmp_path / "surface.png")[:, :, :3].std() > 0.05
+
+
 @pytest.mark.parametrize("name", ["digits", "spiral"])
 def test_a_seed_decides_the_bits(tmp_path: Path, name: str) -> None:
     def run(seed: int, folder: str) -> bytes:
@@ -85,7 +93,7 @@ def test_a_seed_decides_what_is_held_out(tmp_path: Path, name: str) -> None:
 def test_a_job_says_what_it_will_do(tmp_path: Path) -> None:
     job = prepare("digits", epochs=7, lr=0.5, seed=2, out=tmp_path)
     assert str(job) == (
-        "digits: 1,438 rows to learn from, 359 held out\n"
+        "digits: 1,438 rows to learn from, 359 held out, to predict 10 classes\n"
         "model: 17,610 parameters, AdamW with lr 0.5, 7 epochs of batches of 64, seed 2"
     )
     assert job.optimizer.param_groups[0]["lr"] == 0.5

@@ -346,6 +346,13 @@ BAD = {
     "one row": ({"batch_size": 29}, ValueError, r"BatchNorm1d \('1'\).*batch_size=30 or drop_last"),
     "rows of one": ({"batch_size": 1}, ValueError, "a batch of one row out of 30.*batch_size=2$"),
     "no function": ({"loss": "mse"}, TypeError, "loss must be a function.*got str 'mse'"),
+    "class": ({"scheduler": lr_scheduler.StepLR}, TypeError, "scheduler must be a schedule of the"),
+    "name": ({"scheduler": "cosine"}, TypeError, "scheduler must be a schedule .* got 'cosine'"),
+    "clip": ({"clip_grad": "1"}, TypeError, "clip_grad must be a number, got '1'"),
+    "yes": ({"clip_grad": True}, TypeError, "clip_grad must be a number, got True"),
+    "penalty": ({"penalty": 0.1}, TypeError, r"penalty must be a function, got 0\.1"),
+    "history": ({"history": []}, TypeError, r"history must be a History, got \[\]"),
+    "words": ({"class_weight": ["a"]}, ValueError, "class_weight must be 3 finite numbers"),
     "a single row": ({"data": (X[:1], Y[:1])}, ValueError, "out of 1.*give it more rows"),
 }
 
@@ -383,6 +390,13 @@ def test_an_optimizer_that_cannot_train_the_model_is_refused() -> None:
             fit(model, wrong, (X, Y), progress=False)
     some = optim.SGD([*list(model.parameters())[:1], *other.param_groups[0]["params"]], lr=0.1)
     assert len(fit(model, some, (X, Y), epochs=1, progress=False)) == 1
+
+
+def test_a_schedule_of_another_optimizer_is_refused() -> None:
+    model = network()
+    ours, other = (optim.SGD(model.parameters(), lr=0.1) for _ in range(2))
+    with pytest.raises(ValueError, match="a StepLR, steps the rates of another optimizer"):
+        fit(model, ours, (X, Y), scheduler=lr_scheduler.StepLR(other, 1), progress=False)
 
 
 def test_training_wants_gradients() -> None:

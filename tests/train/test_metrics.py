@@ -46,6 +46,29 @@ def test_wrong_metrics_are_named() -> None:
         named("accuracy")
 
 
+def test_metrics_take_what_a_person_has() -> None:
+    """A network's outputs as they are, or lists."""
+    outputs, labels = [[0.1, 0.9, 0.0], [0.5, 0.2, 0.3]], [1, 2]
+    values = [[1.0], [3.0]]
+    for take in (list, np.array, lambda x: tg.tensor(x, requires_grad=isinstance(x[0], list))):
+        assert accuracy(take(outputs), take(labels)) == 0.5
+        assert TopK(2)(take(outputs), take(labels)) == 1.0
+        assert confusion_matrix(take(outputs), take(labels)).tolist()[1:] == [[0, 1, 0], [1, 0, 0]]
+        assert mse(take(values), take([[1.0], [1.0]])) == 2.0
+        assert r2(take(values), take([[0.0], [4.0]])) == 0.75
+    for metric in (TopK(1), confusion_matrix):
+        with pytest.raises(ValueError, match=r"needs labels from 0 to 2, because .* got -1 to 1"):
+            metric(np.array(outputs), np.array([-1, 1]))
+    with pytest.raises(TypeError, match="accuracy needs integer labels, got dtype float64"):
+        accuracy(np.array(outputs), np.array([0.0, 1.0]))
+
+
+def test_what_gives_no_number_is_no_metric() -> None:
+    means = Means({"confusion_matrix": confusion_matrix})
+    with pytest.raises(TypeError, match=r"'confusion_matrix' must give a number, .*\(2, 2\)"):
+        means.call(np.eye(2), np.array([0, 1]))
+
+
 def worst(outputs: np.ndarray, targets: np.ndarray) -> float:
     return float(np.abs(outputs[:, 0] - targets).max())
 

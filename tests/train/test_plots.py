@@ -11,7 +11,7 @@ from tinygrad_mlp import nn, optim
 from tinygrad_mlp.data import spiral
 from tinygrad_mlp.train.history import History
 from tinygrad_mlp.train.loop import fit
-from tinygrad_mlp.train.plots import CLASSES, TRAINING, VALIDATION, boundary, curves
+from tinygrad_mlp.train.plots import CLASSES, TRAINING, VALIDATION, boundary, curves, surface
 
 ROWS = [
     {"epoch": e, "loss": 2.0 / e, "accuracy": 1 - 0.5 / e, "val_loss": 3.0 / e,
@@ -107,6 +107,60 @@ def test_the_ground_is_what_the_model_says(tmp_path: Path) -> None:
     for (u, v), label in zip(x, (0, 1, 2, 2), strict=True):
         np.testing.assert_allclose(at(u, v), to_rgb(CLASSES[label]), atol=0.03)
     assert at(0.5, 0.5).min() > 0.97, "the line between 0 and 1 is white"
+
+
+def slope(bias: float = 0.0) -> nn.Module:
+    """Gives u + 2 v."""
+    model = nn.Linear(2, 1)
+    model.load_state_dict({"weight": tg.tensor([[1.0, 2.0]]), "bias": tg.tensor([bias])})
+    return model
+
+
+def test_the_surface_is_the_value_that_the_model_gives(tmp_path: Path) -> None:
+    path = tmp_path / "surface.png"
+    x = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0], [0.5, -1.0]], np.float32)
+    y = x @ [1.0, 2.0]
+    y[3] = 3.0  # and not -1.5
+    figure = surface(slope(), (x, y), path, points=100)
+    assert pixels(path).shape[:2] == (960, 960)
+    (axes,) = figure.axes
+    (ground,) = axes.images
+    values = ground.get_array()
+    u = np.linspace(-1.08, 1.08, 100)
+    np.testing.assert_allclose(values, u[None, :] + 2 * u[:, None], atol=1e-6)
+    dots = axes.collections[-1]
+    np.testing.assert_array_equal(dots.get_offsets(), x)
+    wanted = ground.cmap(ground.norm(y))
+    np.testing.assert_allclose(dots.get_facecolors(), wanted, atol=1e-6)
+    own = ground.cmap(ground.norm(x @ [1.0, 2.0]))
+    assert np.abs(own - wanted).max(axis=1).round(3).tolist()[:3] == [0, 0, 0]
+    assert np.abs(own - wanted)[3].max() > 0.5, "a row that is wrong stands out"
+    column = surface(slope(), (x, y[:, None]), points=10)
+    assert column.axes[0].get_xlim() == pytest.approx((-1.08, 1.08))
+
+
+def test_a_plain_has_no_lines(tmp_path: Path) -> None:
+    model = slope(7.0)
+    nn.init.constant_(model.weight, 0.0)
+    figure = surface(model, (np.eye(2), np.array([7.0, 7.0])), tmp_path / "surface.png", points=10)
+    assert len(figure.axes[0].collections) == 1, "the rows"
+
+
+def test_what_is_no_surface_is_refused() -> None:
+    for x, y in [
+        (np.eye(3), np.zeros(3)),
+        (np.eye(2), np.array([0, 1])),
+        (np.eye(2), np.zeros((2, 2))),
+    ]:
+        with pytest.raises(ValueError, match="surface draws rows of two features with one value"):
+            surface(slope(), (x, y))
+
+
+def test_a_picture_of_no_kind_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    for name in ("curves", "curves.docx"):
+        with pytest.raises(ValueError, match=r"no kind of picture is called '(docx)?', there are:"):
+            curves(History(ROWS), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_only_what_is_wrong_is_ringed() -> None:

@@ -92,6 +92,18 @@ def test_the_bar_shows_measures_speed_and_time_left(
     assert "\x1b[" in text, "it is drawn in place"
 
 
+def test_the_time_left_of_a_run_that_goes_on_is_of_its_own_pace(terminal: Terminal) -> None:
+    """99 of 100 epochs at once would promise an end at once."""
+    with Bar(epochs=100, batches=10, done=99) as report:
+        assert "epoch 100" in terminal.getvalue()
+        (task,) = report.progress.tasks
+        assert (task.completed, task.total) == (990, 1000)
+        for batch, seconds in ((1, 2.0), (2, 4.0)):
+            report.progress.get_time = lambda seconds=seconds: task.start_time + seconds
+            report._draw(100, batch, ROW, 1.0)
+        assert task.time_remaining == 16, "8 batches of 2 seconds"
+
+
 def test_a_narrow_terminal_gets_what_fits(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

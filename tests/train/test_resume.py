@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import tinygrad_mlp as tg
 from tinygrad_mlp import nn, optim
 from tinygrad_mlp.data import spiral
 from tinygrad_mlp.optim import lr_scheduler
-from tinygrad_mlp.train import checkpoint
+from tinygrad_mlp.train import checkpoint, plots
 from tinygrad_mlp.train.callbacks import Callback, Checkpoint, EarlyStopping
 from tinygrad_mlp.train.checkpoint import load_checkpoint, save_checkpoint
 from tinygrad_mlp.train.history import History
@@ -48,7 +49,15 @@ def rows(history: History) -> list[dict[str, float]]:
 
 SETTINGS = {
     "all that is drawn": dict(dropout=0.2, batch_norm=True, optimizer="adam"),
-    "momentum and weights": dict(dropconnect=0.2, optimizer="sgd", lr=0.05, l1=1e-5, l2=1e-4),
+    "momentum and weights": dict(
+        dropconnect=0.2,
+        optimizer="sgd",
+        lr=0.05,
+        l1=1e-5,
+        l2=1e-4,
+        clip_grad=0.5,
+        class_weight="balanced",
+    ),
     "rates by batch": dict(schedule="one-cycle", optimizer="rmsprop", momentum=0.5, lr=0.01),
     "rates by loss": dict(schedule="plateau", weight_decay=0.1, early_stopping=4, epochs=9),
 }
@@ -119,6 +128,49 @@ def test_a_run_that_stopped_early_stays_stopped(tmp_path: Path) -> None:
     assert (tmp_path / MODEL).read_bytes() == weights
 
 
+def test_what_was_learned_before_a_loss_is_no_number_is_written(tmp_path: Path) -> None:
+    class Breaks(Callback):
+        def on_epoch_end(self, run) -> None:
+            if len(run.history) == 3:
+                run.optimizer.param_groups[0]["lr"] = 1e38
+
+    job = prepare("moons", epochs=9, optimizer="sgd", early_stopping=9, out=tmp_path)
+    object.__setattr__(job, "callbacks", (*job.callbacks, Breaks()))
+    with pytest.raises(FloatingPointError, match=r"epoch 4, batch .* this batch changed nothing"):
+        job.run(progress=False)
+    assert len(json.loads((tmp_path / "history.json").read_text())["epochs"]) == 3
+    weights = open_run(tmp_path).model.state_dict()
+    for name, best in job.callbacks[0].best_weights.items():
+        assert (weights[name].numpy() == best.numpy()).all(), "those of the best epoch"
+
+
+def test_ctrl_c_while_the_end_is_written_is_a_wish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = plots.boundary
+
+    def pressed(*given) -> None:
+        signal.raise_signal(signal.SIGINT)
+        draw(*given)
+
+    monkeypatch.setattr(plots, "boundary", pressed)
+    job = prepare("moons", epochs=1, out=tmp_path)
+    try:
+        outcome = job.run(progress=False)
+    except KeyboardInterrupt:  # which would end pytest
+        pytest.fail("it was torn")
+    assert outcome.interrupted
+    assert "boundary.png" in outcome.files
+
+
+def test_what_decides_something_is_not_tested_with(tmp_path: Path) -> None:
+    for given in ({"schedule": "plateau"}, {"early_stopping": 3}):
+        job = prepare("moons", out=tmp_path, **given)
+        assert (len(job.train.y), len(job.validation.y), len(job.test.y)) == (144, 16, 40)
+    job = prepare("moons", out=tmp_path)
+    assert job.validation is job.test
+
+
 def test_another_run_does_not_go_on_there(tmp_path: Path) -> None:
     prepare("moons", epochs=2, out=tmp_path).run(progress=False)
     with pytest.raises(ValueError, match=r"was begun with lr=0\.01, which is now 0\.5"):
@@ -139,11 +191,16 @@ def test_a_new_run_leaves_nothing_of_the_one_before(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="makes a batch of one row out of 320"):
         refused.run(progress=False)
     assert open_run(tmp_path).description.settings.dataset == "moons", "it is as it was"
+    events = tmp_path / "train" / "events.out.tfevents.1"
+    events.parent.mkdir()
+    events.write_text("")
     job = prepare("xor", epochs=2, lr=1e30, optimizer="sgd", out=tmp_path)
     assert (tmp_path / MODEL).exists(), "until it begins"
     with pytest.raises(FloatingPointError, match="the loss became"):
         job.run(progress=False)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [CHECKPOINT, "config.json"]
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
+        CHECKPOINT, "config.json",
+    ]  # fmt: skip
 
 
 # --- in Python ------------------------------------------------------------------------------------
@@ -214,12 +271,13 @@ def test_ctrl_c_in_fit_keeps_the_history_and_the_best_weights(tmp_path: Path) ->
     history, data = History(), spiral(points=20)
     stopping = EarlyStopping("accuracy", patience=50)
     keeping = Checkpoint(tmp_path / "c.safetensors")
-    with pytest.raises(Interrupted):
+    with pytest.raises(Interrupted, match="stopped after epoch 5") as error:
         fit(
             model, optimizer, data, epochs=1000, progress=False, history=history,
             callbacks=[stopping, CtrlC(4), keeping],
         )  # fmt: skip
     assert len(history) == 5
+    assert error.value.history is history
     assert stopping.best == max(history["accuracy"])
     best = {name: value.tolist() for name, value in stopping.best_weights.items()}
     assert best == {name: value.tolist() for name, value in model.state_dict().items()}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import ast
+import re
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from .options import parser
 
@@ -23,12 +25,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("tinygrad-mlp: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:  # who reads the other end has seen enough, as `head` has
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from ..train.progress import silence
+
+        silence()
         return 0
     except Exception as error:
         if options.debug:
             raise
-        text = " ".join(str(error).split()) or type(error).__name__
+        text = _in_options(_told(error), vars(options))
         print(f"tinygrad-mlp: error: {text}", file=sys.stderr)
         return 1
     return code
+
+
+def _told(error: Exception) -> str:
+    """What ``error`` says, on one line."""
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        text = f"{error.strerror}: {str(error.filename2 or error.filename)!r}"
+    return " ".join(text.split()) or type(error).__name__
+
+
+ARGUMENT = re.compile(r"""(?<= )(\w+)=('[^']*'|"[^"]*"|\[[^]]*\]|[\w.+-]+)""")
+
+
+def _in_options(text: str, known: Collection[str]) -> str:
+    """``text`` with Python's arguments written as the options that are ``known``.
+
+    >>> _in_options("leave it out: write ignore=['row id'] or missing='drop'", ["ignore"])
+    "leave it out: write --ignore 'row id' or missing='drop'"
+    """
+
+    def option(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        if name not in known:
+            return found[0]
+        try:
+            values = ast.literal_eval(value) if value[0] in "'\"[" else value
+        except (SyntaxError, ValueError):  # a name with brackets in it
+            return found[0]
+        each = values if isinstance(values, list) else [values]
+        return " ".join(f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for value in each)
+
+    return ARGUMENT.sub(option, text)

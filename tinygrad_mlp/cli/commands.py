@@ -29,6 +29,7 @@ STOPPED = 130
 def train(options: argparse.Namespace) -> int:
     """Train a network, and leave a folder."""
     from ..train.job import prepare
+    from ..train.progress import say
     from ..train.settings import Settings
 
     _threads(options)
@@ -37,7 +38,7 @@ def train(options: argparse.Namespace) -> int:
         options.dataset, out=options.out, resume=options.resume, tensorboard=options.tensorboard,
         **given,
     )  # fmt: skip
-    print(job, flush=True)
+    say(str(job))  # who has seen enough of it does not end the training
     outcome = job.run()
     if outcome.best is not None:
         print(f"the weights are those of epoch {outcome.best}, the best of {len(outcome.history)}")
@@ -92,17 +93,23 @@ def predict(options: argparse.Namespace) -> int:
 
 def summary(options: argparse.Namespace) -> int:
     """Print the layers of a saved network, or of one that could be made."""
+    from ..data.arguments import whole
     from ..study.summary import summary as summarise
     from ..train.saved_run import open_run
     from ..train.settings import Settings
 
+    names = ("model", "hidden", "activation", "batch_norm", "dropout", "dropconnect")
+    given = {name: getattr(options, name) for name in names}
     if options.folder is not None:
+        for name, value in given.items():
+            if value is not None:
+                raise ValueError(f"{options.folder} is a network already; leave {name} out")
         run = open_run(options.folder)
         print(summarise(run.model, run.preparation.features))
         return 0
-    names = ("model", "hidden", "activation", "batch_norm", "dropout", "dropconnect")
-    settings = Settings.of("", **{name: getattr(options, name) for name in names})
-    print(summarise(settings.network(options.inputs, options.outputs), options.inputs))
+    inputs = whole("inputs", options.inputs, least=1, write=784)
+    outputs = whole("outputs", options.outputs, least=1, write=10)
+    print(summarise(Settings.of("", **given).network(inputs, outputs), inputs))
     return 0
 
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import NoReturn
 
 from ..version import __version__
 from . import commands
 
 
+class Parser(argparse.ArgumentParser):
+    """Says in one line what it cannot parse."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with 2."""
+        self.exit(2, f"{self.prog}: error: {message}; --help shows the options\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    whole = argparse.ArgumentParser(
-        prog="tinygrad-mlp", description="Train multilayer perceptrons on a CPU."
-    )
+    whole = Parser(prog="tinygrad-mlp", description="Train multilayer perceptrons on a CPU.")
     whole.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     below = whole.add_subparsers(required=True, metavar="COMMAND")
 
@@ -55,40 +62,39 @@ def _train(train: argparse.ArgumentParser) -> None:
         help="digits (8x8 pictures of handwriting, the default), spiral, moons, circles, xor, "
         "mnist, fashion_mnist, or a file: .csv, .npz with x and y",
     )  # fmt: skip
-    data = train.add_argument_group("data")
-    data.add_argument("--target", help="the column of a CSV file to predict; by default the last")
-    data.add_argument(
-        "--missing", choices=("refuse", "mean", "median", "drop"),
-        help="what to do with missing values in a CSV file; by default they are refused",
-    )  # fmt: skip
-    data.add_argument("--data-dir", type=Path, help="folder with the files of MNIST")
-    network = train.add_argument_group("network")
-    _network(network)
+    _data(train.add_argument_group("data"))
+    _network(train.add_argument_group("network"))
     how = train.add_argument_group("training; what is not said is as the dataset's recipe has it")
-    how.add_argument("--optimizer", metavar="NAME", help="sgd, adam, adamw, rmsprop, ada...")
-    how.add_argument("--momentum", type=float, help="of sgd and rmsprop")
-    how.add_argument("--weight-decay", type=float, help="of the optimizer")
-    how.add_argument(
-        "--schedule", metavar="NAME",
-        help="of lr: constant, cosine, linear, step, exponential, plateau or one-cycle",
-    )  # fmt: skip
-    how.add_argument("--lr", type=float, help="the learning rate of the first epoch")
-    how.add_argument("--epochs", type=int, help="how many times to go over the data")
-    how.add_argument("--batch-size", type=int, help="rows in a step")
-    how.add_argument(
-        "--l1", type=float, help="this times the sum of |weights| is added to the loss"
-    )
-    how.add_argument("--l2", type=float, help="this times the sum of their squares is")
-    how.add_argument(
-        "--early-stopping", type=int, metavar="N",
-        help="stop after N epochs without a better loss on a tenth of the rows, kept aside, and "
-        "keep the best weights",
-    )  # fmt: skip
-    how.add_argument("--seed", type=int, help="decides all that is drawn; default 0")
+    _training(how)
     _threads(how)
     train.add_argument("--out", type=Path, help="folder for the results; default runs/DATASET")
     train.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
     train.add_argument("--tensorboard", action="store_true", help="write events for TensorBoard")
+
+
+def _data(options: argparse._ActionsContainer) -> None:
+    options.add_argument(
+        "--target", help="the column of a CSV file to predict; by default the last"
+    )
+    options.add_argument(
+        "--missing", choices=("refuse", "mean", "median", "drop"),
+        help="what to do with missing values in a CSV file; by default they are refused",
+    )  # fmt: skip
+    options.add_argument(
+        "--ignore", action="append", metavar="COLUMN",
+        help="a column of a CSV file that is no input, as a number of the row; may come again",
+    )  # fmt: skip
+    options.add_argument(
+        "--categorical", action="append", metavar="COLUMN",
+        help="a column whose numbers are names, as postal codes; may come again",
+    )  # fmt: skip
+    options.add_argument(
+        "--task", choices=("classification", "regression"),
+        help="whether a target's whole numbers are classes or quantities; by default, classes if "
+        "there are at most 20, each met twice on average",
+    )  # fmt: skip
+    options.add_argument("--encoding", help="of a CSV file; default utf-8")
+    options.add_argument("--data-dir", type=Path, help="folder with the files of MNIST")
 
 
 def _network(options: argparse._ActionsContainer) -> None:
@@ -103,6 +109,38 @@ def _network(options: argparse._ActionsContainer) -> None:
                          help="normalise before each activation")  # fmt: skip
     options.add_argument("--dropout", type=float, metavar="P", help="behind each activation")
     options.add_argument("--dropconnect", type=float, metavar="P", help="of hidden layers' weights")
+
+
+def _training(options: argparse._ActionsContainer) -> None:
+    options.add_argument("--optimizer", metavar="NAME", help="sgd, adam, adamw, rmsprop, ada...")
+    options.add_argument("--momentum", type=float, help="of sgd and rmsprop")
+    options.add_argument("--weight-decay", type=float, help="of the optimizer")
+    options.add_argument(
+        "--schedule", metavar="NAME",
+        help="of lr: constant, cosine, linear, step, exponential, one-cycle, or plateau, which "
+        "goes by a tenth of the rows, kept aside",
+    )  # fmt: skip
+    options.add_argument("--lr", type=float, help="the learning rate of the first epoch")
+    options.add_argument("--epochs", type=int, help="how many times to go over the data")
+    options.add_argument("--batch-size", type=int, help="rows in a step")
+    options.add_argument(
+        "--l1", type=float, help="this times the sum of |weights| is added to the loss"
+    )
+    options.add_argument("--l2", type=float, help="this times the sum of their squares is")
+    options.add_argument(
+        "--clip-grad", type=float, metavar="NORM",
+        help="gradients of a larger norm are scaled down to this one",
+    )  # fmt: skip
+    options.add_argument(
+        "--class-weight", choices=("balanced",),
+        help="errors weigh as if all classes had as many rows",
+    )  # fmt: skip
+    options.add_argument(
+        "--early-stopping", type=int, metavar="N",
+        help="stop after N epochs without a better loss on a tenth of the rows, kept aside, and "
+        "keep the best weights",
+    )  # fmt: skip
+    options.add_argument("--seed", type=int, help="decides all that is drawn; default 0")
 
 
 def _folder(command: argparse.ArgumentParser, nargs: str | None = None) -> None:

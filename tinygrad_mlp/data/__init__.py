@@ -16,7 +16,7 @@ from .packaged import digits
 from .preparation import Preparation
 from .registry import DATASETS, FILES, load, load_parts, read_dataset, read_inputs
 from .scaling import Standardizer
-from .splitting import split
+from .splitting import split, split_rows
 from .table import Table, read_csv
 from .tabular import csv
 
@@ -44,5 +44,6 @@ __all__ = [
     "read_npz",
     "spiral",
     "split",
+    "split_rows",
     "xor",
 ]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import difflib
 import operator
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from itertools import islice
+
+SHOWN = 40  # names in an error
 
 
 def whole(name: str, value: object, *, least: int, write: int) -> int:
@@ -28,6 +31,17 @@ def whole(name: str, value: object, *, least: int, write: int) -> int:
     return number
 
 
+def several(name: str, values: object) -> list[str]:
+    """``values`` as a list of names.
+
+    Raises:
+        TypeError: it is one name, which would be taken for its letters.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be several names, got {values!r}; write {name}=[{values!r}]")
+    return list(values)
+
+
 def one_of(what: str, name: object, known: Collection[str]) -> str:
     """``name``, which must be one of the ``known`` names of ``what``.
 
@@ -41,4 +55,6 @@ def one_of(what: str, name: object, known: Collection[str]) -> str:
         return name
     close = difflib.get_close_matches(str(name), known, n=1)
     meant = f"; did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"no {what} is called {name!r}, there are: {', '.join(known)}{meant}")
+    some = list(islice(known, SHOWN))
+    more = f" and {len(known) - SHOWN:,} others" if len(known) > SHOWN else ""
+    raise ValueError(f"no {what} is called {name!r}, there are: {', '.join(some)}{more}{meant}")

@@ -94,17 +94,19 @@ def read_npz(path: str | os.PathLike[str], *, target: bool = True) -> dict[str, 
             f"{file}: x must be numbers of shape (rows, features) or (rows, height, width), "
             f"got {x.dtype} of shape {x.shape}"
         )
-    if not np.isfinite(x).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
-        raise ValueError(f"{file}: x must be finite, got {x[place]} at {list(place)}")
     if target:
         y = arrays["y"]
         if y.shape not in ((len(x),), (len(x), 1)) or y.dtype.kind not in "biufU":
             raise ValueError(
                 f"{file}: y must be labels or values of shape ({len(x)},), one for each row of x, "
                 f"got {y.dtype} of shape {y.shape}"
+                + ("; one-hot labels are y.argmax(axis=1)" if y.ndim == 2 else "")
             )
         arrays["y"] = y.reshape(len(x))
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+            raise ValueError(f"{file}: {name} must be finite, got {array[place]} at {list(place)}")
     return arrays
 
 

@@ -107,7 +107,8 @@ class Categorical:
     @classmethod
     def of(cls, table: Table, name: str, fill: Fill | None = None) -> Categorical:
         """Learn from the rows of ``table``: what is filled in is the most frequent name."""
-        counts = Counter(cell for cell in table.column(name) if not is_missing(cell))
+        told = Counter(table.column(name))
+        counts = {cell: count for cell, count in told.items() if not is_missing(cell)}
         if not counts:
             raise ValueError(f"{table.path}: column {name!r} has no values in the training rows")
         classes = in_order(counts)
@@ -148,12 +149,16 @@ def one_hot(labels: Array, classes: int) -> Array:
     """Float32 (N, classes): 1 in the column that the label names, 0 in the others.
 
     Raises:
+        TypeError: labels are no integers.
         ValueError: a label is not from 0 to ``classes - 1``.
 
     >>> one_hot(np.array([2, 0]), 3)
     array([[0., 0., 1.],
            [1., 0., 0.]], dtype=float32)
     """
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "biu":
+        raise TypeError(f"labels must be integers, got dtype {labels.dtype}")
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         raise ValueError(
             f"labels must be from 0 to {classes - 1}, got {labels.min()} to {labels.max()}"
@@ -182,9 +187,27 @@ def learn(table: Table, name: str, fill: Fill | None = None, categorical: bool =
         ValueError: there is no such column or no value in it, or most of its values are numbers and
             some are not; the message says where.
     """
-    if categorical or not are_numbers(table.column(name)):
+    if categorical or not holds_numbers(table, name):
         return Categorical.of(table, name, fill)
     return Numeric.of(table, name, fill)
+
+
+def holds_numbers(table: Table, name: str) -> bool:
+    """Whether the column ``name`` is one of numbers, by :func:`are_numbers`.
+
+    Raises:
+        ValueError: it would be, if commas in numbers meant anything; the message says where.
+    """
+    if _mostly(table.numbers(name)):
+        return True
+    cells = table.column(name)
+    if any("," in cell for cell in cells) and are_numbers([c.replace(",", "") for c in cells]):
+        row = next(row for row, cell in enumerate(cells) if "," in cell)
+        raise ValueError(
+            f"{table.place(row, name)}: {cells[row]!r} is no number, which has a decimal point and "
+            f"no comma; rewrite it, or write categorical=[{name!r}] if all of them are names"
+        )
+    return False
 
 
 def are_numbers(cells: Sequence[str]) -> bool:
@@ -193,7 +216,10 @@ def are_numbers(cells: Sequence[str]) -> bool:
     >>> are_numbers(["1.5", "", "2", "three"]), are_numbers(["A1", "B2", "7"])
     (True, False)
     """
-    values = numbers(cells)
+    return _mostly(numbers(cells))
+
+
+def _mostly(values: Array) -> bool:
     return int(np.isfinite(values).sum()) > int(np.isinf(values).sum())
 
 
@@ -213,14 +239,14 @@ def are_labels(cells: Sequence[str]) -> bool:
 
 def _numbers(table: Table, name: str) -> Array:
     """Float64 (N,): the values of a column, nan where one is missing; else it is refused."""
-    cells = table.column(name)
-    values = numbers(cells)
+    values = table.numbers(name)
     mistakes = np.isinf(values)
     if mistakes.any():
         row = int(mistakes.argmax())
         raise ValueError(
-            f"{table.place(row, name)}: {cells[row]!r} is no finite number, in a column of "
-            f"numbers; correct it, or write categorical=[{name!r}] if all of them are names"
+            f"{table.place(row, name)}: {table.column(name)[row]!r} is no finite number, in a "
+            f"column of numbers; correct it, or write categorical=[{name!r}] if all of them are "
+            "names"
         )
     return values
 
@@ -228,5 +254,5 @@ def _numbers(table: Table, name: str) -> Array:
 def _missing(table: Table, row: int, name: str) -> ValueError:
     return ValueError(
         f"{table.place(row, name)}: the value is missing, and nothing was learned to fill it in; "
-        "train with missing='mean', 'median' or 'drop', or give the value"
+        "train with missing='mean', missing='median' or missing='drop', or give it"
     )

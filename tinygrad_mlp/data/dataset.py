@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
@@ -51,15 +52,15 @@ class Dataset:
     preparation: Preparation | None = None
 
     def __post_init__(self) -> None:
+        for field in ("x", "y"):
+            frozen = np.asarray(getattr(self, field)).view()
+            frozen.flags.writeable = False
+            object.__setattr__(self, field, frozen)
         if self.x.ndim != 2 or len(self.x) != len(self.y):
             raise ValueError(
                 f"Dataset {self.name!r}: x must be (rows, features) and y hold one target per row, "
                 f"got x of shape {self.x.shape} and y of shape {self.y.shape}"
             )
-        for field in ("x", "y"):
-            frozen = getattr(self, field).view()
-            frozen.flags.writeable = False
-            object.__setattr__(self, field, frozen)
 
     def __iter__(self) -> Iterator[Array]:
         return iter((self.x, self.y))

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .columns import Categorical, Column, Fill, Numeric, are_labels, learn
+from .arguments import several
+from .columns import Categorical, Column, Fill, Numeric, are_labels, holds_numbers, learn
 from .dataset import Array, Dataset
 from .scaling import Standardizer
 from .table import Table, is_missing
@@ -71,8 +72,8 @@ class Preparation:
         """
         if isinstance(target, str):
             target = target_of(table, target)
-        aside = {table.checked(name) for name in (target.name, *ignore)}
-        named = {table.checked(name) for name in categorical}
+        aside = {table.checked(name) for name in (target.name, *several("ignore", ignore))}
+        named = {table.checked(name) for name in several("categorical", categorical)}
         names = [name for name in table.names if name not in aside]
         if not names:
             raise ValueError(
@@ -105,6 +106,13 @@ class Preparation:
         )
 
     @property
+    def column_names(self) -> tuple[str, ...]:
+        """The columns that a table must have; none where arrays were learned from."""
+        if isinstance(self.inputs, Standardizer):
+            return ()
+        return tuple(column.name for column in self.inputs)
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The name of each label; empty for regression."""
         return self.target.classes
@@ -117,23 +125,37 @@ class Preparation:
     def x(self, rows: Table | Array) -> Array:
         """Float32 (N, features): what the network sees of ``rows``.
 
-        A table may have its columns in any order, and may have others. An array is (N, ...).
+        A table may have its columns in any order, and may have others. Where arrays were learned
+        from, its columns but the target are the features, in order. An array is (N, ...).
 
         Raises:
-            TypeError: they are a table where arrays were learned from, or the other way round.
+            TypeError: they are an array where a table was learned from.
             ValueError: a column is missing; or a cell is, or is no number, or a name that the
                 training rows did not have. The message names the line and the column.
         """
+        if isinstance(rows, Table):
+            return np.concatenate([c.features(rows) for c in self._columns(rows)], axis=1)
         if isinstance(self.inputs, Standardizer):
-            if isinstance(rows, Table):
-                raise TypeError(f"{rows.path} is a table, where this network learned from arrays")
             dtype = np.promote_types(rows.dtype, np.float32)  # bytes, and halves, are too narrow
             wide = rows.reshape(len(rows), -1).astype(dtype, copy=False)
             return self.inputs(wide).astype(np.float32, copy=False)
-        if not isinstance(rows, Table):
-            names = ", ".join(column.name for column in self.inputs)
-            raise TypeError(f"rows are an array, where this network learned from columns: {names}")
-        return np.concatenate([column.features(rows) for column in self.inputs], axis=1)
+        raise TypeError(
+            "rows are an array, where this network learned from columns: "
+            + ", ".join(self.column_names)
+        )
+
+    def _columns(self, table: Table) -> Sequence[Column]:
+        """The columns of ``table`` that are inputs."""
+        if not isinstance(self.inputs, Standardizer):
+            return self.inputs
+        names = [name for name in table.names if name != self.target.name]
+        if len(names) != self.features:
+            raise ValueError(
+                f"{table.path} has {len(names)} columns beside the target {self.target.name!r}, "
+                f"where this network takes {self.features} features"
+            )
+        scaling = zip(self.inputs.mean.tolist(), self.inputs.scale.tolist(), strict=True)
+        return [Numeric(name, *each) for name, each in zip(names, scaling, strict=True)]
 
     def y(self, table: Table) -> Array:
         """The target of the rows: int64 labels (N,), or float32 values (N,), standardised.
@@ -198,7 +220,9 @@ def target_of(table: Table, name: str, task: Task | None = None) -> Column:
     if task not in ("classification", "regression", None):
         raise ValueError(f"task must be 'classification' or 'regression', got {task!r}")
     refuse_missing_target(table, name)
-    labels = are_labels(table.column(name)) if task is None else task == "classification"
+    labels = task == "classification"
+    if task is None:
+        labels = not holds_numbers(table, name) or are_labels(table.column(name))
     target = Categorical.of(table, name) if labels else Numeric.of(table, name)
     if len(target.classes) == 1:
         raise ValueError(

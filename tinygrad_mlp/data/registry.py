@@ -86,9 +86,9 @@ def read_inputs(path: str | os.PathLike[str], preparation: Preparation, **option
         FileNotFoundError, ValueError: as :func:`read_npz`, :func:`read_csv`, and
             :meth:`Preparation.x` do.
     """
-    if _is_npz(path):
+    if _is_npz(path):  # which has no encoding and no delimiter
         return preparation.x(read_npz(path, target=False)["x"])
-    return preparation.x(read_csv(path, **options))
+    return preparation.x(read_csv(path, expected=preparation.column_names, **options))
 
 
 def read_dataset(path: str | os.PathLike[str], preparation: Preparation, **options: Any) -> Dataset:
@@ -97,7 +97,8 @@ def read_dataset(path: str | os.PathLike[str], preparation: Preparation, **optio
     Arguments and errors are those of :func:`read_inputs`.
     """
     if not _is_npz(path):
-        return preparation.dataset(Path(path).stem, read_csv(path, **options))
+        table = read_csv(path, expected=preparation.column_names, **options)
+        return preparation.dataset(Path(path).stem, table)
     arrays = read_npz(path)
     x, y = preparation.x(arrays["x"]), preparation.y(target_table(str(path), arrays["y"]))
     name, classes = Path(path).stem, preparation.classes
@@ -105,10 +106,14 @@ def read_dataset(path: str | os.PathLike[str], preparation: Preparation, **optio
 
 
 def _function(name: str | os.PathLike[str]) -> Callable[..., Dataset]:
-    if read := FILES.get(Path(name).suffix.lower()):
-        return functools.partial(read, name)
+    if Path(name).suffix:
+        return functools.partial(FILES[_kind(name)], name)
     return DATASETS[one_of("dataset", str(name), DATASETS)]
 
 
 def _is_npz(path: str | os.PathLike[str]) -> bool:
-    return one_of("kind of file", Path(path).suffix.lower(), FILES) == ".npz"
+    return _kind(path) == ".npz"
+
+
+def _kind(path: str | os.PathLike[str]) -> str:
+    return one_of("kind of file", Path(path).suffix.lower(), FILES)

@@ -31,7 +31,8 @@ class Standardizer:
 
     @classmethod
     def of(cls, x: Array) -> Standardizer:
-        """Learn from the rows of ``x`` (N, F), N at least 1."""
+        """Learn from the rows of ``x`` (N, F), an array or lists, N at least 1."""
+        x = np.asarray(x)
         if x.ndim != 2 or len(x) == 0:
             raise ValueError(
                 f"Standardizer.of: x must be (rows, features) with a row, got shape {x.shape}"
@@ -58,6 +59,7 @@ class Standardizer:
 
     def __call__(self, x: Array) -> Array:
         """Standardise the rows of ``x`` (N, F), in their dtype."""
+        x = np.asarray(x)
         if x.ndim != 2 or x.shape[1] != len(self.mean):
             raise ValueError(
                 f"Standardizer: x must be (rows, {len(self.mean)}), like what it learned from, "

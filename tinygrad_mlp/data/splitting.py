@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from numbers import Real
 
 import numpy as np
 
@@ -24,6 +25,7 @@ def split(
         train, validation = split(rest, 0.25)  # a quarter of what is left: 60 / 20 / 20
 
     Raises:
+        TypeError: it is no Dataset, or ``test`` no number.
         ValueError: ``test`` is not between 0 and 1, a part would be empty, or a class has fewer
             than two rows to divide.
 
@@ -31,6 +33,11 @@ def split(
     >>> split(digits(), 0.2, seed=0)[1]
     Dataset('digits', rows=359, features=64, classes=10)
     """
+    if not isinstance(dataset, Dataset):
+        raise TypeError(
+            f"split takes a Dataset, got {type(dataset).__name__}; the rows of arrays are "
+            "split_rows(len(x), 0.2, labels=y)"
+        )
     if test is None and dataset.held_out is not None:
         return replace(dataset, held_out=None), dataset.held_out
     by_class = bool(dataset.classes) if stratify is None else stratify
@@ -50,6 +57,8 @@ def split_rows(
     >>> sorted([*train.tolist(), *test.tolist()]), len(test)
     ([0, 1, 2, 3, 4], 2)
     """
+    if isinstance(test, bool) or not isinstance(test, Real):
+        raise TypeError(f"test must be a fraction, got {test!r}; write test=0.2")
     if not 0 < test < 1:
         raise ValueError(f"test must be a fraction between 0 and 1, got {test}; write test=0.2")
     held_out = round(test * rows)

@@ -5,13 +5,14 @@ The format is RFC 4180's, as Python's ``csv`` reads it, with the delimiter and t
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import io
 import math
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,18 +42,28 @@ class Table:
     rows: Sequence[Sequence[str]]
     lines: Sequence[int]
     counted: str = "line"
+    _cells: dict[str, list[str]] = field(default_factory=dict, repr=False)
+    _numbers: dict[str, Array] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def column(self, name: str) -> list[str]:
+    def column(self, name: str) -> Sequence[str]:
         """The cells of a column.
 
         Raises:
             ValueError: there is no such column.
         """
-        at = self.names.index(self.checked(name))
-        return [row[at] for row in self.rows]
+        if name not in self._cells:
+            at = self.names.index(self.checked(name))
+            self._cells[name] = [row[at] for row in self.rows]
+        return self._cells[name]
+
+    def numbers(self, name: str) -> Array:
+        """The :func:`numbers` that a column says, found once: rows taken know theirs."""
+        if name not in self._numbers:
+            self._numbers[name] = numbers(self.column(name))
+        return self._numbers[name]
 
     def checked(self, name: str) -> str:
         """``name``, which must be that of a column.
@@ -73,7 +84,11 @@ class Table:
         """The table of these rows only."""
         chosen = [int(row) for row in rows]
         return replace(
-            self, rows=[self.rows[row] for row in chosen], lines=[self.lines[row] for row in chosen]
+            self,
+            rows=[self.rows[row] for row in chosen],
+            lines=[self.lines[row] for row in chosen],
+            _cells={},
+            _numbers={name: values[chosen] for name, values in self._numbers.items()},
         )
 
     def without_missing(self, names: Sequence[str]) -> Table:
@@ -128,17 +143,21 @@ def read_csv(
     delimiter: str | None = None,
     header: bool | None = None,
     encoding: str = "utf-8",
+    expected: Collection[str] = (),
 ) -> Table:
     r"""The table in a CSV file.
 
     Args:
         path: the file. Cells may be quoted with ``"``, and then hold anything; lines end in any
-            of the usual ways, and empty ones are passed over.
+            of the usual ways, and empty ones are passed over, as is what is empty behind a
+            delimiter at the end of each line.
         delimiter: between the cells; by default the one of ``, ; | tab`` that makes most of the
             first lines while they agree.
         header: whether the first line names the columns; by default, whether none of its cells is
-            a number. Otherwise the columns are called "column 1", "column 2" and so on.
-        encoding: of the file; a byte order mark is passed over.
+            a number, or it has all ``expected`` names. Otherwise the columns are called "column 1",
+            "column 2" and so on.
+        encoding: of the file; one that begins with UTF-16's byte order mark is UTF-16.
+        expected: columns that the caller knows of.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -160,9 +179,12 @@ def read_csv(
     records = list(_records(lines, delimiter, file))
     if not records:
         raise ValueError(f"{file} is empty: expected a header and rows")
+    while all(len(cells) > 1 and not cells[-1] for _, cells in records):
+        records = [(line, cells[:-1]) for line, cells in records]
     first = records[0][1]
     if header is None:
-        header = not any(number(cell) is not None for cell in first)
+        known = bool(expected) and set(expected) <= set(first)
+        header = known or not any(number(cell) is not None for cell in first)
     names = tuple(
         (name if header else "") or f"column {place}" for place, name in enumerate(first, start=1)
     )
@@ -183,13 +205,17 @@ def read_csv(
 
 def _lines(path: Path, encoding: str) -> list[str]:
     data = path.read_bytes()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
     try:
         text = data.decode(encoding)
+    except LookupError:
+        raise ValueError(f"no encoding is called {encoding!r}; write encoding='cp1252'") from None
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise ValueError(
             f"{path}, line {line}: byte {error.start} is not {encoding}: {error.reason}; write "
-            "encoding='cp1252' for files of Windows, 'utf-16' for Unicode text of Excel"
+            "encoding='cp1252' for files of Windows"
         ) from None
     return list(io.StringIO(text.removeprefix("\ufeff"), newline=""))  # lines keep their ends
 

@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from .arguments import one_of
-from .columns import Column, Fill, Numeric, are_numbers
+from .arguments import one_of, several
+from .columns import Column, Fill, Numeric, holds_numbers
 from .dataset import Dataset
 from .preparation import Preparation, Task, labels_to_divide, target_of
 from .splitting import split_rows
@@ -37,7 +37,8 @@ def csv(
 
     Numbers are standardised, names become one-hot, and what that takes is learned from the
     training rows alone: it is the ``preparation`` of the dataset. Classes are kept in proportion
-    in both parts. A name that only rows held out would have brings these rows to the training part.
+    in both parts. A name that only rows held out would have brings these rows to the training part;
+    a column that would bring more than half of them is refused.
 
     Args:
         path: the file; :func:`read_csv` says what it may look like, and what ``delimiter``,
@@ -62,7 +63,9 @@ def csv(
         text = train.preparation.to_json()  # to be kept with the network
     """
     one_of("way with missing values", missing, ("refuse", "mean", "median", "drop"))
-    table = read_csv(path, delimiter=delimiter, header=header, encoding=encoding)
+    categorical, ignore = several("categorical", categorical), several("ignore", ignore)
+    expected = [*categorical, *ignore, *([] if target is None else [target])]
+    table = read_csv(path, delimiter=delimiter, header=header, encoding=encoding, expected=expected)
     target = table.names[-1] if target is None else table.checked(target)
     aside = {table.checked(name) for name in ignore}
     if missing == "drop":
@@ -72,7 +75,7 @@ def csv(
     fill: Fill | None = missing if missing in ("mean", "median") else None
     inputs = [name for name in table.names if name not in aside | {target}]
     named = {table.checked(name) for name in categorical}
-    names = [n for n in inputs if n in named or not are_numbers(table.column(n))]
+    names = [n for n in inputs if n in named or not holds_numbers(table, n)]
     if target in named and task is None:
         task = "classification"
     column = target_of(table, target, task)  # whose classes are those of all rows
@@ -100,14 +103,16 @@ def _divided(
     new = np.zeros(len(table), bool)  # rows with a name that no training row has
     for name in names:
         cells = table.column(name)
-        known = {cells[row] for row in train}
-        new |= [not is_missing(cell) and cell not in known for cell in cells]
-    if new[held_out].all():
+        unseen = {c for c in set(cells) - {cells[row] for row in train} if not is_missing(c)}
+        if unseen:
+            new |= [cell in unseen for cell in cells]
+    stays = held_out[~new[held_out]]
+    if 2 * len(stays) < len(held_out):
         different = {name: len(set(table.column(name))) for name in names}
         most = max(different, key=different.__getitem__)
         raise ValueError(
             f"{table.path}: column {most!r} has {different[most]} names in {len(table)} rows, so "
-            f"that no row can be held out; write ignore=[{most!r}]"
+            f"that {len(stays)} of {len(held_out)} rows can be held out whose names are in the "
+            f"others; write ignore=[{most!r}]"
         )
-    stays = held_out[~new[held_out]]
     return table.take(np.setdiff1d(np.arange(len(table)), stays)), table.take(stays)

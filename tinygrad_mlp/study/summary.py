@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,8 +72,12 @@ class Summary:
         return "\n".join([table[0], line, *table[1:], line, *sums])
 
 
-def summary(model: Module, *shape: int) -> Summary:
+def summary(model: Module, *shape: int | Sequence[int]) -> Summary:
     """The layers of ``model`` in the order in which a row of this ``shape`` goes through them.
+
+    Args:
+        model: the network.
+        shape: of one row, as ``summary(model, 784)`` or ``summary(model, (784,))``.
 
     The model runs once in eval mode; nothing is changed.
 
@@ -88,6 +93,7 @@ def summary(model: Module, *shape: int) -> Summary:
     trainable         67
     not trainable     16
     """
+    size = shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
     names = {id(module): name for name, module in model.named_modules()}
     rows: list[Row] = []
     seen: set[int] = set()
@@ -108,7 +114,7 @@ def summary(model: Module, *shape: int) -> Summary:
     try:
         model.eval()
         with no_grad():
-            model(zeros(1, *shape, dtype=first))
+            model(zeros(1, *size, dtype=first))
     finally:
         for hook in hooks:
             hook.remove()

@@ -8,7 +8,7 @@ from .loggers import CSVLogger, JSONLogger, TensorBoard
 from .loop import evaluate, fit
 from .metrics import METRICS, TopK, confusion_matrix
 from .objective import Penalty
-from .plots import boundary, curves, mistakes
+from .plots import boundary, curves, mistakes, surface
 
 __all__ = [
     "METRICS",
@@ -31,4 +31,5 @@ __all__ = [
     "load_checkpoint",
     "mistakes",
     "save_checkpoint",
+    "surface",
 ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -36,6 +36,8 @@ class Run:
         epochs: how many there are to be.
         callbacks: all that are told.
         stopped: why it ends before its last epoch, or "".
+        batch: how many batches of this epoch are done.
+        so_far: gives the loss and the metrics over them.
     """
 
     model: Module
@@ -45,6 +47,8 @@ class Run:
     epochs: int
     callbacks: Sequence[Any] = ()
     stopped: str = ""
+    batch: int = 0
+    so_far: Callable[[], dict[str, float]] = dict
 
     def __post_init__(self) -> None:
         given: Any = self.callbacks
@@ -71,18 +75,31 @@ class Run:
         for callback in self.callbacks:
             getattr(callback, method)(self)
 
+    @property
+    def by_batch(self) -> bool:
+        """Whether a callback is to be told of batches."""
+        return any(type(c).on_batch_end is not Callback.on_batch_end for c in self.callbacks)
+
 
 class Callback:
-    """Told at the beginning, after each epoch, and at the end; this one does nothing."""
+    """Told at the beginning, after batches and epochs, and at the end; this one does nothing.
+
+    A callback that has an ``on_batch_end`` cuts the native epoch into single steps, with Python
+    between any two of them. That costs some thirty microseconds a batch, and what the method does;
+    reading ``run.so_far()`` or a weight there is all it takes to look inside of an epoch.
+    """
 
     def on_train_begin(self, run: Run) -> None:
         """Before the first epoch, or the first after going on."""
+
+    def on_batch_end(self, run: Run) -> None:
+        """After a batch: the weights are updated, and ``run.batch`` of them are done."""
 
     def on_epoch_end(self, run: Run) -> None:
         """After an epoch: its row is in the history, its schedule stepped."""
 
     def on_train_end(self, run: Run) -> None:
-        """After the last epoch, also if Ctrl-C made it the last."""
+        """After the last epoch, also if Ctrl-C, or a loss that is no number, made it the last."""
 
 
 class EarlyStopping(Callback):
@@ -112,11 +129,16 @@ class EarlyStopping(Callback):
         self.monitor, self.mode, self.restore_best = monitor, mode, restore_best
         self.patience = whole("patience", patience, least=1, write=5)
         self.min_delta = abs(float(min_delta))
+        self._forget()
+
+    def _forget(self) -> None:
         self.best, self.best_epoch, self.waited = math.nan, 0, 0
         self.best_weights: dict[str, Any] = {}
 
     def on_train_begin(self, run: Run) -> None:
-        """If it had stopped before, it stops again."""
+        """Begin anew, unless the run goes on; if it had stopped before, it stops again."""
+        if not len(run.history):
+            self._forget()
         if self.waited >= self.patience:
             self._stop(run)
 

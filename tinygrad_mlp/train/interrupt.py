@@ -8,9 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from .history import History
+
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C was pressed in a fit, which ended its epoch, and all that belongs to the end."""
+    """Ctrl-C was pressed in a fit, which ended its epoch, and all that belongs to the end.
+
+    Its ``history`` is what the fit would have returned: in a notebook it is
+    ``sys.last_value.history``.
+    """
+
+    def __init__(self, history: History) -> None:
+        super().__init__(f"stopped after epoch {len(history)}")
+        self.history = history
 
 
 class Wish:

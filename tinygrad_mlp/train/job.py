@@ -20,7 +20,7 @@ from . import plots
 from .callbacks import Callback, Checkpoint, EarlyStopping, Run
 from .checkpoint import load_checkpoint
 from .history import History
-from .interrupt import Interrupted
+from .interrupt import Interrupted, politely
 from .loggers import TensorBoard
 from .loop import fit
 from .objective import Penalty
@@ -33,6 +33,7 @@ from .saved_run import (
     HISTORY,
     MISTAKES,
     MODEL,
+    SURFACE,
     Description,
     metrics,
     pair,
@@ -51,9 +52,9 @@ class Job:
     Attributes:
         description: its settings and what else ``config.json`` says.
         train: the rows to learn from.
-        validation: those to look at after each epoch; with early stopping a tenth of the rows to
-            learn from, so that those held out decide nothing.
-        test: those held out.
+        validation: those to look at after each epoch; where they decide something, as early
+            stopping and the plateau of a schedule, a tenth of the rows to learn from.
+        test: those held out, which decide nothing.
         history: the epochs that it had when it was stopped.
         callbacks: early stopping if asked for, and the checkpoint.
     """
@@ -80,17 +81,29 @@ class Job:
         gone = f", {len(self.history)} of them done" if len(self.history) else ""
         return (
             f"{self.train.name}: {len(self.train.y):,} rows to learn from, "
-            f"{len(self.test.y):,} held out\n"
+            f"{len(self.test.y):,} held out, {self._aim}\n"
             f"model: {size:,} parameters, {self.optimizer.name} with lr {settings.lr:g}, "
-            f"{settings.epochs} epochs{gone} of batches of {settings.batch_size}, "
+            f"{settings.epochs} epochs of batches of {settings.batch_size}{gone}, "
             f"seed {settings.seed}"
         )
+
+    @property
+    def _aim(self) -> str:
+        """What is predicted."""
+        preparation = self.description.preparation
+        kind = f"{len(preparation.classes)} classes" if preparation.classes else "values"
+        of = f" of {preparation.target.name!r}" if preparation.column_names else ""
+        return f"to predict {kind}{of}"
 
     def run(self, progress: bool | Literal["auto"] = True) -> Outcome:
         """Train, evaluate on both parts, and write all files.
 
-        After Ctrl-C it does the same with what was learned by then; pressed again, it raises
-        KeyboardInterrupt, and only the checkpoint is left.
+        After Ctrl-C it does the same with what was learned by then; pressed again in training, it
+        raises KeyboardInterrupt, and only the checkpoint is left.
+
+        Raises:
+            FloatingPointError: a loss became inf or nan; weights and history of the epochs before
+                are saved.
         """
         settings = self.settings
         penalty = Penalty(self.model, l1=settings.l1, l2=settings.l2)
@@ -105,6 +118,8 @@ class Job:
                 batch_size=settings.batch_size,
                 metrics=metrics(self.train),
                 scheduler=self.scheduler,
+                clip_grad=settings.clip_grad,
+                class_weight=settings.class_weight,
                 penalty=penalty if settings.l1 or settings.l2 else None,
                 callbacks=(_Begin(self), *self.callbacks),
                 history=self.history,
@@ -113,28 +128,41 @@ class Job:
             )
         except Interrupted:
             interrupted = True
-        train, test = scores(self.model, self.train), scores(self.model, self.test)
-        files, missing = self._write()
+        except FloatingPointError:
+            if len(self.history):
+                self._save()
+            raise
+        with politely() as ctrl_c:  # what is left takes a second: nothing is torn, nothing lost
+            train, test = scores(self.model, self.train), scores(self.model, self.test)
+            self._save()
+            pictures, missing = self._draw()
+        interrupted = interrupted or ctrl_c.pressed
         best = next((c.best_epoch for c in self.callbacks if isinstance(c, EarlyStopping)), None)
+        files = (MODEL, HISTORY, *pictures)
         return Outcome(self.history, train, test, self.folder, files, missing, interrupted, best)
 
-    def _write(self) -> tuple[tuple[str, ...], str]:
-        """Weights, history and pictures: their names, and why there are no pictures if so."""
+    def _save(self) -> None:
         save(self.model.state_dict(), self.folder / MODEL)
         self.history.save(self.folder / HISTORY)
-        files = [MODEL, HISTORY]
+
+    def _draw(self) -> tuple[tuple[str, ...], str]:
+        """The names of the pictures drawn, and why there are none if so."""
+        drawn: list[str] = []
         pictures: dict[str, Callable[[Path], Any]] = {CURVES: self.history.plot}
-        if self.train.classes and self.train.x.shape[1] == 2:
+        plane = self.train.x.shape[1] == 2
+        if plane and self.train.classes:
             pictures[BOUNDARY] = lambda path: plots.boundary(self.model, self.train, path)
+        elif plane:
+            pictures[SURFACE] = lambda path: plots.surface(self.model, self.train, path)
         if self.train.classes and self.train.image_shape is not None:
             pictures[MISTAKES] = lambda path: plots.mistakes(self.model, self.test, path)
         try:
             for name, draw in pictures.items():
                 draw(self.folder / name)
-                files.append(name)
+                drawn.append(name)
         except ModuleNotFoundError as error:
-            return tuple(files), str(error)
-        return tuple(files), ""
+            return tuple(drawn), str(error)
+        return tuple(drawn), ""
 
 
 class _Begin(Callback):
@@ -148,6 +176,9 @@ class _Begin(Callback):
         if not len(run.history):
             for name in FILES:
                 (self.job.folder / name).unlink(missing_ok=True)
+            for part in TensorBoard.PARTS:
+                for events in self.job.folder.glob(f"{part}/events.out.tfevents.*"):
+                    events.unlink()
             self.job.description.save(self.job.folder / CONFIG)
 
 
@@ -208,11 +239,14 @@ def prepare(
     description = Description.of(settings, train, test)
     if resume and Description.load(folder).fingerprint != description.fingerprint:
         raise ValueError(f"{dataset} is not what it was when {folder} was begun; train it anew")
+    if settings.class_weight is not None and not train.classes:
+        raise ValueError(f"class_weight is for classes, and {dataset} has values to predict")
     validation, callbacks = test, list[Callback]()
-    if settings.early_stopping is not None:
+    if settings.early_stopping is not None or settings.schedule == "plateau":
         few = bool(train.classes) and np.bincount(train.y)[train.y].min() < 2
         stratify = False if few else None
         train, validation = split(train, 0.1, seed=settings.seed, stratify=stratify)
+    if settings.early_stopping is not None:
         callbacks.append(EarlyStopping("val_loss", settings.early_stopping))
     manual_seed(settings.seed)
     model = description.network()

@@ -18,24 +18,17 @@ class _File(Callback):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = path
-        self.file: TextIO | None = None
 
     def on_train_begin(self, run: Run) -> None:
-        """Open the file, and write the epochs that were before."""
-        self.file = open(self.path, "w", encoding="utf-8", newline="")  # noqa: SIM115
-        for number, row in enumerate(run.history, start=1):
-            self.line(self.file, number, row)
+        """Write the epochs that were before."""
+        with open(self.path, "w", encoding="utf-8", newline="") as file:
+            for number, row in enumerate(run.history, start=1):
+                self.line(file, number, row)
 
     def on_epoch_end(self, run: Run) -> None:
-        """Write a line, for all to see at once."""
-        assert self.file is not None, "fit calls on_train_begin first"
-        self.line(self.file, len(run.history), run.history.last)
-        self.file.flush()
-
-    def on_train_end(self, run: Run) -> None:
-        """Close the file."""
-        assert self.file is not None, "fit calls on_train_begin first"
-        self.file.close()
+        """Write a line, for all to see at once; between two epochs no file is left open."""
+        with open(self.path, "a", encoding="utf-8", newline="") as file:
+            self.line(file, len(run.history), run.history.last)
 
     def line(self, file: TextIO, number: int, row: dict[str, float]) -> None:
         """Write one row of the history, the ``number``-th."""
@@ -71,6 +64,8 @@ class TensorBoard(Callback):
         ModuleNotFoundError: tensorboard is missing; the message says how to install it.
     """
 
+    PARTS = ("train", "validation")
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         try:
             self.tensorboard: Any = importlib.import_module("tensorboard.summary")
@@ -84,7 +79,7 @@ class TensorBoard(Callback):
 
     def on_train_begin(self, run: Run) -> None:
         """Open the events' files."""
-        for part in ("train", "validation"):
+        for part in self.PARTS:
             self.writers[part] = self.tensorboard.Writer(os.path.join(self.path, part))
 
     def on_epoch_end(self, run: Run) -> None:

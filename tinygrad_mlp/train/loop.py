@@ -31,6 +31,7 @@ from .prepare import (
     Rows,
     check_batches,
     check_optimizer,
+    check_scheduler,
     keeping_modes,
     positive,
     prepare,
@@ -91,9 +92,9 @@ def fit(
         TypeError, ValueError: an argument or the data are wrong; nothing was trained.
         RuntimeError: called inside ``no_grad()``.
         FloatingPointError: a loss became inf or nan; the model, its weights and its buffers, is as
-            it was before that batch.
-        KeyboardInterrupt: Ctrl-C was pressed, the epoch ended, and ``history`` has it. Pressed
-            again, it ends at once.
+            it was before that batch, or as a callback leaves it at the end.
+        KeyboardInterrupt: Ctrl-C was pressed, the epoch ended, and ``history`` has it, which is
+            also that of the error. Pressed again, it ends at once.
 
     Example::
 
@@ -101,6 +102,7 @@ def fit(
     """
     epochs = whole("epochs", epochs, least=1, write=20)
     check_optimizer(model, optimizer)
+    check_scheduler(scheduler, optimizer)
     rows = prepare("data", data, model)
     held_out = None if validation is None else prepare("validation", validation, model)
     batches = Batches((rows.x, rows.y), batch_size, shuffle, drop_last, seed)
@@ -108,6 +110,12 @@ def fit(
     objective = Objective(model, rows, loss, metrics, class_weight)
     if held_out is not None:
         objective.check(model, held_out)
+    if penalty is not None and not callable(penalty):
+        raise TypeError(
+            f"penalty must be a function, got {penalty!r:.60}; write penalty=Penalty(..)"
+        )
+    if not isinstance(history, History | None):
+        raise TypeError(f"history must be a History, got {history!r:.60}; write history=History()")
     history = History() if history is None else history
     run = Run(model, optimizer, scheduler, history, epochs, callbacks)
     left, said = epochs - len(history), set[str]()  # said: why it is not compiled, if so
@@ -115,11 +123,12 @@ def fit(
         model, objective.training_loss, objective.metrics, batches, optimizer, penalty,
         positive("clip_grad", clip_grad),
     )  # fmt: skip
-    training = _Training(course, scheduler, batches, left, compile, said)
+    training = _Training(course, run, batches, left, compile, said)
     measuring = None if held_out is None else _Measuring(
         model, objective, held_out, max(batch_size, 1024), left, compile, said
     )  # fmt: skip
-    with keeping_modes(model), reporter(progress, epochs, len(batches)) as report:
+    shown = reporter(progress, epochs, len(batches), len(history))
+    with keeping_modes(model), shown as report:
         _go_on(run, training, measuring, report)
     return history
 
@@ -129,7 +138,11 @@ def _go_on(run: Run, training: _Training, measuring: _Measuring | None, report: 
     with politely() as ctrl_c:
         run.tell("on_train_begin")
         while not run.over:
-            row, pace = training.epoch(len(run.history) + 1, report)
+            try:
+                row, pace = training.epoch(len(run.history) + 1, report)
+            except FloatingPointError:
+                run.tell("on_train_end")
+                raise
             if measuring is not None:
                 row |= {f"val_{name}": value for name, value in measuring().items()}
             run.history.append(row | pace)
@@ -140,7 +153,7 @@ def _go_on(run: Run, training: _Training, measuring: _Measuring | None, report: 
             run.tell("on_epoch_end")
         run.tell("on_train_end")
     if ctrl_c.pressed:
-        raise Interrupted
+        raise Interrupted(run.history)
 
 
 def evaluate(
@@ -174,15 +187,19 @@ class _Training:
     def __init__(
         self,
         course: Training,
-        scheduler: Any,
+        run: Run,
         batches: Batches,
         epochs: int,
         compile: bool,
         said: set[str],
     ) -> None:
-        self.course, self.optimizer, self.scheduler = course, course.optimizer, scheduler
-        self.batches, self.by_batch = batches, isinstance(scheduler, OneCycleLR)
-        self.runner = Runner(course, batches, epochs, compile, singly=self.by_batch, said=said)
+        self.course, self.run, self.batches = course, run, batches
+        self.optimizer, self.scheduler = run.optimizer, run.scheduler
+        self.by_batch = isinstance(run.scheduler, OneCycleLR)
+        self.told = run.by_batch
+        singly = self.by_batch or self.told
+        self.runner = Runner(course, batches, epochs, compile, singly=singly, said=said)
+        run.so_far = course.means.read
 
     @property
     def lr(self) -> float:
@@ -197,6 +214,9 @@ class _Training:
             if self.by_batch:
                 self.scheduler.step()
             report.batch(number, done, means)
+            self.run.batch = done
+            if self.told:
+                self.run.tell("on_batch_end")
 
         try:
             self.runner.epoch(number, told)
@@ -207,7 +227,7 @@ class _Training:
             x, _ = self.course.batch(min(full, self.batches.rows - done * full))
             raise FloatingPointError(
                 f"the loss became {error.value} in epoch {number}, batch {done + 1}, "
-                f"with lr={self.lr:g}; the weights are those before this batch, and "
+                f"with lr={self.lr:g}; this batch changed nothing, and "
                 f"{first_not_finite(self.course.model, x)}. Lower lr, clip the gradients, or "
                 "scale the inputs"
             ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +13,13 @@ from ..data.arguments import one_of, whole
 from ..data.dataset import Array
 from ..ops.create import zeros
 from ..tensor import Tensor
+from .prepare import array_of
 
 Metric = Callable[[Array, Array], float]
-"""``metric(outputs, targets)``: a mean over the rows of a batch; means of batches are averaged."""
+"""``metric(outputs, targets)``: a mean over the rows of a batch; means of batches are averaged.
+
+It is given arrays; those here take lists and Tensors too.
+"""
 
 
 def accuracy(outputs: Array, targets: Array) -> float:
@@ -30,7 +35,7 @@ def accuracy(outputs: Array, targets: Array) -> float:
     >>> accuracy(np.array([[0.2, 0.8], [0.9, 0.1]]), np.array([1, 1]))
     0.5
     """
-    _check_classes("accuracy", outputs.shape, targets.shape)
+    outputs, targets = _classes("accuracy", outputs, targets)
     return float(np.mean(outputs.argmax(axis=1) == targets))
 
 
@@ -53,7 +58,7 @@ class TopK:
 
     def __call__(self, outputs: Array, targets: Array) -> float:
         """Of outputs (N, C) and labels (N,)."""
-        _check_classes(self.__name__, outputs.shape, targets.shape)
+        outputs, targets = _places(self.__name__, outputs, targets)
         own = np.take_along_axis(outputs, targets[:, None], axis=1)
         return float(np.mean((outputs > own).sum(axis=1) < self.k))
 
@@ -64,6 +69,7 @@ def mse(outputs: Array, targets: Array) -> float:
     >>> mse(np.array([[1.0], [2.0]]), np.array([[1.0], [4.0]]))
     2.0
     """
+    outputs, targets = array_of(outputs), array_of(targets)
     _check_values("mse", outputs.shape, targets.shape)
     return float(np.mean((outputs - targets) ** 2))
 
@@ -76,6 +82,7 @@ def r2(outputs: Array, targets: Array) -> float:
     >>> r2(np.array([[1.0], [3.0]]), np.array([[0.0], [4.0]]))
     0.75
     """
+    outputs, targets = array_of(outputs), array_of(targets)
     _check_column(outputs.shape, targets.shape)
     error, t = np.square(outputs - targets, dtype=np.float64), targets.astype(np.float64)
     return _explained(error.mean(), t.mean(), np.square(t).mean())
@@ -87,7 +94,7 @@ def confusion_matrix(outputs: Array, targets: Array) -> Array:
     >>> confusion_matrix(np.eye(2)[[0, 1, 1]], np.array([0, 0, 1])).tolist()
     [[1, 1], [0, 1]]
     """
-    _check_classes("confusion_matrix", outputs.shape, targets.shape)
+    outputs, targets = _places("confusion_matrix", outputs, targets)
     classes = outputs.shape[1]
     counts = np.bincount(targets * classes + outputs.argmax(axis=1), minlength=classes**2)
     matrix: Array = counts.reshape(classes, classes)
@@ -97,6 +104,27 @@ def confusion_matrix(outputs: Array, targets: Array) -> Array:
 def _explained(error: float, mean: float, square: float) -> float:
     variance = square - mean**2
     return float(1 - error / variance) if variance > 0 else 0.0
+
+
+def _classes(name: str, outputs: Any, targets: Any) -> tuple[Array, Array]:
+    """Outputs (N, C) and labels (N,) as arrays, or an error."""
+    outputs, targets = array_of(outputs), array_of(targets)
+    _check_classes(name, outputs.shape, targets.shape)
+    if targets.dtype.kind not in "biu":
+        raise TypeError(f"{name} needs integer labels, got dtype {targets.dtype}")
+    return outputs, targets.astype(np.int64, copy=False)
+
+
+def _places(name: str, outputs: Any, targets: Any) -> tuple[Array, Array]:
+    """Likewise, where each label says which of the outputs is meant."""
+    outputs, targets = _classes(name, outputs, targets)
+    classes = outputs.shape[1]
+    if len(targets) and not 0 <= targets.min() <= targets.max() < classes:
+        raise ValueError(
+            f"{name} needs labels from 0 to {classes - 1}, because there are {classes} outputs, "
+            f"got {targets.min()} to {targets.max()}"
+        )
+    return outputs, targets
 
 
 def _check_classes(name: str, outputs: tuple[int, ...], targets: tuple[int, ...]) -> None:
@@ -247,7 +275,13 @@ class Means:
     def call(self, outputs: Array, targets: Array) -> None:
         """Ask of one batch what only Python computes."""
         for name, metric in self.called.items():
-            self._called[name] += len(targets) * float(metric(outputs, targets))
+            value = metric(outputs, targets)
+            if np.ndim(value):
+                raise TypeError(
+                    f"metric {name!r} must give a number, got an array of shape {np.shape(value)}; "
+                    "ask for what is no number after the training"
+                )
+            self._called[name] += len(targets) * float(value)
 
     def clear(self) -> None:
         """Begin anew."""

@@ -110,7 +110,10 @@ def class_weights(labels: Array, given: ClassWeight, classes: int) -> Array:
                 raise ValueError(f"class_weight has {label!r}, and labels are 0 to {classes - 1}")
             weights[label] = weight
     else:
-        weights = np.asarray(given, np.float64)
+        try:
+            weights = np.asarray(given, np.float64)
+        except (TypeError, ValueError):
+            weights = np.empty(0)
     if weights.shape != (classes,) or not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError(
             f"class_weight must be {classes} finite numbers, none of them negative, got {given!r}"

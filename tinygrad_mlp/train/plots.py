@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..data.arguments import one_of
 from ..data.dataset import Array, Dataset
 from ..files import replacing
 from ..nn import Module
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .history import History
 
 INK, FAINT = "#2b2f36", "#d9dce1"
+HEIGHTS = "viridis"
 TRAINING, VALIDATION = "#9aa3b2", "#d1495b"
 CLASSES = (
     "#3d6fb4", "#e07a3f", "#3a9d79", "#b8478c", "#d9a441",
@@ -92,19 +94,78 @@ def boundary(
             f"boundary draws rows of two features with integer labels, got x of shape "
             f"{rows.x.shape} and y of dtype {rows.y.dtype}"
         )
-    centre = (rows.x.max(axis=0) + rows.x.min(axis=0)) / 2
-    reach = 1.08 * float(np.abs(rows.x - centre).max()) or 1.0
+    u, v, outputs = _asked(model, rows.x, points)
+    figure, axes = _plane(u, v)
+    _ground(axes, u, v, softmax(outputs.reshape(points**2, -1)).reshape(points, points, -1))
+    _dots(axes, rows.x, _colours(rows.y))
+    wrong = _probabilities(model, rows.x).argmax(axis=1) != rows.y
+    along, up = rows.x[wrong].T
+    axes.scatter(along, up, s=80, facecolors="none", edgecolors=INK, linewidths=1.2, zorder=4)
+    return _written(figure, path)
+
+
+def surface(
+    model: Module, data: Any, path: str | os.PathLike[str] | None = None, *, points: int = 400
+) -> Figure:
+    """The value that ``model`` gives each place in the plane, under the rows of ``data``.
+
+    Ground and rows share one scale from dark to light, and lines run where the value is the same:
+    a row that stands out from its ground is one that the model gets wrong.
+
+    Args:
+        model: takes (N, 2), gives (N, 1).
+        data: (x, y), x (N, 2) and values y (N,) or (N, 1), or a Dataset.
+        path, points: as of :func:`boundary`.
+
+    Raises:
+        ValueError: the rows have not two features and one value.
+        ModuleNotFoundError: matplotlib is missing; the message says how to install it.
+    """
+    rows = prepare("data", data, model)
+    if rows.x.shape[1:] != (2,) or rows.labels or rows.y.size != len(rows):
+        raise ValueError(
+            f"surface draws rows of two features with one value each, got x of shape "
+            f"{rows.x.shape} and y of {rows.y.dtype} of shape {rows.y.shape}"
+        )
+    u, v, outputs = _asked(model, rows.x, points)
+    values = outputs.reshape(points, points)
+    figure, axes = _plane(u, v)
+    targets = rows.y.reshape(-1)
+    low, high = np.percentile(np.concatenate([targets, values.reshape(-1)]), (1, 99))
+    scale = _part("colors").Normalize(low, max(high, low + 1e-6), clip=True)
+    axes.imshow(values, extent=_extent(u, v), origin="lower", cmap=HEIGHTS, norm=scale)
+    if values.max() > values.min():  # a plain has no lines
+        axes.contour(u, v, values, levels=12, colors="white", linestyles="solid",
+                     linewidths=0.6, alpha=0.6)  # fmt: skip
+    _dots(axes, rows.x, _part("cm").ScalarMappable(scale, HEIGHTS).to_rgba(targets))
+    return _written(figure, path)
+
+
+def _asked(model: Module, x: Array, points: int) -> tuple[Array, Array, Array]:
+    """Along and up a square that holds the rows x (N, 2), and what the model gives there.
+
+    (P,), (P,) and outputs (P, P, C).
+    """
+    centre = (x.max(axis=0) + x.min(axis=0)) / 2
+    reach = 1.08 * float(np.abs(x - centre).max()) or 1.0
     u, v = (np.linspace(c - reach, c + reach, points) for c in centre)
     places = np.stack(np.meshgrid(u, v), axis=-1)  # (P, P, 2)
-    chances = _probabilities(model, places.reshape(-1, 2)).reshape(points, points, -1)
+    return u, v, outputs_of(model, places.reshape(-1, 2)).reshape(points, points, -1)
+
+
+def _plane(u: Array, v: Array) -> tuple[Figure, Axes]:
+    """Axes to the edges: the picture is the plane."""
     figure = _figure(width=6, height=6, layout="none")
-    axes = figure.add_axes((0, 0, 1, 1))  # to the edges: the picture is the plane
-    _ground(axes, u, v, chances)
-    _dots(axes, rows.x, rows.y, _probabilities(model, rows.x).argmax(axis=1) != rows.y)
+    axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(u[0], u[-1])
     axes.set_ylim(v[0], v[-1])
     axes.set_axis_off()
-    return _written(figure, path)
+    axes.set_autoscale_on(False)
+    return figure, axes
+
+
+def _extent(u: Array, v: Array) -> tuple[float, float, float, float]:
+    return float(u[0]), float(u[-1]), float(v[0]), float(v[-1])
 
 
 def _probabilities(model: Module, x: Array) -> Array:
@@ -120,7 +181,7 @@ def _ground(axes: Axes, u: Array, v: Array, chances: Array) -> None:
     ground = 1 - 0.5 * sure * (chances @ away)  # half way to white, so that points stand out
     axes.imshow(
         ground.clip(0, 1),
-        extent=(u[0], u[-1], v[0], v[-1]),
+        extent=_extent(u, v),
         origin="lower",
         interpolation="bilinear",
         aspect="equal",
@@ -130,13 +191,10 @@ def _ground(axes: Axes, u: Array, v: Array, chances: Array) -> None:
         axes.contour(u, v, chances[:, :, k] - others, levels=[0], colors="white", linewidths=1.4)
 
 
-def _dots(axes: Axes, x: Array, y: Array, wrong: Array) -> None:
-    """The rows, and a ring about each that is ``wrong``."""
-    u, v = x.T
-    axes.scatter(u, v, s=30, c=_colours(y), edgecolors="white", linewidths=0.7, zorder=3)
-    axes.scatter(
-        u[wrong], v[wrong], s=80, facecolors="none", edgecolors=INK, linewidths=1.2, zorder=4
-    )
+def _dots(axes: Axes, x: Array, colours: Array) -> None:
+    """The rows x (N, 2)."""
+    along, up = x.T
+    axes.scatter(along, up, s=30, c=colours, edgecolors="white", linewidths=0.7, zorder=3)
 
 
 def mistakes(
@@ -198,20 +256,26 @@ def _plain(axes: Axes) -> None:
 
 
 def _figure(width: float, height: float, layout: str = "constrained") -> Figure:
-    try:
-        module = importlib.import_module("matplotlib.figure")
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            'pictures need matplotlib; pip install "tinygrad-mlp[plot]" installs it'
-        ) from None
-    figure: Figure = module.Figure(
+    figure: Figure = _part("figure").Figure(
         figsize=(width, height), dpi=160, facecolor="white", layout=layout
     )
     return figure
 
 
+def _part(name: str) -> Any:
+    """A part of matplotlib."""
+    try:
+        return importlib.import_module(f"matplotlib.{name}")
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            'pictures need matplotlib; pip install "tinygrad-mlp[plot]" installs it'
+        ) from None
+
+
 def _written(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
     if path is not None:
+        formats = figure.canvas.get_supported_filetypes()
+        one_of("kind of picture", os.path.splitext(path)[1].removeprefix(".").lower(), formats)
         with replacing(path) as temporary:
             figure.savefig(temporary)
     return figure

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -65,8 +66,8 @@ def prepare(name: str, pair: Any, model: Module) -> Rows:
             f"write {name}=(x, y)"
         ) from None
     dtype = model_dtype(model)
-    inputs = _floats(f"x of {name}", _as_array(x), dtype)
-    targets = _targets(f"y of {name}", _as_array(y), dtype)
+    inputs = _floats(f"x of {name}", array_of(x), dtype)
+    targets = _targets(f"y of {name}", array_of(y), dtype)
     if inputs.ndim < 2:
         raise ValueError(
             f"x of {name} must be (rows, features), got shape {inputs.shape}; "
@@ -164,12 +165,36 @@ def _without_single_rows(rows: int, size: int) -> str:
     return f"write batch_size={larger}" + (" or drop_last=True" if size > 1 else "")
 
 
+def check_scheduler(scheduler: Any, optimizer: Optimizer) -> None:
+    """Refuse a schedule that would not change the rates of ``optimizer``.
+
+    Raises:
+        TypeError: it is no schedule.
+        ValueError: it is one of another optimizer.
+    """
+    if scheduler is None:
+        return
+    if isinstance(scheduler, type) or not callable(getattr(scheduler, "step", None)):
+        raise TypeError(
+            f"scheduler must be a schedule of the optimizer, got {scheduler!r:.60}; "
+            "write scheduler=CosineAnnealingLR(optimizer, T_max=epochs)"
+        )
+    if getattr(scheduler, "optimizer", optimizer) is not optimizer:
+        raise ValueError(
+            f"scheduler, a {type(scheduler).__name__}, steps the rates of another optimizer; make "
+            "it from the one that trains"
+        )
+
+
 def positive(name: str, value: float | None) -> float | None:
     """``value``, which must be above 0 and finite, or None.
 
     Raises:
+        TypeError: it is no number.
         ValueError: it is not.
     """
+    if isinstance(value, bool) or not (value is None or isinstance(value, Real)):
+        raise TypeError(f"{name} must be a number, got {value!r}; write {name}=1.0")
     if value is not None and not 0 < value < math.inf:
         raise ValueError(f"{name} must be positive and finite, got {value:g}")
     return value
@@ -199,7 +224,8 @@ def buffers_put_back(model: Module) -> Iterator[None]:
         raise
 
 
-def _as_array(value: Any) -> Array:
+def array_of(value: Any) -> Array:
+    """``value``, an array, a list or a Tensor, as an array."""
     if isinstance(value, Tensor):
         value = value.detach().numpy()
     array: Array = np.asarray(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -43,21 +44,36 @@ class Lines(Reporter):
     def epoch(self, row: Mapping[str, float]) -> None:
         """Print the line at once: who reads the other end of a pipe is watching too."""
         place = f"epoch {row['epoch']:{len(str(self.epochs))}d}/{self.epochs}"
-        print(f"{place}  {measures(row)}  {pace(row['samples_per_second'])}", flush=True)
+        say(f"{place}  {measures(row)}  {pace(row['samples_per_second'])}")
+
+
+def say(text: str) -> None:
+    """Print it at once; if nobody reads any more, as behind ``| head``, it all goes nowhere."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        silence()
+
+
+def silence() -> None:
+    """Let what is printed from now on go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 class Bar(Reporter):
     """A live bar: loss, metrics, samples per second, and the time that is left.
 
-    It is drawn in the training thread, at most five times a second. A drawing takes a millisecond,
+    It is drawn in the training thread, at most four times a second. A drawing takes 1 to 1.5 ms,
     so the bar costs half a percent of the time; between drawings a batch costs a look at the clock.
     A terminal of less than ``WIDE`` columns has no room for validation.
     """
 
-    PERIOD = 0.2
+    PERIOD = 0.25
     WIDE = 110
 
-    def __init__(self, epochs: int, batches: int) -> None:
+    def __init__(self, epochs: int, batches: int, done: int = 0) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -74,10 +90,12 @@ class Bar(Reporter):
             auto_refresh=False,
             expand=True,
         )
-        # The first batch may compile kernels: say what the wait is for.
+        # The first batch may compile kernels: say what the wait is for. Epochs that were done
+        # before say nothing of the time that is left.
         self.task = self.progress.add_task(
-            "epoch 1", total=epochs * batches, measured="first batch ...", pace=""
-        )
+            f"epoch {min(done + 1, epochs)}", total=epochs * batches, completed=done * batches,
+            measured="first batch ...", pace="",
+        )  # fmt: skip
         self.validated: dict[str, float] = {}
         self.drawn = self.began = time.perf_counter()
 
@@ -121,8 +139,12 @@ class Bar(Reporter):
         self.progress.stop()
 
 
-def reporter(progress: bool | Literal["auto"], epochs: int, batches: int) -> Reporter:
+def reporter(
+    progress: bool | Literal["auto"], epochs: int, batches: int, done: int = 0
+) -> Reporter:
     """Who shows a fit of ``epochs`` times ``batches``, by what :func:`fit` was asked for.
+
+    So many epochs are ``done`` already.
 
     Raises:
         ValueError: ``progress`` is neither True, False nor "auto".
@@ -130,7 +152,7 @@ def reporter(progress: bool | Literal["auto"], epochs: int, batches: int) -> Rep
     if progress not in (True, False, "auto"):
         raise ValueError(f'progress must be True, False or "auto", got {progress!r}')
     if progress and sys.stdout.isatty():
-        return Bar(epochs, batches)
+        return Bar(epochs, batches, done)
     return Lines(epochs) if progress is True else Reporter()
 
 

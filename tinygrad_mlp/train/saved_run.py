@@ -24,8 +24,9 @@ from .outputs import outputs_of, softmax
 from .settings import Settings
 
 CONFIG, MODEL, CHECKPOINT = "config.json", "model.safetensors", "checkpoint.safetensors"
-HISTORY, CURVES, BOUNDARY, MISTAKES = "history.json", "curves.png", "boundary.png", "mistakes.png"
-FILES = (CONFIG, MODEL, CHECKPOINT, HISTORY, CURVES, BOUNDARY, MISTAKES)
+HISTORY, CURVES, MISTAKES = "history.json", "curves.png", "mistakes.png"
+BOUNDARY, SURFACE = "boundary.png", "surface.png"
+FILES = (CONFIG, MODEL, CHECKPOINT, HISTORY, CURVES, BOUNDARY, SURFACE, MISTAKES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,13 +109,26 @@ class SavedRun:
         """How rows of a file become inputs, and outputs become what they mean."""
         return self.description.preparation
 
+    @property
+    def reading(self) -> dict[str, str]:
+        """How tables are read."""
+        encoding = self.description.settings.encoding
+        return {} if encoding is None else {"encoding": encoding}
+
     def test_rows(self) -> Dataset:
         """The rows that were held out when it was trained.
 
         Raises:
+            FileNotFoundError: they are not there any more.
             ValueError: they are not the same any more.
         """
-        train, test = self.description.settings.data()
+        try:
+            train, test = self.description.settings.data()
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"{self.description.settings.dataset} is not there any more, so the rows that were "
+                "held out are not known; name a file to evaluate on"
+            ) from error
         if fingerprint(train, test) != self.description.fingerprint:
             raise ValueError(
                 f"{self.description.settings.dataset} is not what it was when {self.folder} was "
@@ -126,7 +140,10 @@ class SavedRun:
         self, path: str | os.PathLike[str] | None = None
     ) -> tuple[Dataset, dict[str, float]]:
         """The rows of a file with targets, or those that were held out, and :func:`scores`."""
-        rows = self.test_rows() if path is None else read_dataset(path, self.preparation)
+        if path is None:
+            rows = self.test_rows()
+        else:
+            rows = read_dataset(path, self.preparation, **self.reading)
         return rows, scores(self.model, rows)
 
     def confusion(self, rows: Dataset) -> Array:
@@ -138,7 +155,7 @@ class SavedRun:
 
         The class and the probability of each class; or the value, in the units of the target.
         """
-        outputs = outputs_of(self.model, read_inputs(path, self.preparation))
+        outputs = outputs_of(self.model, read_inputs(path, self.preparation, **self.reading))
         classes = self.preparation.classes
         if not classes:
             values = self.preparation.values(outputs[:, 0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,13 @@ from ..data.dataset import Dataset
 from ..nn import Module, Sequential
 from ..optim import Optimizer
 from .choices import ACTIVATIONS, MOMENTUM, OPTIMIZERS, SCHEDULES, mlp
+from .prepare import positive
 from .recipes import DATA, RECIPES
 
 MODELS = ("linear", "mlp")
+
+OF_DATA = ("target", "missing", "categorical", "ignore", "task", "encoding", "data_dir")
+"""The settings that are options of the dataset."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Settings:
         dataset: a name, or the path of a file.
         target: the column of a table to predict; None is the last.
         missing: what to do with missing values in a table.
+        categorical, ignore, task, encoding: of a table, see :func:`~tinygrad_mlp.data.csv`.
         data_dir: the folder of MNIST's files.
         model: "linear" (no hidden layer) or "mlp".
         hidden: the widths of the hidden layers.
@@ -35,6 +40,8 @@ class Settings:
         schedule: what becomes of lr.
         epochs, batch_size: how long, and rows in a step.
         l1, l2: see :class:`Penalty`.
+        clip_grad: the norm that gradients are scaled down to.
+        class_weight: "balanced" lets rare classes weigh as much as others.
         early_stopping: epochs without improvement that are waited for; None trains to the end.
         seed: decides everything that is drawn: rows, what is held out, weights, masks, order.
 
@@ -45,6 +52,10 @@ class Settings:
     dataset: str
     target: str | None = None
     missing: str | None = None
+    categorical: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    task: str | None = None
+    encoding: str | None = None
     data_dir: str | None = None
     model: str = "mlp"
     hidden: tuple[int, ...] = (128, 64)
@@ -61,6 +72,8 @@ class Settings:
     batch_size: int = 64
     l1: float = 0.0
     l2: float = 0.0
+    clip_grad: float | None = None
+    class_weight: str | None = None
     early_stopping: int | None = None
     seed: int = 0
 
@@ -70,7 +83,7 @@ class Settings:
         known = {field.name for field in fields(cls)}
         for name in given:
             one_of("setting", name, known)
-        said = {name: value for name, value in given.items() if value is not None}
+        said = {name: _frozen(value) for name, value in given.items() if value is not None}
         recipe = RECIPES.get(dataset, {})
         if "data_dir" in said:  # a run is asked for its data from other folders too
             said["data_dir"] = str(Path(said["data_dir"]).absolute())
@@ -98,6 +111,11 @@ class Settings:
         for name in ("l1", "l2", "weight_decay"):
             if not 0 <= (getattr(self, name) or 0) < math.inf:
                 raise ValueError(f"{name} must be 0 or more, got {getattr(self, name):g}")
+        positive("clip_grad", self.clip_grad)
+        if self.class_weight is not None:
+            one_of("class_weight", self.class_weight, ("balanced",))
+        if not 0 <= (self.momentum or 0) < 1:
+            raise ValueError(f"momentum must be from 0 to below 1, got {self.momentum:g}")
         if self.momentum is not None and self.optimizer not in MOMENTUM:
             raise ValueError(
                 f"{self.optimizer} has no momentum; {' and '.join(MOMENTUM)} have: leave it out"
@@ -106,8 +124,8 @@ class Settings:
     def data(self) -> tuple[Dataset, Dataset]:
         """The rows to train with, and those to test with."""
         options: dict[str, Any] = dict(DATA.get(self.dataset, {}))
-        for name in ("target", "missing", "data_dir"):
-            if getattr(self, name) is not None:
+        for name in OF_DATA:
+            if getattr(self, name) not in (None, ()):
                 options[name] = getattr(self, name)
         return load_parts(self.dataset, seed=self.seed, **options)
 
@@ -132,7 +150,7 @@ class Settings:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON has it."""
-        return asdict(self) | {"hidden": list(self.hidden)}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Settings:
@@ -141,4 +159,8 @@ class Settings:
         Raises:
             TypeError, ValueError: it is not that.
         """
-        return replace(cls(**saved), hidden=tuple(saved["hidden"]))
+        return cls(**{name: _frozen(value) for name, value in saved.items()})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
