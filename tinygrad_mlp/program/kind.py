@@ -22,7 +22,6 @@ from .guard import PLAIN, Moment
 from .ir import MADE, STATE, Instruction, Region, as_captured
 from .passes import optimize
 
-
 _requires_grad = operator.attrgetter("requires_grad")
 
 

@@ -113,6 +113,7 @@ def block(sizes, item, lanes, height, width, block_m, block_n, block_k):
     # Many panels meet A: its blocks are copied together.
     sizes[at.COPY_A] = block_m < M and 8 * width <= N
     copied = (rows + 2 * lanes) * (depth + 2 * lanes) * item if sizes[at.COPY_A] else 0
+    sizes[at.PANELS_AT] = up(at.BLOCK_A + copied, 64)
     panel = up(depth, lanes) * width * item
     # Panels wait for the other blocks of rows; of rows of B that are far away, several at a time.
     across = min(sizes[at.BLOCK_N], across) // width

@@ -22,8 +22,8 @@ def multiply_tile(typingctx, real, unit, rows, columns, depth, a, a_row, a_col, 
                   init, init_row, ahead, ahead_row):  # fmt: skip
     """Compute one tile; all strides in bytes.
 
-    Each step along k asks for a cache line, to be read later: the one at ``ahead``, and from step to
-    step one ``ahead_row`` further.
+    Each step along k asks for a cache line, to be read later: the one at ``ahead``, then those that
+    are one ``ahead_row`` further each.
 
     Elements of a row of B, of C and of init are neighbours, and rows of B must be readable to the
     end of the tile's last vector. ``rows`` is one of the unit's heights; ``columns`` beyond its
