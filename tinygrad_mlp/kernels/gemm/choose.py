@@ -16,8 +16,9 @@ FORMS = ("outer", "inner", "row")
 
 NARROW = 8  # columns of B that may be copied to lie along k
 COPY = 1 << 18  # bytes of it, or of C' in scratch
-FAR = 1 << 22  # bytes of B that no L2 cache holds; then
-STREAMS, TOGETHER = 12, 4  # so many of its rows are read side by side, or panels packed at a time
+FAR, STREAMS = 1 << 22, 12  # bytes of B that no L2 cache holds; its rows that are read together
+TOGETHER = 4  # panels that are packed together
+PAGE = 4096  # bytes after which the sets of an L1 cache come again
 BYTES = 20  # that come from the L3 cache in the time of a vector operation
 
 _helper = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
@@ -110,15 +111,18 @@ def block(sizes, item, lanes, height, width, block_m, block_n, block_k):
     rows = max(up((M + blocks - 1) // blocks, height), 1)  # blocks of rows are about equal
     sizes[at.BLOCK_M], sizes[at.BLOCK_K] = rows, depth
     sizes[at.BLOCK_N] = max(block_n if rows < M else across, width)
-    # Many panels meet A: its blocks are copied together.
-    sizes[at.COPY_A] = block_m < M and 8 * width <= N
+    # Many panels meet A: its blocks are copied together, and so are rows that fight for one set of
+    # the L1 cache.
+    fight = sizes[at.A_COL] == item and sizes[at.A_ROW] % PAGE == 0 and height < M
+    sizes[at.COPY_A] = (block_m < M or fight) and 8 * width <= N
     copied = (rows + 2 * lanes) * (depth + 2 * lanes) * item if sizes[at.COPY_A] else 0
     sizes[at.PANELS_AT] = up(at.BLOCK_A + copied, 64)
     panel = up(depth, lanes) * width * item
-    # Panels wait for the other blocks of rows; of rows of B that are far away, several at a time.
+    # Panels wait for the other blocks of rows; where rows of B are contiguous, they are packed
+    # several at a time: memory further away than the L2 cache is best read in order.
     across = min(sizes[at.BLOCK_N], across) // width
-    far = sizes[at.B_COL] == item and K * N * item > FAR
-    sizes[at.TOGETHER] = TOGETHER if far else 1
+    in_order = sizes[at.B_COL] == item and not sizes[at.DIRECT_B]
+    sizes[at.TOGETHER] = min(TOGETHER, across) if in_order else 1
     sizes[at.PANEL_STEP], sizes[at.SLOTS] = panel, across if rows < M else sizes[at.TOGETHER]
     sizes[at.PER_THREAD] = sizes[at.PANELS_AT] + up(panel * sizes[at.SLOTS], 64)
 
