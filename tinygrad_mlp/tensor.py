@@ -104,6 +104,8 @@ class Tensor(Value):
     @property
     def T(self) -> Tensor:
         """The axes in reverse order: a view."""
+        if self.ndim == 2:
+            return self.mT
         result: Tensor = shape_ops.permute(self, *reversed(range(self.ndim)))
         return result
 

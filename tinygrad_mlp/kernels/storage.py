@@ -19,7 +19,7 @@ from .memory import address_of
 
 _ALIGNMENT = 64
 _LOOKS = 8  # storages of a ring that are looked at before memory is asked for
-_LONGEST = 64  # storages of a ring
+_LONGEST = 256  # storages of a ring
 _PATIENCE = 8  # how often one may be found in use, never free, before the ring lets go of it
 _SMALL = 1 << 16  # bytes of a storage that do not count towards
 _MOST = 1 << 29  # the bytes that all rings may hold
@@ -84,22 +84,31 @@ def allocate(size: int, ring: Ring) -> Storage:
 
 
 def _search(size: int, ring: Ring) -> Storage:
-    """The next free storage of the ring, or a new one."""
+    """The free storage of the ring that was made last, or a new one.
+
+    The oldest is in use: the tape of a deep network holds many, while what is made on the way back
+    is free again soon. It goes to the end, or leaves the ring if it is never found free.
+    """
     global _held
-    for _ in range(min(len(ring), _LOOKS)):
-        try:
-            storage = ring.popleft()
-        except IndexError:
-            break
-        if getrefcount(storage) == _UNREAD and getrefcount(storage.array) == _UNREAD_ARRAY:
-            ring.append(storage)
-            storage.version = storage.busy = 0
-            return storage
+    in_use: list[Storage] = []
+    try:
+        storage = ring.popleft()
         storage.busy += 1
         if storage.busy < _PATIENCE and len(ring) < _LONGEST:
             ring.append(storage)
         elif size > _SMALL:  # it lives long, and is no use here
             _held -= storage.array.size
+        for _ in range(min(len(ring), _LOOKS)):
+            storage = ring.pop()
+            if getrefcount(storage) == _UNREAD and getrefcount(storage.array) == _UNREAD_ARRAY:
+                ring.extend(reversed(in_use))
+                ring.append(storage)
+                storage.version = storage.busy = 0
+                return storage
+            in_use.append(storage)
+    except IndexError:
+        pass
+    ring.extend(reversed(in_use))
     array = np.empty(_room(size) + _ALIGNMENT, np.uint8)
     place = -address_of(array) % _ALIGNMENT
     storage = Storage(array, address_of(array) + place, place)

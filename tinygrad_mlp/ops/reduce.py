@@ -100,9 +100,10 @@ class Reduce(Op):
             if len(stages) > 1:
                 partial = scratch(builtins.sum(size for _, size in stages))
                 for launch, size in stages[:-1]:
-                    launch(source, partial)
+                    launch.run((launch.constants_address, source, partial))
                     source, partial = partial, partial + size
-            stages[-1][0](source, out.address)
+            launch = stages[-1][0]
+            launch.run((launch.constants_address, source, out.address))
         return (out,)
 
 
@@ -367,8 +368,9 @@ def fit(gradient: Any, layout: Layout) -> Any:
             and own.shape[k + lead] != 1
         )  # fmt: skip
         if dims:
-            gradient = _sum(gradient, dims=dims, keepdim=True)
-            gradient = reshape(gradient, gradient.layout.shape[lead:]) if lead > 0 else gradient
+            gradient = _sum(gradient, dims=dims, keepdim=len(dims) > lead)
+            if gradient.layout.ndim > len(shape):
+                gradient = reshape(gradient, gradient.layout.shape[lead:])
         if gradient.layout.shape != shape:
             gradient = expand(gradient, shape)
     if own.dtype != layout.dtype:

@@ -27,6 +27,9 @@ class State(Watched, defaultdict[Any, dict[str, Any]]):
     """What an optimizer remembers of each parameter; a compiled step is told of changes."""
 
 
+_NOTHING: dict[str, Any] = {}
+
+
 class _Call(NamedTuple):
     """An update of one parameter that will succeed: nothing is changed until it is made."""
 
@@ -171,19 +174,18 @@ class Optimizer:
         update, flags = self._choice(group)
         if record is not None:
             record.assume(functools.partial(self._choice, group))
+        numbers, names = {"step": _ONE, **group.cells}, update.inputs[2:]
         for parameter in parameters:
-            gradient, state = parameter.grad, self.state.get(parameter, {})
+            gradient, state = parameter.grad, self.state.get(parameter, _NOTHING)
             if not isinstance(gradient, Value) or gradient.layout is not parameter.layout:
                 self._check_gradient("step", parameter)
-            made = {
-                name: from_array(self.initial(name, parameter, group))
-                for name in update.state
-                if name not in state
-            }
-            known = {"step": _ONE, **group.cells, **state, **made}
-            values = [parameter, gradient, *[known[name] for name in update.inputs[2:]]]
+            missing = [name for name in update.state if name not in state]
+            made = {name: from_array(self.initial(name, parameter, group)) for name in missing}
+            known = {**numbers, **state, **made} if state or made else numbers
+            values = [parameter, gradient, *[known[name] for name in names]]
             try:
-                _check_tensors(state if self.updates else {})
+                if state and self.updates:
+                    _check_tensors(state)
                 update.planned(*[value.layout for value in values], *flags.values())
             except (TypeError, ValueError) as error:
                 raise type(error)(
