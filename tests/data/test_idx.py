@@ -53,7 +53,7 @@ def test_files_are_read_compressed_or_not_whatever_they_are_called(tmp_path: Pat
 
 
 IMAGES = written(np.zeros((3, 2, 2), np.uint8))
-ZIPPED = gzip.compress(IMAGES, mtime=0)  # tests are named after their bytes, the same in any process
+ZIPPED = gzip.compress(IMAGES, mtime=0)  # it names tests: the same in any process
 
 
 @pytest.mark.parametrize(

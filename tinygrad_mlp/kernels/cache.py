@@ -27,6 +27,8 @@ from typing import Any
 import numba
 from numba.core import event
 
+from .turns import turn
+
 
 @functools.cache
 def folder() -> Path:
@@ -128,8 +130,15 @@ if hasattr(os, "register_at_fork"):  # a child has no thread that could finish a
 
 @contextlib.contextmanager
 def compiling(name: str) -> Iterator[None]:
-    """Inside it Numba uses the folder ``name`` in ours, and says so before it first compiles."""
-    with _one_at_a_time, event.install_listener("numba:run_pass", _announcer):
+    """Inside it Numba uses the folder ``name`` in ours, and says so before it first compiles.
+
+    While another process compiles the same, it waits, and then finds that done.
+    """
+    with (
+        _one_at_a_time,
+        turn(folder() / "turns", name),
+        event.install_listener("numba:run_pass", _announcer),
+    ):
         before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder() / "compiled" / name)
         collecting = gc.isenabled()
         gc.disable()  # a compilation makes many objects and few cycles: 12 % of its time
