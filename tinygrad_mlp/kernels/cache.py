@@ -29,6 +29,8 @@ from numba.core import event
 
 from .turns import turn
 
+_COMPILED = "compiled"  # in our folder, for Numba's files
+
 
 @functools.cache
 def folder() -> Path:
@@ -51,6 +53,11 @@ _temporary: list[Path] = []
 def lasts() -> bool:
     """Whether the folder is still there when this process has ended."""
     return folder() not in _temporary
+
+
+def cold() -> bool:
+    """Whether nothing has been compiled yet."""
+    return not (folder() / _COMPILED).exists()
 
 
 def count() -> int:
@@ -139,7 +146,7 @@ def compiling(name: str) -> Iterator[None]:
         turn(folder() / "turns", name),
         event.install_listener("numba:run_pass", _announcer),
     ):
-        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder() / "compiled" / name)
+        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder() / _COMPILED / name)
         collecting = gc.isenabled()
         gc.disable()  # a compilation makes many objects and few cycles: 12 % of its time
         try:
