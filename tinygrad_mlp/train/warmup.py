@@ -114,12 +114,16 @@ def ahead(settings: Settings) -> Iterator[subprocess.Popen[bytes] | None]:
 
 
 def compile_longest(optimizer: str, dtype: str = "float32") -> None:
-    """What takes longest to compile for a classifier's training, in the order of need."""
+    """The kernels of a classifier's training that take longest, or are wanted late, as wanted."""
     for form in ("outer", "tiles"):
         source.address(form, dtype)
-    update(optimizer, {}, dtype)
-    matrix(dtype).sum(0)
-    softmax.softmax(matrix(dtype, grad=False), 1)
+    x, labels = matrix(dtype), create.tensor(np.arange(ROWS) % COLUMNS)
+    nn.CrossEntropyLoss()(x, labels).backward()
+    parameter = nn.Parameter(matrix(dtype, grad=False))
+    backward(parameter.sum(0))
+    getattr(optim, optimizer)([parameter], lr=1e-3).step()
+    evaluate(nn.Linear(COLUMNS, COLUMNS).to(dtype), (x.detach(), labels))
+    softmax.softmax(x.detach(), 1)
 
 
 def run(name: str, dtype: str) -> None:
