@@ -1,4 +1,8 @@
-"""What all tests share: Hypothesis's settings, tests that need what is not here, and no leaks."""
+"""What all tests share: processes, Hypothesis's settings, what tests need, and no leaks.
+
+The whole suite (`python -m pytest`) runs in as many processes as there are processors, four at
+most, where pytest-xdist is installed; tests that are named, in one. ``-n`` says otherwise.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +19,7 @@ from hypothesis import settings
 
 import tinygrad_mlp as tg
 from tinygrad_mlp import tape
-from tinygrad_mlp.kernels import storage
+from tinygrad_mlp.kernels import processors, storage
 
 # A kernel may be compiled in the middle of an example, so no deadline. Under CI the same examples
 # are drawn every time: a failure there is of the change at hand.
@@ -38,6 +43,17 @@ NEEDS = {
 left_out = dict.fromkeys(NEEDS, 0)
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist's own goes by what is set here
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Use all processors for the whole suite. Neighbours share kernels: they stay together."""
+    if hasattr(config, "workerinput"):  # one of these processes: it starts none of its own
+        return
+    chosen = config.option
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if whole and not chosen.usepdb and getattr(chosen, "numprocesses", 0) is None:
+        chosen.numprocesses, chosen.dist = min(processors.available(), 4), "worksteal"
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect, and count, the tests that need what is not here."""
     missing = {marker for marker, (there, _) in NEEDS.items() if not there}
@@ -50,6 +66,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if deselected:
         config.hook.pytest_deselected(items=deselected)
         items[:] = kept
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """One of several processes hands its counts on; each of them has collected all tests."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = left_out
+
+
+@pytest.hookimpl(optionalhook=True)  # of xdist
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Take the counts over; a process that crashed has none."""
+    left_out.update(getattr(node, "workeroutput", {}).get("left_out", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

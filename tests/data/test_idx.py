@@ -53,6 +53,7 @@ def test_files_are_read_compressed_or_not_whatever_they_are_called(tmp_path: Pat
 
 
 IMAGES = written(np.zeros((3, 2, 2), np.uint8))
+ZIPPED = gzip.compress(IMAGES, mtime=0)  # it names tests: the same in any process
 
 
 @pytest.mark.parametrize(
@@ -67,9 +68,9 @@ IMAGES = written(np.zeros((3, 2, 2), np.uint8))
         (b"\0\0\x08\x64" + bytes(400), "is no IDX file: at byte 4 no array has shape (0, 0"),
         (IMAGES + b"\0", "goes on too long: from byte 16 expected uint8 of shape (3, 2, 2) .* 29"),
         (b"\0\0\x08\x04" + b"\xff" * 16, "is truncated: from byte 20 expected uint8 of shape"),
-        (gzip.compress(IMAGES)[:-9], "is truncated: its gzip stream goes on where the file ends"),
-        (gzip.compress(IMAGES)[:-8] + bytes(8), "is altered: .* no valid gzip stream: CRC"),
-        (gzip.compress(IMAGES)[:12] + bytes(20), "is altered: .* no valid gzip stream"),
+        (ZIPPED[:-9], "is truncated: its gzip stream goes on where the file ends"),
+        (ZIPPED[:-8] + bytes(8), "is altered: .* no valid gzip stream: CRC"),
+        (ZIPPED[:12] + bytes(20), "is altered: .* no valid gzip stream"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, data: bytes, message: str) -> None:

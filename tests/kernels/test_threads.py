@@ -123,6 +123,17 @@ def test_set_num_threads_refuses_what_is_no_count() -> None:
     assert tg.get_num_threads() == before
 
 
+def test_workers_of_the_time_before_do_not_pile_up(use_threads: Callable[[int], None]) -> None:
+    """Each looks for work until it is stopped: hundreds of them would leave no time for any."""
+    x = tg.ones(256, 256)
+    most = 0
+    for count in (8, 3) * 30:
+        use_threads(count)
+        x + x
+        most = max(most, threading.active_count())
+    assert most < 100
+
+
 def test_set_num_threads_takes_integers_of_numpy(use_threads: Callable[[int], None]) -> None:
     use_threads(np.int64(3))
     assert tg.get_num_threads() == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+import re
 import warnings
 
 import numpy as np
@@ -43,7 +44,9 @@ OPTIONS = [
 
 
 def named(name, options):
-    return ",".join([name, *(f"{k}={v}" for k, v in options.items())])
+    """The same in every process: a function has no name to show but its address."""
+    shown = {k: re.sub(r" at 0x\w+", "", str(v)) for k, v in options.items()}
+    return ",".join([name, *(f"{k}={v}" for k, v in shown.items())])
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,14 @@ import os
 import re
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
-from tests.kernels.scripts import run
+from tests.kernels.scripts import TIMEOUT, run
+from tinygrad_mlp.train import warmup
+from tinygrad_mlp.train.settings import Settings
 
 # What a person does afterwards: the packaged digits by the default recipe, and every optimizer.
 TRAIN = """
@@ -84,3 +88,33 @@ def test_what_cannot_be_kept_is_not_compiled(tmp_path: os.PathLike[str]) -> None
     )  # fmt: skip
     assert done.returncode == 1
     assert "name one by TINYGRAD_MLP_CACHE" in done.stderr
+
+
+def test_another_process_compiles_ahead_and_ends_with_the_block(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TINYGRAD_MLP_CACHE", str(tmp_path))  # where the other compiles
+    monkeypatch.setattr(warmup.cache, "cold", lambda: True)
+    monkeypatch.setattr(warmup, "available", lambda: 2)
+    end = time.monotonic() + TIMEOUT
+    with warmup.ahead(Settings("digits")) as other:
+        assert other is not None
+        while not list(tmp_path.rglob("gemm_outer*.py")):
+            assert time.monotonic() < end
+            assert other.poll() is None
+            time.sleep(0.01)
+    assert other.poll() is not None
+
+
+@pytest.mark.parametrize(("cold", "processors"), [(False, 2), (True, 1)])
+def test_nothing_is_compiled_ahead_where_that_saves_no_time(
+    monkeypatch: pytest.MonkeyPatch, cold: bool, processors: int
+) -> None:
+    monkeypatch.setattr(warmup.cache, "cold", lambda: cold)
+    monkeypatch.setattr(warmup, "available", lambda: processors)
+    with warmup.ahead(Settings("digits")) as other:
+        assert other is None
+
+
+def test_what_takes_longest_has_names_that_compile() -> None:
+    warmup.compile_longest("AdamW")

@@ -31,15 +31,17 @@ def train(options: argparse.Namespace) -> int:
     from ..train.job import prepare
     from ..train.progress import say
     from ..train.settings import Settings
+    from ..train.warmup import ahead
 
     _threads(options)
     given = {f.name: getattr(options, f.name) for f in fields(Settings) if f.name != "dataset"}
-    job = prepare(
-        options.dataset, out=options.out, resume=options.resume, tensorboard=options.tensorboard,
-        **given,
-    )  # fmt: skip
-    say(str(job))  # who has seen enough of it does not end the training
-    outcome = job.run()
+    with ahead(Settings.of(options.dataset, **given)):
+        job = prepare(
+            options.dataset, out=options.out, resume=options.resume,
+            tensorboard=options.tensorboard, **given,
+        )  # fmt: skip
+        say(str(job))  # who has seen enough of it does not end the training
+        outcome = job.run()
     if outcome.best is not None:
         print(f"the weights are those of epoch {outcome.best}, the best of {len(outcome.history)}")
     print(f"saved {', '.join(outcome.files)} in {outcome.folder}")

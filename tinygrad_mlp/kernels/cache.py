@@ -27,6 +27,10 @@ from typing import Any
 import numba
 from numba.core import event
 
+from .turns import turn
+
+_COMPILED = "compiled"  # in our folder, for Numba's files
+
 
 @functools.cache
 def folder() -> Path:
@@ -49,6 +53,11 @@ _temporary: list[Path] = []
 def lasts() -> bool:
     """Whether the folder is still there when this process has ended."""
     return folder() not in _temporary
+
+
+def cold() -> bool:
+    """Whether nothing has been compiled yet."""
+    return not (folder() / _COMPILED).exists()
 
 
 def count() -> int:
@@ -128,9 +137,16 @@ if hasattr(os, "register_at_fork"):  # a child has no thread that could finish a
 
 @contextlib.contextmanager
 def compiling(name: str) -> Iterator[None]:
-    """Inside it Numba uses the folder ``name`` in ours, and says so before it first compiles."""
-    with _one_at_a_time, event.install_listener("numba:run_pass", _announcer):
-        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder() / "compiled" / name)
+    """Inside it Numba uses the folder ``name`` in ours, and says so before it first compiles.
+
+    While another process compiles the same, it waits, and then finds that done.
+    """
+    with (
+        _one_at_a_time,
+        turn(folder() / "turns", name),
+        event.install_listener("numba:run_pass", _announcer),
+    ):
+        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder() / _COMPILED / name)
         collecting = gc.isenabled()
         gc.disable()  # a compilation makes many objects and few cycles: 12 % of its time
         try:

@@ -278,14 +278,17 @@ def _close():
 
 @functools.cache
 def _serve():
-    """A worker's loop: do a share of each kernel; return, as a sleeper, after some idle time."""
+    """A worker's loop: do a share of each kernel; return, as a sleeper, after some idle time.
+
+    Also when it is stopped: workers that stayed until they are idle would slow down the next ones.
+    """
 
     @kept(njit(int64(int64, int64, int64), cache=True, nogil=True))
     def serve(control, thread, seen):
         post = pointer(control + _POST, int64)
         idle = 0
         atomic_add(control + _ASLEEP, -1)
-        while True:
+        while atomic_load(control + _STOP) == 0:
             ticket = atomic_load(control + _TICKET)
             if ticket != seen:
                 call_address(post[_KERNEL], control + _ARGUMENTS, thread, post[_COUNT])
@@ -302,6 +305,7 @@ def _serve():
                 if atomic_load(control + _TICKET) == seen:
                     return seen
                 atomic_add(control + _ASLEEP, -1)
+        return seen
 
     return serve
 

@@ -8,8 +8,11 @@ no line here; a test sees that nothing else is left out, and that training then 
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Iterable
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from typing import Any
@@ -29,8 +32,10 @@ from ..ops.elementwise import Elementwise
 from ..ops.op import REGISTRY
 from ..ops.view import contiguous
 from ..tensor import Tensor
+from .choices import OPTIMIZERS
 from .loop import evaluate, fit
 from .objective import Penalty
+from .settings import Settings
 
 Task = Callable[[], object]
 ROWS, COLUMNS, CLASSES = 6, 5, 4  # of the small tensors
@@ -84,6 +89,41 @@ def warmup(
             result.result()
             progress(done, len(todo))
     return cache.count()
+
+
+@contextlib.contextmanager
+def ahead(settings: Settings) -> Iterator[subprocess.Popen[bytes] | None]:
+    """While the block trains a classifier, compile in another process what takes longest for it.
+
+    Only where no kernel has been compiled yet, and there is a processor for it. Both processes
+    take turns at a kernel, so that neither compiles what the other does. The other is ended with
+    the block; should this process be killed, it ends by itself, within seconds.
+    """
+    if not (cache.cold() and cache.lasts() and available() > 1 and sys.executable):
+        yield None
+        return
+    optimizer = OPTIMIZERS[settings.optimizer].__name__
+    code = f"from {__name__} import compile_longest; compile_longest({optimizer!r})"
+    quiet = subprocess.DEVNULL
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet) as other:
+        try:
+            yield other
+        finally:
+            other.kill()
+
+
+def compile_longest(optimizer: str, dtype: str = "float32") -> None:
+    """The kernels of a classifier's training that take longest, or are wanted late, as wanted."""
+    for form in ("outer", "tiles"):
+        source.address(form, dtype)
+    x, labels = matrix(dtype), create.tensor(np.arange(ROWS) % COLUMNS)
+    nn.CrossEntropyLoss()(x, labels).backward()
+    parameter = nn.Parameter(matrix(dtype, grad=False))
+    backward(parameter.sum(0))
+    getattr(optim, optimizer)([parameter], lr=1e-3).step()
+    evaluate(nn.Linear(COLUMNS, COLUMNS).to(dtype), (x.detach(), labels))
+    softmax.softmax(x.detach(), 1)
 
 
 def run(name: str, dtype: str) -> None:
