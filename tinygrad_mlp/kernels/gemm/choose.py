@@ -1,14 +1,14 @@
 """Which form of the product is cheapest, and how it is blocked: from sizes and strides alone.
 
-Never from the number of threads: so a product has one order of summing, and one result. Compiled,
-because it is asked at every call of the product on NumPy arrays.
+Never from the number of threads: so a product has one order of summing, and one result. Asked by
+Python for the plans of tensors' products, and by compiled code at each call of the product on NumPy
+arrays.
 """
 
 from __future__ import annotations
 
-from numba import int64, njit
+from numba.extending import register_jitable
 
-from ..memory import pointer
 from . import words as at
 
 OUTER, INNER, ROW = range(3)
@@ -21,18 +21,18 @@ TOGETHER = 4  # panels that are packed together
 PAGE = 4096  # bytes after which the sets of an L1 cache come again
 BYTES = 20  # that come from the L3 cache in the time of a vector operation
 
-_helper = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+# Python runs these as they are, on a list; compiled code compiles them, on memory.
+_either = register_jitable(error_model="numpy")
 
 
-@njit(error_model="numpy")
-def choose(constants, form, may_turn, item, lanes, height, width, block_m, block_n, block_k):
+@_either
+def choose(sizes, form, may_turn, item, lanes, height, width, block_m, block_n, block_k):
     """Fill in the constants from BLOCK_M to PER_THREAD; the batch, sizes and strides are there.
 
     ``form``: the one to take, or -1. ``may_turn``: whether C' = B' A' may be computed in place of
     C; its sizes and strides then change places. The form taken, and about how many vector
     operations the product takes.
     """
-    sizes = pointer(constants, int64)
     sizes[at.TURNED] = 0
     by_inner, by_outer = inner_cost(sizes, item, lanes), outer_cost(sizes, item, lanes, height)
     if form < 0:
@@ -54,7 +54,7 @@ def choose(constants, form, may_turn, item, lanes, height, width, block_m, block
     return form, sizes[at.BATCH] * max(min(by_inner, by_outer), moved // BYTES)
 
 
-@_helper
+@_either
 def can_be_inner(sizes, item):
     """Whether A lies along k, and B does or is narrow enough to be copied."""
     N, K = sizes[at.N], sizes[at.K]
@@ -62,7 +62,7 @@ def can_be_inner(sizes, item):
     return sizes[at.A_COL] == item and along
 
 
-@_helper
+@_either
 def inner_cost(sizes, item, lanes):
     """About how many vector operations: the products, the sums of lanes, a copy of B."""
     M, N, K = sizes[at.M], sizes[at.N], sizes[at.K]
@@ -72,7 +72,7 @@ def inner_cost(sizes, item, lanes):
     return M * N * (up(K, lanes) // lanes + 4) + copy
 
 
-@_helper
+@_either
 def outer_cost(sizes, item, lanes, height):
     """About how many vector operations: the products, and packing B."""
     vectors, contiguous = up(sizes[at.N], lanes) // lanes, sizes[at.B_COL] == item
@@ -80,14 +80,14 @@ def outer_cost(sizes, item, lanes, height):
     return sizes[at.K] * vectors * (max(sizes[at.M], 2) + pack)
 
 
-@_helper
+@_either
 def can_turn(sizes, item):
     """Whether A is contiguous along its rows and B narrow: a few rows of C' are the faster way."""
     M, N = sizes[at.M], sizes[at.N]
     return sizes[at.A_ROW] == item and N <= NARROW < M and M * N * item <= COPY
 
 
-@_helper
+@_either
 def swap_roles(sizes):
     """C' = B' A': what was said of B is said of A."""
     sizes[at.TURNED] = 1
@@ -96,7 +96,7 @@ def swap_roles(sizes):
         sizes[one], sizes[other] = sizes[other], sizes[one]
 
 
-@_helper
+@_either
 def block(sizes, item, lanes, height, width, block_m, block_n, block_k):
     """How the outer form is blocked, what it copies, and the scratch that a thread needs for it."""
     M, N, K = sizes[at.M], sizes[at.N], sizes[at.K]
@@ -127,7 +127,7 @@ def block(sizes, item, lanes, height, width, block_m, block_n, block_k):
     sizes[at.PER_THREAD] = sizes[at.PANELS_AT] + up(panel * sizes[at.SLOTS], 64)
 
 
-@_helper
+@_either
 def up(size, step):
     """``size``, or the next multiple of ``step``."""
     return (size + step - 1) // step * step

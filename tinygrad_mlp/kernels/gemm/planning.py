@@ -13,7 +13,7 @@ from .. import threads
 from ..cache import kept
 from ..launch import Launch, entry, listening
 from ..layout import Layout, broadcast_strides, coalesce
-from ..memory import address_of, call_address, room_on_stack, scratch, words_on_stack
+from ..memory import call_address, room_on_stack, scratch, words_on_stack
 from . import words as at
 from .choose import FORMS, choose
 from .source import address
@@ -114,27 +114,16 @@ def plan(
     if finish:
         constants[[at.FINISH, at.OPERANDS]] = finish.kernel, len(operands)
     may_turn = constants[at.BATCH] == 1 and start == at.ZEROS and finish is None
-    taken, cost = _choose()(
-        address_of(constants), FORMS.index(form) if form else -1, bool(may_turn),
+    sizes = constants.tolist()
+    taken, cost = choose(
+        sizes, FORMS.index(form) if form else -1, bool(may_turn),
         *tile_of(c.dtype.itemsize, unit), _BLOCK_M, _BLOCK_N, _BLOCK_K,
     )  # fmt: skip
+    constants[:] = sizes
     constants[at.TILES] = address("tiles", str(c.dtype), unit) if FORMS[taken] == "outer" else 0
     kernel = address(FORMS[taken], str(c.dtype), unit)
     words = at.BESIDE - 1 + max(len(operands) - 1, 0)
     return Plan(Launch(kernel, words, constants, cost * NS), finish is not None)
-
-
-@functools.cache
-def _choose() -> Callable[..., tuple[int, int]]:
-    """`choose`, as Python calls it."""
-    signature = types.UniTuple(int64, 2)(int64, int64, types.boolean, *[int64] * 7)
-
-    @kept(njit(signature, cache=True))
-    def chosen(constants, form, may_turn, item, lanes, height, width, block_m, block_n, block_k):
-        return choose(constants, form, may_turn, item, lanes, height, width, block_m, block_n,
-                      block_k)  # fmt: skip
-
-    return chosen
 
 
 def tile_of(item: int, unit: str | None = None) -> tuple[int, int, int, int]:
