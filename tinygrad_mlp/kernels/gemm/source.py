@@ -50,7 +50,7 @@ def source(name: str, dtype: str, unit: str) -> str:
         f"{registers.columns(item)}",
         f"heights, height = {registers.rows}, {registers.rows[0]}",
         f"LINE, NEAR = {outer.LINE}, {inner.NEAR}",
-        *(f'@njit(error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)\n'
+        *(f'@njit(error_model="numpy", inline="always")\n'
           f"{inspect.getsource(each)}" for each in reversed(helpers)),
         f'@cfunc(SIGNATURE, cache=True, error_model="numpy")\n{inspect.getsource(kernel)}',
     ])  # fmt: skip
