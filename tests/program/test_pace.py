@@ -13,18 +13,20 @@ from tinygrad_mlp.program.pace import Pace
 
 def runs(chosen: Pace, together: float, alone: float, count: int) -> list[bool]:
     """How so many runs went, on all threads or not, if they take so long."""
-    went = []
-    for _ in range(count):
-        went.append(chosen.shared)
-        if not chosen.settled(1):
-            chosen.took(together if chosen.shared else alone, 1)
+    went: list[bool] = []
+    while len(went) < count:
+        went_so = chosen.shared
+        now, watched = chosen.next(count - len(went))
+        went += [went_so] * now
+        if watched:
+            chosen.took((together if went_so else alone) * now, now)
     return went
 
 
 @pytest.mark.parametrize("together", [1.0, 3.0])
 def test_it_tries_both_and_takes_the_faster(together: float) -> None:
-    chosen = Pace(50_000, 10_000, 2)
-    went = runs(chosen, together / 1e6, 2 / 1e6, 100)
+    chosen = Pace(2 * pace._MOMENT, 10_000, 2)
+    went = runs(chosen, together / 1e3, 2 / 1e3, 100)
     assert went[: 2 * pace._TRIALS] == [True, False] * pace._TRIALS
     assert set(went[2 * pace._TRIALS :]) == {together < 2.0}
 
@@ -32,27 +34,34 @@ def test_it_tries_both_and_takes_the_faster(together: float) -> None:
 def test_what_is_alike_is_shared() -> None:
     """While the workers rest after a long wait, a shared run is one on one thread."""
     chosen = Pace(50_000, 10_000, 2)
-    runs(chosen, 2.0e-4, 1.9e-4, 2 * pace._TRIALS)
+    runs(chosen, 2.0e-4, 1.9e-4, 2 * pace._TRIALS * chosen.trial)
+    assert chosen.trials_left == 0
     assert chosen.shared
 
 
 def test_it_looks_again_and_changes_its_mind() -> None:
     chosen = Pace(50_000, 10_000, 2)
-    runs(chosen, 1e-4, 2e-4, 2 * pace._TRIALS)
+    runs(chosen, 1e-4, 2e-4, 2 * pace._TRIALS * chosen.trial)
     assert chosen.shared
     assert chosen.runs_left == pytest.approx(pace._AGAIN / 1e-4)
     went = runs(chosen, 5e-4, 2e-4, int(2 * pace._AGAIN / 1e-4))
     assert went[-1] is False
 
 
-def test_many_runs_in_one_count_as_many() -> None:
+def test_a_trial_is_a_moment_however_many_runs_are_wanted() -> None:
+    """A million runs in a row are not done on one thread to see how that is."""
     chosen = Pace(50_000, 10_000, 2)
-    for _ in range(2 * pace._TRIALS):
-        assert not chosen.settled(100)
-        chosen.took(100.0 if chosen.shared else 300.0, 100)
-    assert chosen.shared
-    assert chosen.fastest == {True: 1.0, False: 3.0}
-    assert chosen.runs_left == pace._AGAIN
+    assert chosen.trial == pace._MOMENT / 50_000
+    assert chosen.next(10**6) == (chosen.trial, True)
+    assert chosen.next(3) == (3, True)
+    went = runs(chosen, 1e-4, 3e-4, 10**4)
+    assert went.count(False) <= pace._TRIALS * chosen.trial * 3
+
+
+def test_a_long_run_follows_the_trials_whole() -> None:
+    chosen = Pace(50_000, 10_000, 2)
+    runs(chosen, 1.0, 2.0, 2 * pace._TRIALS * chosen.trial)
+    assert chosen.next(5) == (1, False)  # a run takes longer than it goes without looking
 
 
 @pytest.mark.parametrize(
@@ -60,7 +69,7 @@ def test_many_runs_in_one_count_as_many() -> None:
 )
 def test_some_programs_need_no_trial(work: float, threads: int) -> None:
     chosen = Pace(work, 10_000, threads)
-    assert chosen.settled(1)
+    assert chosen.next(7) == (7, False)
     assert chosen.runs_left == math.inf
     assert chosen.shared
 
@@ -74,6 +83,7 @@ def test_the_bits_are_the_same_either_way() -> None:
 
     x = tg.randn(100, 64)
     wanted = step(x).tolist()
-    for _ in range(3 * pace._TRIALS):
+    chosen = step.last.executable.pace
+    for _ in range(2 * pace._TRIALS * chosen.trial):
         assert step(x).tolist() == wanted
-    assert step.last.executable.pace.settled(1)
+    assert chosen.next(1) == (1, False)

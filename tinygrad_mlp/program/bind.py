@@ -124,12 +124,15 @@ class Executable:
         Without steps into Python that is one launch: Ctrl-C has to wait for all of it.
         """
         self.bind(inputs)
-        if self.pace.settled(times):
-            self._run(times)
-            return
-        began = time.perf_counter()
-        self._run(times)
-        self.pace.took(time.perf_counter() - began, times)
+        while times:
+            now, watched = self.pace.next(times)
+            began = time.perf_counter() if watched else 0.0
+            self._run(now)
+            if watched:
+                self.pace.took(time.perf_counter() - began, now)
+            times -= now
+            if times and any(map(self._stopped, self.gates)):
+                return
 
     def _run(self, times: int) -> None:
         if len(self.parts) == 1 and isinstance(self.parts[0], Launch):
@@ -141,8 +144,12 @@ class Executable:
                     self._in_python(part)
                     continue
                 self._launch(part, 1)
-                if any(as_array(self.value(word)).item() for word in self.gates.get(k, ())):
+                if self._stopped(k):
                     return
+
+    def _stopped(self, part: int) -> bool:
+        """Whether a gate in this part has ended the program."""
+        return any(as_array(self.value(word)).item() for word in self.gates.get(part, ()))
 
     def _launch(self, part: Launch, times: int) -> None:
         part.constants[TIMES] = times

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 
-_TRIALS = 6  # runs of each kind before a choice, of which the fastest counts
+_TRIALS = 6  # trials of each kind before a choice, of which the fastest counts
+_MOMENT = 1_000_000  # nanoseconds of work that make a trial, or one run
 _AGAIN = 0.5  # seconds of runs after which it looks again
 _CLEARLY = 0.9  # one thread has to be that much faster: while the workers rest, both are alike
 _LONG = 10_000_000  # nanoseconds on one thread from which sharing always pays
@@ -22,24 +23,27 @@ class Pace:
     def __init__(self, work: float, least: float, threads: int):
         """``least``: the work below which nobody else is woken."""
         self.shared = True
+        self.trial = max(1, int(_MOMENT / max(work, 1.0)))  # runs in a trial
         open_question = threads > 1 and least <= work < _LONG
         self.trials_left = 2 * _TRIALS if open_question else 0
         self.runs_left = 0.0 if open_question else math.inf
         self.fastest = {True: math.inf, False: math.inf}
 
-    def settled(self, times: int) -> bool:
-        """Whether the next ``times`` runs need no watching."""
-        self.runs_left -= times
-        return self.runs_left >= 0
+    def next(self, times: int) -> tuple[int, bool]:
+        """Of the next ``times`` runs, how many to do now, and whether to say how long they took."""
+        if self.trials_left == 0:
+            if self.runs_left >= 1:
+                now = int(min(times, self.runs_left))
+                self.runs_left -= now
+                return now, False
+            self.trials_left, self.fastest = 2 * _TRIALS, {True: math.inf, False: math.inf}
+        return min(times, self.trial), True
 
     def took(self, seconds: float, times: int) -> None:
-        """A watched run is over: what the next one is to be."""
-        if self.trials_left == 0:  # long settled: look again
-            self.trials_left, self.fastest = 2 * _TRIALS, {True: math.inf, False: math.inf}
+        """A trial is over: what the next one is to be."""
         self.fastest[self.shared] = min(self.fastest[self.shared], seconds / times)
         self.trials_left -= 1
         self.shared = not self.shared
-        self.runs_left = 0.0
         if self.trials_left == 0:
             self.shared = _CLEARLY * self.fastest[True] <= self.fastest[False]
-            self.runs_left = _AGAIN / self.fastest[self.shared]
+            self.runs_left = max(1.0, _AGAIN / self.fastest[self.shared])
