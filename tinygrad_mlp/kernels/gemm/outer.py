@@ -27,7 +27,7 @@ from numba import float32
 from ..memory import call_address, pointer, words_on_stack
 from ..shares import share_of_steps
 from . import words as at
-from .pack import copy_row, transpose_block
+from .pack import copy_row, copy_tile_row, transpose_block
 from .partition import my_part, operands_of, rows_of_grid, run_finish
 
 # The constants of one specialisation; ``source.py`` writes these functions out with others.
@@ -113,12 +113,14 @@ def pack(b, b_row, b_col, depth, columns, panel, step):
     """
     panel_row = width * item
     if b_col == item:
+        whole = columns - columns % width
         for k in range(depth):
             row, place = b + k * b_row, panel + k * panel_row
-            for left in range(0, columns, width):
-                for j in range(left, min(left + width, columns), lanes):
-                    copy_row(real, unit, row + j * item, place + (j - left) * item, columns - j)
+            for j in range(0, whole, width):
+                copy_tile_row(real, unit, row + j * item, place)
                 place += step
+            for j in range(whole, columns, lanes):
+                copy_row(real, unit, row + j * item, place + (j - whole) * item, columns - j)
     elif b_row == item:
         for k in range(0, depth, lanes):
             for j in range(0, columns, lanes):

@@ -26,6 +26,24 @@ def copy_row(typingctx, real, unit, source, target, columns):
 
 
 @intrinsic(prefer_literal=True)
+def copy_tile_row(typingctx, real, unit, source, target):
+    """Copy as many neighbours as a tile is wide."""
+    signature = types.void(real, unit, types.int64, types.int64)
+
+    def codegen(context, builder, signature, values):
+        _, _, source, target = values
+        unit_of = UNITS[unit.literal_value]
+        vectors = Vectors(context, builder, real.dtype, unit_of)
+        for v in range(unit_of.vectors):
+            further = _WORD(v * vectors.lanes * vectors.size)
+            vector = vectors.load(builder.add(source, further))
+            vectors.store(vector, builder.add(target, further))
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic(prefer_literal=True)
 def transpose_block(typingctx, real, unit, source, source_row, rows, columns, target, target_row):
     """Copy a square block as wide as a vector, transposed; strides in bytes.
 
