@@ -16,7 +16,7 @@ import numpy as np
 from numba import cfunc, int64, njit, types, void
 
 from . import threads
-from .cache import kept
+from .cache import entry, kept
 from .memory import SIGNATURE, address_of, call_address, words_on_stack
 
 
@@ -100,16 +100,6 @@ def _trampoline(words: int) -> Callable[[int, tuple[int, ...]], None]:
         call_address(kernel, words_on_stack(arguments), 0, 1)
 
     return entry(call)
-
-
-def entry(function) -> Callable:
-    """The compiled code of a jitted function with one signature, as Python calls it.
-
-    Without looking at the types of the arguments, which takes Numba longer than the call (0.3 us
-    of 0.5): they must be what the signature says.
-    """
-    [only] = function.overloads.values()
-    return only.entry_point
 
 
 def compiled(kernel: Callable[[int, int, int], None], **options: object) -> int:

@@ -18,9 +18,10 @@ import os
 import threading
 import time
 import warnings
+from array import array
 
 import numpy as np
-from numba import boolean, int64, njit, types
+from numba import boolean, int64, njit
 
 from .atomics import (
     atomic_add,
@@ -31,8 +32,8 @@ from .atomics import (
     nanoseconds,
     pause,
 )
-from .cache import kept
-from .memory import address_of, call_address, pointer, words_on_stack
+from .cache import entry, kept
+from .memory import address_of, call_address, pointer
 from .processors import available
 
 SMALL = 10_000  # work, in about nanoseconds on one thread, that is not worth sharing
@@ -161,9 +162,10 @@ def shared(kernel: int, words: tuple[int, ...], work: float) -> bool:
     pool = _pool or _start()
     if pool is None or (pool.rested and time.monotonic() < pool.rested):
         return False
-    caller = threading.get_ident()
+    caller, posted = threading.get_ident(), array("q", words)
+    place, count = posted.buffer_info()
     try:
-        waited = _dispatch(len(words))(pool.control, caller, kernel, pool.count, words)
+        waited = _dispatch()(pool.control, caller, kernel, pool.count, place, count)
         while waited == _UNDER_WAY:
             pool.rouse()
             waited = _advance()(pool.control)
@@ -231,16 +233,15 @@ def meet(arguments, thread, threads, step):
 
 
 @functools.cache
-def _dispatch(words: int):
+def _dispatch():
     """Post a kernel, unless one is under way, and see it through, unless a worker sleeps."""
-    signature = int64(int64, int64, int64, int64, types.UniTuple(int64, words))
 
-    @kept(njit(signature, cache=True, nogil=True))
-    def dispatch(control, caller, kernel, count, arguments):
+    @kept(njit(int64(int64, int64, int64, int64, int64, int64), cache=True, nogil=True))
+    def dispatch(control, caller, kernel, count, arguments, words):
         if atomic_swap_if(control + _OWNER, 0, caller) != 0:
             return _TAKEN
         post, target = pointer(control + _POST, int64), pointer(control + _ARGUMENTS, int64)
-        source = pointer(words_on_stack(arguments), int64)
+        source = pointer(arguments, int64)
         for i in range(words):
             target[i] = source[i]
         post[_KERNEL], post[_COUNT], post[_BEGUN], post[_WAITED] = kernel, count, 0, 0
@@ -251,7 +252,7 @@ def _dispatch(words: int):
             return _UNDER_WAY
         return see_through(control)
 
-    return dispatch
+    return entry(dispatch)
 
 
 @functools.cache
@@ -310,9 +311,9 @@ def _serve():
     return serve
 
 
-def compile_dispatch(words: int) -> None:
-    """Compile what posts a kernel with so many argument words, and what the workers run."""
-    _dispatch(words), _advance(), _serve(), _close()
+def compile_dispatch() -> None:
+    """Compile what posts a kernel, and what the workers run."""
+    _dispatch(), _advance(), _serve(), _close()
 
 
 def _after_fork() -> None:

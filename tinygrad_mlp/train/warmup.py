@@ -226,7 +226,7 @@ def integers() -> None:
 def dispatch(operands: int) -> None:
     """What calls a kernel on so many operands, alone or on all threads."""
     Launch(0, operands, [0], 0)
-    threads.compile_dispatch(operands + 1)
+    threads.compile_dispatch()
 
 
 # --- all others -----------------------------------------------------------------------------

@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numba import int64, njit, types
 
-from ..cache import kept
-from ..launch import entry
+from ..cache import entry, kept
 from ..layout import Shape, dense, layout_of
 from ..memory import address_of, call_address, pointer, room_on_stack, words_on_stack
 from ..threads import SMALL, get_num_threads

@@ -10,8 +10,8 @@ import numpy as np
 from numba import int64, njit, types, void
 
 from .. import threads
-from ..cache import kept
-from ..launch import Launch, entry, listening
+from ..cache import entry, kept
+from ..launch import Launch, listening
 from ..layout import Layout, broadcast_strides, coalesce
 from ..memory import call_address, room_on_stack, scratch, words_on_stack
 from . import words as at
