@@ -53,13 +53,13 @@ class Linear(Module):
             bound = 1 / math.sqrt(self.in_features) if self.in_features else 0.0
             init.uniform_(self.bias, -bound, bound)
 
-    def check(self, input: Any) -> None:
+    def check(self, input: Any, weight: Any) -> None:
         """Raise an error with this layer's name if it cannot take ``input``."""
         if not isinstance(input, Value):
             raise TypeError(
                 f"{self}: input must be a tensor, not {type(input).__name__}: tg.tensor(x)"
             )
-        x, weight = input.layout, self.weight.layout
+        x, weight = input.layout, weight.layout
         if not x.ndim or x.shape[-1] != weight.shape[1]:
             flattened = x.ndim > 2 and math.prod(x.shape[1:]) == weight.shape[1]
             raise ValueError(
@@ -74,8 +74,9 @@ class Linear(Module):
 
     def forward(self, input: Any) -> Any:
         """(..., in_features) to (..., out_features)."""
-        self.check(input)
-        return F.linear(input, self.weight, self.bias)
+        weight = self.weight
+        self.check(input, weight)
+        return F.linear(input, weight, self.bias)
 
     def extra_repr(self) -> str:
         """The sizes, and whether there is a bias."""

@@ -89,8 +89,9 @@ class Module:
     def __getattr__(self, name: str) -> Any:
         own = self.__dict__
         for kind in KINDS:
-            if kind in own and name in own[kind]:
-                return own[kind][name]
+            named = own.get(kind)
+            if named is not None and name in named:
+                return named[name]
         close = [] if name[:2] == "__" else difflib.get_close_matches(name, self.__dir__(), n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         if "_parameters" not in own and name[:2] != "__":

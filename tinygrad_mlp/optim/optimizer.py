@@ -35,7 +35,7 @@ class _Call(NamedTuple):
 
     update: Update
     group: ParamGroup
-    parameter: Any
+    values: tuple[Any, ...]  # the parameter, its gradient, its state, the numbers
     made: dict[str, Any]  # the state that there was none of
     flags: Params
 
@@ -182,7 +182,7 @@ class Optimizer:
             missing = [name for name in update.state if name not in state]
             made = {name: from_array(self.initial(name, parameter, group)) for name in missing}
             known = {**numbers, **state, **made} if state or made else numbers
-            values = [parameter, gradient, *[known[name] for name in names]]
+            values = (parameter, gradient, *[known[name] for name in names])
             try:
                 if state and self.updates:
                     _check_tensors(state)
@@ -194,7 +194,7 @@ class Optimizer:
                     "parameters, as model.double() does, or forget the state: "
                     "optimizer.state.clear()"
                 ) from None
-            calls.append(_Call(update, group, parameter, made, flags))
+            calls.append(_Call(update, group, values, made, flags))
         return calls
 
     def _choice(self, group: ParamGroup) -> tuple[Update, Params]:
@@ -208,13 +208,18 @@ class Optimizer:
 
     def _update(self, calls: list[_Call]) -> None:
         """Make the updates of a group: its step counts, then each parameter with its state."""
-        states = [self.state[call.parameter] for call in calls]
-        if calls and (self.counts or "step" in calls[0].update.numbers):
+        states = [self.state[call.values[0]] for call in calls]
+        counted = bool(calls) and (self.counts or "step" in calls[0].update.numbers)
+        if counted:
             self._advance(calls[0].group, states)
-        for (update, group, parameter, made, flags), state in zip(calls, states, strict=True):
+        for (update, _, values, made, flags), state in zip(calls, states, strict=True):
             state.update(made)
-            rest = [state[n] if n in state else group.cells[n] for n in update.inputs[2:]]
-            tape.apply(update, (parameter, parameter.grad, *rest), flags)
+            if counted:
+                values = tuple(
+                    state["step"] if name == "step" else value
+                    for name, value in zip(update.inputs, values, strict=True)
+                )
+            tape.apply(update, values, flags)
 
     # --- state -----------------------------------------------------------------------------------
 
