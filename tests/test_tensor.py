@@ -389,3 +389,11 @@ def test_requires_grad() -> None:
 def test_errors_say_what_is_wrong(call, error, message: str) -> None:
     with pytest.raises(error, match=message):
         call(tg.ones(3))
+
+
+@pytest.mark.parametrize("wrong", [(False, True), (0.0, 1.0), ([0], [1])])
+def test_transpose_of_a_matrix_takes_integers(wrong) -> None:
+    """Which the quick way of a matrix does not let through."""
+    with pytest.raises(TypeError, match="must be an integer"):
+        tg.ones(2, 3).transpose(*wrong)
+    assert tg.ones(2, 3).transpose(np.int64(0), np.int64(1)).shape == (3, 2)

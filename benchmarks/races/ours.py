@@ -1,4 +1,4 @@
-"""tinygrad_mlp, by `fit`: whole epochs run in one program."""
+"""tinygrad_mlp, by `fit`: epochs run in a program."""
 
 from __future__ import annotations
 

@@ -56,12 +56,12 @@ class Race:
     def ends(self, accuracy: float) -> bool:
         """An epoch is over, with this test accuracy: whether it was the last."""
         self.accuracies.append(accuracy)
-        return self.reached or len(self.accuracies) == self.epochs
+        return self.reached or len(self.accuracies) >= self.epochs
 
     @property
     def reached(self) -> bool:
         """Whether the goal is."""
-        return self.accuracies[-1] >= self.goal
+        return bool(self.accuracies) and self.accuracies[-1] >= self.goal
 
     def by_epochs(self, epoch: Callable[[], object], classify: Callable[[], np.ndarray]) -> None:
         """Train on all rows once, and then give each row of the test set a class: to the end."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from tests.kernels.scripts import finish, start
-from tinygrad_mlp.kernels import turns
+from tinygrad_mlp.kernels import cache, turns
 
 TAKE = """
 from pathlib import Path
@@ -74,3 +75,16 @@ def test_a_turn_is_given_back_after_an_error(file: Path) -> None:
 
 def test_where_no_file_can_be_made_nobody_waits(tmp_path: Path, waits: Callable[..., bool]) -> None:
     assert not waits("a", tmp_path / "missing" / "turns")
+
+
+def test_kernels_are_compiled_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[tuple[Path, str]] = []
+
+    @contextlib.contextmanager
+    def turn(file: Path, name: str) -> Iterator[None]:
+        taken.append((file, name))
+        yield
+
+    monkeypatch.setattr(cache, "turn", turn)
+    with cache.compiling("a_kernel"):
+        assert taken == [(cache.folder() / "turns", "a_kernel")]

@@ -19,7 +19,7 @@ from .memory import address_of
 
 _ALIGNMENT = 64
 _LOOKS = 8  # storages of a ring that are looked at before memory is asked for
-_LONGEST = 256  # storages of a ring
+_LONGEST = 256  # storages of a ring: more than the tape of a deep network holds of one size
 _PATIENCE = 8  # how often one may be found in use, never free, before the ring lets go of it
 _SMALL = 1 << 16  # bytes of a storage that do not count towards
 _MOST = 1 << 29  # the bytes that all rings may hold
@@ -84,31 +84,34 @@ def allocate(size: int, ring: Ring) -> Storage:
 
 
 def _search(size: int, ring: Ring) -> Storage:
-    """The free storage of the ring that was made last, or a new one.
+    """A free storage of those that were taken last, or a new one.
 
     The oldest is in use: the tape of a deep network holds many, while what is made on the way back
     is free again soon. It goes to the end, or leaves the ring if it is never found free.
     """
     global _held
     in_use: list[Storage] = []
+    found = None
     try:
-        storage = ring.popleft()
-        storage.busy += 1
-        if storage.busy < _PATIENCE and len(ring) < _LONGEST:
-            ring.append(storage)
-        elif size > _SMALL:  # it lives long, and is no use here
-            _held -= storage.array.size
+        oldest = ring.popleft()
         for _ in range(min(len(ring), _LOOKS)):
             storage = ring.pop()
             if getrefcount(storage) == _UNREAD and getrefcount(storage.array) == _UNREAD_ARRAY:
-                ring.extend(reversed(in_use))
-                ring.append(storage)
-                storage.version = storage.busy = 0
-                return storage
+                found = storage
+                break
             in_use.append(storage)
-    except IndexError:
-        pass
-    ring.extend(reversed(in_use))
+        ring.extend(reversed(in_use))
+        oldest.busy += 1
+        if oldest.busy < _PATIENCE and len(ring) < _LONGEST:
+            ring.append(oldest)
+        elif size > _SMALL:  # it lives long, and is no use here
+            _held -= oldest.array.size
+    except IndexError:  # another thread took what was there
+        ring.extend(reversed(in_use))
+    if found is not None:
+        ring.append(found)
+        found.version = found.busy = 0
+        return found
     array = np.empty(_room(size) + _ALIGNMENT, np.uint8)
     place = -address_of(array) % _ALIGNMENT
     storage = Storage(array, address_of(array) + place, place)

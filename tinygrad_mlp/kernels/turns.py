@@ -28,7 +28,8 @@ LOOK = 0.002  # seconds between looks
 def turn(file: Path, name: str) -> Iterator[None]:
     """No other process that takes a turn at ``file`` by the same ``name`` is inside.
 
-    Threads of one process have to see to it themselves.
+    Threads of one process have to see to it themselves, and no turn is taken inside another by the
+    same name: its end would end both.
     """
     handle = _open(file)
     place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) >> 1
@@ -44,7 +45,7 @@ def turn(file: Path, name: str) -> Iterator[None]:
 def _open(file: Path) -> int | None:
     """Open for the life of the process: to close it anywhere would end all turns taken by then."""
     try:
-        return os.open(file, os.O_RDWR | os.O_CREAT)
+        return os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError:
         return None
 

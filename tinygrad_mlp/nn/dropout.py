@@ -71,7 +71,7 @@ class DropConnect(Linear):
 
     def forward(self, input: Any) -> Any:
         """(..., in_features) to (..., out_features)."""
-        self.check(input, self.weight)
+        self._check(input, self.weight)
         return F.drop_connect(input, self.weight, self.bias, self.p, self.training)
 
     def extra_repr(self) -> str:

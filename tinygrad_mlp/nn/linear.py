@@ -53,7 +53,7 @@ class Linear(Module):
             bound = 1 / math.sqrt(self.in_features) if self.in_features else 0.0
             init.uniform_(self.bias, -bound, bound)
 
-    def check(self, input: Any, weight: Any) -> None:
+    def _check(self, input: Any, weight: Any) -> None:
         """Raise an error with this layer's name if it cannot take ``input``."""
         if not isinstance(input, Value):
             raise TypeError(
@@ -75,7 +75,7 @@ class Linear(Module):
     def forward(self, input: Any) -> Any:
         """(..., in_features) to (..., out_features)."""
         weight = self.weight
-        self.check(input, weight)
+        self._check(input, weight)
         return F.linear(input, weight, self.bias)
 
     def extra_repr(self) -> str:

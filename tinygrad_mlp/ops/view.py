@@ -317,7 +317,8 @@ _MATRIX = {each: {"dim0": 0, "dim1": 1} for each in ((0, 1), (-1, -2), (-2, -1))
 def transpose(x: Any, dim0: int, dim1: int) -> Any:
     """Axes ``dim0`` and ``dim1`` exchanged: a view."""
     ndim = x.layout.ndim
-    if ndim == 2 and (dim0, dim1) in _MATRIX:  # in no time: every gradient of a weight asks for it
+    plain = ndim == 2 and type(dim0) is int and type(dim1) is int
+    if plain and (dim0, dim1) in _MATRIX:  # in no time: every gradient of a weight asks for it
         return tape.apply(_transpose, (x,), _MATRIX[dim0, dim1])
     return _transpose(x, dim0=dim_of(dim0, ndim), dim1=dim_of(dim1, ndim))
 

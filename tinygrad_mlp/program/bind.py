@@ -121,18 +121,19 @@ class Executable:
     def run(self, inputs: Sequence[Any], times: int = 1) -> None:
         """Run on these inputs, ``times`` times in a row or until a gate ends it.
 
-        Without steps into Python that is one launch: Ctrl-C has to wait for all of it.
+        Without steps into Python that is one launch, or several of a moment where it is tried out
+        whether threads pay: Ctrl-C waits for the end of one, and never cuts a run.
         """
         self.bind(inputs)
         while times:
             now, watched = self.pace.next(times)
             began = time.perf_counter() if watched else 0.0
             self._run(now)
+            times -= now
+            if (watched or times) and any(map(self._stopped, self.gates)):
+                return  # after fewer runs than wanted, which say nothing of how long one takes
             if watched:
                 self.pace.took(time.perf_counter() - began, now)
-            times -= now
-            if times and any(map(self._stopped, self.gates)):
-                return
 
     def _run(self, times: int) -> None:
         if len(self.parts) == 1 and isinstance(self.parts[0], Launch):

@@ -158,7 +158,7 @@ class Kind:
             storage.version += 1
         try:
             self.executable.run(inputs, times)
-        finally:  # Ctrl-C comes after a whole run
+        finally:  # Ctrl-C comes between two runs
             for leaf, gradient in self.gradients:
                 leaf.grad = gradient
             for leaf in self.forgotten:

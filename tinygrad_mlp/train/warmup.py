@@ -93,7 +93,7 @@ def warmup(
 
 @contextlib.contextmanager
 def ahead(settings: Settings) -> Iterator[subprocess.Popen[bytes] | None]:
-    """While the block trains a classifier, compile in another process what takes longest for it.
+    """While the block trains, compile in another process what takes longest for a classifier.
 
     Only where no kernel has been compiled yet, and there is a processor for it. Both processes
     take turns at a kernel, so that neither compiles what the other does. The other is ended with

@@ -100,6 +100,9 @@ def _table(dtype: np.dtype) -> int:
 
 _kept: list[np.ndarray] = []
 
+ROOM = 256  # bytes on the stack for the constants of a product that nothing finishes
+assert 8 * at.STRIDES <= ROOM
+
 
 @functools.cache
 def _multiply(dtype: str) -> Callable[..., tuple[int, int, int] | None]:
@@ -118,7 +121,7 @@ def _multiply(dtype: str) -> Callable[..., tuple[int, int, int] | None]:
         (M, K), N = a.shape, b.shape[1]
         if b.shape[0] != K or M * N == 0:
             return places
-        known, constants = pointer(table, int64), room_on_stack(256)
+        known, constants = pointer(table, int64), room_on_stack(ROOM)
         sizes = pointer(constants, int64)
         for place in range(at.STRIDES):
             sizes[place] = 0

@@ -113,17 +113,18 @@ def block(sizes, item, lanes, height, width, block_m, block_n, block_k):
     sizes[at.BLOCK_N] = max(block_n if rows < M else across, width)
     # Many panels meet A: its blocks are copied together, and so are rows that fight for one set of
     # the L1 cache.
-    fight = sizes[at.A_COL] == item and sizes[at.A_ROW] % PAGE == 0 and height < M
+    apart = sizes[at.A_ROW]
+    fight = sizes[at.A_COL] == item and apart != 0 and apart % PAGE == 0 and height < M
     sizes[at.COPY_A] = (block_m < M or fight) and 8 * width <= N
     copied = (rows + 2 * lanes) * (depth + 2 * lanes) * item if sizes[at.COPY_A] else 0
     sizes[at.PANELS_AT] = up(at.BLOCK_A + copied, 64)
     panel = up(depth, lanes) * width * item
     # Panels wait for the other blocks of rows; where rows of B are contiguous, they are packed
     # several at a time: memory further away than the L2 cache is best read in order.
-    across = min(sizes[at.BLOCK_N], across) // width
+    panels = min(sizes[at.BLOCK_N], across) // width
     in_order = sizes[at.B_COL] == item and not sizes[at.DIRECT_B]
-    sizes[at.TOGETHER] = min(TOGETHER, across) if in_order else 1
-    sizes[at.PANEL_STEP], sizes[at.SLOTS] = panel, across if rows < M else sizes[at.TOGETHER]
+    sizes[at.TOGETHER] = min(TOGETHER, panels) if in_order else 1
+    sizes[at.PANEL_STEP], sizes[at.SLOTS] = panel, panels if rows < M else sizes[at.TOGETHER]
     sizes[at.PER_THREAD] = sizes[at.PANELS_AT] + up(panel * sizes[at.SLOTS], 64)
 
 

@@ -95,7 +95,7 @@ def multiply_block(words, sizes, scratch, product, i, rows, j, end, k, depth, fi
             start = words[at.BIAS] + column * item
         ahead, ahead_row, further = a, 0, 0
         if sizes[at.DIRECT_B] and k + depth < sizes[at.K]:  # the next block of B: two lines a row
-            ahead, ahead_row, further = panel + depth * b_row, b_row, LINE
+            ahead, ahead_row, further = b + column * b_col + depth * b_row, b_row, LINE
         rectangle = (rows, columns, depth, a, a_row, a_col, panel, panel_row, place, c_row,
                      start, start_row, ahead, ahead_row, further)  # fmt: skip
         call_address(sizes[at.TILES], words_on_stack(rectangle), 0, 1)

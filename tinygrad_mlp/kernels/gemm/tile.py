@@ -23,7 +23,8 @@ def multiply_tile(typingctx, real, unit, rows, columns, depth, a, a_row, a_col, 
     """Compute one tile; all strides in bytes.
 
     Each step along k asks for a cache line, to be read later: the one at ``ahead``, then those that
-    are one ``ahead_row`` further each.
+    are one ``ahead_row`` further each. Where nothing is wanted that is one line again and again,
+    which costs next to nothing.
 
     Elements of a row of B, of C and of init are neighbours, and rows of B must be readable to the
     end of the tile's last vector. ``rows`` is one of the unit's heights; ``columns`` beyond its
