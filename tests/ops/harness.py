@@ -167,14 +167,17 @@ def check(
 def quotient(
     array: np.ndarray, place: tuple[int, ...], value: Callable[[], float], step: float
 ) -> float:
-    """The difference quotient of ``value()`` by one element of an array, left as it was."""
+    """The difference quotient of ``value()`` by one element of an array, left as it was.
+
+    Over the step that was made: the array may be float32, which rounds it.
+    """
     before = array[place]
     array[place] = before + step
-    above = value()
+    right, above = float(array[place]), value()
     array[place] = before - step
-    below = value()
+    left, below = float(array[place]), value()
     array[place] = before
-    return (above - below) / (2 * step)
+    return (above - below) / (right - left)
 
 
 def check_row(row: Row, case: Case, seed: int) -> None:
