@@ -90,24 +90,28 @@ def _search(size: int, ring: Ring) -> Storage:
     is free again soon. It goes to the end, or leaves the ring if it is never found free.
     """
     global _held
-    in_use: list[Storage] = []
-    found = None
     try:
         oldest = ring.popleft()
-        for _ in range(min(len(ring), _LOOKS)):
+    except IndexError:
+        oldest = None
+    in_use: list[Storage] = []
+    found = None
+    for _ in range(min(len(ring), _LOOKS)):
+        try:
             storage = ring.pop()
-            if getrefcount(storage) == _UNREAD and getrefcount(storage.array) == _UNREAD_ARRAY:
-                found = storage
-                break
-            in_use.append(storage)
-        ring.extend(reversed(in_use))
+        except IndexError:  # another thread took what was there
+            break
+        if getrefcount(storage) == _UNREAD and getrefcount(storage.array) == _UNREAD_ARRAY:
+            found = storage
+            break
+        in_use.append(storage)
+    ring.extend(reversed(in_use))
+    if oldest is not None:
         oldest.busy += 1
         if oldest.busy < _PATIENCE and len(ring) < _LONGEST:
             ring.append(oldest)
         elif size > _SMALL:  # it lives long, and is no use here
             _held -= oldest.array.size
-    except IndexError:  # another thread took what was there
-        ring.extend(reversed(in_use))
     if found is not None:
         ring.append(found)
         found.version = found.busy = 0
