@@ -48,7 +48,7 @@ def address(what: str, dtype: str) -> int:
         "backward_elements": _backward_elements, "update_running_stats_": _update,
     }[what]  # fmt: skip
     real = getattr(types, dtype)
-    return compiled(make(real, real.bitwidth // 8), fastmath={"contract"})
+    return compiled(make(real, real.bitwidth // 8))
 
 
 def _sums(real, item):

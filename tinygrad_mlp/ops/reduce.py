@@ -193,14 +193,15 @@ _prod = Reduce(
     textbook=lambda x, dims, keepdim: _product_by_halves(x, dims, keepdim),
 )  # fmt: skip
 
+# Which of 0 and -0 is larger is open (kernels/extremes.py): a + 0 is 0 of both.
 amax_ = Reduce(
-    "amax", lambda a, b: scalar.maximum(a, b), "lowest",
+    "amax", lambda a, b: scalar.maximum(a, b), "lowest", finish=lambda a, n: a + 0,
     about="The largest element; equal ones share the gradient.",
     x=lambda g, x, out, dims, keepdim: _share(g, x, out, dims, keepdim),
 )  # fmt: skip
 
 amin_ = Reduce(
-    "amin", lambda a, b: scalar.minimum(a, b), "highest",
+    "amin", lambda a, b: scalar.minimum(a, b), "highest", finish=lambda a, n: a + 0,
     about="The smallest element; equal ones share the gradient.",
     x=lambda g, x, out, dims, keepdim: _share(g, x, out, dims, keepdim),
 )  # fmt: skip
