@@ -21,7 +21,7 @@ from numba import float64, int64, njit
 from numba.core import types
 
 from . import vmath
-from .lanes import element, inlined, load, sum_row
+from .lanes import element, inlined, load, sum_lanes, sum_row
 from .launch import compiled
 from .memory import on_stack, pointer
 from .shares import share
@@ -139,7 +139,7 @@ def _cross_entropy_backward(real, item):
         g, labels, weights = (
             pointer(words[1], real), pointer(words[5], int64), pointer(words[6], real))  # fmt: skip
         total_weight, sums = pointer(words[7], real), pointer(words[4], real)
-        all_weights = sum_row(real(0), element, columns, (weights, 0))
+        all_weights = sum_lanes(real(0), element, columns, (weights, 0))
         smooth = smoothing / real(columns)
         begin, last = share(rows, thread, threads)
         for first in range(begin, last, rows_together(columns)):
