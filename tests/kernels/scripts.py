@@ -22,10 +22,10 @@ def start(script: str, **environment: str) -> subprocess.Popen[str]:
     )
 
 
-def finish(process: subprocess.Popen[str], given: str = "") -> str:
+def finish(process: subprocess.Popen[str], given: str = "", timeout: float = TIMEOUT) -> str:
     """What the process prints, once it has ended well."""
     try:
-        printed, errors = process.communicate(given, timeout=TIMEOUT)
+        printed, errors = process.communicate(given, timeout=timeout)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
