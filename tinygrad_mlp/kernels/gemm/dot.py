@@ -5,7 +5,8 @@
 Both are contiguous along k, so that vectors are loaded as they lie: nothing is packed. Each sum has
 lanes, 64 bytes of them on any machine: lane l adds up the k with k mod lanes = l, and the lanes of
 all sums are added together at the end, in a tree. Narrower registers hold some of the lanes, and
-take as many passes over k as there are such pieces: the sums of a block fill the registers.
+take as many passes over k as there are such pieces: the sums of a block fill the registers. Each
+pass is over a chunk of k that stays in the L1 cache, and its sums wait in memory for the next one.
 """
 
 from __future__ import annotations
@@ -20,43 +21,71 @@ _WORD = ir.IntType(64)
 
 
 LANES = 64  # bytes
-ROOM = 128  # bytes of the sums of a pass
-# Rows x columns of a block: at most 16 sums, which the registers hold. No two are equally high. The
-# first is for any C, the others for one that is as low, or as narrow, as they are.
-BLOCKS = ((4, 4), (1, 8), (8, 1), (5, 3), (3, 5))
+ROOM, MOST = 128, 16  # bytes of the sums of a pass; how many they are at most
+CHUNK, WAITING = 2048, MOST * LANES  # bytes of k; of sums that wait for the next chunk
+# By registers, rows x columns of a block: its sums fit them. No two are equally high. The first is
+# for any C, the others for one that is as low, or as narrow, as they are.
+BLOCKS = {
+    32: ((4, 4), (1, 8), (8, 1), (5, 3), (3, 5)),
+    16: ((2, 4), (1, 8), (8, 1), (5, 2)),
+}
 LONGEST = 8
 
 
 @intrinsic(prefer_literal=True)
-def multiply_dots(typingctx, real, unit, high, rows, columns, piece, depth, a, a_row, b, b_col,
-                  sums):  # fmt: skip
+def multiply_dots(typingctx, real, unit, high, rows, columns, piece, first, last, depth,
+                  a, a_row, b, b_col, waiting, sums):  # fmt: skip
     """One pass: parts of the dot products of the block that is ``high``, one by one to ``sums``.
 
-    ``piece``: which of the registers that hold the lanes it is for, counted from 0.
+    ``piece``: which of the registers that hold the lanes it is for, counted from 0. Whether it is
+    the ``first`` chunk of k, and the ``last``; in between, the lanes are at ``waiting``.
 
     Where there are fewer ``rows`` or ``columns``, the last is repeated: nothing is read behind it.
     There must be room for a whole vector at ``sums``.
     """
-    signature = types.void(real, unit, *[types.int64] * 10)
+    signature = types.void(real, unit, *[types.int64] * 4, *[types.boolean] * 2,
+                           *[types.int64] * 7)  # fmt: skip
 
     def codegen(context, builder, signature, values):
-        high, rows, columns, piece, depth, a, a_row, b, b_col, sums = values[2:]
+        high, rows, columns, piece, first, last, depth, a, a_row, b, b_col, waiting, sums = (
+            values[2:])  # fmt: skip
         vectors = Vectors(context, builder, real.dtype, UNITS[unit.literal_value])
         done = builder.append_basic_block("dots.done")
         switch = builder.switch(high, done)
-        for R, C in BLOCKS:
+        for R, C in BLOCKS[vectors.unit.registers]:
             block = builder.append_basic_block(f"dots.{R}x{C}")
             switch.add_case(_WORD(R), block)
             builder.position_at_end(block)
             dots = _Dots(vectors, _places(builder, a, a_row, rows, R),
                          _places(builder, b, b_col, columns, C))  # fmt: skip
-            for i, vector in enumerate(add_lanes(vectors, dots.build(piece, depth))):
-                vectors.store(vector, builder.add(sums, _WORD(i * vectors.lanes * vectors.size)))
+            if vectors.unit.width == LANES:  # all of k is one chunk
+                made = dots.build(piece, depth, [vectors.zero] * (R * C))
+                _store(vectors, add_lanes(vectors, made), sums)
+            else:
+                at = builder.add(waiting, builder.mul(piece, _WORD(MOST * vectors.unit.width)))
+                starts = [builder.select(first, vectors.zero, vectors.load(place))
+                          for place in _steps(vectors, at, R * C)]  # fmt: skip
+                made = dots.build(piece, depth, starts)
+                with builder.if_else(last) as (end, wait):
+                    with end:
+                        _store(vectors, add_lanes(vectors, made), sums)
+                    with wait:
+                        _store(vectors, made, at)
             builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+def _steps(vectors, at, count):
+    """The addresses of vectors one behind the other."""
+    return [vectors.builder.add(at, _WORD(i * vectors.unit.width)) for i in range(count)]
+
+
+def _store(vectors, values, at):
+    for value, place in zip(values, _steps(vectors, at, len(values)), strict=True):
+        vectors.store(value, place)
 
 
 def _places(builder, base, stride, count, most):
@@ -76,7 +105,7 @@ class _Dots:
         self.vectors, self.builder, self.rows, self.columns = (
             vectors, vectors.builder, rows, columns)  # fmt: skip
 
-    def build(self, piece, depth):
+    def build(self, piece, depth, starts):
         builder, size = self.builder, self.vectors.size
         first = builder.mul(piece, _WORD(self.vectors.lanes))
         whole = builder.and_(depth, _WORD(-(LANES // size)))
@@ -84,9 +113,8 @@ class _Dots:
         begin = builder.mul(first, _WORD(size))
         self.rows = [builder.add(at, begin) for at in self.rows]
         self.columns = [builder.add(at, begin) for at in self.columns]
-        zeros = [self.vectors.zero] * (len(self.rows) * len(self.columns))
         end = builder.mul(whole, _WORD(size))
-        return self.tail(end, rest, self.loop(end, zeros))
+        return self.tail(end, rest, self.loop(end, starts))
 
     def loop(self, end, starts):
         builder, entry = self.builder, self.builder.block

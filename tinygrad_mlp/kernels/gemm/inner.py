@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from numba import float32
 
-from ..memory import pointer
+from ..memory import pointer, room_on_stack
 from ..shares import share_of_steps
 from . import words as at
-from .dot import BLOCKS, LANES, LONGEST, ROOM, multiply_dots
+from .dot import BLOCKS, CHUNK, LANES, LONGEST, MOST, ROOM, WAITING, multiply_dots
 from .partition import my_part, operands_of, run_finish
 
 # The constants of one specialisation; ``source.py`` writes these functions out with others.
-real, item, unit, lanes = float32, 4, "avx512", 16
+real, item, unit, lanes, blocks = float32, 4, "avx512", 16, BLOCKS[32]
 NEAR = 3 << 18  # bytes of A that stay in the L2 cache while all columns go past them
 
 
@@ -58,12 +58,16 @@ def multiply_part(words, sizes, scratch, product, top, bottom, left, right):
 def multiply_columns(words, sizes, scratch, product, top, bottom, column, columns,
                      a, a_row, b, b_col, high, wide):  # fmt: skip
     """Some columns of a rectangle, block by block."""
+    K, pieces, waiting = sizes[at.K], LANES // (lanes * item), room_on_stack(WAITING)
+    chunk = CHUNK // item if pieces > 1 else max(K, 1)
     for i in range(top, bottom, high):
         rows = min(high, bottom - i)
-        for piece in range(LANES // (lanes * item)):
-            multiply_dots(real, unit, high, rows, columns, piece, sizes[at.K], a + i * a_row, a_row,
-                          b, b_col, scratch + piece * ROOM)  # fmt: skip
-        add_pieces(pointer(scratch, real), LANES // (lanes * item))
+        for k in range(0, max(K, 1), chunk):
+            for piece in range(pieces):
+                multiply_dots(real, unit, high, rows, columns, piece, k == 0, k + chunk >= K,
+                              min(chunk, K - k), a + i * a_row + k * item, a_row,
+                              b + k * item, b_col, waiting, scratch + piece * ROOM)  # fmt: skip
+        add_pieces(pointer(scratch, real), pieces)
         write(words, sizes, scratch, product, i, rows, column, columns, wide)
 
 
@@ -72,17 +76,17 @@ def add_pieces(sums, pieces):
     step, length = 1, ROOM // item
     while step < pieces:
         for i in range(0, pieces, 2 * step):
-            for j in range(i * length, i * length + 16):
+            for j in range(i * length, i * length + MOST):
                 sums[j] += sums[j + step * length]
         step *= 2
 
 
 def block_of(rows, columns):
     """The block that wastes least."""
-    for high, wide in BLOCKS:
+    for high, wide in blocks:
         if rows == high < wide or columns == wide < high:
             return high, wide
-    return BLOCKS[0]
+    return blocks[0]
 
 
 def write(words, sizes, sums, product, i, rows, j, columns, wide):
