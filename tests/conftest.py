@@ -18,8 +18,8 @@ import pytest
 from hypothesis import settings
 
 import tinygrad_mlp as tg
-from tinygrad_mlp import tape
-from tinygrad_mlp.kernels import processors, storage
+from tinygrad_mlp.autograd import tape
+from tinygrad_mlp.kernels.runtime import cpu_count, storage
 
 # A kernel may be compiled in the middle of an example, so no deadline. Under CI the same examples
 # are drawn every time: a failure there is of the change at hand.
@@ -51,7 +51,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     chosen = config.option
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     if whole and not chosen.usepdb and getattr(chosen, "numprocesses", 0) is None:
-        chosen.numprocesses, chosen.dist = min(processors.available(), 4), "worksteal"
+        chosen.numprocesses, chosen.dist = min(cpu_count.available(), 4), "worksteal"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -10,11 +10,52 @@ tensor([2., 4., 6.])
 from __future__ import annotations
 
 from . import autograd, nn, optim, study
-from .autograd import enable_grad, grad, no_grad, set_grad_enabled
-from .kernels.layout import BOOL, FLOAT32, FLOAT64, INT32, INT64, UINT8
-from .kernels.threads import get_num_threads, set_num_threads
-from .ops.activation import relu
-from .ops.arithmetic import (
+from ._tensor import Tensor
+from .autograd.backward import grad
+from .autograd.dtypes import get_default_dtype, promote_types, set_default_dtype
+from .autograd.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .compiler import CaptureError, compile
+from .kernels.runtime.layout import BOOL, FLOAT32, FLOAT64, INT32, INT64, UINT8
+from .kernels.runtime.threads import get_num_threads, set_num_threads
+from .ops.create import (
+    arange,
+    empty,
+    empty_like,
+    eye,
+    from_numpy,
+    full,
+    full_like,
+    linspace,
+    ones,
+    ones_like,
+    rand_like,
+    randint_like,
+    randn_like,
+    tensor,
+    zeros,
+    zeros_like,
+)
+from .ops.derived import (
+    allclose,
+    dot,
+    equal,
+    expand_as,
+    flip,
+    masked_fill,
+    mm,
+    movedim,
+    narrow,
+    norm,
+    outer,
+    repeat,
+    sort,
+    t,
+    topk,
+    tril,
+    triu,
+)
+from .ops.elementwise.activation import relu
+from .ops.elementwise.arithmetic import (
     abs,
     add,
     ceil,
@@ -48,75 +89,9 @@ from .ops.arithmetic import (
     sub,
     trunc,
     where,
-)  # fmt: skip
-from .ops.arithmetic import power as pow
-from .ops.create import (
-    arange,
-    empty,
-    empty_like,
-    eye,
-    from_numpy,
-    full,
-    full_like,
-    linspace,
-    ones,
-    ones_like,
-    rand_like,
-    randint_like,
-    randn_like,
-    tensor,
-    zeros,
-    zeros_like,
-)  # fmt: skip
-from .ops.derived import (
-    allclose,
-    dot,
-    equal,
-    expand_as,
-    flip,
-    masked_fill,
-    mm,
-    movedim,
-    narrow,
-    norm,
-    outer,
-    repeat,
-    sort,
-    t,
-    topk,
-    tril,
-    triu,
-)  # fmt: skip
-from .ops.dtypes import get_default_dtype, promote_types, set_default_dtype
-from .ops.index import (
-    argsort,
-    chunk,
-    gather,
-    index_select,
-    max,
-    min,
-    nonzero,
-    split,
-    unbind,
-)  # fmt: skip
-from .ops.join import cat, stack
-from .ops.matmul import matmul
-from .ops.random import get_rng_state, manual_seed, rand, randint, randn, randperm, set_rng_state
-from .ops.reduce import (
-    all,
-    amax,
-    amin,
-    any,
-    argmax,
-    argmin,
-    mean,
-    prod,
-    std,
-    sum,
-    var,
-)  # fmt: skip
-from .ops.softmax import log_softmax, logsumexp, softmax
-from .ops.transcendental import (
+)
+from .ops.elementwise.arithmetic import power as pow
+from .ops.elementwise.transcendental import (
     acos,
     acosh,
     asin,
@@ -141,13 +116,16 @@ from .ops.transcendental import (
     sqrt,
     tan,
     tanh,
-)  # fmt: skip
-from .ops.view import expand, flatten, permute, reshape, squeeze, transpose, unsqueeze
-from .program import CaptureError, compile
+)
+from .ops.fused.matmul import matmul
+from .ops.fused.softmax import log_softmax, logsumexp, softmax
+from .ops.random import get_rng_state, manual_seed, rand, randint, randn, randperm, set_rng_state
+from .ops.reduce import all, amax, amin, any, argmax, argmin, mean, prod, std, sum, var
+from .ops.shape.index import argsort, chunk, gather, index_select, max, min, nonzero, split, unbind
+from .ops.shape.join import cat, stack
+from .ops.shape.view import expand, flatten, permute, reshape, squeeze, transpose, unsqueeze
 from .serialization import load, save
 from .study.gradcheck import gradcheck
-from .tape import is_grad_enabled
-from .tensor import Tensor
 from .train import History, evaluate, fit
 from .version import __version__
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from .files import replacing
+from ._common.files import replacing
+from .autograd.tape import Value
+from .autograd.values import as_array
 from .ops.create import tensor
-from .ops.values import as_array
-from .tape import Value
 
 
 def save(tensors: Mapping[str, Any], path: str | os.PathLike[str]) -> None:

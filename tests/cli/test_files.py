@@ -13,7 +13,7 @@ from matplotlib.image import imread
 
 from tests.cli.test_train import command
 from tinygrad_mlp.cli import _in_options, main
-from tinygrad_mlp.train.saved_run import open_run
+from tinygrad_mlp.runs.run_folder import open_run
 
 COLOURS = ("red", "blue", "white")
 SPECIES = ("iris", "rose", "lily")

@@ -11,7 +11,7 @@ from tests.data.server import Server
 from tests.data.test_idx import written
 from tinygrad_mlp.data import fashion_mnist, load, mnist, split
 from tinygrad_mlp.data.mnist import PUBLISHED
-from tinygrad_mlp.kernels import cache
+from tinygrad_mlp.kernels.runtime import cache
 
 FILES = tuple(PUBLISHED["mnist"].contents)
 TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}

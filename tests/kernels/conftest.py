@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import tinygrad_mlp as tg
-from tinygrad_mlp.kernels import threads
+from tinygrad_mlp.kernels.runtime import threads
 
 
 @pytest.fixture

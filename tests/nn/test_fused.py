@@ -7,15 +7,19 @@ import pytest
 
 import tinygrad_mlp as tg
 import tinygrad_mlp.nn.functional as F
-from tinygrad_mlp.ops.batch_norm import _batch_norm, _batch_norm_backward, update_running_stats_
-from tinygrad_mlp.ops.cross_entropy import (
+from tinygrad_mlp.autograd.modes import record
+from tinygrad_mlp.ops.fused.batch_norm import (
+    _batch_norm,
+    _batch_norm_backward,
+    update_running_stats_,
+)
+from tinygrad_mlp.ops.fused.cross_entropy import (
     _cross_entropy,
     _cross_entropy_backward,
     _nll_loss,
     _nll_loss_backward,
 )
-from tinygrad_mlp.ops.layer_norm import _layer_norm, _layer_norm_backward
-from tinygrad_mlp.tape import record
+from tinygrad_mlp.ops.fused.layer_norm import _layer_norm, _layer_norm_backward
 
 # Sizes around the kernels' blocks of 64 rows and chunks of 1024 columns.
 SHAPES = [(2, 1), (3, 5), (64, 128), (65, 129), (200, 300)]

@@ -10,7 +10,7 @@ import pytest
 
 import tinygrad_mlp as tg
 from tinygrad_mlp import nn
-from tinygrad_mlp.watch import structure_version
+from tinygrad_mlp._common.change_counter import structure_version
 
 
 class Net(nn.Module):

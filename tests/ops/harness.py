@@ -12,8 +12,8 @@ import numpy as np
 
 import tinygrad_mlp as tg
 from tests.ops.table import Case, Row
-from tinygrad_mlp.ops.elementwise import Elementwise
-from tinygrad_mlp.ops.op import REGISTRY
+from tinygrad_mlp.autograd.op import REGISTRY
+from tinygrad_mlp.ops.elementwise.declare import Elementwise
 
 RTOL, ATOL = 1e-6, 1e-7  # a quotient's error is about f''' step^2 and 1e-16 f / step
 

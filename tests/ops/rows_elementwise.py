@@ -19,11 +19,11 @@ from tests.ops.table import (
     odd_tenths,
     one_of,
     real,
-)  # fmt: skip
-from tinygrad_mlp.kernels.layout import DTYPES
-from tinygrad_mlp.ops import activation, arithmetic, transcendental
-from tinygrad_mlp.ops.arithmetic import CONVERSIONS
-from tinygrad_mlp.ops.op import REGISTRY
+)
+from tinygrad_mlp.autograd.op import REGISTRY
+from tinygrad_mlp.kernels.runtime.layout import DTYPES
+from tinygrad_mlp.ops.elementwise import activation, arithmetic, transcendental
+from tinygrad_mlp.ops.elementwise.arithmetic import CONVERSIONS
 
 INF, NAN, PI = math.inf, math.nan, math.pi
 erf = np.vectorize(math.erf, otypes=[float])

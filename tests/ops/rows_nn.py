@@ -24,8 +24,9 @@ from tests.ops.table import (
     real,
     shaped,
 )
-from tinygrad_mlp.ops import batch_norm, cross_entropy, dropout, layer_norm, losses
-from tinygrad_mlp.ops.view import contiguous
+from tinygrad_mlp.ops.elementwise import losses
+from tinygrad_mlp.ops.fused import batch_norm, cross_entropy, dropout, layer_norm
+from tinygrad_mlp.ops.shape.view import contiguous
 
 ANY, WEIGHT, POSITIVE = real(-2, 2), real(-2, 2, 0, margin=0.4), real(0.5, 2)
 CLASSES = 4

@@ -23,10 +23,12 @@ from tests.ops.table import (
     permutation,
     real,
     shaped,
-)  # fmt: skip
-from tinygrad_mlp.kernels.layout import BOOL, FLOAT32, FLOAT64, INT64
-from tinygrad_mlp.ops import batch, create, index, matmul, random, view
+)
+from tinygrad_mlp.kernels.runtime.layout import BOOL, FLOAT32, FLOAT64, INT64
+from tinygrad_mlp.ops import create, random
+from tinygrad_mlp.ops.fused import epoch_ops, matmul
 from tinygrad_mlp.ops.reduce import sum_of_squares
+from tinygrad_mlp.ops.shape import index, view
 
 ANY = real(-2, 2)
 BITS = constant(Draw(lambda g, s: g.integers(0, 2, s).astype(float)))
@@ -294,12 +296,12 @@ def batches(draw):
 
 
 def take_batch(x, order, cursor, **sizes):
-    return batch.take_batch(*map(view.contiguous, (x, order)), tg.tensor(cursor), **sizes)
+    return epoch_ops.take_batch(*map(view.contiguous, (x, order)), tg.tensor(cursor), **sizes)
 
 
 INDEXING = [
     row("take_batch", take_batch,
-        lambda x, order, cursor, batch, rows: x[order[cursor * batch : cursor * batch + rows]],
+        lambda x, order, cursor, batch, rows: x[order[cursor * epoch_ops : cursor * epoch_ops + rows]],
         ANY, permutation(), cases=batches, accepts="bif"),
     row("take", within(index._take), within(lambda x, i, dim: np.take(x, i, dim)), ANY, PLACES,
         cases=takes, accepts="bif"),
@@ -449,7 +451,7 @@ CREATION = [
 ]  # fmt: skip
 
 GATES = [
-    row("halt_unless_finite_", batch.halt_unless_finite_, lambda flag, x: np.zeros_like(flag),
+    row("halt_unless_finite_", epoch_ops.halt_unless_finite_, lambda flag, x: np.zeros_like(flag),
         integers(1, 5), constant(real(-2, 2)), mutates=(0,), gives="int64",
         cases=one_of(fixed([(), ()]), fixed([(1,), (1,)]))),
 ]  # fmt: skip

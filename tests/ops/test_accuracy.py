@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_mlp as tg
-from tinygrad_mlp.ops import activation
+from tinygrad_mlp.ops.elementwise import activation
 
 EXTENDED = np.finfo(np.longdouble).nmant > np.finfo(float).nmant  # else nothing to compare with
 

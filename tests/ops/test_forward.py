@@ -18,10 +18,10 @@ from tests.ops.harness import (
     results,
     tensors,
     whole_arrays,
-)  # fmt: skip
+)
 from tests.ops.rows import TABLE
 from tests.ops.table import Row
-from tinygrad_mlp.kernels.layout import DTYPES
+from tinygrad_mlp.kernels.runtime.layout import DTYPES
 
 REFERRED = [name for name, row in TABLE.items() if row.reference is not None]
 SEEDS = st.integers(0, 2**32 - 1)

@@ -22,9 +22,9 @@ from tests.ops.harness import (
     random_like,
     results,
     tensors,
-)  # fmt: skip
+)
 from tests.ops.rows import TABLE
-from tinygrad_mlp.ops.op import REGISTRY
+from tinygrad_mlp.autograd.op import REGISTRY
 
 SMOOTH = [name for name, row in TABLE.items() if row.differentiable]
 RULES = [(name, place) for name in SMOOTH for place in TABLE[name].differentiable]

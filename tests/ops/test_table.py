@@ -6,8 +6,8 @@ import pytest
 
 from tests.ops.harness import arrays_of, example, places_of, results, tensors
 from tests.ops.rows import TABLE
-from tinygrad_mlp.ops.op import REGISTRY
-from tinygrad_mlp.tape import record
+from tinygrad_mlp.autograd.modes import record
+from tinygrad_mlp.autograd.op import REGISTRY
 
 
 def test_there_is_a_row_for_each_op_and_no_other() -> None:

@@ -8,8 +8,8 @@ import pytest
 import tinygrad_mlp as tg
 from tests.optim.problems import OPTIMIZERS, parameters, train
 from tinygrad_mlp import optim
+from tinygrad_mlp.autograd.modes import record
 from tinygrad_mlp.optim import lr_scheduler
-from tinygrad_mlp.tape import record
 
 
 def arrays_of(params, optimizer):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import tinygrad_mlp as tg
-from tinygrad_mlp.ops import update as module
-from tinygrad_mlp.ops.op import REGISTRY
-from tinygrad_mlp.ops.update import Update, sgd_, sgd_momentum_
+from tinygrad_mlp.autograd.op import REGISTRY
+from tinygrad_mlp.ops.fused import optimizer_update as module
+from tinygrad_mlp.ops.fused.optimizer_update import Update, sgd_, sgd_momentum_
 
 UPDATES = [op for op in REGISTRY.values() if isinstance(op, Update)]
 NUMBERS = {

@@ -16,9 +16,9 @@ import tinygrad_mlp.nn.functional as F
 from tinygrad_mlp import nn, optim
 from tinygrad_mlp.data import spiral
 from tinygrad_mlp.train.callbacks import Callback, EarlyStopping, Run
+from tinygrad_mlp.train.fit import fit
 from tinygrad_mlp.train.history import History
 from tinygrad_mlp.train.loggers import CSVLogger, JSONLogger, TensorBoard
-from tinygrad_mlp.train.loop import fit
 from tinygrad_mlp.train.objective import Penalty, class_weights
 
 DATA = spiral(points=20)

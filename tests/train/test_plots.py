@@ -9,8 +9,8 @@ from matplotlib.image import imread
 import tinygrad_mlp as tg
 from tinygrad_mlp import nn, optim
 from tinygrad_mlp.data import spiral
+from tinygrad_mlp.train.fit import fit
 from tinygrad_mlp.train.history import History
-from tinygrad_mlp.train.loop import fit
 from tinygrad_mlp.train.plots import CLASSES, TRAINING, VALIDATION, boundary, curves, surface
 
 ROWS = [

@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Collection, Sequence
 
-from .options import parser
+from .parser import parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

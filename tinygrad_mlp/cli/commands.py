@@ -28,10 +28,10 @@ STOPPED = 130
 
 def train(options: argparse.Namespace) -> int:
     """Train a network, and leave a folder."""
-    from ..train.job import prepare
+    from ..runs.config import Settings
+    from ..runs.experiment import prepare
     from ..train.progress import say
-    from ..train.settings import Settings
-    from ..train.warmup import ahead
+    from .warmup import ahead
 
     _threads(options)
     given = {f.name: getattr(options, f.name) for f in fields(Settings) if f.name != "dataset"}
@@ -58,7 +58,7 @@ def train(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Measure a trained network on the rows held out, or on those of a file."""
-    from ..train.saved_run import open_run
+    from ..runs.run_folder import open_run
 
     _threads(options)
     run = open_run(options.folder)
@@ -75,8 +75,8 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def predict(options: argparse.Namespace) -> int:
     """Write what a trained network says of the rows of a file."""
-    from ..files import replacing, writable_folder
-    from ..train.saved_run import open_run
+    from .._common.files import replacing, writable_folder
+    from ..runs.run_folder import open_run
 
     _threads(options)
     header, rows = open_run(options.folder).predict(options.file)
@@ -95,10 +95,10 @@ def predict(options: argparse.Namespace) -> int:
 
 def summary(options: argparse.Namespace) -> int:
     """Print the layers of a saved network, or of one that could be made."""
-    from ..data.arguments import whole
+    from .._common.validation import whole
+    from ..runs.config import Settings
+    from ..runs.run_folder import open_run
     from ..study.summary import summary as summarise
-    from ..train.saved_run import open_run
-    from ..train.settings import Settings
 
     names = ("model", "hidden", "activation", "batch_norm", "dropout", "dropconnect")
     given = {name: getattr(options, name) for name in names}
@@ -130,8 +130,8 @@ def warmup(options: argparse.Namespace) -> int:
     """Compile all kernels."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from ..kernels import cache
-    from ..train.warmup import warmup as compile_all
+    from ..kernels.runtime import cache
+    from .warmup import warmup as compile_all
 
     dtypes = ("float32", "float64") if options.all else ("float32",)
     columns = TextColumn("compiling"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -143,7 +143,7 @@ def warmup(options: argparse.Namespace) -> int:
 
 
 def _threads(options: argparse.Namespace) -> None:
-    from ..kernels.threads import set_num_threads
+    from ..kernels.runtime.threads import set_num_threads
 
     if options.threads is not None:
         set_num_threads(options.threads)

@@ -6,19 +6,19 @@
 ((1438, 64), 'float32', 'int64')
 """
 
-from .arrays import npz, read_npz
 from .batching import Batches
-from .columns import one_hot
 from .dataset import Dataset
-from .generated import circles, moons, spiral, xor
 from .mnist import fashion_mnist, mnist
 from .packaged import digits
-from .preparation import Preparation
 from .registry import DATASETS, FILES, load, load_parts, read_dataset, read_inputs
-from .scaling import Standardizer
-from .splitting import split, split_rows
-from .table import Table, read_csv
-from .tabular import csv
+from .split import split, split_rows
+from .tabular.columns import one_hot
+from .tabular.csv_dataset import csv
+from .tabular.csv_reader import Table, read_csv
+from .tabular.npz import npz, read_npz
+from .tabular.preprocessor import Preparation
+from .tabular.scaling import Standardizer
+from .toy import circles, moons, spiral, xor
 
 __all__ = [
     "DATASETS",

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arguments import whole
+from .._common.random import generator
+from .._common.validation import whole
 from .dataset import Array
-from .random import generator
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from .preparation import Preparation
+    from .tabular.preprocessor import Preparation
 
 Array = npt.NDArray[Any]
 

@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..files import replacing
+from .._common.files import replacing
 
 TIMEOUT = 30  # seconds without a byte
 CHUNK = 1 << 16

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..kernels import cache
+from ..kernels.runtime import cache
 from . import idx
 from .dataset import Array, Dataset
 from .download import download
-from .preparation import Preparation
+from .tabular.preprocessor import Preparation
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from importlib.resources import files
 import numpy as np
 
 from .dataset import Dataset
-from .preparation import Preparation
+from .tabular.preprocessor import Preparation
 
 
 def digits() -> Dataset:

@@ -12,16 +12,16 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from .arguments import one_of
-from .arrays import npz, read_npz, target_table
+from .._common.validation import one_of
 from .dataset import Array, Dataset
-from .generated import circles, moons, spiral, xor
 from .mnist import fashion_mnist, mnist
 from .packaged import digits
-from .preparation import Preparation
-from .splitting import split
-from .table import read_csv
-from .tabular import csv
+from .split import split
+from .tabular.csv_dataset import csv
+from .tabular.csv_reader import read_csv
+from .tabular.npz import npz, read_npz, target_table
+from .tabular.preprocessor import Preparation
+from .toy import circles, moons, spiral, xor
 
 DATASETS: dict[str, Callable[..., Dataset]] = {
     "digits": digits,

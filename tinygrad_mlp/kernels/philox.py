@@ -16,9 +16,9 @@ import math
 
 from numba import float32, float64, int64, njit, uint8, uint32, uint64
 
-from .launch import compiled
-from .memory import pointer
-from .shares import share
+from .runtime.launch import compiled
+from .runtime.memory import pointer
+from .runtime.slices import share
 
 
 @njit(inline="always")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import functional as F
-from .call import Call
+from .functional_module import Call
 
 
 class ReLU(Call):

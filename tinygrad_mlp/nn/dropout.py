@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..ops.arguments import probability
+from ..ops.validation import probability
 from . import functional as F
 from .linear import Linear
 from .module import Module

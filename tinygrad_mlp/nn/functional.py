@@ -11,29 +11,29 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from ..ops import activation
-from ..ops import dropout as _dropout
-from ..ops.arguments import as_tensor
-from ..ops.arithmetic import copy_, eq
-from ..ops.batch_norm import batch_norm
+from ..autograd.modes import recording
 from ..ops.create import arange
-from ..ops.cross_entropy import cross_entropy, nll_loss
-from ..ops.dropout import drop_connect
-from ..ops.layer_norm import layer_norm
-from ..ops.losses import (
+from ..ops.elementwise import activation
+from ..ops.elementwise.arithmetic import copy_, eq
+from ..ops.elementwise.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     huber_loss,
     l1_loss,
     mse_loss,
 )
-from ..ops.matmul import linear as _linear
-from ..ops.softmax import log_softmax as _log_softmax
-from ..ops.softmax import softmax as _softmax
-from ..ops.transcendental import sigmoid as _sigmoid
-from ..ops.transcendental import tanh as _tanh
-from ..ops.view import unsqueeze
-from ..tape import recording
+from ..ops.elementwise.transcendental import sigmoid as _sigmoid
+from ..ops.elementwise.transcendental import tanh as _tanh
+from ..ops.fused import dropout as _dropout
+from ..ops.fused.batch_norm import batch_norm
+from ..ops.fused.cross_entropy import cross_entropy, nll_loss
+from ..ops.fused.dropout import drop_connect
+from ..ops.fused.layer_norm import layer_norm
+from ..ops.fused.matmul import linear as _linear
+from ..ops.fused.softmax import log_softmax as _log_softmax
+from ..ops.fused.softmax import softmax as _softmax
+from ..ops.shape.view import unsqueeze
+from ..ops.validation import as_tensor
 
 __all__ = [
     "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .. import tape
-from ..autograd import Function
-from ..tape import Value
+from ..autograd import modes
+from ..autograd.function import Function
+from ..autograd.tape import Value
 
 
 def call_with_hooks(
@@ -19,7 +19,7 @@ def call_with_hooks(
         if replaced is not None:
             args = replaced if isinstance(replaced, tuple) else (replaced,)
     watch = None
-    if hooks["backward"] and tape.is_grad_enabled():
+    if hooks["backward"] and modes.is_grad_enabled():
         watch = _Watch(module, list(hooks["backward"].values()))
         args = watch.inputs(args)
     output = module.forward(*args, **kwargs)

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from ..ops.arithmetic import copy_
+from ..autograd.modes import grad_mode
+from ..autograd.values import as_array, from_array, leave
+from ..ops.elementwise.arithmetic import copy_
 from ..ops.random import rand, randn
-from ..ops.values import as_array, from_array, leave
-from ..tape import grad_mode
 
 GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4}
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..autograd.tape import Value
 from ..ops.create import zeros
-from ..ops.view import flatten
-from ..tape import Value
+from ..ops.shape.view import flatten
 from . import functional as F
 from . import init
-from .call import Call
+from .functional_module import Call
 from .module import Module
 from .parameter import Parameter
 

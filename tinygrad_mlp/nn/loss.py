@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..ops.arguments import as_tensor
+from ..ops.validation import as_tensor
 from . import functional as F
-from .call import Call
+from .functional_module import Call
 
 
 class Loss(Call):

@@ -11,12 +11,13 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from ..backward import forget_gradient
-from ..hooks import RemovableHandle
-from ..ops.arithmetic import zero_
-from ..ops.dtypes import as_dtype
-from ..tape import Value, grad_mode, recording
-from ..watch import Watched, changed
+from .._common.change_counter import Watched, changed
+from ..autograd.backward import forget_gradient
+from ..autograd.dtypes import as_dtype
+from ..autograd.hooks import RemovableHandle
+from ..autograd.modes import grad_mode, recording
+from ..autograd.tape import Value
+from ..ops.elementwise.arithmetic import zero_
 from .hooks import call_with_hooks
 from .parameter import Parameter, move
 from .state import IncompatibleKeys, load_state_dict, state_of

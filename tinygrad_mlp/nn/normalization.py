@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..autograd.tape import Value
 from ..ops.create import ones, zeros
-from ..tape import Value
 from . import functional as F
 from . import init
 from .module import Module

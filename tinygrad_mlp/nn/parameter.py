@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._tensor import Tensor
+from ..autograd.tape import Value
 from ..ops.create import tensor
-from ..tape import Value
-from ..tensor import Tensor
 
 
 class Parameter(Tensor):

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..ops.arithmetic import copy_
+from ..autograd.modes import grad_mode
+from ..autograd.tape import Value
+from ..autograd.values import as_array
 from ..ops.create import tensor
-from ..ops.values import as_array
-from ..tape import Value, grad_mode
+from ..ops.elementwise.arithmetic import copy_
 
 
 class IncompatibleKeys(NamedTuple):

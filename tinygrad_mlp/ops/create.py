@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from .. import tape
-from ..kernels.layout import DTYPES, FLOAT64, INT64
-from ..tape import Params, Value
-from .arithmetic import clone
-from .dtypes import as_dtype, get_default_dtype
-from .op import Op
+from ..autograd import modes
+from ..autograd.dtypes import as_dtype, get_default_dtype
+from ..autograd.op import Op
+from ..autograd.tape import Params, Value
+from ..autograd.values import as_array, from_array, leave, shared
+from ..kernels.runtime.layout import DTYPES, FLOAT64, INT64
+from .elementwise.arithmetic import clone
 from .random import rand, randint, randn
-from .values import as_array, from_array, leave, shared
-from .view import _sizes
+from .shape.view import _sizes
 
 
 class _Full(Op):
@@ -70,7 +70,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
             f"data.astype(np.{'int64' if array.dtype.kind in 'iu' else 'float32'})"
         )
     result = from_array(array if target is None else array.astype(target))
-    record = tape.recording()
+    record = modes.recording()
     if record is not None and record.replayed:  # made anew each time too: the step may write to it
         result = clone(result)
     if requires_grad:

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import index, matmul, reduce, view
-from .arithmetic import abs, where
+from ..autograd.values import as_array, leave
+from . import reduce
 from .create import arange
-from .values import as_array, leave
+from .elementwise.arithmetic import abs, where
+from .fused import matmul
+from .shape import index, view
 
 
 def masked_fill(x: Any, mask: Any, value: Any) -> Any:

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.dtypes import as_dtype, get_default_dtype
+from ..autograd.op import Op
+from ..autograd.tape import Params, Value, empty
+from ..autograd.values import from_array
 from ..kernels import philox
-from ..kernels.launch import Launch
-from ..kernels.layout import BOOL, INT64, Layout, dense
-from ..tape import Params, Value, empty
-from .arithmetic import copy_
-from .dtypes import as_dtype, get_default_dtype
-from .op import Op
-from .values import from_array
+from ..kernels.runtime.launch import Launch
+from ..kernels.runtime.layout import BOOL, INT64, Layout, dense
+from .elementwise.arithmetic import copy_
 
 _NANOSECONDS = {"mask": 0.4, "uniform": 0.5, "normal": 15.0, "integers": 3.0}  # for an element
 
@@ -153,6 +153,6 @@ def _draw(op: Draw, shape: tuple[Any, ...], dtype: Any, requires_grad: bool) -> 
 
 
 def _shape(*shape: Any) -> tuple[int, ...]:
-    from .view import _sizes
+    from .shape.view import _sizes
 
     return _sizes(shape)

@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from .. import tape
-from ..kernels import arg, reduction, scalar
-from ..kernels.launch import Launch
-from ..kernels.layout import BOOL, INT64, Layout, Shape, coalesce, dense
-from ..kernels.memory import scratch
-from ..kernels.reduction import Fold
-from ..tape import Params, Value, empty
-from .arithmetic import CONVERSIONS, where
-from .op import Op
-from .view import contiguous, dims_of, expand, permute, reshape
+from ..autograd import tape
+from ..autograd.op import Op
+from ..autograd.tape import Params, Value, empty
+from ..kernels.codegen import expression, reduction
+from ..kernels.codegen.reduction import Fold
+from ..kernels.fused import argmax as argmax_kernel
+from ..kernels.runtime.launch import Launch
+from ..kernels.runtime.layout import BOOL, INT64, Layout, Shape, coalesce, dense
+from ..kernels.runtime.memory import scratch
+from .elementwise.arithmetic import CONVERSIONS, where
+from .shape.view import contiguous, dims_of, expand, permute, reshape
 
 Dims = int | Sequence[int] | None
 Axes = tuple[list[int], list[int]]  # sizes, and steps in bytes
@@ -194,13 +195,13 @@ _prod = Reduce(
 )  # fmt: skip
 
 amax_ = Reduce(
-    "amax", lambda a, b: scalar.maximum(a, b), "lowest",
+    "amax", lambda a, b: expression.maximum(a, b), "lowest",
     about="The largest element; equal ones share the gradient.",
     x=lambda g, x, out, dims, keepdim: _share(g, x, out, dims, keepdim),
 )  # fmt: skip
 
 amin_ = Reduce(
-    "amin", lambda a, b: scalar.minimum(a, b), "highest",
+    "amin", lambda a, b: expression.minimum(a, b), "highest",
     about="The smallest element; equal ones share the gradient.",
     x=lambda g, x, out, dims, keepdim: _share(g, x, out, dims, keepdim),
 )  # fmt: skip
@@ -241,7 +242,7 @@ class ArgReduce(Op):
         result = dense(layout.shape[:-1], INT64)
         columns = layout.shape[-1]
         constants = [result.size, columns, columns * layout.dtype.itemsize]
-        kernel = arg.address(str(layout.dtype), self.name == "argmax")
+        kernel = argmax_kernel.address(str(layout.dtype), self.name == "argmax")
         return result, Launch(kernel, 2, constants, layout.size * 0.1) if result.size else None
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:

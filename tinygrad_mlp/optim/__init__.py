@@ -1,12 +1,12 @@
 """Optimizers, learning-rate schedules and gradient clipping.
 
-Every change they make is an op: an optimizer updates a parameter by one op of ``ops/update.py``,
+Every change they make is an op: an optimizer updates a parameter by one op of ``ops/fused/optimizer_update.py``,
 and a scheduler sets ``group["lr"]``, which is a cell that those ops read.
 """
 
 from __future__ import annotations
 
-from ..clip import clip_grad_norm_, clip_grad_value_
+from ..nn.clip_grad import clip_grad_norm_, clip_grad_value_
 from . import lr_scheduler
 from .adadelta import Adadelta
 from .adagrad import Adagrad

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..ops.update import Update, adadelta_
-from .group import FRACTION, NONNEGATIVE, Range
+from ..ops.fused.optimizer_update import Update, adadelta_
 from .optimizer import Optimizer
+from .param_group import FRACTION, NONNEGATIVE, Range
 
 
 class Adadelta(Optimizer):

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..ops.update import Update, adagrad_
-from .group import NONNEGATIVE, Range
+from ..ops.fused.optimizer_update import Update, adagrad_
 from .optimizer import Optimizer
+from .param_group import NONNEGATIVE, Range
 
 
 class Adagrad(Optimizer):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..ops.update import Update, adam_, adam_amsgrad_, adamw_, adamw_amsgrad_
-from .group import DECAY, NONNEGATIVE, Range
+from ..ops.fused.optimizer_update import Update, adam_, adam_amsgrad_, adamw_, adamw_amsgrad_
 from .optimizer import Optimizer
+from .param_group import DECAY, NONNEGATIVE, Range
 
 
 class Adam(Optimizer):

@@ -9,16 +9,16 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from .. import tape
-from ..backward import forget_gradient
-from ..kernels.layout import FLOAT64
-from ..ops.arithmetic import add_, zero_
-from ..ops.update import Update
-from ..ops.values import as_array, constant, from_array
-from ..tape import Params, Value
-from ..watch import Watched, changed
-from . import saved
-from .group import FINITE, PAIRS, ParamGroup, Range
+from .._common.change_counter import Watched, changed
+from ..autograd import modes, tape
+from ..autograd.backward import forget_gradient
+from ..autograd.tape import Params, Value
+from ..autograd.values import as_array, constant, from_array
+from ..kernels.runtime.layout import FLOAT64
+from ..ops.elementwise.arithmetic import add_, zero_
+from ..ops.fused.optimizer_update import Update
+from . import state_dict as saved
+from .param_group import FINITE, PAIRS, ParamGroup, Range
 
 _ONE = constant(1.0, FLOAT64)
 
@@ -107,7 +107,7 @@ class Optimizer:
                 if set_to_none:
                     forget_gradient(parameter)
                 elif parameter.grad is None:
-                    if (record := tape.recording()) is not None:
+                    if (record := modes.recording()) is not None:
                         record.without_gradient(parameter)
                 else:
                     if not isinstance(parameter.grad, Value):
@@ -125,9 +125,9 @@ class Optimizer:
         """
         loss = None
         if closure is not None:
-            with tape.grad_mode(True):
+            with modes.grad_mode(True):
                 loss = closure()
-        with tape.grad_mode(False):
+        with modes.grad_mode(False):
             planned = [self._plan(group) for group in self.param_groups]
             for calls in planned:
                 self._update(calls)
@@ -165,7 +165,7 @@ class Optimizer:
         """
         calls: list[_Call] = []
         parameters = [p for p in group["params"] if p.grad is not None]
-        if (record := tape.recording()) is not None:
+        if (record := modes.recording()) is not None:
             for parameter in group["params"]:
                 if parameter.grad is None:
                     record.without_gradient(parameter)
@@ -200,7 +200,7 @@ class Optimizer:
     def _choice(self, group: ParamGroup) -> tuple[Update, Params]:
         """The update that a group takes, and its flags: made anew when the group was written to."""
         if group.choice is None:
-            with tape.unrecorded():
+            with modes.unrecorded():
                 update = self.choose(group)
                 group.choice = update, {flag: bool(group[flag]) for flag in update.params}
         chosen: tuple[Update, Params] = group.choice

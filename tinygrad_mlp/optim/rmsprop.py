@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..ops.update import (
+from ..ops.fused.optimizer_update import (
     Update,
     rmsprop_,
     rmsprop_centered_,
     rmsprop_centered_momentum_,
     rmsprop_momentum_,
 )
-from .group import NONNEGATIVE, Range
 from .optimizer import Optimizer
+from .param_group import NONNEGATIVE, Range
 
 
 class RMSprop(Optimizer):

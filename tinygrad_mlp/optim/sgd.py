@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..ops.update import Update, sgd_, sgd_dampened_, sgd_momentum_
-from .group import FINITE, NONNEGATIVE, Range
+from ..ops.fused.optimizer_update import Update, sgd_, sgd_dampened_, sgd_momentum_
 from .optimizer import Optimizer
+from .param_group import FINITE, NONNEGATIVE, Range
 
 
 class SGD(Optimizer):

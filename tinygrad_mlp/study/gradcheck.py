@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd import grad
+from ..autograd.backward import grad
+from ..autograd.tape import Value
+from ..autograd.values import as_array, from_array
 from ..ops.random import get_rng_state, set_rng_state
-from ..ops.values import as_array, from_array
-from ..tape import Value
 
 
 class GradcheckError(AssertionError):

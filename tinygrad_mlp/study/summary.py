@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..autograd import no_grad
+from ..autograd.modes import no_grad
 from ..nn import Module
 from ..ops.create import zeros
 

@@ -23,11 +23,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..kernels import scalar
+from ..autograd.modes import grad_mode, record
+from ..autograd.op import TextbookRule
+from ..autograd.tape import Entry, Node, Value
+from ..kernels.codegen import expression
 from ..ops.create import zeros
-from ..ops.elementwise import Elementwise, ElementwiseRule
-from ..ops.op import TextbookRule
-from ..tape import Entry, Node, Value, grad_mode, record
+from ..ops.elementwise.declare import Elementwise, ElementwiseRule
 
 
 class Tape:
@@ -96,7 +97,7 @@ def _rule_text(rule: Any, tape: Tape, node: Node) -> str:
     """One gradient rule with the lines of this tape in place of its arguments."""
     if isinstance(rule, ElementwiseRule):
         names = [f"{tape.names[id(node)]}'", *(_name(tape, node, want) for want in rule.wants)]
-        return str(scalar.trace(rule.function, names))
+        return str(expression.trace(rule.function, names))
     return _spell(rule, tape, node)[0]
 
 
@@ -113,7 +114,7 @@ def _rule_texts(rule: Any, tape: Tape, node: Node) -> dict[int, str]:
 def _spell(rule: Any, tape: Tape, node: Node) -> list[str]:
     """Run a rule on zeros of the right shapes, record the ops it applies, and write them down."""
     gradient = zeros(node.results[0].shape, dtype=node.results[0].dtype)
-    texts = {id(gradient): scalar.Expression("input", value=f"{tape.names[id(node)]}'")}
+    texts = {id(gradient): expression.Expression("input", value=f"{tape.names[id(node)]}'")}
     arguments, kept = [], [gradient]
     for want in rule.wants:
         layout = _layout(node, want)
@@ -121,21 +122,22 @@ def _spell(rule: Any, tape: Tape, node: Node) -> list[str]:
             arguments.append(node.argument(want))
         else:
             stand_in = zeros(layout.shape, dtype=layout.dtype)
-            texts[id(stand_in)] = scalar.Expression("input", value=_name(tape, node, want))
+            texts[id(stand_in)] = expression.Expression("input", value=_name(tape, node, want))
             arguments.append(stand_in)
             kept.append(stand_in)
     with grad_mode(False), record() as entries:
         results = rule.function(gradient, *arguments)
     for entry in entries:
         inputs = [
-            texts.get(id(x), scalar.Expression("input", value=_constant(x))) for x in entry.inputs
+            texts.get(id(x), expression.Expression("input", value=_constant(x)))
+            for x in entry.inputs
         ]
         for k, output in enumerate(entry.outputs):
             text = _write(entry, inputs)
             texts[id(output)] = (
                 text
                 if k == 0
-                else scalar.Expression("input", value=f"{text}.{entry.op.outputs[k]}")
+                else expression.Expression("input", value=f"{text}.{entry.op.outputs[k]}")
             )
     results = results if isinstance(results, (list, tuple)) else [results]
     return [str(texts.get(id(value), "0")) for value in results]
@@ -147,7 +149,7 @@ def _write(entry: Entry, inputs: list[Any]) -> Any:
     if isinstance(op, Elementwise):
         return inputs[0] if op.name == "clone" else op.formula(*inputs)
     if op.name == "matmul":
-        return scalar.Expression("matmul", inputs)
+        return expression.Expression("matmul", inputs)
     head = (
         str(inputs[0])
         if inputs and inputs[0].operator == "input"
@@ -156,13 +158,15 @@ def _write(entry: Entry, inputs: list[Any]) -> Any:
         else ""
     )
     if op.name == "transpose":
-        return scalar.Expression("input", value=f"{head}.mT")
+        return expression.Expression("input", value=f"{head}.mT")
     if op.name in ("reshape", "expand", "permute", "sum", "mean"):
         sizes = next(iter(entry.params.values()))
-        return scalar.Expression("input", value=f"{head}.{op.name}({', '.join(map(str, sizes))})")
+        return expression.Expression(
+            "input", value=f"{head}.{op.name}({', '.join(map(str, sizes))})"
+        )
     params = [f"{k}={v}" for k, v in entry.params.items() if v is not False]
     inside = ", ".join([*(str(x) for x in inputs), *params])
-    return scalar.Expression("input", value=f"{op.name}({inside})")
+    return expression.Expression("input", value=f"{op.name}({inside})")
 
 
 def _constant(value: Any) -> str:

@@ -2,13 +2,13 @@
 
 from .callbacks import Callback, Checkpoint, EarlyStopping, Run
 from .checkpoint import load_checkpoint, save_checkpoint
+from .fit import evaluate, fit
 from .history import History
-from .interrupt import Interrupted
 from .loggers import CSVLogger, JSONLogger, TensorBoard
-from .loop import evaluate, fit
 from .metrics import METRICS, TopK, confusion_matrix
 from .objective import Penalty
 from .plots import boundary, curves, mistakes, surface
+from .sigint import Interrupted
 
 __all__ = [
     "METRICS",

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..data.arguments import whole
+from .._common.validation import whole
 from ..nn import Module
 from ..optim import Optimizer
 from .checkpoint import save_checkpoint

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from ..files import replacing
+from .._common.files import replacing
+from ..autograd.tape import Value
+from ..autograd.values import as_array
 from ..nn import Module
 from ..ops.create import tensor
 from ..ops.random import get_rng_state, set_rng_state
-from ..ops.values import as_array
 from ..optim import Optimizer
-from ..tape import Value
 from .history import History
 
 FORMAT = 1

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..files import replacing
+from .._common.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd import no_grad
-from ..data.arguments import one_of, whole
+from .._common.validation import one_of, whole
+from .._tensor import Tensor
+from ..autograd.modes import no_grad
 from ..data.dataset import Array
 from ..ops.create import zeros
-from ..tensor import Tensor
-from .prepare import array_of
+from .validation import array_of
 
 Metric = Callable[[Array, Array], float]
 """``metric(outputs, targets)``: a mean over the rows of a batch; means of batches are averaged.

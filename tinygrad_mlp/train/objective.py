@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from .._tensor import Tensor
 from ..data.dataset import Array
 from ..nn import Module
 from ..nn import functional as F
 from ..ops.create import tensor
-from ..tensor import Tensor
-from .course import Loss
+from .epoch import Loss
 from .metrics import Metric, accuracy, named
-from .prepare import Rows, check_targets, model_dtype
+from .validation import Rows, check_targets, model_dtype
 
 ClassWeight = Mapping[int, float] | Sequence[float] | str
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.arguments import one_of
+from .._common.files import replacing
+from .._common.validation import one_of
 from ..data.dataset import Array, Dataset
-from ..files import replacing
 from ..nn import Module
 from .history import PACE
-from .outputs import outputs_of, softmax
-from .prepare import prepare
+from .predict import outputs_of, softmax
+from .validation import prepare
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

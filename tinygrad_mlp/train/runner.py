@@ -11,12 +11,12 @@ import time
 import warnings
 from collections.abc import Callable
 
+from ..compiler import CaptureError, CompiledFunction
+from ..compiler.passes.sink_state_writes import early
 from ..data.batching import Batches
 from ..nn import Module
-from ..program import CaptureError, CompiledFunction
-from ..program.passes.delay import early
-from .course import Batch, Course, Training
-from .prepare import buffers_put_back
+from .epoch import Batch, Course, Training
+from .validation import buffers_put_back
 
 SLICE = 0.05  # seconds of native steps: at most twice as long if the machine slows down meanwhile
 FEW = 2  # batches of a size that are not worth a program

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numba import int64, njit, types
 
-from ..cache import entry, kept
-from ..layout import Shape, dense, layout_of
-from ..memory import address_of, call_address, pointer, room_on_stack, words_on_stack
-from ..threads import SMALL, get_num_threads
+from ..runtime.cache import entry, kept
+from ..runtime.layout import Shape, dense, layout_of
+from ..runtime.memory import address_of, call_address, pointer, room_on_stack, words_on_stack
+from ..runtime.threads import SMALL, get_num_threads
 from . import words as at
 from .choose import FORMS, ROW, choose
 from .planning import NS, STACK, Plan, plan, tile_of

@@ -14,11 +14,11 @@ import functools
 from numba import int64
 from numba.core import types
 
-from .. import threads
-from ..launch import Launch, compiled
-from ..layout import Layout, dense, layout_of
-from ..memory import pointer, scratch
-from ..shares import share
+from ..runtime import threads
+from ..runtime.launch import Launch, compiled
+from ..runtime.layout import Layout, dense, layout_of
+from ..runtime.memory import pointer, scratch
+from ..runtime.slices import share
 from .choose import NARROW
 from .planning import NS, Plan, plan
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from numba import float32
 
-from ..memory import pointer
-from ..shares import share_of_steps
+from ..runtime.memory import pointer
+from ..runtime.slices import share_of_steps
 from . import words as at
 from .dot import BLOCKS, LONGEST, multiply_dots
 from .partition import my_part, operands_of, run_finish

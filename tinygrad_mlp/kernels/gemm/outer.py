@@ -24,8 +24,8 @@ from __future__ import annotations
 
 from numba import float32
 
-from ..memory import call_address, pointer, words_on_stack
-from ..shares import share_of_steps
+from ..runtime.memory import call_address, pointer, words_on_stack
+from ..runtime.slices import share_of_steps
 from . import words as at
 from .pack import copy_row, copy_tile_row, transpose_block
 from .partition import my_part, operands_of, rows_of_grid, run_finish

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from numba import int64, njit
 
-from ..memory import call_address, pointer
-from ..shares import share
+from ..runtime.memory import call_address, pointer
+from ..runtime.slices import share
 from . import words as at
 
 _helper = njit(error_model="numpy", no_cpython_wrapper=True)

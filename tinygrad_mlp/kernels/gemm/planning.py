@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numba import int64, njit, types, void
 
-from .. import threads
-from ..cache import entry, kept
-from ..launch import Launch, listening
-from ..layout import Layout, broadcast_strides, coalesce
-from ..memory import call_address, room_on_stack, scratch, words_on_stack
+from ..runtime import threads
+from ..runtime.cache import entry, kept
+from ..runtime.launch import Launch, listening
+from ..runtime.layout import Layout, broadcast_strides, coalesce
+from ..runtime.memory import call_address, room_on_stack, scratch, words_on_stack
 from . import words as at
 from .choose import FORMS, choose
 from .source import address

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from numba import float32
 
-from ..memory import pointer
-from ..shares import share_of_steps
+from ..runtime.memory import pointer
+from ..runtime.slices import share_of_steps
 from . import words as at
 from .axpy import IN_CACHE, TOGETHER, add_rows
 from .partition import my_part, operands_of, run_finish

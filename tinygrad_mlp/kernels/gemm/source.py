@@ -8,8 +8,8 @@ from types import ModuleType
 
 import numpy as np
 
-from .. import cache
-from ..launch import keep
+from ..runtime import cache
+from ..runtime.launch import keep
 from . import inner, outer, row, tiles
 from .vectors import UNITS, host
 
@@ -43,9 +43,9 @@ def source(name: str, dtype: str, unit: str) -> str:
         "from tinygrad_mlp.kernels.gemm.partition import (",
         "    my_part, operands_of, rows_of_grid, run_finish)",
         "from tinygrad_mlp.kernels.gemm.tile import multiply_tile",
-        "from tinygrad_mlp.kernels.memory import (",
+        "from tinygrad_mlp.kernels.runtime.memory import (",
         "    SIGNATURE, call_address, pointer, words_on_stack)",
-        "from tinygrad_mlp.kernels.shares import share_of_steps",
+        "from tinygrad_mlp.kernels.runtime.slices import share_of_steps",
         f"real, item, unit, lanes, width = {dtype}, {item}, {unit!r}, {lanes}, "
         f"{registers.columns(item)}",
         f"heights, height = {registers.rows}, {registers.rows[0]}",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from numba import float32, int64
 
-from ..memory import pointer
+from ..runtime.memory import pointer
 from .tile import multiply_tile
 
 # The constants of one specialisation; ``source.py`` writes this function out with others.

@@ -24,16 +24,7 @@ from fractions import Fraction
 import numpy as np
 from numba import types
 
-from .bits import (
-    FORMATS,
-    exponent,
-    for_each_format,
-    multiply_add,
-    polynomial,
-    scaled,
-    table,
-    word,
-)
+from .bits import FORMATS, exponent, for_each_format, multiply_add, polynomial, scaled, table, word
 from .pairs import two_product, two_sum
 
 TWO_OVER_PI = Fraction(int(

@@ -1,0 +1,30 @@
+"""How a tensor prints: its values, and what is not obvious about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .autograd.dtypes import BOOL, INT64, get_default_dtype
+from .autograd.values import as_array
+
+_OPTIONS: dict[str, Any] = {"precision": 4, "threshold": 1000, "edgeitems": 3, "suppress": False}
+
+
+def show(value: Any) -> str:
+    """``tensor([1., 2.])``; dtype where it is not the usual; ``grad_fn`` or ``requires_grad``."""
+    array = as_array(value)
+    with np.printoptions(**_OPTIONS):
+        text = np.array2string(array, separator=", ", prefix="tensor(") if array.ndim else (
+            np.array2string(array, floatmode="maxprec"))  # fmt: skip
+    notes = []
+    if array.size == 0 and array.shape != (0,):
+        notes.append(f"shape={array.shape}")
+    if array.dtype not in (get_default_dtype(), INT64, BOOL) or array.size == 0:
+        notes.append(f"dtype={array.dtype}")
+    if value.node is not None:
+        notes.append(f"grad_fn=<{value.node.op.name}>")
+    elif value.requires_grad:
+        notes.append("requires_grad=True")
+    return f"tensor({', '.join([text, *notes])})"

@@ -1,0 +1,220 @@
+"""`Function`: an op of your own, with its forward and backward."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from . import modes, tape
+from .modes import grad_mode
+from .op import Op
+from .tape import Params, Value
+
+
+class Context:
+    """Carries what a `Function`'s forward wants its backward to know.
+
+    ``ctx.save_for_backward(*tensors)`` keeps tensors (and notices if they are changed in between);
+    anything else may be an attribute. ``ctx.needs_input_grad`` says which inputs want a gradient.
+    """
+
+    needs_input_grad: tuple[bool, ...] = ()
+
+    def __init__(self) -> None:
+        self._saved: list[tuple[Any, int]] = []
+        self._results: dict[int, int] = {}  # place in what was saved -> output that it is
+        self._node: weakref.ref[tape.Node] | None = None  # weak: a node must not own itself
+        self._constant: set[int] = set()
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        """Keep tensors, inputs or outputs, for backward: None is allowed."""
+        self._saved = [(t, 0 if t is None else t.storage.version) for t in tensors]
+
+    def mark_non_differentiable(self, *tensors: Any) -> None:
+        """Say that these outputs have no gradient."""
+        self._constant = {id(t) for t in tensors}
+
+    @property
+    def saved_tensors(self) -> tuple[Any, ...]:
+        """What was saved, if it is still as it was."""
+        for k, (value, version) in enumerate(self._saved):
+            if value is not None and value.storage.version != version:
+                raise RuntimeError(
+                    f"saved tensor {k}, of shape {value.shape}, was changed in place after "
+                    "save_for_backward; save a clone"
+                )
+        return tuple(self._on_tape(k, value) for k, (value, _) in enumerate(self._saved))
+
+    def _on_tape(self, place: int, value: Any) -> Any:
+        """A saved output as the output that it was: for second derivatives."""
+        node = None if self._node is None else self._node()
+        if place not in self._results or node is None:
+            return value
+        twin = value.alias()
+        twin.node, twin.slot = node, self._results[place]
+        twin.requires_grad = twin.slot in node.op.differentiable
+        return twin
+
+
+class Function:
+    """An op of your own: subclass it, write forward and backward, call ``apply``.
+
+    ``forward(ctx, *inputs)`` computes with tensors, untaped; ``backward(ctx, *gradients)`` gets one
+    gradient per output and returns one per input (None for what has none).
+
+    >>> import tinygrad_mlp as tg
+    >>> class Cube(Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x * x * x
+    ...     @staticmethod
+    ...     def backward(ctx, gradient):
+    ...         (x,) = ctx.saved_tensors
+    ...         return gradient * 3 * x * x
+    >>> x = tg.tensor(2.0, requires_grad=True)
+    >>> Cube.apply(x).backward()
+    >>> x.grad
+    tensor(12.)
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any, **params: Any) -> Any:
+        """Compute the result, a tensor or a tuple of tensors."""
+        raise NotImplementedError("a Function needs a static method forward(ctx, *inputs)")
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        """The gradients of the inputs, from those of the outputs."""
+        raise NotImplementedError("a Function needs a static method backward(ctx, *gradients)")
+
+    @classmethod
+    def apply(cls, *inputs: Any, **params: Any) -> Any:
+        """Run forward and put the op on the tape."""
+        op = _FunctionOp(cls, inputs, params)
+        tensors = tuple(value for value in inputs if isinstance(value, Value))
+        result = tape.apply(op, tensors)
+        node = (result[0] if isinstance(result, tuple) else result).node
+        op.context._node = None if node is None else weakref.ref(node)
+        return result
+
+
+class _FunctionRule:
+    """The rule of a Function's op. It knows the op weakly: an op that owned itself would linger."""
+
+    wants = ()
+
+    def __init__(self, op: _FunctionOp):
+        self.op = weakref.ref(op)
+
+    def __call__(self, gradient: Any, argument: Any, create_graph: bool) -> list[Any]:
+        op = self.op()
+        assert op is not None, "the node that calls the rule owns the op"
+        if modes.recording() is None or create_graph:
+            return op.pull(gradient)
+        return _PullOp(op).gradients(gradient)
+
+
+class _PullOp(Op):
+    """The backward of one call of a `Function`, as an op of a recording."""
+
+    opaque = True
+
+    def __init__(self, forward: _FunctionOp):
+        self.forward, self.found = forward, []  # type: _FunctionOp, list[Any]
+        super().__init__(f"{forward.name}.backward", ("g",), register=False)
+        del self.planned
+
+    def gradients(self, gradient: Any) -> list[Any]:
+        """Those of the inputs of the forward, None where there is none."""
+        given = tuple(gradient) if isinstance(gradient, list) else (gradient,)
+        found = tape.apply(self, given)
+        made = iter((found,) if len(self.outputs) == 1 else found)
+        return [None if each is None else next(made) for each in self.found]
+
+    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
+        with modes.unrecorded():
+            self.found = self.forward.pull(list(inputs) if len(inputs) > 1 else inputs[0])
+        made = tuple(each for each in self.found if each is not None)
+        self.outputs = tuple(f"g{k}" for k in range(len(made)))
+        return made
+
+
+class _FunctionOp(Op):
+    """One call of a `Function` as an op; opaque, for only Python knows what it does."""
+
+    opaque = True
+
+    def __init__(self, function: type[Function], arguments: tuple[Any, ...], params: Params):
+        self.function, self.keywords = function, params
+        self.places = [k for k, value in enumerate(arguments) if isinstance(value, Value)]
+        self.shapes = {k: arguments[k].layout.shape for k in self.places}
+        self.arguments = [None if k in self.places else v for k, v in enumerate(arguments)]
+        self.context = Context()
+        names = [f"x{k}" for k in range(len(self.places))]
+        super().__init__(function.__name__, names, register=False)
+        del self.planned  # it plans nothing, and the cache of a method is a cycle
+
+    def _rules(self) -> dict[int, Any]:
+        return {-1: _FunctionRule(self)}
+
+    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
+        context, arguments = self.context, list(self.arguments)
+        for place, value in zip(self.places, inputs, strict=True):
+            arguments[place] = value
+        if not context.needs_input_grad:  # a compiled step runs this op again, off the tape
+            context.needs_input_grad = tuple(
+                isinstance(value, Value) and value.requires_grad for value in arguments
+            )
+        context._results = {}
+        with grad_mode(False), modes.unrecorded():
+            result = self.function.forward(context, *arguments, **self.keywords)
+        results = result if isinstance(result, tuple) else (result,)
+        for k, value in enumerate(results):
+            if not isinstance(value, Value):
+                raise TypeError(
+                    f"{self.name}.forward must return tensors, not {type(value).__name__} "
+                    f"(output {k})"
+                )
+        self.outputs = tuple(f"out{k}" for k in range(len(results)))
+        self.differentiable = tuple(
+            k
+            for k, v in enumerate(results)
+            if v.dtype.kind == "f" and id(v) not in context._constant
+        )
+        given = {id(value) for value in inputs}
+        # An input returned as it is would be its own ancestor on the tape: return an alias.
+        results = tuple(v.alias() if id(v) in given else v for v in results)
+        for place, (value, version) in enumerate(context._saved):
+            for slot, output in enumerate(results):
+                if value is output:  # keep an alias: the output owns the node that owns us
+                    context._saved[place] = (value.alias(), version)
+                    context._results[place] = slot
+        return results
+
+    def pull(self, gradients: Any) -> list[Any]:
+        """The user's backward, its results checked and put in the order of the tensor inputs."""
+        given = gradients if isinstance(gradients, list) else [gradients]
+        result = self.function.backward(self.context, *given)
+        results = result if isinstance(result, tuple) else (result,)
+        if len(results) != len(self.arguments):
+            raise RuntimeError(
+                f"{self.name}.backward returned {len(results)} gradients for "
+                f"{len(self.arguments)} inputs of forward; return one each, None for what has none"
+            )
+        for place in self.places:
+            shape, gradient = self.shapes[place], results[place]
+            if gradient is not None and not isinstance(gradient, Value):
+                raise TypeError(
+                    f"{self.name}.backward: gradient {place} must be a tensor or None, not "
+                    f"{type(gradient).__name__}"
+                )
+            if gradient is not None and gradient.layout.shape != shape:
+                raise RuntimeError(
+                    f"{self.name}.backward: gradient {place} has shape {gradient.layout.shape}, "
+                    f"its input has {shape}"
+                )
+        return [results[place] for place in self.places]
+
+
+__all__ = ["Context", "Function"]

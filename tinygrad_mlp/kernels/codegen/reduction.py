@@ -1,0 +1,242 @@
+"""Reductions, generated: fold a scalar formula of the elements along some axes.
+
+A fold is given by ``each`` (what is folded, of one element ``x``), ``combine`` (of two partial
+results ``a`` and ``b``), its neutral element, and ``finish`` (of the total ``a`` and the number of
+elements ``n``). Two loops serve every layout; `source` writes the one that fits:
+
+- *along*: the innermost axis is folded, in blocks of 512 elements, each in vector lanes.
+- *across*: the innermost axis is kept, a strip of it side by side. Rows are folded into a row of
+  results, in blocks of 16 rows. Rows at equal distances are read eight at a time: that stores the
+  row of results once for eight, and where memory is far away its waits overlap.
+
+Both fold the blocks pairwise, in a tree: the rounding error of a sum grows with the logarithm of
+the number of blocks. What one result folds can be cut into equal *parts*, each giving a partial
+result: a second, short fold makes the total of them (see ``ops/reduce.py``). Blocks and parts
+depend on the shape alone; threads take whole parts, so the result does not depend on their number.
+
+Constants: number of kept axes, kept size, folded axes, folded rows, columns, step in elements,
+parts, n, columns of the very last row (*across*; a flat array need not be a whole number of rows);
+sizes of the kept axes, byte strides of the kept axes; sizes and byte strides of the folded (outer)
+axes. Results: C order, (kept, parts) or (kept, parts, columns).
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numba import int64, njit
+
+from ..runtime import cache
+from ..runtime.launch import keep
+from ..runtime.memory import pointer
+from .elementwise import Formula, Operand, Writer, stored_as
+from .expression import Expression, trace
+
+ALONG, ACROSS = "along", "across"
+ELEMENTS, ROWS = 512, 16  # of a block, along and across
+WIDTH = 1024  # columns of a strip, of 8 bytes; of smaller ones as many as take as much memory
+MOST_ROWS = 16_000  # that a part of an *across* fold may have: its tree has room for 1023 blocks
+_TOGETHER = 8  # rows that are read side by side
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What is folded, how, from which neutral element, and what is made of the total.
+
+    ``finish(a, 1)`` must be ``a``. Partial results are folded by ``then``, if that is given.
+    """
+
+    name: str
+    combine: Callable
+    neutral: float | str  # a number, or "lowest"/"highest" of the dtype
+    each: Callable = lambda x: x
+    finish: Callable = lambda a, n: a
+    then: Fold | None = None
+
+
+@njit  # lazily: kernels from the disk cache need it no more
+def offset(index, axes, sizes_at):
+    """How many bytes lie before element ``index`` of some axes: at an address, sizes, then strides.
+
+    Compiled by itself, since every kernel that is generated uses it.
+    """
+    sizes, at = pointer(sizes_at, int64), 0
+    for axis in range(axes - 1, 0, -1):
+        at += index % sizes[axis] * sizes[axes + axis]
+        index //= sizes[axis]
+    return at + index * sizes[axes] if axes > 0 else 0  # what is left counts along the first
+
+
+@functools.cache
+def address(fold: Fold, loop: str, dtype: str, step: str, real: str, result: str) -> int:
+    """The address of the kernel of ``fold``: input dtype and step (c, n), arithmetic, result."""
+    text = source(fold, loop, dtype, step, real, result)
+    return keep(cache.load(f"{fold.name}_{loop}", text).kernel)
+
+
+def source(fold: Fold, loop: str, dtype: str, step: str, real: str, result: str) -> str:
+    """The kernel as the text of a Python file."""
+    element = f"x[i{' * step' if step == 'n' else ''}]"
+    if "bool" in (dtype, real):
+        element = f"({element} != 0)"
+    memory, real = stored_as(dtype), stored_as(real)
+    if dtype != real:
+        element = f"{real}({element})"
+    each = _inline(fold.each, real, x=element)
+    fold_row = f"folded = {_inline(fold.combine, real, a='folded', b=each)}"
+    together, width = range(_TOGETHER), WIDTH * 8 // np.dtype(real).itemsize
+    return _HEAD.format(
+        name=fold.name, about=f"{trace(fold.combine)} of {trace(fold.each)}", dtype=dtype,
+        real=real, neutral=_neutral(fold.neutral, real),
+    ) + (_ALONG if loop == ALONG else _ACROSS).format(
+        memory=memory, item=np.dtype(dtype).itemsize, result=stored_as(result),
+        elements=ELEMENTS, rows=ROWS, width=width,
+        together=_TOGETHER, fold=_inline(fold.combine, real, a="total", b=each),
+        fold_column=_inline(fold.combine, real, a="total[i]", b=each),
+        pointers=_lines(20, [f"x{k} = pointer(at + {k} * apart, {memory})" for k in together]),
+        fold_rows=_lines(24, [_replace_word(fold_row, "x", f"x{k}") for k in together]),
+        merge=_inline(fold.combine, real, a="tree[level]", b="total"),
+        merge_strips=_inline(fold.combine, real, a=f"tree[{width} * level + i]", b="total[i]"),
+        finish=_inline(fold.finish, real, a="total", n="count"),
+        finish_strip=_inline(fold.finish, real, a="total[i]", n="count"),
+    )  # fmt: skip
+
+
+def _lines(indent: int, lines: list[str]) -> str:
+    return ("\n" + " " * indent).join(lines)
+
+
+def _inline(function: Callable, real: str, **names: str) -> str:
+    """A scalar function as one Python expression over the given pieces of code."""
+    traced = trace(function)
+    assert isinstance(traced, Expression)
+    inputs = tuple(names)
+    writer = Writer(Formula("", inputs, (("r", traced),)), (Operand("r", real, "c"),), real)
+    text = writer.write(traced)
+    lines = dict(line.split(" = ", 1) for line in writer.lines)
+    while any(name in text for name in lines):
+        for name, line in lines.items():
+            text = _replace_word(text, name, f"({line})")
+    for name, code in names.items():
+        text = _replace_word(text, f"v_{name}", code)
+    return text
+
+
+def _replace_word(text: str, word: str, by: str) -> str:
+    return re.sub(rf"\b{word}\b", lambda _: by, text)
+
+
+def _neutral(neutral: float | str, real: str) -> str:
+    if isinstance(neutral, str):
+        low = neutral == "lowest"
+        if real.startswith("float"):
+            return f"real({'-' if low else ''}math.inf)"
+        return f"real(np.iinfo(np.{real}).{'min' if low else 'max'})"
+    return f"real({neutral!r})"
+
+
+_HEAD = '''"""{name}: folds {about}; {dtype} in, computed in {real}.
+
+Written by tinygrad_mlp.kernels.codegen.reduction; safe to delete.
+"""
+import math
+
+import numpy as np
+from numba import cfunc, float32, float64, int32, int64, uint8
+
+from tinygrad_mlp.kernels.vmath.minmax import maximum, minimum
+from tinygrad_mlp.kernels.runtime.memory import SIGNATURE, on_stack, pointer
+from tinygrad_mlp.kernels.codegen.reduction import offset
+from tinygrad_mlp.kernels.runtime.slices import share
+
+real = {real}
+neutral = {neutral}
+
+
+# "reassoc" lets a block be folded in vector lanes; nothing else is relaxed.
+@cfunc(SIGNATURE, cache=True, error_model="numpy", fastmath={{"reassoc"}})
+def kernel(arguments, thread, threads):
+    words = pointer(arguments, int64)
+    sizes = pointer(words[0], int64)
+    kept, rows, columns, step, parts = sizes[1], sizes[3], sizes[4], sizes[5], sizes[6]
+    kept_at = words[0] + 72
+    folded_at = kept_at + 16 * sizes[0]
+    count = sizes[7]
+'''
+
+_ALONG = """    out = pointer(words[2], {result})
+    tree = on_stack(64, real)
+    in_a_row = (columns + {elements} - 1) // {elements}
+    first, last = share(kept * parts, thread, threads)
+    for task in range(first, last):
+        origin = words[1] + offset(task // parts, sizes[0], kept_at)
+        begin, end = share(rows * in_a_row, task % parts, parts)
+        for block in range(begin, end):
+            x = pointer(origin + offset(block // in_a_row, sizes[2], folded_at), {memory})
+            start = block % in_a_row * {elements}
+            total = neutral
+            for i in range(start, min(start + {elements}, columns)):
+                total = {fold}
+            level = 0
+            while ((block - begin) >> level) & 1:  # a carry: two trees of this height become one
+                total = {merge}
+                level += 1
+            tree[level] = total
+        total = neutral
+        for level in range(64):
+            if ((end - begin) >> level) & 1:
+                total = {merge}
+        out[task] = {result}({finish})
+"""
+
+_ACROSS = """    out = pointer(words[2], {result})
+    total, tree = on_stack({width}, real), on_stack({width} * 10, real)
+    whole = rows if sizes[8] == columns else rows - 1
+    apart = pointer(folded_at, int64)[1] if sizes[2] == 1 else 0  # from one row to the next
+    strips = (columns + {width} - 1) // {width}
+    first, last = share(kept * parts * strips, thread, threads)
+    for task in range(first, last):
+        place, start = task // strips, task % strips * {width}
+        length = min(columns - start, {width})
+        together = apart != 0
+        origin = words[1] + start * step * {item} + offset(place // parts, sizes[0], kept_at)
+        row, end = share(rows, place % parts, parts)
+        blocks = (end - row + {rows} - 1) // {rows}
+        for block in range(blocks):
+            for i in range(length):
+                total[i] = neutral
+            stop = min(row + {rows}, end)
+            while row < stop:
+                at = origin + offset(row, sizes[2], folded_at)
+                if together and row + {together} <= min(stop, whole):
+                    {pointers}
+                    for i in range(length):
+                        folded = total[i]
+                        {fold_rows}
+                        total[i] = folded
+                    row += {together}
+                    continue
+                x = pointer(at, {memory})
+                row += 1
+                for i in range(min(sizes[8] - start, length) if row == rows else length):
+                    total[i] = {fold_column}
+            level = 0
+            while (block >> level) & 1:
+                for i in range(length):
+                    total[i] = {merge_strips}
+                level += 1
+            for i in range(length):
+                tree[{width} * level + i] = total[i]
+        for i in range(length):
+            total[i] = neutral
+        for level in range(10):
+            if (blocks >> level) & 1:
+                for i in range(length):
+                    total[i] = {merge_strips}
+        for i in range(length):
+            out[place * columns + start + i] = {result}({finish_strip})
+"""

@@ -1,0 +1,61 @@
+"""The position of the largest or smallest element along the last axis.
+
+    argmax(x)[row] = the first i with x[row, i] >= x[row, j] for all j; a NaN counts as largest
+
+The extreme of each block of 128 elements is folded in vector lanes; only the first block that holds
+the extreme of the row is searched element by element. A row of a few elements is one such search.
+
+Constants: rows, columns, byte stride of a row. One kernel a dtype.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from numba import int64
+from numba.core import types
+
+from ..runtime.launch import compiled
+from ..runtime.memory import pointer
+from ..runtime.slices import share
+from ..vmath.minmax import maximum, minimum
+
+BLOCK = 128
+SHORT = 12  # columns
+
+
+@functools.cache
+def address(dtype: str, largest: bool) -> int:
+    """The address of the kernel for ``dtype``."""
+    return compiled(_kernel(getattr(types, dtype if dtype != "bool" else "uint8"), largest))
+
+
+def _kernel(real, largest):
+    def argmax(arguments, thread, threads):
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns, stride = sizes[0], sizes[1], sizes[2]
+        out = pointer(words[2], int64)
+        first, last = share(rows, thread, threads)
+        for row in range(first, last):
+            x = pointer(words[1] + row * stride, real)
+            best, where = x[0], 0
+            if columns <= SHORT:
+                for i in range(1, columns):  # without branches, which nobody could predict
+                    better = x[i] > best if largest else x[i] < best
+                    better |= (x[i] != x[i]) & (best == best)
+                    best, where = x[i] if better else best, i if better else where
+                out[row] = where
+                continue
+            for start in range(0, columns, BLOCK):
+                top = x[start]
+                for i in range(start, min(start + BLOCK, columns)):
+                    top = maximum(top, x[i]) if largest else minimum(top, x[i])
+                better = top > best if largest else top < best
+                if better or (top != top and best == best):
+                    best, where = top, start
+            while x[where] != best and x[where] == x[where]:
+                where += 1
+            out[row] = where
+
+    return argmax

@@ -1,0 +1,246 @@
+"""Batch normalisation of (N, C): statistics of each column over the rows, forward and backward.
+
+    mean = sum_n x / N        var = sum_n (x - mean)^2 / N        out = (x - mean) r w + b
+
+with r = 1 / sqrt(var + eps), and, writing d = x - mean and sums over the rows,
+
+    dL/dw = r sum(g d)      dL/db = sum(g)      dL/dx = w r (g - sum(g)/N - d r^2 sum(g d)/N)
+
+Each direction is three launches, and reads its inputs from memory twice, row after row:
+
+1. *sums* of each block of rows. Forward, the variance is summed around the mean of the block, in a
+   second pass over it while it is in the cache: one pass with sum(x^2) would cancel. The mean is
+   that of the differences from the block's first row, so that it keeps its digits far from zero.
+2. *totals* of the blocks, in float64. Blocks b of n_b rows with the means m_b and the squares S_b
+   around them have together  mean = sum n_b m_b / N  and  N var = sum (S_b + n_b (m_b - mean)^2)
+   (T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the sample variance", The
+   American Statistician 37, 1983).
+3. the elements.
+
+The blocks depend on the shape alone, so the results do not depend on the threads.
+
+Source: S. Ioffe and C. Szegedy, "Batch normalization", ICML 2015.
+
+Constants: rows, columns, eps as float64 bits. Words: see each kernel; the last one of the first two
+of each direction is scratch for two rows of sums for each block.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+from numba import float64, int64
+from numba.core import types
+
+from ..runtime.launch import compiled
+from ..runtime.memory import on_stack, pointer
+from ..runtime.slices import share
+from .column_sums import BLOCK, CHUNK, add_blocks, blocks_of, fill
+
+
+@functools.cache
+def address(what: str, dtype: str) -> int:
+    """The address of a kernel for a dtype."""
+    make = {
+        "sums": _sums, "totals": _totals, "elements": _elements,
+        "backward_sums": _backward_sums, "backward_totals": _backward_totals,
+        "backward_elements": _backward_elements, "update_running_stats_": _update,
+    }[what]  # fmt: skip
+    real = getattr(types, dtype)
+    return compiled(make(real, real.bitwidth // 8), fastmath={"contract"})
+
+
+def _sums(real, item):
+    def batch_norm_sums(arguments, thread, threads):
+        """Words: x, weight, bias, out, mean, var; of each block, mean and squares around it."""
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns = sizes[0], sizes[1]
+        total, mean = on_stack(CHUNK, real), on_stack(CHUNK, real)
+        first, last = share(blocks_of(rows), thread, threads)
+        for block in range(first, last):
+            count = min(BLOCK, rows - block * BLOCK)
+            means = pointer(words[7] + 2 * block * columns * item, real)
+            squares = pointer(words[7] + (2 * block + 1) * columns * item, real)
+            for start in range(0, columns, CHUNK):
+                length = min(CHUNK, columns - start)
+                at = words[1] + (block * BLOCK * columns + start) * item
+                fill(total, length, real(0))
+                origin = pointer(at, real)
+                for row in range(1, count):
+                    x = pointer(at + row * columns * item, real)
+                    for i in range(length):
+                        total[i] += x[i] - origin[i]
+                for i in range(length):
+                    mean[i] = origin[i] + total[i] / real(count)
+                fill(total, length, real(0))
+                for row in range(count):
+                    x = pointer(at + row * columns * item, real)
+                    for i in range(length):
+                        total[i] += (x[i] - mean[i]) * (x[i] - mean[i])
+                for i in range(length):
+                    means[start + i], squares[start + i] = mean[i], total[i]
+
+    return batch_norm_sums
+
+
+def _totals(real, item):
+    def batch_norm_totals(arguments, thread, threads):
+        """Words: x, weight, bias, out, mean, var; of each block, mean and squares around it."""
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns = sizes[0], sizes[1]
+        mean, var = pointer(words[5], real), pointer(words[6], real)
+        kept = pointer(words[7], real)
+        blocks = blocks_of(rows)
+        first, last = share(columns, thread, threads)
+        shift, squares = on_stack(CHUNK, float64), on_stack(CHUNK, float64)
+        for start in range(first, last, CHUNK):
+            length = min(CHUNK, last - start)
+            fill(shift, length, 0.0)
+            fill(squares, length, 0.0)
+            for block in range(blocks):  # how far the mean of all lies from that of the first block
+                count = min(BLOCK, rows - block * BLOCK)
+                at = 2 * block * columns + start
+                for i in range(length):
+                    shift[i] += count * (float64(kept[at + i]) - kept[start + i])
+            for i in range(length):
+                shift[i] = kept[start + i] + shift[i] / rows
+            for block in range(blocks):
+                count = min(BLOCK, rows - block * BLOCK)
+                at = 2 * block * columns + start
+                for i in range(length):
+                    apart = kept[at + i] - shift[i]
+                    squares[i] += kept[at + columns + i] + count * apart * apart
+            for i in range(length):
+                mean[start + i], var[start + i] = shift[i], squares[i] / rows
+
+    return batch_norm_totals
+
+
+def _elements(real, item):
+    def batch_norm(arguments, thread, threads):
+        """Words: x, weight, bias, out, mean, var, not used."""
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns = sizes[0], sizes[1]
+        eps = real(pointer(words[0], float64)[2])
+        weight, var = pointer(words[2], real), pointer(words[6], real)
+        scale, bias, mean = on_stack(CHUNK, real), on_stack(CHUNK, real), on_stack(CHUNK, real)
+        first, last = share(rows, thread, threads)
+        for start in range(0, columns, CHUNK):
+            length = min(CHUNK, columns - start)
+            for i in range(length):
+                scale[i] = weight[start + i] / math.sqrt(var[start + i] + eps)
+                bias[i] = pointer(words[3], real)[start + i]
+                mean[i] = pointer(words[5], real)[start + i]
+            for row in range(first, last):
+                x = pointer(words[1] + (row * columns + start) * item, real)
+                out = pointer(words[4] + (row * columns + start) * item, real)
+                for i in range(length):
+                    out[i] = (x[i] - mean[i]) * scale[i] + bias[i]
+
+    return batch_norm
+
+
+def _backward_sums(real, item):
+    def batch_norm_backward_sums(arguments, thread, threads):
+        """Words: g, x, weight, mean, var, gradients of x, weight, bias; sums of g and g d."""
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns = sizes[0], sizes[1]
+        mean = on_stack(CHUNK, real)
+        total, total_d = on_stack(CHUNK, real), on_stack(CHUNK, real)
+        first, last = share(blocks_of(rows), thread, threads)
+        for block in range(first, last):
+            sums = pointer(words[9] + 2 * block * columns * item, real)
+            sums_d = pointer(words[9] + (2 * block + 1) * columns * item, real)
+            for start in range(0, columns, CHUNK):
+                length = min(CHUNK, columns - start)
+                fill(total, length, real(0))
+                fill(total_d, length, real(0))
+                for i in range(length):
+                    mean[i] = pointer(words[4], real)[start + i]
+                for row in range(block * BLOCK, min(block * BLOCK + BLOCK, rows)):
+                    g = pointer(words[1] + (row * columns + start) * item, real)
+                    x = pointer(words[2] + (row * columns + start) * item, real)
+                    for i in range(length):
+                        total[i] += g[i]
+                        total_d[i] += g[i] * (x[i] - mean[i])
+                for i in range(length):
+                    sums[start + i], sums_d[start + i] = total[i], total_d[i]
+
+    return batch_norm_backward_sums
+
+
+def _backward_totals(real, item):
+    def batch_norm_backward_totals(arguments, thread, threads):
+        """Words: g, x, weight, mean, var, gradients of x, weight, bias; sums of g and g d."""
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns = sizes[0], sizes[1]
+        eps = real(pointer(words[0], float64)[2])
+        var, for_weight = pointer(words[5], real), pointer(words[7], real)
+        first, last = share(columns, thread, threads)
+        add_blocks(pointer(words[9], real), rows, columns, first, last,
+                   pointer(words[8], real), for_weight)  # fmt: skip
+        for i in range(first, last):
+            for_weight[i] /= math.sqrt(var[i] + eps)
+
+    return batch_norm_backward_totals
+
+
+def _backward_elements(real, item):
+    def batch_norm_backward(arguments, thread, threads):
+        """Words: g, x, weight, mean, var, gradients of x, weight and bias, not used."""
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns = sizes[0], sizes[1]
+        eps = real(pointer(words[0], float64)[2])
+        weight, var = pointer(words[3], real), pointer(words[5], real)
+        for_weight, for_bias = pointer(words[7], real), pointer(words[8], real)
+        by_g, by_d = on_stack(CHUNK, real), on_stack(CHUNK, real)
+        shift, mean = on_stack(CHUNK, real), on_stack(CHUNK, real)
+        first, last = share(rows, thread, threads)
+        for start in range(0, columns, CHUNK):
+            length = min(CHUNK, columns - start)
+            for i in range(length):
+                r = real(1) / math.sqrt(var[start + i] + eps)
+                by_g[i] = weight[start + i] * r
+                by_d[i] = -by_g[i] * r * for_weight[start + i] / real(rows)
+                shift[i] = -by_g[i] * for_bias[start + i] / real(rows)
+                mean[i] = pointer(words[4], real)[start + i]
+            for row in range(first, last):
+                g = pointer(words[1] + (row * columns + start) * item, real)
+                x = pointer(words[2] + (row * columns + start) * item, real)
+                for_x = pointer(words[6] + (row * columns + start) * item, real)
+                for i in range(length):
+                    for_x[i] = by_g[i] * g[i] + by_d[i] * (x[i] - mean[i]) + shift[i]
+
+    return batch_norm_backward
+
+
+def _update(real, item):
+    def update_running_stats(arguments, thread, threads):
+        """Words: running mean, running var, batches seen, mean, var of this batch.
+
+        Constants: columns; as float64 bits N / (N - 1), which makes the variance unbiased, and the
+        momentum, or NaN for the average over all batches.
+        """
+        if thread != 0:
+            return
+        words = pointer(arguments, int64)
+        columns = pointer(words[0], int64)[0]
+        unbias, momentum = pointer(words[0], float64)[1], pointer(words[0], float64)[2]
+        running_mean, running_var = pointer(words[1], real), pointer(words[2], real)
+        seen = pointer(words[3], int64)
+        mean, var = pointer(words[4], real), pointer(words[5], real)
+        seen[0] += 1
+        new = real(momentum if momentum == momentum else 1.0 / seen[0])
+        old, new_var = real(1) - new, new * real(unbias)
+        for i in range(columns):
+            running_mean[i] = old * running_mean[i] + new * mean[i]
+            running_var[i] = old * running_var[i] + new_var * var[i]
+
+    return update_running_stats

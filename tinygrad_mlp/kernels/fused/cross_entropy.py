@@ -1,0 +1,207 @@
+"""Cross-entropy of logits with class labels, and the likelihood loss it is made of, row by row.
+
+With p = softmax(x), y the label of a row, w the weights of the C classes and s the smoothing,
+
+    loss = (1 - s) w_y (-log p_y) + s/C sum_c w_c (-log p_c)
+    dloss/dx_c = p_c ((1 - s) w_y + s/C sum_k w_k) - s/C w_c - (1 - s) w_y [c = y]
+
+and a mean divides the sum of the losses by the sum of w_y. A row whose label is to be ignored has
+loss, weight and gradient 0. A label that is no class makes the loss of its row NaN, and ``total``
+reports the row; no kernel reads or writes outside of the arrays.
+
+Words of all kernels: see each. Constants: rows, columns, ignore_index, then what the kernel adds.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+from numba import float64, int64, njit
+from numba.core import types
+
+from .. import vmath
+from ..runtime.launch import compiled
+from ..runtime.memory import on_stack, pointer
+from ..runtime.slices import share
+from .softmax import GROUP, exponentials, maxima, rows_together, totals
+
+NONE, MEAN, SUM = 0, 1, 2
+
+
+@functools.cache
+def address(what: str, dtype: str) -> int:
+    """The address of a kernel for float32 or float64 logits."""
+    make = {"cross_entropy": _cross_entropy, "cross_entropy_backward": _cross_entropy_backward,
+            "nll_loss": _nll_loss, "nll_loss_backward": _nll_loss_backward,
+            "total": _total}[what]  # fmt: skip
+    real = getattr(types, dtype)
+    return compiled(make(real, real.bitwidth // 8), fastmath={"reassoc", "contract"})
+
+
+def _cross_entropy(real, item):
+    def cross_entropy(arguments, thread, threads):
+        """Words: x, labels, class weights, losses, row weights, shift, sum. Constant 3: smoothing.
+
+        Of each row only its largest element and the sum of exp(x - shift) are kept: making the
+        softmax again takes less time than writing it here and reading it in the backward pass.
+        """
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns, ignored = sizes[0], sizes[1], sizes[2]
+        smoothing = real(pointer(words[0], float64)[3])
+        labels, weights = pointer(words[2], int64), pointer(words[3], real)
+        losses, row_weights = pointer(words[4], real), pointer(words[5], real)
+        buffer = on_stack(GROUP, real)
+        begin, last = share(rows, thread, threads)
+        for first in range(begin, last, rows_together(columns)):
+            count = min(rows_together(columns), last - first)
+            group = pointer(words[1] + first * columns * item, real)
+            shifts = pointer(words[6] + first * item, real)
+            sums = pointer(words[7] + first * item, real)
+            maxima(group, count, columns, shifts)
+            totals(group, shifts, count, columns, buffer, sums)
+            for k in range(count):  # by itself: in vector lanes
+                buffer[k] = vmath.log(sums[k])
+            for row in range(first, first + count):
+                x, shift = pointer(words[1] + row * columns * item, real), shifts[row - first]
+                label, log_total = labels[row], buffer[row - first]
+                if label == ignored:
+                    losses[row] = row_weights[row] = real(0)
+                elif label < 0 or label >= columns:
+                    losses[row] = row_weights[row] = real(math.nan)
+                else:
+                    row_weights[row] = weights[label]
+                    losses[row] = weights[label] * (log_total - (x[label] - shift))
+                    if smoothing != 0:
+                        spread = real(0)
+                        for c in range(columns):
+                            spread += weights[c] * (log_total - (x[c] - shift))
+                        losses[row] = (real(1) - smoothing) * losses[row] + (
+                            smoothing * (spread / real(columns))
+                        )  # either may be infinite
+
+    return cross_entropy
+
+
+def _total(real, item):
+    def total(arguments, thread, threads):
+        """Words: labels, losses, row weights, total, total weight, first row with a wrong label.
+
+        Constant 3: SUM, MEAN, or NONE, which leaves the losses as they are. -1: no label is wrong.
+        """
+        if thread != 0:
+            return
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns, ignored, reduction = sizes[0], sizes[1], sizes[2], sizes[3]
+        labels, wrong = pointer(words[1], int64), pointer(words[6], int64)
+        wrong[0] = -1
+        for row in range(rows):
+            if labels[row] != ignored and (labels[row] < 0 or labels[row] >= columns):
+                wrong[0] = row
+                break
+        losses, row_weights = pointer(words[2], real), pointer(words[3], real)
+        loss, weight = float64(0), float64(0)  # float64: one thread sums all rows, one by one
+        for row in range(rows):
+            loss += losses[row]
+            weight += row_weights[row]
+        if reduction != NONE:
+            pointer(words[4], real)[0] = loss / weight if reduction == MEAN else loss
+        pointer(words[5], real)[0] = weight
+
+    return total
+
+
+@njit(inline="always")
+def row_gradient(g, row, reduction, total_weight):
+    """The gradient that arrives at one row's loss."""
+    if reduction == NONE:
+        return g[row]
+    return g[0] / total_weight[0] if reduction == MEAN else g[0]
+
+
+def _cross_entropy_backward(real, item):
+    def cross_entropy_backward(arguments, thread, threads):
+        """Words: g, x, shift, sum, labels, class weights, total weight, gradient of x.
+
+        Constants 3 and 4: smoothing, reduction.
+        """
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns, ignored, reduction = sizes[0], sizes[1], sizes[2], sizes[4]
+        smoothing = real(pointer(words[0], float64)[3])
+        g, labels, weights = (
+            pointer(words[1], real), pointer(words[5], int64), pointer(words[6], real))  # fmt: skip
+        total_weight, sums = pointer(words[7], real), pointer(words[4], real)
+        all_weights = real(0)
+        for c in range(columns):
+            all_weights += weights[c]
+        smooth = smoothing / real(columns)
+        begin, last = share(rows, thread, threads)
+        for first in range(begin, last, rows_together(columns)):
+            count = min(rows_together(columns), last - first)
+            x = pointer(words[2] + first * columns * item, real)
+            shifts = pointer(words[3] + first * item, real)
+            exponentials(x, shifts, count, columns,
+                         pointer(words[8] + first * columns * item, real))  # fmt: skip
+            for row in range(first, first + count):
+                for_x = pointer(words[8] + row * columns * item, real)
+                label = labels[row]
+                if label == ignored or label < 0 or label >= columns:
+                    for c in range(columns):
+                        for_x[c] = real(0 if label == ignored else math.nan)
+                    continue
+                arriving = row_gradient(g, row, reduction, total_weight)
+                chosen = (real(1) - smoothing) * weights[label] * arriving
+                scale = (chosen + smooth * all_weights * arriving) / sums[row]
+                spread = smooth * arriving
+                for c in range(columns):
+                    for_x[c] = for_x[c] * scale - spread * weights[c]
+                for_x[label] -= chosen
+
+    return cross_entropy_backward
+
+
+def _nll_loss(real, item):
+    def nll_loss(arguments, thread, threads):
+        """Words: x, labels, class weights, losses, row weights: loss = -w_y x_y."""
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns, ignored = sizes[0], sizes[1], sizes[2]
+        labels, weights = pointer(words[2], int64), pointer(words[3], real)
+        losses, row_weights = pointer(words[4], real), pointer(words[5], real)
+        first, last = share(rows, thread, threads)
+        for row in range(first, last):
+            label = labels[row]
+            if label == ignored:
+                losses[row] = row_weights[row] = real(0)
+            elif label < 0 or label >= columns:
+                losses[row] = row_weights[row] = real(math.nan)
+            else:
+                row_weights[row] = weights[label]
+                x = pointer(words[1] + row * columns * item, real)
+                losses[row] = -weights[label] * x[label]
+
+    return nll_loss
+
+
+def _nll_loss_backward(real, item):
+    def nll_loss_backward(arguments, thread, threads):
+        """Words: g, labels, class weights, total weight, gradient of x. Constant 3: reduction."""
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns, ignored, reduction = sizes[0], sizes[1], sizes[2], sizes[3]
+        g, labels, weights = (
+            pointer(words[1], real), pointer(words[2], int64), pointer(words[3], real))  # fmt: skip
+        total_weight = pointer(words[4], real)
+        first, last = share(rows, thread, threads)
+        for row in range(first, last):
+            for_x = pointer(words[5] + row * columns * item, real)
+            for c in range(columns):
+                for_x[c] = real(0)
+            label = labels[row]
+            if label != ignored and 0 <= label < columns:
+                for_x[label] = -weights[label] * row_gradient(g, row, reduction, total_weight)
+
+    return nll_loss_backward

@@ -1,0 +1,61 @@
+"""A batch of rows of an array, taken by an order that a cursor goes along.
+
+    out[i] = x[order[cursor * batch + i]]        i = 0, ..., rows - 1
+
+Threads share the rows of the batch. A row of 8 bytes (a label) is moved as one word, any other by
+the C library's memcpy, which knows the machine's widest moves. A row that the order or ``x`` does
+not have is filled with zero bytes: no kernel reads outside of the arrays.
+
+Words: x, order, cursor, out. Constants: rows, batch, bytes of a row, rows of x, length of order.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from numba import int64, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from ..runtime.launch import compiled
+from ..runtime.memory import pointer
+from ..runtime.slices import share
+
+
+@intrinsic
+def _copy(typingctx, target, source, size):
+    """memcpy between two addresses."""
+
+    def codegen(context, builder, signature, arguments):
+        target, source, size = arguments
+        byte = cgutils.voidptr_t
+        cgutils.raw_memcpy(
+            builder, builder.inttoptr(target, byte), builder.inttoptr(source, byte), size, 1
+        )
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen
+
+
+@functools.cache
+def address() -> int:
+    """The address of the kernel, which serves all dtypes."""
+    return compiled(_gather)
+
+
+def _gather(arguments, thread, threads):
+    words = pointer(arguments, int64)
+    sizes = pointer(words[0], int64)
+    rows, batch, width, most, length = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
+    order, begin = pointer(words[2], int64), pointer(words[3], int64)[0] * batch
+    first, last = share(rows, thread, threads)
+    for i in range(first, last):
+        out, at = words[4] + i * width, begin + i
+        row = order[at] if 0 <= at < length else -1
+        if not 0 <= row < most:
+            for byte in range(width):
+                pointer(out, types.uint8)[byte] = 0
+        elif width == 8:
+            pointer(out, int64)[0] = pointer(words[1], int64)[row]
+        else:
+            _copy(out, words[1] + row * width, width)

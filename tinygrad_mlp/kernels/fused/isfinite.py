@@ -1,0 +1,32 @@
+"""Whether a number is finite: what a program asks of a loss before it changes any weights.
+
+    flag = 0 if x - x == 0 else 1        inf - inf and nan - nan are nan
+
+Words: the flag (int64), x. No constants. One kernel for float32, one for float64.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from numba import int64
+from numba.core import types
+
+from ..runtime.launch import compiled
+from ..runtime.memory import pointer
+
+
+@functools.cache
+def address(dtype: str) -> int:
+    """The address of the kernel for a dtype."""
+    return compiled(_kernel(getattr(types, dtype)))
+
+
+def _kernel(real):
+    def flag_unless_finite(arguments, thread, threads):
+        words = pointer(arguments, int64)
+        x = pointer(words[2], real)[0]
+        if thread == 0:
+            pointer(words[1], int64)[0] = 0 if x - x == 0 else 1
+
+    return flag_unless_finite

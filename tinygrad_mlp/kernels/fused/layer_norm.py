@@ -1,0 +1,114 @@
+"""Layer normalisation of rows: statistics of each row over its D elements, forward and backward.
+
+    mean = sum_i x / D    r = 1 / sqrt(sum_i (x - mean)^2 / D + eps)    out = (x - mean) r w + b
+
+and with h = (x - mean) r and d = g w
+
+    dL/dx = r (d - sum_i(d)/D - h sum_i(d h)/D)        dL/dw = sum_n(g h)        dL/db = sum_n(g)
+
+The mean is summed from the differences to the row's first element, so that it keeps its digits far
+from zero. Sums along a row are made in vector lanes ("reassoc"). Backward takes two launches: the
+first reads g and x once, gives dL/dx, and sums a block of rows for dL/dw and dL/db while each row
+is in the cache; the second adds up the blocks, in float64. The blocks depend on the shape alone.
+
+Source: J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization", arXiv 1607.06450.
+
+Constants: rows, columns, eps as float64 bits. Words: see each kernel.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+from numba import float64, int64
+from numba.core import types
+
+from ..runtime.launch import compiled
+from ..runtime.memory import pointer
+from ..runtime.slices import share
+from .column_sums import BLOCK, add_blocks, blocks_of, fill
+
+
+@functools.cache
+def address(what: str, dtype: str) -> int:
+    """The address of layer_norm, or of one of the two kernels of its gradient."""
+    makers = {"layer_norm": _forward, "backward": _backward, "backward_totals": _backward_totals}
+    real = getattr(types, dtype)
+    return compiled(makers[what](real, real.bitwidth // 8), fastmath={"contract", "reassoc"})
+
+
+def _forward(real, item):
+    def layer_norm(arguments, thread, threads):
+        """Words: x, weight, bias, out, mean, r."""
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns = sizes[0], sizes[1]
+        eps = real(pointer(words[0], float64)[2])
+        weight, bias = pointer(words[2], real), pointer(words[3], real)
+        means, rs = pointer(words[5], real), pointer(words[6], real)
+        count = real(columns)
+        first, last = share(rows, thread, threads)
+        for row in range(first, last):
+            x = pointer(words[1] + row * columns * item, real)
+            out = pointer(words[4] + row * columns * item, real)
+            total = real(0)
+            for i in range(columns):
+                total += x[i] - x[0]
+            mean = x[0] + total / count
+            total = real(0)
+            for i in range(columns):
+                total += (x[i] - mean) * (x[i] - mean)
+            r = real(1) / math.sqrt(total / count + eps)
+            for i in range(columns):
+                out[i] = (x[i] - mean) * r * weight[i] + bias[i]
+            means[row], rs[row] = mean, r
+
+    return layer_norm
+
+
+def _backward(real, item):
+    def layer_norm_backward(arguments, thread, threads):
+        """Words: g, x, weight, mean, r, gradients of x, weight, bias; a block's sums of g, g h."""
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns = sizes[0], sizes[1]
+        weight, means, rs = (
+            pointer(words[3], real), pointer(words[4], real), pointer(words[5], real))  # fmt: skip
+        count = real(columns)
+        first, last = share(blocks_of(rows), thread, threads)
+        for block in range(first, last):
+            sums = pointer(words[9] + 2 * block * columns * item, real)
+            sums_h = pointer(words[9] + (2 * block + 1) * columns * item, real)
+            fill(sums, columns, real(0))
+            fill(sums_h, columns, real(0))
+            for row in range(block * BLOCK, min(block * BLOCK + BLOCK, rows)):
+                g = pointer(words[1] + row * columns * item, real)
+                x = pointer(words[2] + row * columns * item, real)
+                for_x = pointer(words[6] + row * columns * item, real)
+                mean, r = means[row], rs[row]
+                total, total_h = real(0), real(0)
+                for i in range(columns):
+                    total += g[i] * weight[i]
+                    total_h += g[i] * weight[i] * ((x[i] - mean) * r)
+                shift, slope = total / count, total_h / count
+                for i in range(columns):
+                    h = (x[i] - mean) * r
+                    sums[i] += g[i]
+                    sums_h[i] += g[i] * h
+                    for_x[i] = r * (g[i] * weight[i] - shift - h * slope)
+
+    return layer_norm_backward
+
+
+def _backward_totals(real, item):
+    def layer_norm_backward_totals(arguments, thread, threads):
+        """Words: as those of `layer_norm_backward`."""
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns = sizes[0], sizes[1]
+        first, last = share(columns, thread, threads)
+        add_blocks(pointer(words[9], real), rows, columns, first, last,
+                   pointer(words[8], real), pointer(words[7], real))  # fmt: skip
+
+    return layer_norm_backward_totals

@@ -1,0 +1,181 @@
+"""Softmax, its logarithm, and log-sum-exp of rows, each row shifted by its maximum.
+
+    softmax(x)_i = exp(x_i - m) / sum_j exp(x_j - m)        m = max_j x_j
+    logsumexp(x) = m + log(sum_j exp(x_j - m))
+    log_softmax(x)_i = x_i - logsumexp(x)
+
+The shift keeps every exponential at most 1: nothing overflows. A row of -inf has no softmax: NaN.
+
+Short rows are taken in groups of about a thousand elements, which stay in the nearest cache: what
+is done to each element alone, the exponential above all, then runs over a whole group in vector
+lanes, however short its rows are. A row's result does not depend on its group.
+
+Constants: rows, columns. Words: x (rows in C order), result.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+from numba import int64, njit
+from numba.core import types
+
+from .. import vmath
+from ..runtime.launch import compiled
+from ..runtime.memory import on_stack, pointer
+from ..runtime.slices import share
+from ..vmath.minmax import maximum
+
+GROUP, LONG = 1024, 64  # elements of a group; of a row that needs no group to fill the lanes
+SHORT = 8  # elements of a row from which on a loop over it is worth its beginning
+_LANES = {"reassoc", "contract"}  # sums of a row in vector lanes
+
+
+@functools.cache
+def address(what: str, dtype: str) -> int:
+    """The address of softmax, log_softmax or logsumexp for float32 or float64."""
+    make = {"softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp}[what]
+    real = getattr(types, dtype)
+    return compiled(make(real, real.bitwidth // 8), fastmath={"contract"})
+
+
+@njit(inline="always")
+def rows_together(columns):
+    """How many rows make a group."""
+    return GROUP // max(columns, 1) if columns < LONG else 1
+
+
+@njit(fastmath=_LANES)
+def maxima(x, rows, columns, out):
+    """The largest element of each row; NaN if there is one."""
+    if columns < SHORT:
+        for row in range(rows):
+            out[row] = x[row * columns]
+        for column in range(1, columns):
+            for row in range(rows):
+                out[row] = maximum(out[row], x[row * columns + column])
+        return
+    for row in range(rows):
+        largest = x[row * columns]
+        for i in range(row * columns, (row + 1) * columns):
+            largest = maximum(largest, x[i])
+        out[row] = largest
+
+
+@njit(fastmath=_LANES)
+def exponentials(x, shift, rows, columns, out):
+    """exp(x - shift), element by element; each row has its shift."""
+    if columns >= LONG:
+        for row in range(rows):
+            for i in range(row * columns, (row + 1) * columns):
+                out[i] = vmath.exp(x[i] - shift[row])
+        return
+    if columns < SHORT:
+        for column in range(columns):
+            for row in range(rows):
+                out[row * columns + column] = x[row * columns + column] - shift[row]
+    else:
+        for row in range(rows):
+            for i in range(row * columns, (row + 1) * columns):
+                out[i] = x[i] - shift[row]
+    for i in range(rows * columns):
+        out[i] = vmath.exp(out[i])
+
+
+@njit(fastmath=_LANES)
+def totals(x, shift, rows, columns, buffer, out):
+    """The sum of exp(x - shift) of each row; short rows by way of a buffer of GROUP elements."""
+    if columns < LONG:
+        exponentials(x, shift, rows, columns, buffer)
+    if columns < SHORT:
+        for row in range(rows):
+            out[row] = 0
+        for column in range(columns):
+            for row in range(rows):
+                out[row] += buffer[row * columns + column]
+        return
+    for row in range(rows):
+        out[row] = 0
+        total = out[row]
+        if columns < LONG:
+            for i in range(row * columns, (row + 1) * columns):
+                total += buffer[i]
+        else:
+            for i in range(row * columns, (row + 1) * columns):
+                total += vmath.exp(x[i] - shift[row])
+        out[row] = total
+
+
+def _softmax(real, item):
+    def softmax(arguments, thread, threads):
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns = sizes[0], sizes[1]
+        shift = on_stack(GROUP, real)
+        first, last = share(rows, thread, threads)
+        for row in range(first, last, rows_together(columns)):
+            count = min(rows_together(columns), last - row)
+            x = pointer(words[1] + row * columns * item, real)
+            out = pointer(words[2] + row * columns * item, real)
+            maxima(x, count, columns, shift)
+            exponentials(x, shift, count, columns, out)
+            divide_by_sums(out, count, columns)
+
+    return softmax
+
+
+@njit(fastmath=_LANES)
+def divide_by_sums(x, rows, columns):
+    """Divide each row by its sum."""
+    for row in range(rows):
+        total = x[row * columns]
+        for i in range(row * columns + 1, (row + 1) * columns):
+            total += x[i]
+        for i in range(row * columns, (row + 1) * columns):
+            x[i] /= total
+
+
+def _log_softmax(real, item):
+    def log_softmax(arguments, thread, threads):
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns = sizes[0], sizes[1]
+        shift, total, buffer = on_stack(GROUP, real), on_stack(GROUP, real), on_stack(GROUP, real)
+        first, last = share(rows, thread, threads)
+        for row in range(first, last, rows_together(columns)):
+            count = min(rows_together(columns), last - row)
+            x = pointer(words[1] + row * columns * item, real)
+            out = pointer(words[2] + row * columns * item, real)
+            maxima(x, count, columns, shift)
+            totals(x, shift, count, columns, buffer, total)
+            for k in range(count):
+                log_total = vmath.log(total[k])
+                for i in range(k * columns, (k + 1) * columns):
+                    out[i] = (x[i] - shift[k]) - log_total
+
+    return log_softmax
+
+
+def _logsumexp(real, item):
+    def logsumexp(arguments, thread, threads):
+        words = pointer(arguments, int64)
+        sizes = pointer(words[0], int64)
+        rows, columns = sizes[0], sizes[1]
+        out = pointer(words[2], real)
+        shift, total, buffer = on_stack(GROUP, real), on_stack(GROUP, real), on_stack(GROUP, real)
+        first, last = share(rows, thread, threads)
+        for row in range(first, last, rows_together(columns)):
+            count = min(rows_together(columns), last - row)
+            x = pointer(words[1] + row * columns * item, real)
+            if columns:
+                maxima(x, count, columns, shift)
+            else:
+                for k in range(count):
+                    shift[k] = real(-math.inf)
+            totals(x, shift, count, columns, buffer, total)
+            for k in range(count):  # all -inf, or an inf: the shift would make NaN of it
+                infinite = math.isinf(shift[k])
+                out[row + k] = shift[k] if infinite else shift[k] + vmath.log(total[k])
+
+    return logsumexp

@@ -1,0 +1,286 @@
+"""Elementwise ops: declared by a scalar formula, computed by a kernel generated from it.
+
+    exp = elementwise("exp", lambda x: scalar.exp(x), x=lambda g, out: g * out)
+
+says all there is to say: the formula, and for each input the rule of its gradient. The formula runs
+as one pass over memory; so does each rule, unless second derivatives are wanted (``create_graph``):
+then the rule runs as the ops it is written with, which are taped.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...autograd import tape
+from ...autograd.dtypes import floating, promote
+from ...autograd.op import Op, Rule
+from ...autograd.tape import Ask, Params, Value
+from ...autograd.values import as_values, clear_of
+from ...kernels import vmath
+from ...kernels.codegen import elementwise as generator
+from ...kernels.codegen import expression as scalar
+from ...kernels.codegen.elementwise import Formula, Operand
+from ...kernels.runtime.launch import Launch
+from ...kernels.runtime.layout import BOOL, Layout, broadcast_strides, coalesce, dense
+
+
+def lower(
+    formula: Formula, operands: Sequence[tuple[str, Layout]], shape: tuple[int, ...], real: np.dtype
+) -> Launch | None:
+    """The kernel call that computes ``formula`` over ``shape``; None if there is nothing to do."""
+    if 0 in shape:
+        return None
+    strides = [broadcast_strides(layout, shape) for _, layout in operands]
+    sizes, merged = coalesce(shape, strides)
+    columns = sizes.pop() if sizes else 1
+    steps = [operand.pop() if operand else None for operand in merged]
+    items = [layout.dtype.itemsize for _, layout in operands]
+    access = [
+        "c" if step is None or step == item else "s" if step == 0 else "n"
+        for step, item in zip(steps, items, strict=True)
+    ]
+    if "n" in access:
+        access = ["n"] * len(access)
+    constants = [len(sizes), math.prod(sizes), columns, *sizes]
+    for operand, step, item in zip(merged, steps, items, strict=True):
+        constants += [*operand, (step or 0) // item]
+    signature = tuple(
+        Operand(name, str(layout.dtype), how)
+        for (name, layout), how in zip(operands, access, strict=True)
+    )
+    arrays = [layout for name, layout in operands if name not in formula.uniform]
+    kernel = generator.address(formula, signature, str(real))
+    return Launch(kernel, len(operands), constants, work_of(formula, arrays, shape))
+
+
+def work_of(formula: Formula, arrays: Sequence[Layout], shape: tuple[int, ...]) -> float:
+    """About how many nanoseconds a formula takes over a shape, reading and writing ``arrays``."""
+    moved = sum(layout.dtype.itemsize for layout in arrays)
+    return math.prod(shape) * (0.05 * moved + 0.5 * _calls(formula))
+
+
+def _calls(formula: Formula) -> int:
+    """How many expensive scalar functions a formula holds: what threads are worth it for."""
+    stack, calls = [expression for _, expression in formula.results], 0
+    while stack:
+        node = stack.pop()
+        calls += node.operator == "pow" or node.operator in vmath.UNARY
+        stack.extend(node.arguments)
+    return calls
+
+
+class Elementwise(Op):
+    """An op that computes each element of its result from one element of each input."""
+
+    def __init__(
+        self,
+        name: str,
+        formula: Callable[..., Any],
+        *,
+        dtype: str = "same",
+        masks: Sequence[str] = (),
+        textbook: Callable[..., Any] | None = None,
+        about: str = "",
+        in_place: bool = False,
+        register: bool = True,
+        vjp: dict[str, Callable[..., Any]] | None = None,
+    ):
+        self.formula, self.kind, self.masks, self.about = formula, dtype, tuple(masks), about
+        inputs = tuple(scalar_inputs(formula))
+        super().__init__(
+            name, inputs, vjp=vjp or {}, textbook=textbook, register=register, in_place=in_place,
+            mutates=inputs[:1] if in_place else (),
+        )  # fmt: skip
+
+    @functools.cached_property
+    def expression(self) -> scalar.Expression:
+        """The formula, traced."""
+        traced = scalar.trace(self.formula)
+        assert isinstance(traced, scalar.Expression)
+        return traced
+
+    def make_rule(self, function: Callable[..., Any]) -> ElementwiseRule:
+        return ElementwiseRule(function, self)
+
+    def in_place_form(self) -> Elementwise:
+        """The op that writes its result into its first input: ``x.add_(y)``."""
+        return Elementwise(
+            f"{self.name}_", self.formula, dtype=self.kind, masks=self.masks, vjp=self.vjp,  # type: ignore[arg-type]
+            in_place=True,
+            about=f"Like `{self.name}`, into ``{self.inputs[0]}``, which it returns.",
+        )  # fmt: skip
+
+    def __call__(self, *inputs: Any) -> Any:
+        for value in inputs:
+            if not isinstance(value, Value):
+                return self._call_mixed(inputs)
+        return tape.apply(self, inputs)
+
+    def _call_mixed(self, inputs: tuple[Any, ...]) -> Any:
+        for value in inputs:
+            if not isinstance(value, (Value, int, float)) and hasattr(value, "__apply__"):
+                return value.__apply__(self, inputs, {})
+        return tape.apply(self, as_values(self.name, self.inputs, inputs))
+
+    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
+        if self.in_place:
+            return self._run_in_place(inputs)
+        if len(inputs) == 2:  # spelled out: Python takes twice as long to unpack arguments
+            a, b = inputs
+            layout, launch = self.planned(a.layout, b.layout)
+            out = tape.empty(layout)
+            if launch is not None:
+                launch.run((launch.constants_address, a.address, b.address, out.address))
+            return (out,)
+        layout, launch = self.planned(*[value.layout for value in inputs])
+        out = tape.empty(layout)
+        if launch is not None:
+            launch(*[value.address for value in inputs], out.address)
+        return (out,)
+
+    def _run_in_place(self, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+        inputs = tuple([clear_of(inputs[0], value) for value in inputs])
+        _, launch = self.planned(*[value.layout for value in inputs])
+        if launch is not None:
+            launch(*[value.address for value in inputs])
+        return inputs[:1]
+
+    def plan(self, *layouts: Layout) -> tuple[Layout, Launch | None]:
+        if len(layouts) != len(self.inputs):
+            raise TypeError(
+                f"{self.name}({', '.join(self.inputs)}) takes {len(self.inputs)} tensors, "
+                f"not {len(layouts)}"
+            )
+        shape = broadcast(self.name, self.inputs, layouts)
+        real, result = self.dtypes(layouts)
+        operands = list(zip(self.inputs, layouts, strict=True))
+        target = self.inputs[0] if self.in_place else "result"
+        if self.in_place:
+            layout = layouts[0]
+            self._check_fits(layout, shape, result)
+        else:
+            layout = dense(shape, result)
+            operands.append(("result", layout))
+        formula = Formula(
+            self.name, self.inputs, ((target, self.expression),), masks=frozenset(self.masks)
+        )
+        return layout, lower(formula, operands, shape, real)
+
+    def dtypes(self, layouts: Sequence[Layout]) -> tuple[np.dtype, np.dtype]:
+        """What the kernel computes in, and what it stores."""
+        numbers = [
+            layout
+            for name, layout in zip(self.inputs, layouts, strict=True)
+            if name not in self.masks
+        ]
+        for name, layout in zip(self.inputs, layouts, strict=True):
+            if name in self.masks and layout.dtype != BOOL:
+                raise TypeError(
+                    f"{self.name}: `{name}` must be a bool tensor, not {layout.dtype}; "
+                    f"write {name} != 0"
+                )
+        real = promote(numbers or layouts)
+        if self.kind == "float":
+            real = floating(real)
+        if self.kind == "number" and real == BOOL:
+            raise TypeError(
+                f"{self.name} of bool tensors means nothing; use ^ or ~, or convert with .long()"
+            )
+        if self.kind == "integer" and real.kind == "f":
+            raise TypeError(f"{self.name} takes bool and integer tensors, not {real}")
+        return real, BOOL if self.kind == "bool" else real
+
+    def _check_fits(self, layout: Layout, shape: tuple[int, ...], result: np.dtype) -> None:
+        if shape != layout.shape:
+            raise ValueError(
+                f"{self.name} cannot change a tensor of shape {layout.shape} into the result's "
+                f"shape {shape}; use {self.name.rstrip('_')}, which makes a new tensor"
+            )
+        if "bui f".index(result.kind) // 4 > "bui f".index(layout.dtype.kind) // 4 or (
+            layout.dtype == BOOL and result != BOOL
+        ):
+            raise TypeError(
+                f"{self.name}: a result of dtype {result} cannot be stored in a tensor of dtype "
+                f"{layout.dtype}; use {self.name.rstrip('_')}, which makes a new tensor"
+            )
+
+    def document(self) -> str:
+        """The op's docstring: its formula and rules, as declared."""
+        lines = [self.about or f"`{self.name}`, element by element.", ""]
+        formula = scalar.trace(self.textbook) if self.textbook else self.expression
+        lines.append(f"    {self.name}({', '.join(self.inputs)}) = {formula}")
+        for name, rule in (self.vjp or {}).items():  # type: ignore[union-attr]
+            lines.append(f"    dL/d{name} = {rule_text(rule)}")
+        what = {"same": "that of the promoted inputs", "number": "that of the promoted inputs",
+                "integer": "that of the promoted inputs, bool or integer",
+                "float": "floating: integers become the default dtype",
+                "bool": "bool"}[self.kind]  # fmt: skip
+        shape = "the inputs broadcast" if len(self.inputs) > 1 else "that of the input"
+        return "\n".join([*lines, "", f"Shape: {shape}. Dtype: {what}."])
+
+
+class ElementwiseRule(Rule):
+    """A rule of an elementwise op: itself elementwise, so it too runs as one generated kernel."""
+
+    fused: Elementwise | None = None
+
+    def __call__(self, gradient: Any, argument: Ask, create_graph: bool) -> Any:
+        if create_graph:
+            return super().__call__(gradient, argument, create_graph)
+        if not self.wants and self.is_identity:
+            return gradient
+        if self.fused is None:
+            owner = self.owner
+            assert isinstance(owner, Elementwise)
+            masks = [name for name in self.wants if name in owner.masks]
+            name = owner.name.rstrip("_")  # an in-place form shares the kernels of the other
+            self.fused = Elementwise(f"{name}.vjp", self.function, masks=masks, register=False)
+        return tape.apply(self.fused, (gradient, *map(argument, self.wants)))
+
+    @functools.cached_property
+    def is_identity(self) -> bool:
+        """Whether the rule passes the gradient on as it is."""
+        traced = scalar.trace(self.function)
+        return isinstance(traced, scalar.Expression) and traced.operator == "input"
+
+
+def elementwise(
+    name: str,
+    formula: Callable[..., Any],
+    *,
+    dtype: str = "same",
+    masks: Sequence[str] = (),
+    textbook: Callable[..., Any] | None = None,
+    about: str = "",
+    **vjp: Callable[..., Any],
+) -> Elementwise:
+    """Declare an elementwise op: its formula, and for each differentiable input its rule."""
+    return Elementwise(
+        name, formula, dtype=dtype, masks=masks, textbook=textbook, about=about, vjp=vjp
+    )
+
+
+def rule_text(rule: Callable[..., Any]) -> str:
+    """A rule of an elementwise op as mathematics."""
+    return str(scalar.trace(rule))
+
+
+def scalar_inputs(formula: Callable[..., Any]) -> Sequence[str]:
+    """The names of a formula's inputs: its parameters."""
+    return formula.__code__.co_varnames[: formula.__code__.co_argcount]
+
+
+def broadcast(op: str, names: Sequence[str], layouts: Sequence[Layout]) -> tuple[int, ...]:
+    """The common shape of inputs, by NumPy's rules; ValueError that shows them if there is none."""
+    try:
+        return np.broadcast_shapes(*(layout.shape for layout in layouts))
+    except ValueError:
+        shapes = ", ".join(f"{n} {v.shape}" for n, v in zip(names, layouts, strict=True))
+        raise ValueError(
+            f"{op}: shapes do not broadcast: {shapes}. Aligned right, sizes must be equal or 1"
+        ) from None

@@ -1,0 +1,331 @@
+"""Losses of classifiers, fused: ``cross_entropy`` of logits, ``nll_loss`` of log-probabilities."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from ...autograd.tape import Params, Value, empty
+from ...autograd.values import as_array
+from ...kernels.fused import cross_entropy as kernels
+from ...kernels.runtime.launch import Launch
+from ...kernels.runtime.layout import INT64, Layout, dense
+from ...kernels.runtime.memory import scratch
+from .. import reduce
+from ..create import arange
+from ..elementwise.arithmetic import where
+from ..shape.view import contiguous, permute, reshape, unsqueeze
+from ..validation import as_floating, as_tensor, like, reduction_of
+from .declare import Fused, filled, float_bits
+from .softmax import log_softmax
+
+MODES = {"none": kernels.NONE, "mean": kernels.MEAN, "sum": kernels.SUM}
+
+
+class LabelLoss(Fused):
+    """A loss of each row of (N, C) by its label, summed or averaged by the labels' weights.
+
+    Further outputs: what the gradient needs, the sum of the weights, and ``wrong``, the first row
+    whose label is no class (-1 if there is none), which raises.
+    """
+
+    integers = ("target",)
+    verdict = "wrong"
+
+    def lower(self, *signature: Any) -> tuple[list[Layout], list[Launch]]:
+        x, _, _, ignore_index, *smoothing, reduction = signature
+        rows, columns = x.shape
+        constants = [rows, columns, ignore_index]
+        total = Launch(kernels.address("total", str(x.dtype)), 6, [*constants, MODES[reduction]], 0)
+        kernel = kernels.address(self.name, str(x.dtype))
+        bits = [float_bits(s) for s in smoothing]
+        kept = [dense((rows,), x.dtype)] * (2 * len(smoothing))  # the softmax's shifts and sums
+        work = rows * 6.0 + x.size * 0.7 if smoothing else rows * 2.0
+        each = Launch(kernel, 5 + len(kept), [*constants, *bits], work)
+        result = dense((rows,) if reduction == "none" else (), x.dtype)
+        return [result, *kept, dense((), x.dtype), dense((), INT64)], [each, total]
+
+    def scratch_size(self, first: Layout, results: Sequence[Layout]) -> int:
+        return 2 * first.shape[0] * first.dtype.itemsize  # weights and losses of the rows
+
+    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
+        x, target, weight = inputs
+        layouts, (each, total), size = self.plan_of(inputs, params)
+        outputs = tuple(map(empty, layouts))
+        out, *kept, total_weight, wrong = outputs
+        row_weights = scratch(size)
+        losses = out.address if params["reduction"] == "none" else row_weights + size // 2
+        each.run((each.constants_address, x.address, target.address, weight.address, losses,
+                  row_weights, *[v.address for v in kept]))  # fmt: skip
+        total.run((total.constants_address, target.address, losses, row_weights, out.address,
+                   total_weight.address, wrong.address))  # fmt: skip
+        self.verify(inputs, outputs, params)
+        return outputs
+
+    def verify(self, inputs: tuple[Value, ...], outputs: tuple[Value, ...], params: Params) -> None:
+        """Raise IndexError for a label that is no class."""
+        x, target, _ = inputs
+        row, shape = as_array(outputs[-1]).item(), x.layout.shape
+        if row >= 0:
+            raise IndexError(
+                f"{self.name}: target[{row}] is {as_array(target)[row]}, but `input` of shape "
+                f"{shape} has {shape[1]} classes: labels are 0 to {shape[1] - 1}, or ignore_index "
+                f"({params['ignore_index']})"
+            )
+
+
+class LabelLossBackward(Fused):
+    """The gradient of a `LabelLoss` by its (N, C) input."""
+
+    integers = ("target",)
+
+    def lower(self, g: Layout, *more: Any) -> tuple[list[Layout], list[Launch]]:
+        layouts = [layout for layout in more if isinstance(layout, Layout)]
+        ignore_index, *smoothing, classes, reduction = more[len(layouts) :]
+        rows, dtype = layouts[-3].shape[0], g.dtype  # the target's
+        bits = [float_bits(s) for s in smoothing]
+        result = dense((rows, classes), dtype)
+        constants = [rows, classes, ignore_index, *bits, MODES[reduction]]
+        kernel = kernels.address(self.name, str(dtype))
+        return [result], [
+            Launch(kernel, len(layouts) + 2, constants, rows * 4.0 + result.size * 0.5)
+        ]
+
+
+def _one_hot(target: Any, classes: int, dtype: Any) -> Any:
+    return (unsqueeze(target, -1) == arange(classes)).to(dtype)
+
+
+def _reduced(losses: Any, weights: Any, reduction: str) -> tuple[Any, Any]:
+    if reduction == "none":
+        return losses, weights.sum()
+    return (losses.sum() / weights.sum() if reduction == "mean" else losses.sum()), weights.sum()
+
+
+def _cross_entropy_textbook(
+    logits: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float, reduction: str
+) -> Any:
+    log_p = log_softmax(logits)  # (N, C)
+    hot = _one_hot(target, logits.shape[1], logits.dtype)
+    smooth = (1 - label_smoothing) * hot + label_smoothing / logits.shape[1]
+    losses = where(target == ignore_index, 0, -(smooth * weight * log_p).sum(1))
+    weights = where(target == ignore_index, 0, (hot * weight).sum(1))
+    out, total_weight = _reduced(losses, weights, reduction)
+    shift = reduce.amax(logits, 1)
+    return out, shift, (logits - unsqueeze(shift, 1)).exp().sum(1), total_weight
+
+
+def _cross_entropy_backward_textbook(
+    g: Any, logits: Any, shift: Any, sum: Any, target: Any, weight: Any, total_weight: Any,
+    ignore_index: int, label_smoothing: float, classes: int, reduction: str,
+) -> Any:  # fmt: skip
+    softmax = (logits - unsqueeze(shift, 1)).exp() / unsqueeze(sum, 1)
+    smooth = (1 - label_smoothing) * _one_hot(target, classes, g.dtype) + label_smoothing / classes
+    wanted = smooth * weight  # (N, C)
+    rows = unsqueeze(_per_row(g, total_weight, target, ignore_index, reduction), 1)
+    return rows * (softmax * wanted.sum(1, keepdim=True) - wanted)
+
+
+def _per_row(g: Any, total_weight: Any, target: Any, ignore_index: int, reduction: str) -> Any:
+    g = g / total_weight if reduction == "mean" else g
+    return where(target == ignore_index, 0, g)
+
+
+def _nll_loss_textbook(
+    log_p: Any, target: Any, weight: Any, ignore_index: int, reduction: str
+) -> Any:
+    hot = _one_hot(target, log_p.shape[1], log_p.dtype)
+    losses = where(target == ignore_index, 0, -(hot * weight * log_p).sum(1))
+    weights = where(target == ignore_index, 0, (hot * weight).sum(1))
+    return _reduced(losses, weights, reduction)
+
+
+def _nll_loss_backward_textbook(
+    g: Any, target: Any, weight: Any, total_weight: Any, ignore_index: int, classes: int,
+    reduction: str,
+) -> Any:  # fmt: skip
+    rows = unsqueeze(_per_row(g, total_weight, target, ignore_index, reduction), 1)
+    return -rows * _one_hot(target, classes, g.dtype) * weight
+
+
+_cross_entropy_backward = LabelLossBackward(
+    "cross_entropy_backward",
+    ("g", "logits", "shift", "sum", "target", "weight", "total_weight"),
+    params=("ignore_index", "label_smoothing", "classes", "reduction"), outputs=("g_logits",),
+    textbook=_cross_entropy_backward_textbook,
+)  # fmt: skip
+
+_cross_entropy = LabelLoss(
+    "cross_entropy", ("logits", "target", "weight"),
+    params=("ignore_index", "label_smoothing", "reduction"),
+    outputs=("out", "shift", "sum", "total_weight", "wrong"), textbook=_cross_entropy_textbook,
+    vjp=lambda g, logits, shift, sum, target, weight, total_weight, ignore_index, label_smoothing,
+        reduction: [_cross_entropy_backward(
+            contiguous(g), logits, shift, sum, target, weight, total_weight,
+            ignore_index=ignore_index, label_smoothing=label_smoothing, classes=weight.shape[0],
+            reduction=reduction)],
+)  # fmt: skip
+
+_nll_loss_backward = LabelLossBackward(
+    "nll_loss_backward", ("g", "target", "weight", "total_weight"),
+    params=("ignore_index", "classes", "reduction"), outputs=("g_log_p",),
+    textbook=_nll_loss_backward_textbook,
+)  # fmt: skip
+
+_nll_loss = LabelLoss(
+    "nll_loss", ("log_p", "target", "weight"), params=("ignore_index", "reduction"),
+    outputs=("out", "total_weight", "wrong"), textbook=_nll_loss_textbook,
+    vjp=lambda g, target, weight, total_weight, ignore_index, reduction: [
+        _nll_loss_backward(
+            contiguous(g), target, weight, total_weight, ignore_index=ignore_index,
+            classes=weight.shape[0], reduction=reduction)],
+)  # fmt: skip
+
+
+# --- the public forms: PyTorch's signatures ---
+
+
+def cross_entropy(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Any:
+    """The cross-entropy between logits and class labels, or class probabilities.
+
+        loss_n = - sum over c of  weight_c q_nc log softmax(input_n)_c
+        q_n = (1 - label_smoothing) t_n + label_smoothing / C
+
+    with t_n the probabilities, or 1 at the label and 0 elsewhere. The mean divides by the sum of
+    the labels' weights; given probabilities, by the number of rows.
+
+    Args:
+        input: logits (N, C), (C,) or (N, C, d1, ...).
+        target: integer labels 0 to C - 1 of the shape of ``input`` without C; or probabilities, of
+            the dtype and shape of ``input``.
+        weight: (C,), a factor for the loss of each class.
+        ignore_index: rows with this label do not count.
+        reduction: "mean", "sum", or "none" for a loss a row.
+        label_smoothing: how much of each label is spread over all classes, from 0 to 1
+            (C. Szegedy et al., "Rethinking the Inception architecture", CVPR 2016).
+
+    Raises:
+        IndexError: a label is no class; the message names the row.
+        TypeError, ValueError: wrong dtypes, shapes, or an empty batch.
+
+    >>> import tinygrad_mlp as tg
+    >>> import tinygrad_mlp.nn.functional as F
+    >>> F.cross_entropy(tg.tensor([[2.0, 0.0, 0.0]]), tg.tensor([0]))
+    tensor(0.2395)
+    """
+    name = "cross_entropy"
+    input, axis, weight = _classes_of(name, input, weight)
+    target = as_tensor(name, "target", target)
+    if not isinstance(label_smoothing, (int, float)) or not 0 <= label_smoothing <= 1:
+        raise ValueError(
+            f"{name}: `label_smoothing` is a number from 0 to 1, not {label_smoothing!r}"
+        )
+    if target.layout.dtype.kind == "f" and target.layout.shape == input.layout.shape:
+        if ignore_index >= 0:
+            raise ValueError(
+                f"{name}: `ignore_index` is {ignore_index}, but `target` holds probabilities, not "
+                "labels; leave it out, and give the rows to be ignored probabilities of 0"
+            )
+        return _from_probabilities(input, target, weight, axis, reduction, float(label_smoothing))
+    rows, labels = _rows(name, input, target, axis, reduction)
+    out = _cross_entropy(
+        rows, labels, weight, ignore_index=ignore_index, label_smoothing=float(label_smoothing),
+        reduction=reduction,
+    )[0]  # fmt: skip
+    return reshape(out, target.layout.shape) if reduction == "none" else out
+
+
+def nll_loss(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Any:
+    """The negative log-likelihood of class labels: with y = target_n, -weight_y input_ny.
+
+    ``input`` holds log-probabilities (N, C), (C,) or (N, C, d1, ...), as `log_softmax` gives them;
+    all else is as in `cross_entropy` with labels.
+
+    >>> import tinygrad_mlp as tg
+    >>> import tinygrad_mlp.nn.functional as F
+    >>> F.nll_loss(tg.tensor([[-0.5, -1.0], [-2.0, -0.25]]), tg.tensor([0, 1]))
+    tensor(0.375)
+    """
+    input, axis, weight = _classes_of("nll_loss", input, weight)
+    target = as_tensor("nll_loss", "target", target)
+    rows, labels = _rows("nll_loss", input, target, axis, reduction)
+    out = _nll_loss(rows, labels, weight, ignore_index=ignore_index, reduction=reduction)[0]
+    return reshape(out, target.layout.shape) if reduction == "none" else out
+
+
+def _classes_of(name: str, input: Any, weight: Any) -> tuple[Any, int, Any]:
+    """The input, checked; which axis its classes are on; and their weights, ones if not given."""
+    input = as_floating(name, "input", input)
+    shape = input.layout.shape
+    if not shape or not shape[0 if len(shape) == 1 else 1]:
+        raise ValueError(f"{name}: `input` must be (N, C) with a class or more, not {shape}")
+    axis = 0 if len(shape) == 1 else 1
+    if weight is None:
+        return input, axis, filled((shape[axis],), 1.0, input.layout.dtype)
+    weight = like(name, "weight", weight, "input", input, (shape[axis],))
+    return input, axis, contiguous(weight.detach())
+
+
+def _rows(name: str, input: Any, target: Any, axis: int, reduction: str) -> tuple[Any, Any]:
+    """The classes of each row side by side, (N, C), and the labels, (N,) int64."""
+    x, y = input.layout, target.layout
+    if _are_rows(name, x, y, axis, reduction):
+        return input, target
+    labels = target.long()
+    if x.ndim != 2:
+        order = (*(k for k in range(x.ndim) if k != axis), axis)
+        input = reshape(permute(input, order), (y.size, x.shape[axis]))
+        labels = reshape(labels, (y.size,))
+    return contiguous(input), contiguous(labels)
+
+
+@functools.lru_cache(maxsize=4096)
+def _are_rows(name: str, x: Layout, y: Layout, axis: int, reduction: str) -> bool:
+    """Whether input and target lie as `_rows` wants them; raises if they do not fit."""
+    wanted = x.shape[:axis] + x.shape[axis + 1 :]
+    if y.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name}: `target` is {y.dtype} of shape {y.shape}; for `input` of shape {x.shape} "
+            f"wanted class labels, int64 of shape {wanted}: target.long()"
+            + (f"; or probabilities, {x.dtype} of shape {x.shape}" if name != "nll_loss" else "")
+        )
+    if y.shape != wanted:
+        raise ValueError(
+            f"{name}: `target` has shape {y.shape}; for `input` of shape {x.shape} wanted class "
+            f"labels of shape {wanted}"
+        )
+    reduction_of(name, reduction, y.size)
+    return x.ndim == 2 and x.contiguous and y.dtype == INT64 and y.contiguous
+
+
+def _from_probabilities(
+    input: Any, target: Any, weight: Any, axis: int, reduction: str, label_smoothing: float
+) -> Any:
+    x = input.layout
+    target = like("cross_entropy", "target", target, "input", input)
+    rows = x.size // x.shape[axis]
+    reduction_of("cross_entropy", reduction, rows)
+    if label_smoothing:
+        target = (1 - label_smoothing) * target + label_smoothing / x.shape[axis]
+    weight = reshape(weight, (-1, *(1,) * (x.ndim - axis - 1)))
+    losses = -(target * weight * log_softmax(input, axis))
+    if reduction == "none":
+        return reduce.sum(losses, axis)
+    total = reduce.sum(losses)
+    return total / rows if reduction == "mean" else total

@@ -1,0 +1,117 @@
+"""What makes a step of training one of an epoch: it takes its own batch, and can stop the rest.
+
+With them a step has no arguments: the data, their order, the cursor and the sums are tensors that
+outlive it, so a program of it can be run a thousand times in a row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...autograd.op import Op
+from ...autograd.tape import Params, Value, empty
+from ...autograd.values import as_array
+from ...kernels.fused import gather, isfinite
+from ...kernels.runtime.launch import Launch
+from ...kernels.runtime.layout import INT64, Layout, dense
+from ..create import arange
+from ..shape.index import _take
+
+
+class NotFinite(FloatingPointError):
+    """A number that had to be finite is not; ``value`` is what it is."""
+
+    def __init__(self, value: float):
+        super().__init__(f"halt_unless_finite_: got {value}")
+        self.value = value
+
+
+class TakeBatch(Op):
+    """The rows of a batch: out[i] = x[order[cursor * batch + i]] for i below ``rows``.
+
+    x (N, ...) of any dtype, order (M,) and cursor () int64, all in C order. Raises IndexError for
+    rows that ``order`` or ``x`` do not have; in a compiled step they come as zeros.
+    """
+
+    def plan(
+        self, x: Layout, order: Layout, cursor: Layout, batch: int, rows: int
+    ) -> tuple[Layout, Launch]:
+        right = order.ndim == 1 and cursor.size == 1 and order.dtype == cursor.dtype == INT64
+        if not (right and x.ndim and x.contiguous and order.contiguous):
+            raise TypeError(
+                "take_batch takes x (N, ...), order (M,) int64 and cursor () int64, in C order; "
+                f"got {x.dtype} {x.shape}, {order.dtype} {order.shape}, {cursor.dtype} "
+                f"{cursor.shape}: x.contiguous()"
+            )
+        result = dense((rows, *x.shape[1:]), x.dtype)
+        width = result.nbytes // rows if rows else 0
+        constants = [rows, batch, width, x.shape[0], order.shape[0]]
+        work = rows * 5.0 + result.nbytes * 0.1
+        return result, Launch(gather.address(), 4, constants, work)
+
+    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
+        x, order, cursor = inputs
+        batch, rows = params["batch"], params["rows"]
+        layout, launch = self.planned(x.layout, order.layout, cursor.layout, batch, rows)
+        self._check(x, order, int(as_array(cursor).item()) * batch, rows)
+        result = empty(layout)
+        launch.run((launch.constants_address, *[v.address for v in (*inputs, result)]))
+        return (result,)
+
+    def _check(self, x: Value, order: Value, first: int, rows: int) -> None:
+        count, length = x.layout.shape[0], order.layout.shape[0]
+        if not 0 <= first <= first + rows <= length:
+            raise IndexError(f"take_batch: order has {length} rows, not {first} to {first + rows}")
+        chosen = as_array(order)[first : first + rows]
+        if rows and chosen.view(np.uint64).max() >= count:  # unsigned, what is negative is huge
+            raise IndexError(
+                f"take_batch: order has rows {chosen.min()} to {chosen.max()}, x has {count}"
+            )
+
+
+class HaltUnlessFinite(Op):
+    """``flag`` becomes 0; unless ``x``, of one element, is inf or nan: then it is 1, and raises.
+
+    In a compiled step nothing that comes after it, and outlives the step, is done then: the program
+    ends, and the call raises. So put it between a loss and its ``backward()``.
+
+    flag () int64, x () float32 or float64. Raises NotFinite, a FloatingPointError.
+    """
+
+    gate, verdict = 0, "out"
+
+    def plan(self, flag: Layout, x: Layout) -> Launch:
+        if flag.dtype != INT64 or x.dtype.kind != "f" or flag.size != 1 or x.size != 1:
+            raise TypeError(
+                "halt_unless_finite_ takes an int64 flag and a floating number, one element each; "
+                f"got {flag.dtype} {flag.shape} and {x.dtype} {x.shape}"
+            )
+        return Launch(isfinite.address(str(x.dtype)), 2, [], 0)
+
+    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
+        flag, x = inputs
+        self.planned(flag.layout, x.layout)(flag.address, x.address)
+        self.verify(inputs, (flag,), params)
+        return (flag,)
+
+    def verify(self, inputs: tuple[Value, ...], outputs: tuple[Value, ...], params: Params) -> None:
+        """Raise if the flag says so."""
+        flag, x = inputs
+        if as_array(flag).item():
+            raise NotFinite(float(as_array(x).item()))
+
+
+def _take_batch_textbook(x: Any, order: Any, cursor: Any, batch: int, rows: int) -> Any:
+    return _take(x, _take(order, arange(rows) + cursor * batch, dim=0), dim=0)
+
+
+take_batch = TakeBatch(
+    "take_batch", ("x", "order", "cursor"), params=("batch", "rows"),
+    textbook=_take_batch_textbook,
+)  # fmt: skip
+
+halt_unless_finite_ = HaltUnlessFinite(
+    "halt_unless_finite_", ("flag", "x"), mutates=("flag",), in_place=True, vjp={}
+)

@@ -1,0 +1,117 @@
+"""Layer normalisation, fused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...kernels.fused import layer_norm as kernels
+from ...kernels.runtime.launch import Launch
+from ...kernels.runtime.layout import Layout, dense
+from ..shape.view import contiguous
+from ..validation import as_floating, like
+from .batch_norm import InBlocks
+from .declare import Fused, filled, float_bits
+
+
+class LayerNorm(Fused):
+    """(x - mean) / sqrt(var + eps) * weight + bias, mean and var being those of each row of x.
+
+    A row is as long as weight and bias have elements. Further outputs, one number a row: mean, and
+    r = 1 / sqrt(var + eps).
+    """
+
+    def lower(self, x: Layout, weight: Layout, *more: Any) -> tuple[list[Layout], list[Launch]]:
+        rows = dense(x.shape[: x.ndim - weight.ndim], x.dtype)
+        launches = [_over_rows("layer_norm", 6, x, weight, more[-1])] if x.size else []
+        return [dense(x.shape, x.dtype), rows, rows], launches
+
+
+class LayerNormBackward(InBlocks):
+    """The gradients of `layer_norm` by x, weight and bias, from the statistics that it computed."""
+
+    def lower(
+        self, g: Layout, x: Layout, weight: Layout, *more: Any
+    ) -> tuple[list[Layout], list[Launch]]:
+        column = dense(weight.shape, x.dtype)
+        launches = [_over_rows(part, 9, x, weight, 0.0) for part in ("backward", "backward_totals")]
+        launches[1].work *= 0.05
+        return [dense(x.shape, x.dtype), column, column], launches
+
+
+def _over_rows(what: str, operands: int, x: Layout, weight: Layout, eps: float) -> Launch:
+    kernel = kernels.address(what, str(x.dtype))
+    constants = [x.size // max(weight.size, 1), weight.size, float_bits(eps)]
+    return Launch(kernel, operands, constants, x.size * 0.5)
+
+
+def _textbook(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any]:
+    dims = tuple(range(-weight.ndim, 0))
+    mean = x.mean(dims, keepdim=True)
+    r = 1 / (((x - mean) ** 2).mean(dims, keepdim=True) + eps).sqrt()
+    rows = x.shape[: x.ndim - weight.ndim]
+    return (x - mean) * r * weight + bias, mean.reshape(rows), r.reshape(rows)
+
+
+def _textbook_backward(g: Any, x: Any, weight: Any, mean: Any, r: Any) -> Any:
+    dims, leading = tuple(range(-weight.ndim, 0)), tuple(range(x.ndim - weight.ndim))
+    aside = (*mean.shape, *(1 for _ in dims))
+    h = (x - mean.reshape(aside)) * r.reshape(aside)
+    d = g * weight
+    g_x = d - d.mean(dims, keepdim=True) - h * (d * h).mean(dims, keepdim=True)
+    return r.reshape(aside) * g_x, (g * h).sum(leading), g.sum(leading)
+
+
+_layer_norm_backward = LayerNormBackward(
+    "layer_norm_backward", ("g", "x", "weight", "mean", "r"),
+    outputs=("g_x", "g_weight", "g_bias"), textbook=_textbook_backward,
+)  # fmt: skip
+
+_layer_norm = LayerNorm(
+    "layer_norm", ("x", "weight", "bias"), params=("eps",), outputs=("out", "mean", "r"),
+    textbook=_textbook,
+    vjp=lambda g, x, weight, mean, r: _layer_norm_backward(contiguous(g), x, weight, mean, r),
+)  # fmt: skip
+
+
+# --- the public form: PyTorch's signature ---
+
+
+def layer_norm(
+    input: Any,
+    normalized_shape: int | Sequence[int],
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+) -> Any:
+    """Normalise over the last axes, those of ``normalized_shape``, then scale and shift.
+
+        out = (x - mean) / sqrt(var + eps) * weight + bias
+
+    mean and var are those of each sample over these axes; ``weight`` and ``bias`` have their shape.
+
+    Raises ValueError if ``input`` does not end in ``normalized_shape``, TypeError for dtypes that
+    differ.
+
+    Source: J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization", arXiv 1607.06450.
+
+    >>> import tinygrad_mlp as tg
+    >>> import tinygrad_mlp.nn.functional as F
+    >>> F.layer_norm(tg.tensor([[1.0, 3.0], [0.0, 8.0]]), (2,), eps=0.0)
+    tensor([[-1.,  1.],
+            [-1.,  1.]])
+    """
+    input = as_floating("layer_norm", "input", input)
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    own, dtype = input.layout.shape, input.layout.dtype
+    if not shape or own[max(len(own) - len(shape), 0) :] != shape:
+        raise ValueError(
+            f"layer_norm: `input` of shape {own} does not end in normalized_shape {shape}"
+        )
+    weight = filled(shape, 1.0, dtype) if weight is None else (
+        like("layer_norm", "weight", weight, "input", input, shape))  # fmt: skip
+    bias = filled(shape, 0.0, dtype) if bias is None else (
+        like("layer_norm", "bias", bias, "input", input, shape))  # fmt: skip
+    return _layer_norm(
+        contiguous(input), contiguous(weight), contiguous(bias), eps=float(eps)
+    )[0]  # fmt: skip

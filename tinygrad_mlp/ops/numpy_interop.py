@@ -1,0 +1,127 @@
+"""NumPy's functions called with tensors: ``np.exp(x)``, ``np.sum(x, axis=0)`` are taped.
+
+What has no counterpart here works on tensors that require no gradient, as on their arrays; of one
+that does, it is refused, as it would step off the tape unseen.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..autograd.op import REGISTRY
+from ..autograd.tape import Value
+from ..autograd.values import as_array, from_array, leave
+from . import reduce
+from .elementwise import arithmetic
+from .fused import matmul
+from .shape import join, view
+
+_UFUNCS = {"subtract": "sub", "multiply": "mul", "divide": "div", "true_divide": "div",
+           "negative": "neg", "power": "pow", "absolute": "abs", "arcsin": "asin", "arccos": "acos",
+           "arctan": "atan", "arctan2": "atan2", "arcsinh": "asinh", "arccosh": "acosh",
+           "arctanh": "atanh", "equal": "eq", "not_equal": "ne", "less": "lt",
+           "less_equal": "le", "greater": "gt", "greater_equal": "ge", "rint": "round"}  # fmt: skip
+
+
+def _fold(op: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda a, axis=None, *, keepdims=False: op(a, axis, keepdims)
+
+
+def _spread(op: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda a, axis=None, *, ddof=0, keepdims=False: op(a, axis, ddof, keepdims)
+
+
+def _joined(op: Callable[..., Any]) -> Callable[..., Any]:
+    def join(arrays: Any, axis: int = 0) -> Any:
+        values = (a if isinstance(a, Value) else from_array(np.asarray(a)) for a in arrays)
+        return op(list(values), axis)
+
+    return join
+
+
+_FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+    np.sum: _fold(reduce.sum), np.mean: _fold(reduce.mean), np.prod: _fold(reduce.prod),
+    np.max: _fold(reduce.amax), np.amax: _fold(reduce.amax),
+    np.min: _fold(reduce.amin), np.amin: _fold(reduce.amin),
+    np.var: _spread(reduce.var), np.std: _spread(reduce.std),
+    np.argmax: _fold(reduce.argmax), np.argmin: _fold(reduce.argmin),
+    np.concatenate: _joined(join.cat), np.stack: _joined(join.stack),
+    np.where: lambda condition, x, y: arithmetic.where(condition, x, y),
+    np.clip: lambda a, a_min=None, a_max=None: arithmetic.clamp(a, a_min, a_max),
+    np.reshape: lambda a, shape: view.reshape(a, shape),
+    np.transpose: lambda a, axes=None: view.permute(
+        a, tuple(reversed(range(a.layout.ndim))) if axes is None else axes),
+    np.shape: lambda a: a.layout.shape, np.ndim: lambda a: a.layout.ndim,
+    np.size: lambda a: a.layout.size,
+}  # fmt: skip
+
+
+def ufunc(self: Any, function: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    """``Tensor.__array_ufunc__``: the op that a NumPy ufunc stands for."""
+    op = REGISTRY.get(_UFUNCS.get(function.__name__, function.__name__))
+    if op is None or method != "__call__" or kwargs:
+        raise _refused(function, kwargs)
+    return matmul.matmul(*inputs) if op.name == "matmul" else op(*inputs)
+
+
+def function(self: Any, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    """``Tensor.__array_function__``: the op that a NumPy function stands for."""
+    form = _FUNCTIONS.get(function)
+    if form is not None and _takes(form, args, kwargs):
+        return form(*args, **kwargs)
+    if any(value.requires_grad for value in _tensors((args, kwargs))):
+        raise _refused(function, kwargs)
+    leave(f"np.{function.__name__}()")
+    return function(*_arrays(args), **_arrays(kwargs))
+
+
+def _refused(function: Any, kwargs: Any) -> TypeError:
+    extra = f" with {sorted(kwargs)}" if kwargs else ""
+    return TypeError(
+        f"np.{function.__name__} cannot be taped{extra}: "
+        "convert first, as in np.asarray(x.detach())"
+    )
+
+
+def _takes(form: Callable[..., Any], args: Any, kwargs: Any) -> bool:
+    try:
+        inspect.signature(form).bind(*args, **kwargs)
+    except TypeError:
+        return False
+    return True
+
+
+def _tensors(nest: Any) -> Iterator[Value]:
+    if isinstance(nest, Value):
+        yield nest
+    elif isinstance(nest, (tuple, list, dict)):
+        for part in nest.values() if isinstance(nest, dict) else nest:
+            yield from _tensors(part)
+
+
+def _arrays(nest: Any) -> Any:
+    """The same nest of arguments, with arrays in place of tensors."""
+    if isinstance(nest, Value):
+        return as_array(nest)
+    if isinstance(nest, dict):
+        return {name: _arrays(part) for name, part in nest.items()}
+    return type(nest)(map(_arrays, nest)) if type(nest) in (tuple, list) else nest
+
+
+def swapped(op: Callable[..., Any]) -> Callable[..., Any]:
+    """An operator with the tensor on the right."""
+    return lambda self, other: op(other, self)
+
+
+def comparison(op: Callable[..., Any]) -> Callable[..., Any]:
+    """Elementwise, but a tensor is simply not equal to what is no number: `x in (None, "sum")`."""
+
+    def compare(self: Any, other: Any) -> Any:
+        comparable = isinstance(other, (Value, int, float, np.generic, np.ndarray))
+        return op(self, other) if comparable or hasattr(other, "__apply__") else NotImplemented
+
+    return compare

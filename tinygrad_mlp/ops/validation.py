@@ -1,0 +1,75 @@
+"""Checks of what the public functions are given, with errors that say what to write instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..autograd.tape import Value
+from ..autograd.values import from_array
+
+
+def as_tensor(function: str, name: str, value: Any) -> Any:
+    """A tensor as it is, a NumPy array as a tensor; TypeError for anything else."""
+    if isinstance(value, Value):
+        return value
+    if isinstance(value, np.ndarray):
+        return from_array(value)
+    raise TypeError(
+        f"{function}: `{name}` must be a tensor, not {type(value).__name__}: tg.tensor({name})"
+    )
+
+
+def as_floating(function: str, name: str, value: Any) -> Any:
+    """`as_tensor` that wants float32 or float64."""
+    value = as_tensor(function, name, value)
+    if value.layout.dtype.kind != "f":
+        raise TypeError(
+            f"{function}: `{name}` must be a floating tensor, not {value.layout.dtype}: "
+            f"{name}.float()"
+        )
+    return value
+
+
+def like(function: str, name: str, value: Any, what: str, model: Any, shape: Any = None) -> Any:
+    """``value`` as a tensor of the dtype of ``model``, which is called ``what``, and of its shape.
+
+    ``shape`` is what is wanted instead of the model's shape.
+    """
+    value = as_tensor(function, name, value)
+    shape = model.layout.shape if shape is None else shape
+    if value.layout.shape != shape:
+        raise ValueError(
+            f"{function}: `{name}` has shape {value.layout.shape}, but `{what}` of shape "
+            f"{model.layout.shape} wants {shape}"
+        )
+    if value.layout.dtype != model.layout.dtype:
+        raise TypeError(
+            f"{function}: `{name}` is {value.layout.dtype} but `{what}` is {model.layout.dtype}; "
+            f"convert one, as in {name}.to({what}.dtype)"
+        )
+    return value
+
+
+def probability(function: str, name: str, value: Any) -> float:
+    """A Python number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{function}: `{name}` must be a number, not {value!r}")
+    if not 0 <= value <= 1:
+        raise ValueError(f"{function}: `{name}` is a probability from 0 to 1, not {value}")
+    return float(value)
+
+
+def reduction_of(function: str, reduction: str, size: int) -> str:
+    """``reduction``, checked; of ``size`` losses, and the mean of none is nothing."""
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(
+            f'{function}: `reduction` must be "none", "mean" or "sum", not {reduction!r}'
+        )
+    if reduction == "mean" and size == 0:
+        raise ValueError(
+            f"{function}: `input` is an empty batch, and the mean of no losses is undefined; skip "
+            'the batch, or use reduction="sum"'
+        )
+    return reduction
