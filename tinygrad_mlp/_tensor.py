@@ -18,7 +18,7 @@ from .autograd.backward import backward, cotangent
 from .autograd.dtypes import BOOL, FLOAT32, FLOAT64, INT64, as_dtype
 from .autograd.hooks import RemovableHandle
 from .autograd.tape import Node, Value
-from .autograd.values import as_array, from_array, leave
+from .autograd.values import as_array, forbid_during_capture, from_array
 from .ops import derived, numpy_interop, reduce
 from .ops.elementwise import activation, arithmetic, transcendental
 from .ops.elementwise.arithmetic import CONVERSIONS
@@ -62,7 +62,7 @@ class Tensor(Value):
     @property
     def grad_fn(self) -> Node | None:
         """The node of the tape that computed it; None for a leaf."""
-        tape.edge(self)
+        tape.gradient_edge(self)
         return self.node
 
     @property
@@ -129,12 +129,12 @@ class Tensor(Value):
         """Its one element as a Python number. ValueError if there are more."""
         if self.layout.size != 1:
             raise ValueError(f"item() of a tensor of shape {self.shape}: it has not one element")
-        leave("item()")
+        forbid_during_capture("item()")
         return as_array(self).item()
 
     def tolist(self) -> Any:
         """Its elements as nested lists of Python numbers."""
-        leave("tolist()")
+        forbid_during_capture("tolist()")
         return as_array(self).tolist()
 
     def numpy(self) -> np.ndarray:
@@ -144,7 +144,7 @@ class Tensor(Value):
                 "numpy() of a tensor that requires a gradient would step off the tape unseen: "
                 "write x.detach().numpy()"
             )
-        leave("numpy()")
+        forbid_during_capture("numpy()")
         return as_array(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -233,7 +233,7 @@ class Tensor(Value):
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self.node is not None:
             raise RuntimeError("deepcopy of a tensor that is no leaf: use x.detach().clone()")
-        leave("deepcopy")
+        forbid_during_capture("deepcopy")
         twin: Tensor
         twin = memo[id(self)] = _rebuild(type(self), as_array(self).copy(), self.requires_grad)
         twin.grad = None if self.grad is None else self.grad.detach().clone()
@@ -242,7 +242,7 @@ class Tensor(Value):
     def __reduce__(self) -> Any:
         if self.node is not None:
             raise RuntimeError("pickle of a tensor that is no leaf: use x.detach()")
-        leave("pickle")
+        forbid_during_capture("pickle")
         return _rebuild, (type(self), as_array(self).copy(), self.requires_grad)
 
     # --- conversion ---
@@ -379,4 +379,4 @@ def _rebuild(kind: type[Tensor], array: np.ndarray, requires_grad: bool) -> Any:
     return twin
 
 
-tape.results_are(Tensor)
+tape.set_tensor_class(Tensor)

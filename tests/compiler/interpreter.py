@@ -86,7 +86,7 @@ class Interpreted:
         for output, value in zip(outputs, made, strict=False):
             output[...] = value
         for output, name in zip(outputs, op.outputs, strict=False):
-            if name == op.verdict:
+            if name == op.error_flag:
                 output[...] = -1
 
 

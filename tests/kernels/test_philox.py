@@ -23,7 +23,7 @@ from tests.kernels.philox_reference import (
     words,
 )
 from tinygrad_mlp.kernels.philox import philox
-from tinygrad_mlp.ops.random import bernoulli_mask
+from tinygrad_mlp.ops.random import dropout_mask
 
 N = 200_000
 BITS32 = 2**32 - 1
@@ -76,7 +76,7 @@ def test_draws_are_philox_of_seed_and_draw(seed: int) -> None:
             (lambda s: tg.rand(s), np_uniform32),
             (lambda s: tg.rand(s, dtype="float64"), np_uniform),
             (lambda s: tg.randint(-5, 6, (s,)), lambda *a: np_integers(*a, -5, 11)),
-            (lambda s: bernoulli_mask((s,), 0.3), lambda *a: np_mask(*a, 0.3)),
+            (lambda s: dropout_mask((s,), 0.3), lambda *a: np_mask(*a, 0.3)),
         ]
         for k, (ours, reference) in enumerate(kinds):
             tg.set_rng_state(tg.tensor([seed, draw + k]))
@@ -184,7 +184,7 @@ def test_integers_refuse_what_int64_does_not_hold() -> None:
 
 @pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 0.9, 1.0])
 def test_bernoulli(p: float) -> None:
-    kept = drawn(lambda: bernoulli_mask((N,), p))
+    kept = drawn(lambda: dropout_mask((N,), p))
     assert kept.dtype == bool
     assert abs(kept.mean() - (1 - p)) <= 5 * math.sqrt(p * (1 - p) / N)
 
@@ -207,7 +207,7 @@ def test_same_numbers_on_any_number_of_threads(use_threads: Callable[[int], None
                 tg.randn(size),
                 tg.randn(size, dtype="float64"),
                 tg.randint(-7, 9, (size,)),
-                bernoulli_mask((size,), 0.4),
+                dropout_mask((size,), 0.4),
             )
         ]
         return [draw.tobytes() for draw in draws]

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from .modes import grad_mode, recording
-from .tape import Node, Value, edge
+from .tape import Node, Value, gradient_edge
 from .values import from_array, ones_as
 
 
@@ -38,13 +38,13 @@ def backward(
     They are added to ``.grad`` of the leaves (if ``inputs`` are given, of these and no others), or
     with ``accumulate=False`` returned, one per input, None where nothing leads.
     """
-    targets = {edge(value) for value in inputs} if inputs else set()
+    targets = {gradient_edge(value) for value in inputs} if inputs else set()
     useful = None if inputs is None else _leading_to({t for t, _ in targets}, outputs)
     found: dict[tuple[Any, int], Any] = {}  # gradients of targets
     walk = _Walk()
     with grad_mode(create_graph):
         for output, gradient in zip(outputs, gradients, strict=True):
-            walk.send(edge(output), gradient, False)
+            walk.send(gradient_edge(output), gradient, False)
         while walk.queue:
             node = heapq.heappop(walk.queue)[1]
             arrived = walk.pending.pop(node)
@@ -70,7 +70,7 @@ def backward(
         assert not walk.pending, "a gradient waits at a node that was never visited"
         if inputs is None:
             return []
-        results = [found.get(edge(value)) for value in inputs]
+        results = [found.get(gradient_edge(value)) for value in inputs]
         for value, gradient in zip(inputs, results, strict=True):
             if accumulate and gradient is not None:
                 _accumulate(value, gradient, False, create_graph)
@@ -105,7 +105,7 @@ class _Walk:
     ) -> None:
         """Send the gradients of a node's inputs on, each in the shape and dtype of its input."""
         known = [*map(id, arrived), *map(id, pulled)]
-        shared = node.op.opaque  # a user's rule: it may have kept what it returned
+        shared = node.op.python_only  # a user's rule: it may have kept what it returned
         for way, layout, gradient in zip(edges, node.layouts, pulled, strict=False):
             if way is None or gradient is None:
                 continue
@@ -149,7 +149,7 @@ def _accumulate(leaf: Any, gradient: Any, owned: bool, create_graph: bool) -> No
     """Add to ``.grad``: keep a gradient that is ours alone, copy one that others can see."""
     if leaf.grad is None:
         if (record := recording()) is not None:
-            record.without_gradient(leaf)
+            record.guard_grad_is_none(leaf)
         ours = owned and gradient.layout.contiguous
         leaf.grad = gradient if ours else gradient.clone()
     elif create_graph:
@@ -161,13 +161,13 @@ def _accumulate(leaf: Any, gradient: Any, owned: bool, create_graph: bool) -> No
 def forget_gradient(leaf: Any) -> None:
     """Leave ``leaf`` without a gradient."""
     if (record := recording()) is not None:
-        record.no_gradient(leaf)
+        record.on_grad_reset(leaf)
     leaf.grad = None
 
 
 def _leading_to(targets: set[Any], outputs: Sequence[Any]) -> set[Any]:
     """The nodes through which a gradient gets from ``outputs`` to ``targets``, and the targets."""
-    stack = [edge(value)[0] for value in outputs]
+    stack = [gradient_edge(value)[0] for value in outputs]
     reached: set[Any] = set()
     while stack:
         node = stack.pop()
@@ -183,7 +183,7 @@ def _leading_to(targets: set[Any], outputs: Sequence[Any]) -> set[Any]:
 
 def cotangent(output: Any, gradient: Any) -> Any:
     """The gradient to start from: the one given, of the output's shape, or 1 for one element."""
-    edge(output)  # a view of what was written to learns so now
+    gradient_edge(output)  # a view of what was written to learns so now
     if not output.requires_grad:
         raise RuntimeError(
             "backward: nothing this tensor was computed from requires a gradient; make a leaf with "

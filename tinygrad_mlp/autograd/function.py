@@ -118,7 +118,7 @@ class _FunctionRule:
 class _PullOp(Op):
     """The backward of one call of a `Function`, as an op of a recording."""
 
-    opaque = True
+    python_only = True
 
     def __init__(self, forward: _FunctionOp):
         self.forward, self.found = forward, []  # type: _FunctionOp, list[Any]
@@ -143,7 +143,7 @@ class _PullOp(Op):
 class _FunctionOp(Op):
     """One call of a `Function` as an op; opaque, for only Python knows what it does."""
 
-    opaque = True
+    python_only = True
 
     def __init__(self, function: type[Function], arguments: tuple[Any, ...], params: Params):
         self.function, self.keywords = function, params

@@ -101,16 +101,16 @@ class Record(list[Any]):
 
     replayed = False  # whether what is recorded will be run again
 
-    def refuse(self, what: str, instead: str = "") -> None:
+    def graph_break(self, what: str, instead: str = "") -> None:
         """``what`` is no op: a value that goes out into Python, or comes in. What to do instead."""
 
-    def assume(self, fact: Callable[[], Any]) -> None:
+    def add_guard(self, fact: Callable[[], Any]) -> None:
         """What is recorded depends on this ``fact`` of Python being what it is now."""
 
-    def no_gradient(self, leaf: Any) -> None:
+    def on_grad_reset(self, leaf: Any) -> None:
         """The gradient of ``leaf`` was forgotten."""
 
-    def without_gradient(self, leaf: Any) -> None:
+    def guard_grad_is_none(self, leaf: Any) -> None:
         """What follows depends on ``leaf`` having no gradient now."""
 
 

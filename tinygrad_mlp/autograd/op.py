@@ -84,9 +84,9 @@ class _Documentation:
 class Op:
     """An op; subclasses say how it runs (`Elementwise`, `KernelOp`, `View`, `Host`)."""
 
-    opaque = False
-    verdict = ""  # the int64 result that is 0 or more where `verify` has something to say
-    gate: int | None = None  # an input, a word: a program ends after the op unless it is 0
+    python_only = False
+    error_flag = ""  # the int64 result that is 0 or more where `verify` has something to say
+    early_exit: int | None = None  # an input, a word: a program ends after the op unless it is 0
     differentiable: tuple[int, ...] = (0,)  # further results are saved for rules, or are integers
 
     def __init__(
@@ -158,7 +158,7 @@ class Op:
         self.planned.cache_clear()
 
     def verify(self, inputs: tuple[Value, ...], outputs: tuple[Value, ...], params: Params) -> None:
-        """Raise for inputs whose values are wrong; a compiled step asks by the ``verdict``."""
+        """Raise for inputs whose values are wrong; a compiled step asks by the ``error_flag``."""
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         """Compute on values, off the tape."""

@@ -57,7 +57,7 @@ _numbers = itertools.count()
 _result: type[Value] = Value
 
 
-def results_are(kind: type[Value]) -> None:
+def set_tensor_class(kind: type[Value]) -> None:
     """What the tape makes of results; `tensor.py` says `Tensor`, once."""
     global _result
     _result = kind
@@ -160,7 +160,7 @@ class Node:
                 "Call backward(retain_graph=True) the first time to go back a second time"
             )
         gradient = gradients[0]
-        if op.opaque and len(self.results) > 1:
+        if op.python_only and len(self.results) > 1:
             gradient = [_zeros(layout) if g is None else g
                         for g, layout in zip(gradients, self.results, strict=True)]  # fmt: skip
         if -1 in op.rules:
@@ -187,7 +187,7 @@ def apply(op: Op, inputs: tuple[Any, ...], params: Params | None = None) -> Any:
         differentiate = False
         for value in inputs:
             if value.base is not None and value.seen != value.storage.version:
-                _views.renew(value)
+                _views.regenerate_grad_fn(value)
             differentiate = differentiate or value.requires_grad
         if differentiate:
             node = Node(op, inputs, params)
@@ -204,7 +204,7 @@ def apply(op: Op, inputs: tuple[Any, ...], params: Params | None = None) -> Any:
             value.node, value.slot = node, slot
             value.requires_grad = value.layout.dtype.kind == "f"
             if op.in_place and value.base is not None:
-                _views.wrote(value)
+                _views.rebase_history(value)
     if mode.record is not None:
         mode.record.append(Entry(op, inputs, params, outputs))
     return outputs[0] if len(op.outputs) == 1 else outputs
@@ -252,21 +252,21 @@ class Views(Protocol):
     """What ``ops/shape/view.py`` does for the tape when a view, or what it is a view of, is written."""
 
     def where(self, view: Any) -> Params: ...
-    def wrote(self, view: Any) -> None: ...
-    def renew(self, view: Any) -> None: ...
+    def rebase_history(self, view: Any) -> None: ...
+    def regenerate_grad_fn(self, view: Any) -> None: ...
 
 
 _views: Views
 
 
-def views_are(views: Views) -> None:
+def set_view_tracker(views: Views) -> None:
     """Who keeps the tape right when views are written to; ``ops/shape/view.py`` says so, once."""
     global _views
     _views = views
 
 
-def edge(value: Any) -> tuple[Any, int]:
+def gradient_edge(value: Any) -> tuple[Any, int]:
     """Where a gradient of ``value`` goes: the node that computed it, or the leaf itself."""
     if value.base is not None and value.seen != value.storage.version:
-        _views.renew(value)
+        _views.regenerate_grad_fn(value)
     return (value if value.node is None else value.node), value.slot

@@ -20,9 +20,9 @@ def as_values(op: str, names: Sequence[str], inputs: Sequence[Any]) -> tuple[Val
     if len(inputs) == 2:  # mostly a tensor and a number
         x, y = inputs
         if type(y) in _NUMBERS and isinstance(x, Value):
-            return x, _beside(x.layout, y)
+            return x, promote_scalar(x.layout, y)
         if type(x) in _NUMBERS and isinstance(y, Value):
-            return _beside(y.layout, x), y
+            return promote_scalar(y.layout, x), y
     values = [from_array(value) if isinstance(value, np.ndarray) else value for value in inputs]
     tensors = [value.layout for value in values if isinstance(value, Value)]
     common = promote(tensors) if tensors else None
@@ -41,7 +41,7 @@ _NUMBERS = (float, int, bool)
 _known: dict[tuple[Any, ...], Value] = {}
 
 
-def _beside(layout: Layout, number: bool | int | float) -> Value:
+def promote_scalar(layout: Layout, number: bool | int | float) -> Value:
     """What a number is beside one tensor, found in one look-up."""
     key = (layout, number or repr(number), type(number), get_default_dtype())  # 0.0 equals -0.0
     found = _known.get(key)
@@ -82,7 +82,7 @@ def ones_as(layout: Layout) -> Any:
     return value
 
 
-def clear_of(target: Value, value: Value) -> Any:
+def copy_if_overlapping(target: Value, value: Value) -> Any:
     """``value``, or a copy of it if writing to ``target`` would change it while it is read."""
     if value.storage is not target.storage or value is target:
         return value
@@ -91,10 +91,10 @@ def clear_of(target: Value, value: Value) -> Any:
     return from_array(as_array(value))
 
 
-def leave(how: str) -> None:
+def forbid_during_capture(how: str) -> None:
     """A value goes out to Python: a step that is being compiled refuses."""
     if (record := modes.recording()) is not None:
-        record.refuse(f"{how} takes a value out of the step that is being compiled")
+        record.graph_break(f"{how} takes a value out of the step that is being compiled")
 
 
 def as_array(value: Value) -> np.ndarray:
@@ -118,7 +118,7 @@ class _Window:
         }  # fmt: skip
 
 
-def shared(array: np.ndarray) -> Any:
+def from_memory(array: np.ndarray) -> Any:
     """A value on the memory of ``array`` itself."""
     layout = layout_of(array.shape, array.strides, as_dtype(array.dtype))
     storage = storage_of(array)

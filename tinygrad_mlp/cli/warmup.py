@@ -284,7 +284,7 @@ def draws(dtype: str) -> None:
     random.randn(ROWS, dtype=dtype)
     random.randint(0, COLUMNS, (ROWS,))
     random.randperm(ROWS)
-    random.bernoulli_mask((ROWS,), 0.5)
+    random.dropout_mask((ROWS,), 0.5)
     random.set_rng_state(saved)
 
 

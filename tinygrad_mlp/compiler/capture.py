@@ -62,7 +62,7 @@ class Captured:
     places: dict[int, int]  # of the tensors in it among the program's results, by their identity
     assumed: list[tuple[Callable[[], Any], Any]]  # facts of Python, and what they were
     leaves: list[tuple[Any, bool]]  # tensors that were there before; whether they want gradients
-    without_gradient: list[Any]  # leaves that have to come without a gradient
+    guard_grad_is_none: list[Any]  # leaves that have to come without a gradient
     gradients_given: list[tuple[Any, Any]]  # leaves that come with a gradient, and it
     forgotten: list[Any]  # leaves that are left without a gradient
     left: str = ""  # the name of a place where a tensor was left that only this run made
@@ -154,10 +154,10 @@ class _Recorder(Record):
         outputs = tuple(self.memory.region(value, MADE) for value in entry.outputs)
         self.known.update(map(id, entry.outputs))
         calls = self._calls()
-        if entry.op.opaque:  # what it launched is what it chose to: it may choose again
+        if entry.op.python_only:  # what it launched is what it chose to: it may choose again
             calls = ()
         view = all(out.buffer in [r.buffer for r in inputs] for out in outputs)
-        if calls or entry.op.opaque or not (view and not entry.op.mutates):
+        if calls or entry.op.python_only or not (view and not entry.op.mutates):
             self.program.instructions.append(
                 Instruction(entry.op, inputs, entry.params, outputs, calls or ())
             )
@@ -184,19 +184,19 @@ class _Recorder(Record):
                 "it: compute it inside the step, or give x.detach()"
             )
 
-    def refuse(self, what: str, instead: str = "") -> None:
+    def graph_break(self, what: str, instead: str = "") -> None:
         """``what`` cannot be a part of a program."""
         self._fail(CaptureError(f"{what}, {self._line()}; {instead or _LEAVING}"))
 
-    def assume(self, fact: Callable[[], Any]) -> None:
+    def add_guard(self, fact: Callable[[], Any]) -> None:
         """The program will ask again, before each run."""
         self.assumed.append((fact, fact()))
 
-    def no_gradient(self, leaf: Any) -> None:
+    def on_grad_reset(self, leaf: Any) -> None:
         """What gradient the leaf came with does not matter."""
         self.reset[id(leaf)] = self.leaves[id(leaf)] = leaf
 
-    def without_gradient(self, leaf: Any) -> None:
+    def guard_grad_is_none(self, leaf: Any) -> None:
         """The leaf has no gradient: because it was forgotten here, or because it came so."""
         self.leaves[id(leaf)] = leaf
         if id(leaf) not in self.reset and id(leaf) not in self.reset_before:

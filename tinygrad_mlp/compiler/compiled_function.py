@@ -23,10 +23,10 @@ from ..autograd.tape import Value
 from ..autograd.values import from_array
 from .capture import CaptureError, capture
 from .explain import Explanation, explain
-from .guards import PLAIN, Surroundings, names_of
+from .guards import PLAIN, GuardContext, names_of
 from .ir import Program
 from .signature import arrays, kinds, mapped
-from .specialization import Kind, first_result
+from .specialization import Specialization, first_result
 
 _MANY = 8  # captures of one function, from which on it says so
 _ONCE = 2  # calls that may leave tensors behind, state that comes to be: they run in Python
@@ -47,10 +47,10 @@ class CompiledFunction:
             )
         functools.update_wrapper(self, function, updated=())
         self.function = function
-        self.surroundings = Surroundings(function)
-        self.programs: list[Kind] = []
-        self.by_key: dict[Any, list[Kind]] = {}
-        self.last: Kind | None = None
+        self.surroundings = GuardContext(function)
+        self.programs: list[Specialization] = []
+        self.by_key: dict[Any, list[Specialization]] = {}
+        self.last: Specialization | None = None
         self.captures = 0
         self.left: Counter[str] = Counter()  # how often a tensor was left behind, by where
         self.lock = threading.RLock()  # a program has one arena
@@ -66,9 +66,9 @@ class CompiledFunction:
             if (
                 kind is not None
                 and not kwargs
-                and kind.takes(args, around.own)
-                and around.still(kind.moment)
-                and kind.holds()
+                and kind.matches(args, around.own)
+                and around.unchanged(kind.snapshot)
+                and kind.guards_hold()
             ):
                 return kind.run(args)
             around.scan()
@@ -97,7 +97,7 @@ class CompiledFunction:
             self.last = kind
             return functools.partial(self._repeat, kind, given)
 
-    def _repeat(self, kind: Kind, given: list[Any], times: int) -> Any:
+    def _repeat(self, kind: Specialization, given: list[Any], times: int) -> Any:
         with self.lock:
             return kind.run(given, times)
 
@@ -105,12 +105,12 @@ class CompiledFunction:
         """As an attribute of a class it is a method, as the function would be."""
         return self if instance is None else types.MethodType(self, instance)
 
-    def _find(self, mine: tuple[Any, ...], given: list[Any]) -> Kind | None:
+    def _find(self, mine: tuple[Any, ...], given: list[Any]) -> Specialization | None:
         """The program for these arguments in these surroundings, if there is one."""
         around = self.surroundings
         for kind in self.by_key.get((mine, around.key(around.look)), ()):
-            if kind.holds() and kind.apart(given):
-                kind.moment = around.moment(around.look)
+            if kind.guards_hold() and kind.no_alias(given):
+                kind.snapshot = around.snapshot(around.look)
                 return kind
         return None
 
@@ -134,7 +134,7 @@ class CompiledFunction:
             self._left(captured.left, result)
             return result
         try:
-            kind = Kind(captured, inputs)
+            kind = Specialization(captured, inputs)
         except CaptureError as error:
             error.done, error.result = True, captured.result
             raise
@@ -143,7 +143,7 @@ class CompiledFunction:
         look = around.look_in(modes)  # the step may set modes: it was called in those before
         kind.modes = [(m, m.training) for m, before in modes if m.training is not before]
         kind.kinds, key = mine, (mine, around.key(look))
-        kind.moment = around.moment(look)
+        kind.snapshot = around.snapshot(look)
         if not kept_kwargs:
             kind.expect(kept, around.own)
         self.captures += 1
@@ -164,7 +164,7 @@ class CompiledFunction:
             error.done, error.result = True, result
             raise error
 
-    def _keep(self, kind: Kind, key: Any) -> None:
+    def _keep(self, kind: Specialization, key: Any) -> None:
         alike = self.by_key.setdefault(key, [])
         alike.insert(0, kind)
         self.programs.append(kind)

@@ -44,7 +44,9 @@ class Executable:
             self.inputs.setdefault(region.buffer, (k, region.offset))
         self.given: Sequence[Any] = ()  # the tensors that are bound
         self.bound = [0] * len(self.inputs)  # where they lie
-        self.gates: dict[int, list[Region]] = {}  # the words to look at, by the part they are in
+        self.early_exits: dict[
+            int, list[Region]
+        ] = {}  # the words to look at, by the part they are in
         self.parts = self._parts()
         self.work = {part: part.work for part in self.parts if isinstance(part, Launch)}  # once
         self.pace = Pace(sum(self.work.values()), threads.SMALL, threads.get_num_threads())
@@ -89,9 +91,9 @@ class Executable:
                 parts.append(program(rows, work))
 
         for k, step in enumerate(self.steps):
-            if step.gate is not None:
-                self.gates.setdefault(len(parts), []).append(step.gate)
-                word = self.address(step.gate.buffer) + step.gate.offset
+            if step.early_exit is not None:
+                self.early_exits.setdefault(len(parts), []).append(step.early_exit)
+                word = self.address(step.early_exit.buffer) + step.early_exit.offset
                 rows.append(Row(0, word, meet=step.meet))
                 continue
             if step.call is None:
@@ -130,7 +132,7 @@ class Executable:
             began = time.perf_counter() if watched else 0.0
             self._run(now)
             times -= now
-            if (watched or times) and any(map(self._stopped, self.gates)):
+            if (watched or times) and any(map(self._stopped, self.early_exits)):
                 return  # after fewer runs than wanted, which say nothing of how long one takes
             if watched:
                 self.pace.took(time.perf_counter() - began, now)
@@ -150,7 +152,7 @@ class Executable:
 
     def _stopped(self, part: int) -> bool:
         """Whether a gate in this part has ended the program."""
-        return any(as_array(self.value(word)).item() for word in self.gates.get(part, ()))
+        return any(as_array(self.value(word)).item() for word in self.early_exits.get(part, ()))
 
     def _launch(self, part: Launch, times: int) -> None:
         part.constants[TIMES] = times
@@ -174,7 +176,7 @@ class Executable:
     def _in_python(self, instruction: Instruction) -> None:
         """Let an op run itself, and put what it makes where the program looks for it."""
         inputs = tuple(map(self.value, instruction.inputs))
-        if instruction.op.opaque:  # it may keep them until its gradient is asked for
+        if instruction.op.python_only:  # it may keep them until its gradient is asked for
             inputs = tuple(
                 from_array(as_array(value)) if region.buffer.kind == MADE else value
                 for value, region in zip(inputs, instruction.inputs, strict=True)

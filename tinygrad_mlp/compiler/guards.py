@@ -50,7 +50,7 @@ def plain(value: Any) -> Any:
     return type(value), value if value else repr(value)
 
 
-class Moment(NamedTuple):
+class GuardSnapshot(NamedTuple):
     """What surrounds a function at one time."""
 
     look: Same
@@ -61,7 +61,7 @@ class Moment(NamedTuple):
     items: list[tuple[Any, Any, Any]]
 
 
-class Surroundings:
+class GuardContext:
     """The names that a function uses, and what of them can be watched."""
 
     def __init__(self, function: Callable[..., Any]):
@@ -182,17 +182,17 @@ class Surroundings:
             *[names.get(key) for _, names, key in self.items],
         ]
 
-    def moment(self, look: Same) -> Moment:
-        """What `still` compares, as it is now but for the look."""
-        return Moment(
+    def snapshot(self, look: Same) -> GuardSnapshot:
+        """What `unchanged` compares, as it is now but for the look."""
+        return GuardSnapshot(
             look, is_grad_enabled(), get_default_dtype(), get_num_threads(),
             [(cell, _contents(cell)) for _, cell in self.cells],
             [(names, key, names.get(key)) for _, names, key in self.items],
         )  # fmt: skip
 
-    def still(self, moment: Moment) -> bool:
+    def unchanged(self, snapshot: GuardSnapshot) -> bool:
         """Whether nothing moved since then; told in no time, and where in doubt, no."""
-        look, grad, dtype, threads, cells, items = moment
+        look, grad, dtype, threads, cells, items = snapshot
         if (
             look is not self.look
             or grad is not is_grad_enabled()

@@ -102,9 +102,9 @@ class Instruction:
         return not self.calls
 
     @property
-    def gate(self) -> Region | None:
+    def early_exit(self) -> Region | None:
         """The word after which the program ends unless it is 0."""
-        place = self.op.gate
+        place = self.op.early_exit
         return None if place is None else self.inputs[place]
 
     @property
@@ -163,9 +163,9 @@ class Program:
     def kept(self) -> list[Region]:
         """What is still looked at after the last instruction."""
         verdicts = [
-            i.outputs[i.op.outputs.index(i.op.verdict)]
+            i.outputs[i.op.outputs.index(i.op.error_flag)]
             for i in as_captured(self.instructions)
-            if i.op.verdict
+            if i.op.error_flag
         ]
         return [*self.results, *(region for _, region in self.gradients), *verdicts]
 

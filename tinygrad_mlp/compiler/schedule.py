@@ -34,7 +34,7 @@ class Step:
     phase: int
     threads: int = MANY  # at most
     first: int = 0  # the first of the threads
-    gate: Region | None = None  # the word to look at
+    early_exit: Region | None = None  # the word to look at
     meet: bool = True  # whether the threads meet after it
 
 
@@ -43,13 +43,13 @@ def schedule(instructions: list[Instruction]) -> list[Step]:
     written: dict[Buffer, int] = {}  # the last phase that writes a buffer
     read: dict[Buffer, int] = {}
     floor = 0  # nothing crosses a step into Python
-    gate, lasting = 0, -1  # the phase of the last gate; the last one that writes what lasts
+    early_exit, lasting = 0, -1  # the phase of the last gate; the last one that writes what lasts
     steps: list[Step] = []
     for instruction in instructions:
         reads, writes = instruction.reads(), instruction.writes()
         lasts = any(buffer.kind == STATE for buffer in writes)
         phase = max([floor, *(written.get(b, -1) + 1 for b in reads | writes),
-                     *(read.get(b, -1) + 1 for b in writes), gate if lasts else 0])  # fmt: skip
+                     *(read.get(b, -1) + 1 for b in writes), early_exit if lasts else 0])  # fmt: skip
         if instruction.in_python:
             phase = max([phase, *(step.phase + 1 for step in steps)])
         last = phase + max(len(instruction.calls), 1) - 1
@@ -60,12 +60,12 @@ def schedule(instructions: list[Instruction]) -> list[Step]:
         written |= dict.fromkeys(writes, last)
         read |= {b: max(read.get(b, -1), last) for b in reads}
         lasting = max(lasting, last) if lasts else lasting
-        if instruction.gate is not None:
-            gate = lasting + 1  # the word itself is among what lasts
-            read[instruction.gate.buffer] = gate  # by each thread, in its own time
-            steps.append(Step(instruction, None, gate, gate=instruction.gate))
-            floor = gate if instruction.in_python else floor
-    steps.sort(key=lambda step: (step.phase, step.gate is None))  # stable: as in the program
+        if instruction.early_exit is not None:
+            early_exit = lasting + 1  # the word itself is among what lasts
+            read[instruction.early_exit.buffer] = early_exit  # by each thread, in its own time
+            steps.append(Step(instruction, None, early_exit, early_exit=instruction.early_exit))
+            floor = early_exit if instruction.in_python else floor
+    steps.sort(key=lambda step: (step.phase, step.early_exit is None))  # stable: as in the program
     return _shared_out(steps)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.tape import Value
-from .guards import PLAIN, Same, Surroundings, plain
+from .guards import PLAIN, GuardContext, Same, plain
 
 
 def arrays(values: Any) -> list[Any]:
@@ -38,7 +38,7 @@ def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def kinds(
-    args: tuple[Any, ...], kwargs: dict[str, Any], given: list[Any], around: Surroundings
+    args: tuple[Any, ...], kwargs: dict[str, Any], given: list[Any], around: GuardContext
 ) -> tuple[Any, ...]:
     """What of the arguments decides which program a call takes; ``given`` are their `arrays`."""
     found = [_kind(value, around) for value in args]
@@ -51,7 +51,7 @@ def kinds(
     return tuple(found)
 
 
-def _kind(value: Any, around: Surroundings) -> Any:
+def _kind(value: Any, around: GuardContext) -> Any:
     if isinstance(value, Value):
         if id(value) in around.own:  # the function knows this one by name
             return Same(value)

@@ -17,7 +17,7 @@ from ..kernels.runtime.storage import Storage
 from ..ops.elementwise.arithmetic import clone
 from .capture import Captured, CaptureError
 from .executable import Executable
-from .guards import PLAIN, Moment
+from .guards import PLAIN, GuardSnapshot
 from .ir import MADE, STATE, Instruction, Region, as_captured
 from .passes import optimize
 from .signature import mapped
@@ -25,11 +25,11 @@ from .signature import mapped
 _requires_grad = operator.attrgetter("requires_grad")
 
 
-class Kind:
+class Specialization:
     """A captured call, ready to be run again."""
 
     kinds: tuple[Any, ...] = ()  # of the arguments
-    moment: Moment  # what surrounded the function when it was last found to be the same
+    snapshot: GuardSnapshot  # what surrounded the function when it was last found to be the same
     expected: list[Any] | None = None  # of arguments that are tensors and arrays: their layouts
 
     modes: list[tuple[Any, bool]]  # that the function leaves modules in, where it changes them
@@ -52,9 +52,9 @@ class Kind:
             id(b.owner) for b in program.buffers() if b.kind == STATE and (changed or b in written)
         )
         self.verified = [
-            (i, _word(self.executable, i.outputs[i.op.outputs.index(i.op.verdict)]))
+            (i, _word(self.executable, i.outputs[i.op.outputs.index(i.op.error_flag)]))
             for i in as_captured(program.instructions)
-            if i.op.verdict
+            if i.op.error_flag
         ]
         self.result = Result(captured, self.executable)
 
@@ -64,7 +64,7 @@ class Kind:
         self.assumed = captured.assumed
         self.leaves = [leaf for leaf, _ in captured.leaves]
         self.wanted = [wanted for _, wanted in captured.leaves]
-        self.without = [leaf for leaf in captured.without_gradient if id(leaf) not in place]
+        self.without = [leaf for leaf in captured.guard_grad_is_none if id(leaf) not in place]
         self.gradients_given = captured.gradients_given
         if any(id(leaf) in place for leaf, _ in captured.gradients_given):
             raise CaptureError(
@@ -95,7 +95,7 @@ class Kind:
                 v.layout if isinstance(v, Value) else (v.shape, v.strides, v.dtype) for v in args
             ]
 
-    def takes(self, args: tuple[Any, ...], own: frozenset[int]) -> bool:
+    def matches(self, args: tuple[Any, ...], own: frozenset[int]) -> bool:
         """Whether these are arguments as expected; where in doubt, no."""
         expected = self.expected
         if expected is None or len(args) != len(expected):
@@ -118,14 +118,14 @@ class Kind:
                 storages.append(value.storage)
         return True
 
-    def apart(self, given: Sequence[Any]) -> bool:
+    def no_alias(self, given: Sequence[Any]) -> bool:
         """Whether none of its inputs lies in memory that it knows as something else."""
         return not any(
             isinstance(given[place], Value) and id(given[place].storage) in self.apart_from
             for place, *_ in self.inputs
         )
 
-    def holds(self) -> bool:
+    def guards_hold(self) -> bool:
         """Whether what the capture took for granted is still so."""
         for leaf in self.without:
             if leaf.grad is not None:
@@ -168,8 +168,8 @@ class Kind:
                     module.training = training
         for place, copy in self.input_gradients:
             given[place].grad = copy()
-        for instruction, verdict in self.verified:
-            if verdict[0] >= 0:
+        for instruction, error_flag in self.verified:
+            if error_flag[0] >= 0:
                 self._complain(instruction)
         return self.result()
 

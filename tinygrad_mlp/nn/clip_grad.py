@@ -101,5 +101,5 @@ def _gradients(function: str, parameters: Any) -> list[Any]:
     if (record := recording()) is not None:
         for each in given:
             if each.grad is None:
-                record.without_gradient(each)
+                record.guard_grad_is_none(each)
     return [each.grad for each in given if each.grad is not None]

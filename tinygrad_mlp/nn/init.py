@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.modes import grad_mode
-from ..autograd.values import as_array, from_array, leave
+from ..autograd.values import as_array, forbid_during_capture, from_array
 from ..ops.elementwise.arithmetic import copy_
 from ..ops.random import rand, randn
 
@@ -131,7 +131,7 @@ def orthogonal_(tensor: Any, gain: float = 1.0) -> Any:
     """
     _fans("orthogonal_", tensor)
     rows = tensor.shape[0]
-    leave("orthogonal_()")
+    forbid_during_capture("orthogonal_()")
     drawn = as_array(randn(rows, tensor.numel() // max(rows, 1), dtype="float64"))
     q, r = np.linalg.qr(drawn.T if rows < drawn.shape[1] else drawn)
     q = q * np.where(np.diag(r) < 0, -1.0, 1.0)

@@ -255,7 +255,7 @@ class Module:
                     parameter.grad = parameter.grad.detach()
                 zero_(parameter.grad)
             elif (record := recording()) is not None:
-                record.without_gradient(parameter)
+                record.guard_grad_is_none(parameter)
 
     def to(self: Self, dtype: Any) -> Self:
         """Convert all floating parameters, their gradients, and buffers to ``dtype``, in place."""

@@ -10,7 +10,7 @@ from ..autograd import modes
 from ..autograd.dtypes import as_dtype, get_default_dtype
 from ..autograd.op import Op
 from ..autograd.tape import Params, Value
-from ..autograd.values import as_array, from_array, leave, shared
+from ..autograd.values import as_array, forbid_during_capture, from_array, from_memory
 from ..kernels.runtime.layout import DTYPES, FLOAT64, INT64
 from .elementwise.arithmetic import clone
 from .random import rand, randint, randn
@@ -21,7 +21,7 @@ class _Full(Op):
     """One value everywhere."""
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        return (shared(np.full(params["shape"], params["value"], params["dtype"])),)
+        return (from_memory(np.full(params["shape"], params["value"], params["dtype"])),)
 
 
 class _Arange(Op):
@@ -29,14 +29,14 @@ class _Arange(Op):
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         start, end, step = params["start"], params["end"], params["step"]
-        return (shared(np.arange(start, end, step).astype(params["dtype"])),)
+        return (from_memory(np.arange(start, end, step).astype(params["dtype"])),)
 
 
 class _Eye(Op):
     """Ones on the diagonal of n rows and m columns."""
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        return (shared(np.eye(params["n"], params["m"], dtype=params["dtype"])),)
+        return (from_memory(np.eye(params["n"], params["m"], dtype=params["dtype"])),)
 
 
 _full = _Full("full", (), params=("shape", "value", "dtype"))
@@ -55,7 +55,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
     (2, 2)
     """
     if isinstance(data, Value):
-        leave("tensor(x)")
+        forbid_during_capture("tensor(x)")
         array = as_array(data)
     elif isinstance(data, (np.ndarray, np.generic)):
         array = np.asarray(data)
@@ -82,7 +82,7 @@ def _from_python(data: Any) -> np.ndarray:
     """Nested lists of numbers, arrays or tensors as an array."""
     if isinstance(data, (list, tuple)):
         if any(isinstance(d, Value) for d in data):
-            leave("tensor() of a list of tensors")
+            forbid_during_capture("tensor() of a list of tensors")
         data = [as_array(d) if isinstance(d, Value) else d for d in data]
     try:
         array = np.asarray(data)
@@ -114,13 +114,13 @@ def from_numpy(array: np.ndarray) -> Any:
         raise ValueError("from_numpy: the array is read-only; tensor(array) makes a copy")
     if any(stride % array.dtype.itemsize for stride in array.strides):
         raise ValueError("from_numpy: the array's elements are not aligned; tensor(array) copies")
-    return shared(array)
+    return from_memory(array)
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
     """A tensor of ``shape`` with every element ``fill_value``."""
     if isinstance(fill_value, Value):
-        leave("full() of a tensor")
+        forbid_during_capture("full() of a tensor")
     if dtype is None:
         dtype = {bool: "bool", int: "int64"}.get(type(fill_value), get_default_dtype())
     result = _full(shape=_sizes((shape,)) if not isinstance(shape, int) else (shape,),

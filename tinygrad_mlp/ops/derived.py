@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..autograd.values import as_array, leave
+from ..autograd.values import as_array, forbid_during_capture
 from . import reduce
 from .create import arange
 from .elementwise.arithmetic import abs, where
@@ -85,13 +85,13 @@ def allclose(
     x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> bool:
     """Whether all |x - y| <= atol + rtol |y|: a Python bool, as `equal`."""
-    leave("allclose()")
+    forbid_during_capture("allclose()")
     return bool(np.allclose(as_array(x), as_array(y), rtol, atol, equal_nan))
 
 
 def equal(x: Any, y: Any) -> bool:
     """Whether both have the same shape and the same elements."""
-    leave("equal()")
+    forbid_during_capture("equal()")
     return bool(np.array_equal(as_array(x), as_array(y)))
 
 

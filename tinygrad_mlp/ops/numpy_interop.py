@@ -14,7 +14,7 @@ import numpy as np
 
 from ..autograd.op import REGISTRY
 from ..autograd.tape import Value
-from ..autograd.values import as_array, from_array, leave
+from ..autograd.values import as_array, forbid_during_capture, from_array
 from . import reduce
 from .elementwise import arithmetic
 from .fused import matmul
@@ -75,7 +75,7 @@ def function(self: Any, function: Any, types: Any, args: Any, kwargs: Any) -> An
         return form(*args, **kwargs)
     if any(value.requires_grad for value in _tensors((args, kwargs))):
         raise _refused(function, kwargs)
-    leave(f"np.{function.__name__}()")
+    forbid_during_capture(f"np.{function.__name__}()")
     return function(*_arrays(args), **_arrays(kwargs))
 
 

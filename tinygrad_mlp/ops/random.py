@@ -138,7 +138,7 @@ def randperm(n: int) -> Any:
     return rand(n, dtype="float64").argsort()
 
 
-def bernoulli_mask(shape: tuple[int, ...], p: float) -> Any:
+def dropout_mask(shape: tuple[int, ...], p: float) -> Any:
     """A bool tensor, each element True with probability 1 - p."""
     return _mask(state(), shape=shape, dtype=BOOL, p=float(p))
 

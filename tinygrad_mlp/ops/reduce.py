@@ -194,7 +194,7 @@ _prod = Reduce(
     textbook=lambda x, dims, keepdim: _product_by_halves(x, dims, keepdim),
 )  # fmt: skip
 
-amax_ = Reduce(
+_amax = Reduce(
     "amax", lambda a, b: expression.maximum(a, b), "lowest",
     about="The largest element; equal ones share the gradient.",
     x=lambda g, x, out, dims, keepdim: _share(g, x, out, dims, keepdim),
@@ -287,7 +287,7 @@ def prod(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
 
 def amax(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
     """The largest element along ``dim``, NaN if there is one; equal ones share the gradient."""
-    return amax_(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
+    return _amax(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
 
 
 def amin(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:

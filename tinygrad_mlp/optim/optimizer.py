@@ -108,7 +108,7 @@ class Optimizer:
                     forget_gradient(parameter)
                 elif parameter.grad is None:
                     if (record := modes.recording()) is not None:
-                        record.without_gradient(parameter)
+                        record.guard_grad_is_none(parameter)
                 else:
                     if not isinstance(parameter.grad, Value):
                         self._check_gradient("zero_grad", parameter)
@@ -168,12 +168,12 @@ class Optimizer:
         if (record := modes.recording()) is not None:
             for parameter in group["params"]:
                 if parameter.grad is None:
-                    record.without_gradient(parameter)
+                    record.guard_grad_is_none(parameter)
         if not parameters:
             return calls
         update, flags = self._choice(group)
         if record is not None:
-            record.assume(functools.partial(self._choice, group))
+            record.add_guard(functools.partial(self._choice, group))
         numbers, names = {"step": _ONE, **group.cells}, update.inputs[2:]
         for parameter in parameters:
             gradient, state = parameter.grad, self.state.get(parameter, _NOTHING)

@@ -92,7 +92,7 @@ class ParamGroup(MutableMapping[str, Any]):
         if key not in self.ranges:
             return self.plain[key]
         if (record := modes.recording()) is not None:  # a number that went into Python
-            record.assume(functools.partial(self._numbers, key))
+            record.add_guard(functools.partial(self._numbers, key))
         return self._numbers(key)
 
     def _numbers(self, key: str) -> Any:
@@ -106,7 +106,7 @@ class ParamGroup(MutableMapping[str, Any]):
             self.plain[key] = value
             return
         if (record := modes.recording()) is not None:
-            record.refuse(
+            record.graph_break(
                 f'{self.owner}: {key} is set to a number inside the step (group["{key}"] = ..., or '
                 "a scheduler's step()), which would be that number for ever",
                 "set it between the calls: a compiled step reads it at each",

@@ -103,8 +103,8 @@ def _rule_text(rule: Any, tape: Tape, node: Node) -> str:
 
 def _rule_texts(rule: Any, tape: Tape, node: Node) -> dict[int, str]:
     """A rule for all inputs at once, input by input."""
-    if isinstance(rule, TextbookRule) or node.op.opaque:
-        kind = "backward" if node.op.opaque else "textbook form, differentiated:"
+    if isinstance(rule, TextbookRule) or node.op.python_only:
+        kind = "backward" if node.op.python_only else "textbook form, differentiated:"
         return dict.fromkeys(
             range(len(node.edges)), f"{node.op.name}'s {kind} ({tape.names[id(node)]}')"
         )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor
-from ..autograd.values import shared
+from ..autograd.values import from_memory
 from ..data.batching import Batches
 from ..data.dataset import Array
 from ..nn import Module
@@ -36,9 +36,9 @@ class Course:
     ) -> None:
         self.model, self.loss, self.size = model, loss, batches.batch_size
         x, y = batches.arrays
-        self.x = shared(x)
+        self.x = from_memory(x)
         # A program knows memory by its tensor: what two of them share would be unseen.
-        self.y = self.x if y is x else shared(y.copy() if np.may_share_memory(x, y) else y)
+        self.y = self.x if y is x else from_memory(y.copy() if np.may_share_memory(x, y) else y)
         self.order = zeros(batches.rows, dtype="int64")
         self.cursor = zeros((), dtype="int64")  # batches that are done
         self.means = Means(metrics)
@@ -46,7 +46,7 @@ class Course:
 
     def start(self, order: Array) -> None:
         """Go to the first batch, of rows in this order."""
-        copy_(self.order, shared(order))
+        copy_(self.order, from_memory(order))
         self.cursor.zero_()
         self.means.clear()
 

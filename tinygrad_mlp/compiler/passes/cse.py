@@ -36,7 +36,7 @@ def without_repetitions(program: Program) -> None:
     moved = _Moved(program)
     for number, instruction in enumerate(program.instructions):
         op = instruction.op
-        if instruction.in_python or op.mutates or op.opaque or instruction.parts:
+        if instruction.in_python or op.mutates or op.python_only or instruction.parts:
             kept.append(instruction)
             continue
         places = tuple((moved.now(r.buffer), r.offset, r.layout) for r in instruction.inputs)
@@ -62,8 +62,8 @@ class _Moved:
         self.to: dict[Buffer, Region] = {}
         self.kept = {region.buffer for region in program.kept()}
         # State is not handed to Python in place of a copy: who knows what is done to it there.
-        opaque = any(instruction.op.opaque for instruction in program.instructions)
-        self.readable = {MADE} if opaque else {MADE, STATE}
+        python_only = any(instruction.op.python_only for instruction in program.instructions)
+        self.readable = {MADE} if python_only else {MADE, STATE}
         self.number = {i: k for k, i in enumerate(program.instructions)}
         self.writers: dict[Buffer, list[int]] = {}
         for k, instruction in enumerate(program.instructions):

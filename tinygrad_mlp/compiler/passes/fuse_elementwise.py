@@ -188,9 +188,9 @@ class Fusion:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     mutates: tuple[int, ...] = ()
-    verdict: str = ""
-    gate: int | None = None
-    opaque: bool = False
+    error_flag: str = ""
+    early_exit: int | None = None
+    python_only: bool = False
 
 
 def fused(chain: Chain, written: list[Region], first_is_read: bool) -> Instruction:

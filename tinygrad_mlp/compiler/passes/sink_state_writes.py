@@ -16,10 +16,10 @@ from ..ir import STATE, Buffer, Instruction, Program
 
 def delay(program: Program) -> None:
     """Move what only writes to state, as far as nothing depends on it, behind the last gate."""
-    gates = [k for k, i in enumerate(program.instructions) if i.gate is not None]
-    if not gates:
+    early_exits = [k for k, i in enumerate(program.instructions) if i.early_exit is not None]
+    if not early_exits:
         return
-    end = gates[-1] + 1
+    end = early_exits[-1] + 1
     before, after = program.instructions[:end], program.instructions[end:]
     kept: list[Instruction] = []
     delayed: list[Instruction] = []
@@ -28,7 +28,7 @@ def delay(program: Program) -> None:
     for instruction in reversed(before):
         reads, writes = instruction.reads(), instruction.writes()
         free = not (writes & (read | written) or reads & written)
-        if free and writes and instruction.gate is None and not instruction.in_python \
+        if free and writes and instruction.early_exit is None and not instruction.in_python \
                 and all(buffer.kind == STATE for buffer in writes):  # fmt: skip
             delayed.append(instruction)
         else:
@@ -42,6 +42,6 @@ def delay(program: Program) -> None:
 
 def early(program: Program) -> set[Buffer]:
     """The state that is written to although a gate may still end the program."""
-    gates = [k for k, i in enumerate(program.instructions) if i.gate is not None]
-    before = program.instructions[: gates[-1]] if gates else []
+    early_exits = [k for k, i in enumerate(program.instructions) if i.early_exit is not None]
+    before = program.instructions[: early_exits[-1]] if early_exits else []
     return {buffer for i in before for buffer in i.writes() if buffer.kind == STATE}

@@ -20,7 +20,7 @@ from ...autograd import tape
 from ...autograd.dtypes import floating, promote
 from ...autograd.op import Op, Rule
 from ...autograd.tape import Ask, Params, Value
-from ...autograd.values import as_values, clear_of
+from ...autograd.values import as_values, copy_if_overlapping
 from ...kernels import vmath
 from ...kernels.codegen import elementwise as generator
 from ...kernels.codegen import expression as scalar
@@ -144,7 +144,7 @@ class Elementwise(Op):
         return (out,)
 
     def _run_in_place(self, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
-        inputs = tuple([clear_of(inputs[0], value) for value in inputs])
+        inputs = tuple([copy_if_overlapping(inputs[0], value) for value in inputs])
         _, launch = self.planned(*[value.layout for value in inputs])
         if launch is not None:
             launch(*[value.address for value in inputs])

@@ -31,7 +31,7 @@ class LabelLoss(Fused):
     """
 
     integers = ("target",)
-    verdict = "wrong"
+    error_flag = "wrong"
 
     def lower(self, *signature: Any) -> tuple[list[Layout], list[Launch]]:
         x, _, _, ignore_index, *smoothing, reduction = signature

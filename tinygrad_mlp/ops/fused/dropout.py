@@ -7,7 +7,7 @@ from typing import Any
 from ...kernels.codegen import expression
 from ..elementwise.arithmetic import where
 from ..elementwise.declare import elementwise
-from ..random import bernoulli_mask
+from ..random import dropout_mask
 from ..validation import as_floating, probability
 from .matmul import linear
 
@@ -36,7 +36,7 @@ def dropout(input: Any, p: float = 0.5, training: bool = True) -> Any:
     input, p = as_floating("dropout", "input", input), probability("dropout", "p", p)
     if not training or p == 0:
         return input
-    mask = bernoulli_mask(input.layout.shape, p)
+    mask = dropout_mask(input.layout.shape, p)
     return _dropout(input, mask, 1 / (1 - p) if p < 1 else 0.0)
 
 

@@ -80,7 +80,7 @@ class HaltUnlessFinite(Op):
     flag () int64, x () float32 or float64. Raises NotFinite, a FloatingPointError.
     """
 
-    gate, verdict = 0, "out"
+    early_exit, error_flag = 0, "out"
 
     def plan(self, flag: Layout, x: Layout) -> Launch:
         if flag.dtype != INT64 or x.dtype.kind != "f" or flag.size != 1 or x.size != 1:

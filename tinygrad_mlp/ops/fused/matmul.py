@@ -10,7 +10,7 @@ import numpy as np
 from ...autograd import tape
 from ...autograd.op import Op
 from ...autograd.tape import Params, Value
-from ...autograd.values import as_array, from_array, shared
+from ...autograd.values import as_array, from_array, from_memory
 from ...kernels import gemm
 from ...kernels.runtime.layout import Layout, dense, layout_of
 from ..elementwise.arithmetic import clone
@@ -75,7 +75,7 @@ class MatMul(Op):
         product = np.asarray(np.matmul(as_array(a), self.right(as_array(b))))
         for bias in inputs[2:]:
             product = product + as_array(bias)
-        return (shared(np.asarray(product, order="C")),)
+        return (from_memory(np.asarray(product, order="C")),)
 
 
 _matmul = MatMul(

@@ -122,7 +122,7 @@ def update(textbook: Callable[..., Any] | None = None) -> Callable[[Callable[...
     return lambda formula: Update(formula, textbook)
 
 
-def uphill(parameter, gradient, weight_decay, maximize):
+def gradient_with_decay(parameter, gradient, weight_decay, maximize):
     """Where the objective grows: its gradient, and that of ``weight_decay / 2 * |parameter|^2``."""
     return (-gradient if maximize else gradient) + weight_decay * parameter
 
@@ -133,7 +133,7 @@ def uphill(parameter, gradient, weight_decay, maximize):
 @update()
 def sgd_(parameter, gradient, /, lr, weight_decay, *, maximize=False):
     """A step down the gradient."""
-    return (parameter - lr * uphill(parameter, gradient, weight_decay, maximize),)
+    return (parameter - lr * gradient_with_decay(parameter, gradient, weight_decay, maximize),)
 
 
 @update()
@@ -142,7 +142,7 @@ def sgd_momentum_(
     nesterov=False, maximize=False,
 ):  # fmt: skip
     """A step along the decaying sum of gradients; Nesterov's looks one step ahead."""
-    g = uphill(parameter, gradient, weight_decay, maximize)
+    g = gradient_with_decay(parameter, gradient, weight_decay, maximize)
     buffer = momentum * momentum_buffer + g
     return parameter - lr * (g + momentum * buffer if nesterov else buffer), buffer
 
@@ -153,7 +153,7 @@ def sgd_dampened_(
     nesterov=False, maximize=False,
 ):  # fmt: skip
     """`sgd_momentum_` where gradients after the first enter the sum scaled by 1 - dampening."""
-    g = uphill(parameter, gradient, weight_decay, maximize)
+    g = gradient_with_decay(parameter, gradient, weight_decay, maximize)
     buffer = momentum * momentum_buffer + where(step > 1, 1 - dampening, 1) * g
     return parameter - lr * (g + momentum * buffer if nesterov else buffer), buffer
 
@@ -166,7 +166,7 @@ def adagrad_(
     parameter, gradient, sum, /, step, lr, lr_decay, weight_decay, eps, *, maximize=False
 ):  # fmt: skip
     """Divided by the root of the sum of all squares: J. Duchi et al., JMLR 12, 2011."""
-    g = uphill(parameter, gradient, weight_decay, maximize)
+    g = gradient_with_decay(parameter, gradient, weight_decay, maximize)
     sum = sum + g * g
     return parameter - lr / (1 + (step - 1) * lr_decay) * g / (sqrt(sum) + eps), sum
 
@@ -176,7 +176,7 @@ def adadelta_(
     parameter, gradient, square_avg, acc_delta, /, lr, rho, eps, weight_decay, *, maximize=False
 ):
     """In units of earlier changes: M. D. Zeiler, arXiv:1212.5701, 2012, algorithm 1."""
-    g = uphill(parameter, gradient, weight_decay, maximize)
+    g = gradient_with_decay(parameter, gradient, weight_decay, maximize)
     square_avg = rho * square_avg + (1 - rho) * g * g
     delta = sqrt(acc_delta + eps) / sqrt(square_avg + eps) * g
     return parameter - lr * delta, square_avg, rho * acc_delta + (1 - rho) * delta * delta
@@ -187,7 +187,7 @@ def rmsprop_(
     parameter, gradient, square_avg, /, lr, alpha, eps, weight_decay, *, maximize=False
 ):  # fmt: skip
     """Divided by the root of a running mean of squares: T. Tieleman and G. Hinton, 2012."""
-    g = uphill(parameter, gradient, weight_decay, maximize)
+    g = gradient_with_decay(parameter, gradient, weight_decay, maximize)
     square_avg = alpha * square_avg + (1 - alpha) * g * g
     return parameter - lr * g / (sqrt(square_avg) + eps), square_avg
 
@@ -198,7 +198,7 @@ def rmsprop_momentum_(
     maximize=False,
 ):  # fmt: skip
     """`rmsprop_`, with a step along the decaying sum of the scaled gradients."""
-    g = uphill(parameter, gradient, weight_decay, maximize)
+    g = gradient_with_decay(parameter, gradient, weight_decay, maximize)
     square_avg = alpha * square_avg + (1 - alpha) * g * g
     buffer = momentum * momentum_buffer + g / (sqrt(square_avg) + eps)
     return parameter - lr * buffer, square_avg, buffer
@@ -209,7 +209,7 @@ def rmsprop_centered_(
     parameter, gradient, square_avg, grad_avg, /, lr, alpha, eps, weight_decay, *, maximize=False
 ):
     """`rmsprop_` by the variance instead of the square: A. Graves, arXiv:1308.0850, 2013."""
-    g = uphill(parameter, gradient, weight_decay, maximize)
+    g = gradient_with_decay(parameter, gradient, weight_decay, maximize)
     square_avg = alpha * square_avg + (1 - alpha) * g * g
     grad_avg = alpha * grad_avg + (1 - alpha) * g
     deviation = sqrt(variance(square_avg, grad_avg))
@@ -222,7 +222,7 @@ def rmsprop_centered_momentum_(
     lr, alpha, eps, weight_decay, momentum, *, maximize=False,
 ):  # fmt: skip
     """`rmsprop_centered_`, with a step along the decaying sum of the scaled gradients."""
-    g = uphill(parameter, gradient, weight_decay, maximize)
+    g = gradient_with_decay(parameter, gradient, weight_decay, maximize)
     square_avg = alpha * square_avg + (1 - alpha) * g * g
     grad_avg = alpha * grad_avg + (1 - alpha) * g
     deviation = sqrt(variance(square_avg, grad_avg))
@@ -244,7 +244,7 @@ def moments(g, exp_avg, exp_avg_sq, beta1, beta2):
     return beta1 * exp_avg + (1 - beta1) * g, beta2 * exp_avg_sq + (1 - beta2) * g * g
 
 
-def stepped(parameter, m, v, step, lr, beta1, beta2, eps):
+def adam_step(parameter, m, v, step, lr, beta1, beta2, eps):
     """Adam's step with the bias corrections folded into two numbers."""
     scale = 1 / sqrt(1 - beta2**step)
     return parameter - lr / (1 - beta1**step) * m / (sqrt(v) * scale + eps)
@@ -259,7 +259,7 @@ def corrected(m, v, step, beta1, beta2, eps):
 
 def adam(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, maximize=False):
     """The paper's algorithm 1; weight decay is a part of the gradient."""
-    g = uphill(p, g, weight_decay, maximize)
+    g = gradient_with_decay(p, g, weight_decay, maximize)
     m, v = moments(g, m, v, beta1, beta2)
     return p - lr * corrected(m, v, step, beta1, beta2, eps), m, v
 
@@ -270,14 +270,14 @@ def adam_(
     maximize=False,
 ):  # fmt: skip
     """Along the mean of gradients, divided by the root of the mean of their squares."""
-    g = uphill(parameter, gradient, weight_decay, maximize)
+    g = gradient_with_decay(parameter, gradient, weight_decay, maximize)
     m, v = moments(g, exp_avg, exp_avg_sq, beta1, beta2)
-    return stepped(parameter, m, v, step, lr, beta1, beta2, eps), m, v
+    return adam_step(parameter, m, v, step, lr, beta1, beta2, eps), m, v
 
 
 def adam_amsgrad(p, g, m, v, v_max, step, lr, beta1, beta2, eps, weight_decay, maximize=False):
     """`adam` with the largest second moment so far, corrected for its bias as in PyTorch."""
-    g = uphill(p, g, weight_decay, maximize)
+    g = gradient_with_decay(p, g, weight_decay, maximize)
     m, v = moments(g, m, v, beta1, beta2)
     v_max = maximum(v_max, v)
     return p - lr * corrected(m, v_max, step, beta1, beta2, eps), m, v, v_max
@@ -289,10 +289,10 @@ def adam_amsgrad_(
     step, lr, beta1, beta2, eps, weight_decay, *, maximize=False,
 ):  # fmt: skip
     """`adam_` with the largest mean of squares so far: S. J. Reddi et al., ICLR 2018."""
-    g = uphill(parameter, gradient, weight_decay, maximize)
+    g = gradient_with_decay(parameter, gradient, weight_decay, maximize)
     m, v = moments(g, exp_avg, exp_avg_sq, beta1, beta2)
     v_max = maximum(max_exp_avg_sq, v)
-    return stepped(parameter, m, v_max, step, lr, beta1, beta2, eps), m, v, v_max
+    return adam_step(parameter, m, v_max, step, lr, beta1, beta2, eps), m, v, v_max
 
 
 # --- AdamW: I. Loshchilov and F. Hutter, ICLR 2019, algorithm 2 -------------------------------
@@ -312,7 +312,7 @@ def adamw_(
     """`adam_` whose weight decay shrinks the parameter and stays out of the moments."""
     m, v = moments(-gradient if maximize else gradient, exp_avg, exp_avg_sq, beta1, beta2)
     shrunk = (1 - lr * weight_decay) * parameter
-    return stepped(shrunk, m, v, step, lr, beta1, beta2, eps), m, v
+    return adam_step(shrunk, m, v, step, lr, beta1, beta2, eps), m, v
 
 
 def adamw_amsgrad(p, g, m, v, v_max, step, lr, beta1, beta2, eps, weight_decay, maximize=False):
@@ -332,4 +332,4 @@ def adamw_amsgrad_(
     m, v = moments(-gradient if maximize else gradient, exp_avg, exp_avg_sq, beta1, beta2)
     v_max = maximum(max_exp_avg_sq, v)
     shrunk = (1 - lr * weight_decay) * parameter
-    return stepped(shrunk, m, v_max, step, lr, beta1, beta2, eps), m, v, v_max
+    return adam_step(shrunk, m, v_max, step, lr, beta1, beta2, eps), m, v, v_max

@@ -17,7 +17,7 @@ import numpy as np
 from ...autograd import modes
 from ...autograd.op import Op
 from ...autograd.tape import Params, Value
-from ...autograd.values import as_array, constant, from_array, leave, shared
+from ...autograd.values import as_array, constant, forbid_during_capture, from_array, from_memory
 from ...kernels.runtime.layout import BOOL
 from .. import reduce
 from ..elementwise.arithmetic import copy_, maximum, minimum
@@ -29,7 +29,7 @@ class _Take(Op):
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         x, index = map(as_array, inputs)
-        return (shared(np.asarray(np.take(x, index, axis=params["dim"]), order="C")),)
+        return (from_memory(np.asarray(np.take(x, index, axis=params["dim"]), order="C")),)
 
 
 class _TakeBackward(Op):
@@ -40,7 +40,7 @@ class _TakeBackward(Op):
         dim, shape = params["dim"], params["shape"]
         array = np.zeros(shape, g.dtype)
         np.add.at(array, (slice(None),) * dim + (index,), g)
-        return (shared(array),)
+        return (from_memory(array),)
 
 
 class _WrapIndex(Op):
@@ -61,7 +61,7 @@ class _Nonzero(Op):
     """The positions of non-zero elements: one row each, (count, ndim). int64."""
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        return (shared(np.argwhere(as_array(inputs[0])).astype(np.int64)),)
+        return (from_memory(np.argwhere(as_array(inputs[0])).astype(np.int64)),)
 
 
 class _Put(Op):
@@ -148,7 +148,7 @@ def setitem(x: Any, key: Any, value: Any) -> None:
         part = _slice.planned(x.layout, freeze(basic))[0]
         _set_slice(x, _fitting(value, part.shape), key=freeze(basic))
         return
-    positions = shared(np.arange(x.layout.size).reshape(x.layout.shape))
+    positions = from_memory(np.arange(x.layout.size).reshape(x.layout.shape))
     where = getitem(positions, key)
     _put(x, _fitting(value, where.layout.shape), where)
 
@@ -215,7 +215,7 @@ def _tensor_index(key: Any) -> Any:
         raise TypeError(f"an index tensor holds integers or bools, not {value.layout.dtype}")
     if not value.layout.ndim and value.layout.dtype != BOOL:  # as the integer: it selects, a view
         if isinstance(key, Value):
-            leave("a 0-d tensor as an index")
+            forbid_during_capture("a 0-d tensor as an index")
         return int(as_array(value))
     return value
 
@@ -269,7 +269,7 @@ def gather(x: Any, dim: int, index: Any) -> Any:
             "be equal"
         )
     key = [
-        shared(np.arange(size).reshape((-1,) + (1,) * (index.layout.ndim - 1 - k)))
+        from_memory(np.arange(size).reshape((-1,) + (1,) * (index.layout.ndim - 1 - k)))
         for k, size in enumerate(index.layout.shape)
     ]
     key[axis] = index
@@ -320,12 +320,12 @@ class _ArgSort(Op):
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         x, dim = as_array(inputs[0]), params["dim"]
         if not x.ndim:
-            return (shared(np.zeros((), np.int64)),)
+            return (from_memory(np.zeros((), np.int64)),)
         if params["descending"]:  # backwards twice, so that equal elements keep their order
             order = np.flip(x.shape[dim] - 1 - np.argsort(np.flip(x, dim), dim, kind="stable"), dim)
         else:
             order = np.argsort(x, dim, kind="stable")
-        return (shared(np.ascontiguousarray(order)),)
+        return (from_memory(np.ascontiguousarray(order)),)
 
 
 _argsort = _ArgSort("argsort", ("x",), params=("dim", "descending"))

@@ -10,7 +10,7 @@ import numpy as np
 from ...autograd.dtypes import promote
 from ...autograd.op import Op
 from ...autograd.tape import Params, Value
-from ...autograd.values import as_array, shared
+from ...autograd.values import as_array, from_memory
 from ..elementwise.arithmetic import CONVERSIONS
 from .view import _slice, dim_of, freeze, unsqueeze
 
@@ -20,7 +20,7 @@ class _Cat(Op):
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         joined = np.concatenate([as_array(x) for x in inputs], axis=params["dim"])
-        return (shared(np.ascontiguousarray(joined)),)
+        return (from_memory(np.ascontiguousarray(joined)),)
 
 
 _cat = _Cat(

@@ -17,7 +17,7 @@ import numpy as np
 from ...autograd import modes, tape
 from ...autograd.op import Op
 from ...autograd.tape import Node, Params, Value, empty
-from ...autograd.values import as_array, shared
+from ...autograd.values import as_array, from_memory
 from ...kernels.runtime.layout import Layout, Shape, layout_of
 from ..elementwise.arithmetic import clone
 
@@ -119,7 +119,7 @@ class _Embed(Op):
         g = inputs[0]
         array = np.zeros(params["shape"], g.layout.dtype)
         array[thaw(params["key"])] = as_array(g)
-        return (shared(array),)
+        return (from_memory(array),)
 
 
 _embed: Op = _Embed(
@@ -171,7 +171,7 @@ class _RegionBackward(Op):
         count = math.prod(params["x_shape"])
         array = np.zeros(count, dtype)
         np.add.at(array, _positions(count, dtype, params), as_array(g))
-        return (shared(array.reshape(params["x_shape"])),)
+        return (from_memory(array.reshape(params["x_shape"])),)
 
 
 def _positions(count: int, dtype: np.dtype, params: Params) -> np.ndarray:
@@ -236,7 +236,7 @@ def _where(view: Value) -> Params:
             "offset": view.address - view.base.address}  # fmt: skip
 
 
-def wrote(view: Value) -> None:
+def rebase_history(view: Value) -> None:
     """A view was written to by a taped op: from now on its base's history runs through it."""
     base = view.base
     view.seen = view.storage.version  # it is right as it is: no need to renew it
@@ -245,7 +245,7 @@ def wrote(view: Value) -> None:
     base.node, base.slot, base.requires_grad = node, 0, True
 
 
-def renew(view: Value) -> None:
+def regenerate_grad_fn(view: Value) -> None:
     """The memory behind ``view`` was written to since it was made: take it from the base anew."""
     if view.base.requires_grad:
         node = Node(region, (view.base,), _where(view))
@@ -256,11 +256,11 @@ def renew(view: Value) -> None:
 
 class _Views:
     where = staticmethod(_where)
-    wrote = staticmethod(wrote)
-    renew = staticmethod(renew)
+    rebase_history = staticmethod(rebase_history)
+    regenerate_grad_fn = staticmethod(regenerate_grad_fn)
 
 
-tape.views_are(_Views())
+tape.set_view_tracker(_Views())
 
 
 # --- the public forms: PyTorch's signatures ---
