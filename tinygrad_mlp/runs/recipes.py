@@ -19,5 +19,5 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 DATA: dict[str, dict[str, Any]] = {
     # 600 points, so that the half which it learns from is the classic 3 x 100.
-    "spiral": dict(arms=3, points=200, test=0.5),
+    "spiral": dict(arms=3, points=200, test=0.5)
 }

@@ -211,12 +211,7 @@ SUMS: dict[Metric, Sums] = {
     r2: Sums((_column_errors, _targets, _squares), _explained),
 }
 
-METRICS: dict[str, Metric] = {
-    "accuracy": accuracy,
-    "top_5_accuracy": TopK(5),
-    "mse": mse,
-    "r2": r2,
-}
+METRICS: dict[str, Metric] = {"accuracy": accuracy, "top_5_accuracy": TopK(5), "mse": mse, "r2": r2}
 
 
 def named(metrics: Sequence[str | Metric]) -> dict[str, Metric]:

@@ -25,10 +25,7 @@ assert x.sum().item() == 7.0
 
 def environment(folder: Path) -> dict[str, str]:
     """Nothing compiled yet: neither the generated kernels nor the package's own."""
-    return {
-        "TINYGRAD_MLP_CACHE": str(folder / "kernels"),
-        "NUMBA_CACHE_DIR": str(folder / "numba"),
-    }
+    return {"TINYGRAD_MLP_CACHE": str(folder / "kernels"), "NUMBA_CACHE_DIR": str(folder / "numba")}
 
 
 def readable(text: str) -> None:
