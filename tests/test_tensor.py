@@ -311,9 +311,13 @@ def test_deepcopy_keeps_what_is_one_tensor_one() -> None:
 
 @pytest.mark.parametrize(
     "make",
-    [lambda: tg.ones(2, 3)[:, ::2], lambda: tg.tensor(1, dtype="int32"), lambda: tg.zeros(0, 2),
-     lambda: tg.ones(2, 3).T],
-)  # fmt: skip
+    [
+        lambda: tg.ones(2, 3)[:, ::2],
+        lambda: tg.tensor(1, dtype="int32"),
+        lambda: tg.zeros(0, 2),
+        lambda: tg.ones(2, 3).T,
+    ],
+)
 def test_pickle_and_deepcopy_of_any_layout(make) -> None:
     t = make()
     for twin in (pickle.loads(pickle.dumps(t)), copy.deepcopy(t), copy.copy(t)):

@@ -16,8 +16,11 @@ def show(value: Any) -> str:
     """``tensor([1., 2.])``; dtype where it is not the usual; ``grad_fn`` or ``requires_grad``."""
     array = as_array(value)
     with np.printoptions(**_OPTIONS):
-        text = np.array2string(array, separator=", ", prefix="tensor(") if array.ndim else (
-            np.array2string(array, floatmode="maxprec"))  # fmt: skip
+        text = (
+            np.array2string(array, separator=", ", prefix="tensor(")
+            if array.ndim
+            else (np.array2string(array, floatmode="maxprec"))
+        )
     notes = []
     if array.size == 0 and array.shape != (0,):
         notes.append(f"shape={array.shape}")

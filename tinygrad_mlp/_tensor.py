@@ -198,10 +198,12 @@ class Tensor(Value):
         value that a rule needs was changed in place.
         """
         backward(
-            [self], [cotangent(self, gradient)], create_graph=create_graph,
+            [self],
+            [cotangent(self, gradient)],
+            create_graph=create_graph,
             inputs=[inputs] if isinstance(inputs, Tensor) else inputs,
             retain_graph=create_graph if retain_graph is None else retain_graph,
-        )  # fmt: skip
+        )
 
     def detach(self) -> Tensor:
         """The same memory, off the tape."""
@@ -327,7 +329,11 @@ class Tensor(Value):
         arithmetic.trunc,
     )
     maximum, minimum, clamp, clamp_ = (
-        arithmetic.maximum, arithmetic.minimum, arithmetic.clamp, arithmetic.clamp_)  # fmt: skip
+        arithmetic.maximum,
+        arithmetic.minimum,
+        arithmetic.clamp,
+        arithmetic.clamp_,
+    )
     fill_, zero_ = arithmetic.fill_, arithmetic.zero_
     eq, ne, lt, le = arithmetic.eq, arithmetic.ne, arithmetic.lt, arithmetic.le
     gt, ge = arithmetic.gt, arithmetic.ge
@@ -358,13 +364,22 @@ class Tensor(Value):
     softmax, log_softmax, logsumexp = softmax.softmax, softmax.log_softmax, softmax.logsumexp
 
     matmul, reshape, view, flatten = (
-        matmul.matmul, shape_ops.reshape, shape_ops.view, shape_ops.flatten)  # fmt: skip
+        matmul.matmul,
+        shape_ops.reshape,
+        shape_ops.view,
+        shape_ops.flatten,
+    )
     transpose, permute, expand = shape_ops.transpose, shape_ops.permute, shape_ops.expand
     squeeze, unsqueeze, contiguous = shape_ops.squeeze, shape_ops.unsqueeze, shape_ops.contiguous
     gather, index_select, nonzero = index.gather, index.index_select, index.nonzero
     sort, topk, flip, repeat = derived.sort, derived.topk, derived.flip, derived.repeat
     mm, outer, t, movedim, narrow = (
-        derived.mm, derived.outer, derived.t, derived.movedim, derived.narrow)  # fmt: skip
+        derived.mm,
+        derived.outer,
+        derived.t,
+        derived.movedim,
+        derived.narrow,
+    )
     allclose, equal = derived.allclose, derived.equal
     norm, dot, masked_fill = derived.norm, derived.dot, derived.masked_fill
     expand_as, tril, triu = derived.expand_as, derived.tril, derived.triu

@@ -34,8 +34,12 @@ def cases(given: argparse.Namespace) -> Iterator[Case]:
     """All rows; the vector functions in both dtypes."""
     for name in FUNCTIONS:
         for dtype in ("float32", "float64"):
-            yield Case(f"{name} {dtype}", functools.partial(function, name, dtype),
-                       bytes=2.0 * CACHED * np.dtype(dtype).itemsize, level="L2")  # fmt: skip
+            yield Case(
+                f"{name} {dtype}",
+                functools.partial(function, name, dtype),
+                bytes=2.0 * CACHED * np.dtype(dtype).itemsize,
+                level="L2",
+            )
     million = 1_000_000
     yield Case("chain of 5 ops, 1 M", chain, bytes=3.0 * 4 * million, level="L3")
     for shape in [(128, 10), (4096, 1000)]:
@@ -46,8 +50,11 @@ def cases(given: argparse.Namespace) -> Iterator[Case]:
     for name in ("sum", "amax"):
         for axis in (None, 1, 0):
             where = {None: "all", 1: "along rows", 0: "across rows"}[axis]
-            yield Case(f"{name} {where}, 4096x4096", functools.partial(reduction, name, axis),
-                       bytes=4.0 * 4096**2)  # fmt: skip
+            yield Case(
+                f"{name} {where}, 4096x4096",
+                functools.partial(reduction, name, axis),
+                bytes=4.0 * 4096**2,
+            )
     yield Case("dropout, 4096x4096", dropout, bytes=2.0 * 4 * 4096**2)
 
 
@@ -73,15 +80,18 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any] | str, str, str]] = {
     "log1p": (np.log1p, "log1p", "numpy.log1p"),
     "tanh": (np.tanh, "tanh", "numpy.tanh"),
     "sigmoid": (lambda x: 1 / (1 + np.exp(-x)), "sigmoid", "nn.sigmoid"),
-    "softplus": (lambda x: np.logaddexp(0, x, dtype=x.dtype), "nn.functional.softplus",
-                 "nn.softplus"),
+    "softplus": (
+        lambda x: np.logaddexp(0, x, dtype=x.dtype),
+        "nn.functional.softplus",
+        "nn.softplus",
+    ),
     "erf": ("special.erf", "erf", "scipy.special.erf"),
     "sqrt": (np.sqrt, "sqrt", "numpy.sqrt"),
     "rsqrt": (lambda x: 1 / np.sqrt(x), "rsqrt", "lax.rsqrt"),
     "pow": (np.power, "pow", "numpy.power"),
     "sin": (np.sin, "sin", "numpy.sin"),
     "cos": (np.cos, "cos", "numpy.cos"),
-}  # fmt: skip
+}
 EXTRA: dict[str, tuple[float, ...]] = {"softplus": (1.0, 20.0)}  # our ops' further inputs
 
 
@@ -198,9 +208,10 @@ def batch_norm(shape: tuple[int, int]) -> Calls:
     calls["NumPy"] = by_numpy
     if torch := peer("torch"):
         norm, p, from_above = (
-            torch.nn.BatchNorm1d(shape[1]), torch.from_numpy(x).requires_grad_(),
+            torch.nn.BatchNorm1d(shape[1]),
+            torch.from_numpy(x).requires_grad_(),
             torch.from_numpy(g),
-        )  # fmt: skip
+        )
         calls["PyTorch"] = with_gradient(p, lambda: norm(p), from_above)
     return calls
 

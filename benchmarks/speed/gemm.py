@@ -20,9 +20,14 @@ from tinygrad_mlp.kernels import gemm
 SQUARE = (512, 1024, 2048)
 LAYERS = [(128, 784, 512), (128, 512, 128), (128, 128, 64)]  # batch M, inputs K, outputs N
 THIN = [
-    (128, 64, 10), (128, 512, 10), (300, 100, 3), (300, 2, 100), (1, 784, 512), (1, 512, 10),
+    (128, 64, 10),
+    (128, 512, 10),
+    (300, 100, 3),
+    (300, 2, 100),
+    (1, 784, 512),
+    (1, 512, 10),
     (8, 16, 16),
-]  # fmt: skip
+]
 
 # The product C = A B and, of a layer y = x W, the gradients dW = x' g and dx = g W'.
 FORMS = {

@@ -43,9 +43,13 @@ def run(module: str, threads: int, *options: str) -> dict[str, Any]:
     with processors(threads):
         begin = time.perf_counter()
         done = subprocess.run(
-            command, env=environment, cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True,
+            command,
+            env=environment,
+            cwd=Path(__file__).parent,
+            stdout=subprocess.PIPE,
+            text=True,
             check=True,
-        )  # fmt: skip
+        )
         seconds = time.perf_counter() - begin
     said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return {"seconds": seconds} | said
@@ -76,9 +80,15 @@ def median(row: dict[str, Any]) -> float:
 def table(rows: list[dict[str, Any]], threads: int, goal: float) -> Table:
     """A row for each contestant."""
     grid = Table(
-        "", "median", "least", "most", "epochs", "reached", "ours is faster by",
+        "",
+        "median",
+        "least",
+        "most",
+        "epochs",
+        "reached",
+        "ours is faster by",
         title=f"seconds to {goal:.0%} test accuracy, {threads} thread{'s' if threads > 1 else ''}",
-    )  # fmt: skip
+    )
     ours = [median(row) for row in rows if row["name"] == OURS]
     for row in rows:
         seconds = [run["seconds"] for run in row["runs"]]
@@ -86,10 +96,14 @@ def table(rows: list[dict[str, Any]], threads: int, goal: float) -> Table:
         reached = sum(run["reached"] for run in row["runs"])
         middle = median(row)
         grid.add_row(
-            row["name"], f"{middle:.2f}", f"{min(seconds):.2f}", f"{max(seconds):.2f}",
-            f"{epochs[0]} to {epochs[-1]}", f"{reached} of {len(seconds)}",
+            row["name"],
+            f"{middle:.2f}",
+            f"{min(seconds):.2f}",
+            f"{max(seconds):.2f}",
+            f"{epochs[0]} to {epochs[-1]}",
+            f"{reached} of {len(seconds)}",
             f"{middle / ours[0]:.2f}x" if ours and row["name"] != OURS else "",
-        )  # fmt: skip
+        )
     return grid
 
 

@@ -213,11 +213,12 @@ def table(rows: list[Figures], threads: int) -> Table:
         best = min(others, key=lambda name: times[name]["median"], default=None)
         median = times[ours]["median"]
         grid.add_row(
-            row["name"], *(microseconds(times.get(name)) for name in names),
+            row["name"],
+            *(microseconds(times.get(name)) for name in names),
             rate(row, median),
             f"{row['share'][ours]:.2f}" if row["least"] else "",
             f"{times[best]['median'] / median:.2f}x {best}" if best else "",
-        )  # fmt: skip
+        )
     return grid
 
 

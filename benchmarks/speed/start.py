@@ -51,9 +51,10 @@ def measure(given: argparse.Namespace, threads: int) -> list[dict[str, Any]]:
     entered = [
         name
         for name, needed in CONTESTANTS.items()
-        if find_spec(needed) and (not given.only or name in given.only)
+        if find_spec(needed)
+        and (not given.only or name in given.only)
         and (needed != "torch" or compiler())
-    ]  # fmt: skip
+    ]
     generator = np.random.default_rng(time.time_ns())  # also new to caches that outlive a run
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in entered}
     for turn in range(given.rounds + 1):
@@ -70,19 +71,27 @@ def measure(given: argparse.Namespace, threads: int) -> list[dict[str, Any]]:
 def table(rows: list[dict[str, Any]], threads: int) -> Table:
     """A row for each contestant."""
     grid = Table(
-        "", "median", "least", "most", "whole process", "new chain",
+        "",
+        "median",
+        "least",
+        "most",
+        "whole process",
+        "new chain",
         title=f"seconds to the end of the first step, {threads} thread{'s' if threads > 1 else ''}",
-    )  # fmt: skip
+    )
     for row in rows:
         seconds = [run["seconds"] for run in row["runs"]]
         whole = [run["process"] for run in row["runs"]]
         novel = [run["novel"] for run in row["runs"] if "novel" in run]
         chains = [(n["unknown"] - n["known"]) / n["new"] for n in novel if n["new"]]
         grid.add_row(
-            row["name"], f"{np.median(seconds):.2f}", f"{min(seconds):.2f}", f"{max(seconds):.2f}",
+            row["name"],
+            f"{np.median(seconds):.2f}",
+            f"{min(seconds):.2f}",
+            f"{max(seconds):.2f}",
             f"{np.median(whole):.2f}",
             f"{np.median(chains):.3f}" if chains else "",
-        )  # fmt: skip
+        )
     return grid
 
 

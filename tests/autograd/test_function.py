@@ -73,8 +73,11 @@ def test_a_saved_output_is_differentiated_too() -> None:
 
 def function(forward, backward):
     """A Function from two functions."""
-    return type("Made", (tg.autograd.Function,), {
-        "forward": staticmethod(forward), "backward": staticmethod(backward)})  # fmt: skip
+    return type(
+        "Made",
+        (tg.autograd.Function,),
+        {"forward": staticmethod(forward), "backward": staticmethod(backward)},
+    )
 
 
 def test_none_gradients() -> None:

@@ -40,8 +40,12 @@ def test_what_a_rule_needs_must_not_change() -> None:
 
 
 def test_changes_through_views_and_detached_aliases_are_noticed() -> None:
-    for change in (lambda y: y[0].fill_(5), lambda y: y.detach().fill_(5),
-                   lambda y: y.T.mul_(2), lambda y: y.__setitem__(0, 1.0)):  # fmt: skip
+    for change in (
+        lambda y: y[0].fill_(5),
+        lambda y: y.detach().fill_(5),
+        lambda y: y.T.mul_(2),
+        lambda y: y.__setitem__(0, 1.0),
+    ):
         y = leaf(1, 2) * 1
         z = (y * y).sum()
         change(y)
@@ -51,8 +55,13 @@ def test_changes_through_views_and_detached_aliases_are_noticed() -> None:
 
 def test_a_leaf_that_requires_a_gradient_is_not_changed_in_place() -> None:
     x = leaf(1, 2)
-    for change in (lambda: x.add_(1), lambda: x.__setitem__(0, 1.0), lambda: x[0].zero_(),
-                   lambda: x.T.mul_(2), lambda: x.__setitem__(x > 1, 0.0)):  # fmt: skip
+    for change in (
+        lambda: x.add_(1),
+        lambda: x.__setitem__(0, 1.0),
+        lambda: x[0].zero_(),
+        lambda: x.T.mul_(2),
+        lambda: x.__setitem__(x > 1, 0.0),
+    ):
         with pytest.raises(RuntimeError, match=r"no_grad.*clone"):
             change()
         assert x.tolist() == [1, 2]
@@ -90,8 +99,11 @@ def test_expanded_tensors_are_not_written() -> None:
 
 def test_a_refused_change_changes_nothing() -> None:
     x = tg.zeros(2)
-    for change in (lambda: x.add_(tg.ones(3, 2)), lambda: x.copy_(tg.ones(3)),
-                   lambda: x.__setitem__(slice(0, 2), tg.ones(3))):  # fmt: skip
+    for change in (
+        lambda: x.add_(tg.ones(3, 2)),
+        lambda: x.copy_(tg.ones(3)),
+        lambda: x.__setitem__(slice(0, 2), tg.ones(3)),
+    ):
         with pytest.raises(ValueError, match=r"broadcast|shape"):
             change()
     with pytest.raises(TypeError, match="cannot be stored"):
@@ -119,12 +131,19 @@ def test_reading_while_writing() -> None:
     assert y.tolist() == [1, 2, 3, 3]
 
 
-@pytest.mark.parametrize("joined", [lambda x, y: x + y, lambda x, y: x - y, lambda x, y: x * 1 + y,
-                                    lambda x, y: (x + y).reshape(1, 2).reshape(2),
-                                    lambda x, y: tg.cat([x, y]).reshape(2, 2).sum(0),
-                                    lambda x, y: tg.where(x > 0, x, 0) + y.clone(),
-                                    lambda x, y: (x + y).tanh(), lambda x, y: Both.apply(x, y)],
-)  # fmt: skip
+@pytest.mark.parametrize(
+    "joined",
+    [
+        lambda x, y: x + y,
+        lambda x, y: x - y,
+        lambda x, y: x * 1 + y,
+        lambda x, y: (x + y).reshape(1, 2).reshape(2),
+        lambda x, y: tg.cat([x, y]).reshape(2, 2).sum(0),
+        lambda x, y: tg.where(x > 0, x, 0) + y.clone(),
+        lambda x, y: (x + y).tanh(),
+        lambda x, y: Both.apply(x, y),
+    ],
+)
 def test_gradients_never_share_memory(joined) -> None:
     x, y = leaf(1, 2), leaf(3, 4)
     given = tg.tensor([1.0, 1])

@@ -22,9 +22,14 @@ OPTIMIZERS = {
 
 def network():
     return nn.Sequential(
-        nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.DropConnect(8, 8),
-        nn.LayerNorm(8), nn.Linear(8, 3),
-    )  # fmt: skip
+        nn.Linear(6, 8),
+        nn.BatchNorm1d(8),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.DropConnect(8, 8),
+        nn.LayerNorm(8),
+        nn.Linear(8, 3),
+    )
 
 
 def everything(model, optimizer):

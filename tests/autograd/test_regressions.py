@@ -97,8 +97,14 @@ def test_numpy_reductions_are_those_of_the_tape(name, axis):
 
 def test_numpy_functions_that_arrange_are_taped():
     x = tg.tensor([[1.0, -5.0, 2.0]], requires_grad=True)
-    parts = [np.concatenate([x, np.ones((1, 3), "float32")]), np.stack((x, x)), np.clip(x, 0, 1),
-             np.reshape(x, (3, 1)), np.transpose(x), np.where(x > 0, x, 0)]  # fmt: skip
+    parts = [
+        np.concatenate([x, np.ones((1, 3), "float32")]),
+        np.stack((x, x)),
+        np.clip(x, 0, 1),
+        np.reshape(x, (3, 1)),
+        np.transpose(x),
+        np.where(x > 0, x, 0),
+    ]
     assert [p.shape for p in parts] == [(2, 3), (2, 1, 3), (1, 3), (3, 1), (3, 1), (1, 3)]
     assert all(p.requires_grad for p in parts)
     assert (np.shape(x), np.ndim(x), np.size(x)) == ((1, 3), 2, 3)

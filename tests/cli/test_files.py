@@ -146,13 +146,15 @@ def test_options_say_what_columns_are(tmp_path: Path, capsys: pytest.CaptureFixt
     ("said", "typed"),
     [
         ("write ignore=['a b', 'c']", "write --ignore 'a b' --ignore c"),
-        ("write ignore=[\"it's\"]", """write --ignore 'it'"'"'s'"""),
+        ('write ignore=["it\'s"]', """write --ignore 'it'"'"'s'"""),
         ("write ignore=['a]b']", "write ignore=['a]b']"),
-        ("write data_dir=... or lr=0.1, or batch_size=3", "write --data-dir ... or --lr 0.1, or "
-         "--batch-size 3"),
+        (
+            "write data_dir=... or lr=0.1, or batch_size=3",
+            "write --data-dir ... or --lr 0.1, or --batch-size 3",
+        ),
         ("no folder 'runs/lr=0.1' or test=None", "no folder 'runs/lr=0.1' or test=None"),
     ],
-)  # fmt: skip
+)
 def test_arguments_are_said_as_options(said: str, typed: str) -> None:
     assert _in_options(said, ("ignore", "data_dir", "lr", "batch_size")) == typed
 
@@ -173,8 +175,17 @@ def test_predicting_says_what_is_wrong_with_rows(
 ) -> None:
     rents(tmp_path / "rents.csv", 60)
     folder = str(tmp_path / "run")
-    done(capsys, "train", str(tmp_path / "rents.csv"), "--target", "rent", "--epochs", "1",
-         "--out", folder)  # fmt: skip
+    done(
+        capsys,
+        "train",
+        str(tmp_path / "rents.csv"),
+        "--target",
+        "rent",
+        "--epochs",
+        "1",
+        "--out",
+        folder,
+    )
     new, out = tmp_path / "new.csv", tmp_path / "values.csv"
     for text, message in [
         ("area,city\n50,Genf\n", r"new\.csv, line 2, column 'city'.*'Genf'"),
@@ -286,6 +297,7 @@ def test_settings_that_make_no_sense_are_named(
 def test_mnist_by_its_recipe(
     tmp_path: Path, data_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = done(capsys, "train", "mnist", "--data-dir", str(data_folder / "mnist"), "--out",
-                 str(tmp_path))  # fmt: skip
+    found = done(
+        capsys, "train", "mnist", "--data-dir", str(data_folder / "mnist"), "--out", str(tmp_path)
+    )
     assert float(found.split()[-1]) >= 0.98

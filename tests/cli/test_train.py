@@ -75,9 +75,17 @@ def test_the_spiral_leaves_its_boundary_and_options_reach_it(tmp_path: Path) -> 
 def test_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:
     def run(seed: int, threads: int, out: str) -> tuple[str, bytes]:
         done = command(
-            "train", "--epochs", "2", "--seed", str(seed), "--threads", str(threads), "--out", out,
+            "train",
+            "--epochs",
+            "2",
+            "--seed",
+            str(seed),
+            "--threads",
+            str(threads),
+            "--out",
+            out,
             cwd=tmp_path,
-        )  # fmt: skip
+        )
         assert done.returncode == 0
         return done.stdout.splitlines()[-1], (tmp_path / out / "model.safetensors").read_bytes()
 
@@ -91,16 +99,25 @@ def test_without_matplotlib_it_trains_and_says_what_to_install(tmp_path: Path) -
     hidden.mkdir(parents=True)
     (hidden / "__init__.py").write_text("raise ModuleNotFoundError('No matplotlib here')\n")
     done = command(
-        "train", "spiral", "--epochs", "1", "--out", "out", cwd=tmp_path,
+        "train",
+        "spiral",
+        "--epochs",
+        "1",
+        "--out",
+        "out",
+        cwd=tmp_path,
         PYTHONPATH=os.pathsep.join([str(hidden.parent), os.environ["PYTHONPATH"]]),
-    )  # fmt: skip
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert "no pictures: " in done.stdout
     assert 'pip install "tinygrad-mlp[plot]"' in done.stdout
     assert done.stdout.splitlines()[-1].startswith("test accuracy ")
     assert sorted(os.listdir(tmp_path / "out")) == [
-        "checkpoint.safetensors", "config.json", "history.json", "model.safetensors",
-    ]  # fmt: skip
+        "checkpoint.safetensors",
+        "config.json",
+        "history.json",
+        "model.safetensors",
+    ]
 
 
 def test_version_and_help(tmp_path: Path) -> None:
@@ -187,8 +204,11 @@ def test_ctrl_c_ends_the_epoch_and_keeps_what_was_learned(tmp_path: Path) -> Non
 def test_a_reader_who_leaves_does_not_end_the_training(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "tinygrad_mlp", "train", "xor", "--epochs", "60", "--out", "out"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     with process:
         try:
             assert process.stdout is not None

@@ -55,8 +55,11 @@ def warm() -> str:
     """What the command prints; it compiles what no test has compiled before."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "tinygrad_mlp", "warmup"],
-        capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout
@@ -84,8 +87,11 @@ def test_what_cannot_be_kept_is_not_compiled(tmp_path: os.PathLike[str]) -> None
     done = subprocess.run(
         [sys.executable, "-m", "tinygrad_mlp", "warmup"],
         env={**os.environ, "TINYGRAD_MLP_CACHE": os.path.join(file, "kernels")},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 1
     assert "name one by TINYGRAD_MLP_CACHE" in done.stderr
 

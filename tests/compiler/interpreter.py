@@ -77,8 +77,11 @@ class Interpreted:
         elif isinstance(op, MatMul):
             made = [_product(op, *inputs)]
         elif isinstance(op, Reduce):
-            made = [_REDUCTIONS[op.name](_wide(inputs[0]), axis=tuple(params["dims"]),
-                                         keepdims=bool(params["keepdim"]))]  # fmt: skip
+            made = [
+                _REDUCTIONS[op.name](
+                    _wide(inputs[0]), axis=tuple(params["dims"]), keepdims=bool(params["keepdim"])
+                )
+            ]
         elif isinstance(op, (Fused, RowOp)) and op.textbook is not None:
             made = _textbook(op, inputs, params)
         else:
@@ -152,25 +155,71 @@ def _softplus(x: Any) -> Any:
 
 
 _REDUCTIONS: dict[str, Callable[..., Any]] = {
-    "sum": np.sum, "mean": np.mean, "prod": np.prod, "amax": np.max, "amin": np.min,
-    "any": np.any, "all": np.all,
+    "sum": np.sum,
+    "mean": np.mean,
+    "prod": np.prod,
+    "amax": np.max,
+    "amin": np.min,
+    "any": np.any,
+    "all": np.all,
     "sum_of_squares": lambda x, axis, keepdims: np.sum(x * x, axis=axis, keepdims=keepdims),
-}  # fmt: skip
+}
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "neg": np.negative,
-    "floordiv": np.floor_divide, "mod": np.mod, "pow": np.power, "eq": np.equal,
-    "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater,
-    "ge": np.greater_equal, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
-    "not": np.invert, "where": np.where, "rsqrt": lambda x: 1 / np.sqrt(x),
-    "sigmoid": lambda x: np.exp(-np.logaddexp(0, -x)), "softplus": _softplus,
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "neg": np.negative,
+    "floordiv": np.floor_divide,
+    "mod": np.mod,
+    "pow": np.power,
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "and": np.bitwise_and,
+    "or": np.bitwise_or,
+    "xor": np.bitwise_xor,
+    "not": np.invert,
+    "where": np.where,
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    "sigmoid": lambda x: np.exp(-np.logaddexp(0, -x)),
+    "softplus": _softplus,
     "erf": lambda x: np.vectorize(math.erf, otypes=[np.float64])(x),
-    "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "atan2": np.arctan2,
-    "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
-}  # fmt: skip
-for _name in ("exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "sqrt", "sin", "cos", "tan",
-              "sinh", "cosh", "tanh", "floor", "ceil", "trunc", "rint", "absolute", "maximum",
-              "minimum"):  # fmt: skip
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "atan2": np.arctan2,
+    "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh,
+}
+for _name in (
+    "exp",
+    "expm1",
+    "exp2",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "sqrt",
+    "sin",
+    "cos",
+    "tan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "floor",
+    "ceil",
+    "trunc",
+    "rint",
+    "absolute",
+    "maximum",
+    "minimum",
+):
     _FUNCTIONS[_name] = getattr(np, _name)
 
 

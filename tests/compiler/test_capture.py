@@ -15,15 +15,40 @@ from tinygrad_mlp import nn, optim
 @pytest.mark.parametrize(
     "leave",
     [
-        lambda x: x.item(), lambda x: bool(x > 0), lambda x: x.numpy(), lambda x: float(x),
-        lambda x: int(x), lambda x: f"{x:.2f}", lambda x: x.tolist(), lambda x: x or 1,
-        lambda x: np.asarray(x), lambda x: math.floor(x), lambda x: [1, 2, 3][x.long()],
-        lambda x: x in [x + 1], lambda x: np.median(x), lambda x: tg.full((2,), x),
+        lambda x: x.item(),
+        lambda x: bool(x > 0),
+        lambda x: x.numpy(),
+        lambda x: float(x),
+        lambda x: int(x),
+        lambda x: f"{x:.2f}",
+        lambda x: x.tolist(),
+        lambda x: x or 1,
+        lambda x: np.asarray(x),
+        lambda x: math.floor(x),
+        lambda x: [1, 2, 3][x.long()],
+        lambda x: x in [x + 1],
+        lambda x: np.median(x),
+        lambda x: tg.full((2,), x),
         lambda x: nn.init.orthogonal_(x.expand(2, 2).clone()),
     ],
-    ids=["item", "bool", "numpy", "float", "int", "format", "tolist", "or", "asarray", "floor",
-         "index", "in", "median", "full", "orthogonal"],
-)  # fmt: skip
+    ids=[
+        "item",
+        "bool",
+        "numpy",
+        "float",
+        "int",
+        "format",
+        "tolist",
+        "or",
+        "asarray",
+        "floor",
+        "index",
+        "in",
+        "median",
+        "full",
+        "orthogonal",
+    ],
+)
 def test_values_that_leave_are_refused_by_line(leave):
     @tg.compile
     def step(x):
@@ -157,10 +182,13 @@ def test_a_function_of_the_user_runs_in_python():
         Cube.calls = 0
         generator = np.random.default_rng(0)
         losses = [
-            step(generator.standard_normal((5, 4)).astype(np.float32) if compiled else
-                 tg.tensor(generator.standard_normal((5, 4)).astype(np.float32))).item()
+            step(
+                generator.standard_normal((5, 4)).astype(np.float32)
+                if compiled
+                else tg.tensor(generator.standard_normal((5, 4)).astype(np.float32))
+            ).item()
             for _ in range(8)
-        ]  # fmt: skip
+        ]
         assert Cube.calls == 8
         runs.append((losses, [p.tolist() for p in optimizer.param_groups[0]["params"]]))
     assert runs[0] == runs[1]
@@ -277,8 +305,13 @@ def test_clipping(name):
         for k in range(4):
             idle.grad = tg.ones(2) * 9 if k == 2 else None
             norm = step(tg.tensor([0.1, 1.0, -2.0]) * k)
-            found.append((None if norm is None else norm.item(), w.grad.tolist(),
-                          None if idle.grad is None else idle.grad.tolist()))  # fmt: skip
+            found.append(
+                (
+                    None if norm is None else norm.item(),
+                    w.grad.tolist(),
+                    None if idle.grad is None else idle.grad.tolist(),
+                )
+            )
         runs.append(found)
     assert runs[0] == runs[1]
 

@@ -20,9 +20,14 @@ def data(seed: int = 0):
 
 def network():
     return nn.Sequential(
-        nn.Linear(FEATURES, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5),
-        nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, CLASSES),
-    )  # fmt: skip
+        nn.Linear(FEATURES, 16),
+        nn.BatchNorm1d(16),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(16, 8),
+        nn.Tanh(),
+        nn.Linear(8, CLASSES),
+    )
 
 
 def trained(compiled: bool, steps: int = 5, make=lambda p: optim.Adam(p, lr=0.01)):

@@ -46,14 +46,18 @@ def test_a_program_in_print():
     assert re.fullmatch(r"returns %\d+", heads[-1])
     body = "\n".join(lines)
     for pattern in (
-        r"x +float32 \(6, 5\)", r"y +int64 +\(6,\)", r"0\.weight +float32 \(8, 5\)",
-        r"optimizer\.lr +float64 \(\) = 0\.1", r"rng +int64 +\(2,\)",
+        r"x +float32 \(6, 5\)",
+        r"y +int64 +\(6,\)",
+        r"0\.weight +float32 \(8, 5\)",
+        r"optimizer\.lr +float64 \(\) = 0\.1",
+        r"rng +int64 +\(2,\)",
         r" 1  %1 = linear\S*\(x, 0\.weight, 0\.bias.*\) +float32 \(6, 8\)",
-        r"= mask\(rng, p=0\.5\) +bool +\(6, 8\)", r"mul\S*\(.*0\.5.*\)",
+        r"= mask\(rng, p=0\.5\) +bool +\(6, 8\)",
+        r"mul\S*\(.*0\.5.*\)",
         r"4\.weight\.grad = matmul\S*\(%\S+\.T, %\S+\) +float32 \(3, 8\)",
         r"update_running_stats_\(1\.running_mean, 1\.running_var, 1\.num_batches_tracked,",
         r"sgd_momentum_\(4\.weight, 4\.weight\.grad, 4\.weight\.momentum_buffer, optimizer\.lr,",
-    ):  # fmt: skip
+    ):
         assert re.search(pattern, body), pattern
     assert "state1" not in body
     numbers = [int(n) for n in re.findall(r"^ +(\d+)  ", body, re.MULTILINE)]
@@ -90,10 +94,14 @@ def test_explaining_changes_nothing(name):
     step.explain(peak=1e11, bandwidth=1e10)
     assert step(*given).item() == expected
     for said in (
-        "factor = 0.5", "optimizer: which", "model: its modes", "settings['scale'] = 2.0",
-        "weights: the elements of an array (3,)", "peak 100 GFLOP/s, bandwidth 10.0 GB/s",
+        "factor = 0.5",
+        "optimizer: which",
+        "model: its modes",
+        "settings['scale'] = 2.0",
+        "weights: the elements of an array (3,)",
+        "peak 100 GFLOP/s, bandwidth 10.0 GB/s",
         "a tensor, float32 (3,): 1",
-    ):  # fmt: skip
+    ):
         assert said in text, said
 
 

@@ -271,10 +271,15 @@ def forget_by_hand(w):
 
 
 @pytest.mark.parametrize(
-    "forget", [forget_by_hand, lambda w: w.grad.zero_(), lambda w: None,
-               lambda w: optim.SGD([w], 0.1).zero_grad()],
+    "forget",
+    [
+        forget_by_hand,
+        lambda w: w.grad.zero_(),
+        lambda w: None,
+        lambda w: optim.SGD([w], 0.1).zero_grad(),
+    ],
     ids=["none", "zero_", "never", "zero_grad"],
-)  # fmt: skip
+)
 def test_gradients_accumulate_over_calls(forget):
     plain, compiled = accumulate(False, forget), accumulate(True, forget)
     assert plain[0] == compiled[0]
@@ -579,9 +584,13 @@ def test_views_and_tensors_that_share_memory():
     step = tg.compile(lambda x, y: x * 10 + y)
     base = tg.tensor(np.arange(12, dtype=np.float32))
     pairs = [
-        (base[0:4], base[4:8]), (base[4:8], base[8:12]), (base[0:4], base[0:4]),
-        (base[2:6], base[2:6]), (base[8:12], base[0:4]), (base[0:4].clone(), base[4:8]),
-    ]  # fmt: skip
+        (base[0:4], base[4:8]),
+        (base[4:8], base[8:12]),
+        (base[0:4], base[0:4]),
+        (base[2:6], base[2:6]),
+        (base[8:12], base[0:4]),
+        (base[0:4].clone(), base[4:8]),
+    ]
     x = base[0:4]
     for one, two in (*pairs, (x, x), *pairs):
         assert step(one, two).tolist() == (one.numpy() * 10 + two.numpy()).tolist()
@@ -699,9 +708,17 @@ def test_results_of_all_kinds():
 
     def function(x, how):
         out = x + w
-        return {"none": None, "tuple": (out, 1), "list": [out, [out]], "pair": Pair(out, "b"),
-                "dict": {"out": out, "w": w}, "same": x, "view": (out.reshape(2, 1), out[1]),
-                "parameter": w, "number": 3}[how]  # fmt: skip
+        return {
+            "none": None,
+            "tuple": (out, 1),
+            "list": [out, [out]],
+            "pair": Pair(out, "b"),
+            "dict": {"out": out, "w": w},
+            "same": x,
+            "view": (out.reshape(2, 1), out[1]),
+            "parameter": w,
+            "number": 3,
+        }[how]
 
     for how in ("none", "tuple", "list", "pair", "dict", "same", "view", "parameter", "number"):
         step = tg.compile(function)

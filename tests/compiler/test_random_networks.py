@@ -18,9 +18,10 @@ LOSSES = {
     "cross_entropy": lambda out, y: F.cross_entropy(out, y, label_smoothing=0.1),
     "mse": lambda out, y: F.mse_loss(out, F.one_hot(y, out.shape[1]).to(out.dtype)),
     "bce": lambda out, y: F.binary_cross_entropy_with_logits(
-        out, F.one_hot(y, out.shape[1]).to(out.dtype)),
+        out, F.one_hot(y, out.shape[1]).to(out.dtype)
+    ),
     "huber": lambda out, y: F.huber_loss(out.sum(1), y.to(out.dtype)),
-}  # fmt: skip
+}
 OPTIMIZERS = {
     "SGD": lambda p: optim.SGD(p, lr=0.05),
     "momentum": lambda p: optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=0.01),
@@ -42,9 +43,10 @@ class Block(nn.Module):
     def __init__(self, wide, out, norm, activation, drop, skip, layer):
         super().__init__()
         self.layer = layer or (
-            nn.DropConnect(wide, out, 0.3, bias=not norm) if drop == "connect"
+            nn.DropConnect(wide, out, 0.3, bias=not norm)
+            if drop == "connect"
             else nn.Linear(wide, out, bias=not norm)
-        )  # fmt: skip
+        )
         self.norm = getattr(nn, norm)(out) if norm else nn.Identity()
         self.activation = getattr(nn, activation)()
         self.drop = nn.Dropout(0.4) if drop == "dropout" else nn.Identity()
@@ -118,18 +120,28 @@ def bits(model, optimizer, results):
 
 
 block = st.tuples(
-    st.integers(1, 64), st.sampled_from([None, None, "BatchNorm1d", "LayerNorm"]),
-    st.sampled_from(ACTIVATIONS), st.sampled_from([None, None, "dropout", "connect"]),
-    st.booleans(), st.booleans(),
-)  # fmt: skip
-plans = st.fixed_dictionaries({
-    "features": st.integers(1, 64), "classes": st.integers(2, 10), "batch": st.integers(2, 40),
-    "blocks": st.lists(block, min_size=1, max_size=6), "loss": st.sampled_from(sorted(LOSSES)),
-    "dtype": st.sampled_from(["float32", "float64"]), "frozen": st.booleans(),
-    "optimizer": st.sampled_from(sorted(OPTIMIZERS)), "to_none": st.booleans(),
-    "penalty": st.sampled_from([None, None, "L1", "L2"]),
-    "clip": st.sampled_from([None, None, "norm", "value"]),
-})  # fmt: skip
+    st.integers(1, 64),
+    st.sampled_from([None, None, "BatchNorm1d", "LayerNorm"]),
+    st.sampled_from(ACTIVATIONS),
+    st.sampled_from([None, None, "dropout", "connect"]),
+    st.booleans(),
+    st.booleans(),
+)
+plans = st.fixed_dictionaries(
+    {
+        "features": st.integers(1, 64),
+        "classes": st.integers(2, 10),
+        "batch": st.integers(2, 40),
+        "blocks": st.lists(block, min_size=1, max_size=6),
+        "loss": st.sampled_from(sorted(LOSSES)),
+        "dtype": st.sampled_from(["float32", "float64"]),
+        "frozen": st.booleans(),
+        "optimizer": st.sampled_from(sorted(OPTIMIZERS)),
+        "to_none": st.booleans(),
+        "penalty": st.sampled_from([None, None, "L1", "L2"]),
+        "clip": st.sampled_from([None, None, "norm", "value"]),
+    }
+)
 
 
 def run(plan, compiled):
@@ -176,8 +188,10 @@ def test_compiled_is_close_to_the_interpreter(plan):
         found = interpret(step.program, [x, y])
         assert bits(model, optimizer, ()) == before  # nothing was changed
         results = step(x, y)
-        pairs = {f"result {j}": (r, f) for j, (r, f) in
-                 enumerate(zip(results, found.results, strict=True))}  # fmt: skip
+        pairs = {
+            f"result {j}": (r, f)
+            for j, (r, f) in enumerate(zip(results, found.results, strict=True))
+        }
         pairs |= {n: (v, found.of(v)) for n, v in tensors(model, optimizer).items()}
         for name, (real, slow) in pairs.items():
             if slow is None:
@@ -191,9 +205,19 @@ def test_compiled_is_close_to_the_interpreter(plan):
 @pytest.mark.parametrize("broken", ["0.weight", "loss"])
 def test_the_comparison_can_fail(broken):
     """A program that does something else is found out."""
-    plan = {"features": 3, "classes": 2, "batch": 4, "blocks": [(4, None, "Tanh", None, 0, 0)],
-            "loss": "mse", "dtype": "float64", "frozen": False, "optimizer": "SGD",
-            "to_none": True, "penalty": None, "clip": None}  # fmt: skip
+    plan = {
+        "features": 3,
+        "classes": 2,
+        "batch": 4,
+        "blocks": [(4, None, "Tanh", None, 0, 0)],
+        "loss": "mse",
+        "dtype": "float64",
+        "frozen": False,
+        "optimizer": "SGD",
+        "to_none": True,
+        "penalty": None,
+        "clip": None,
+    }
     model, _, step = build(plan)
     step = tg.compile(step)
     for x, y in batches(plan):
@@ -201,13 +225,16 @@ def test_the_comparison_can_fail(broken):
     program = step.program
     if broken == "loss":
         program.instructions.remove(
-            next(i for i in program.instructions if i.outputs[0].buffer is
-                 program.results[0].buffer))  # fmt: skip
+            next(
+                i for i in program.instructions if i.outputs[0].buffer is program.results[0].buffer
+            )
+        )
         assert np.isnan(interpret(program, [x, y]).results[0])
     else:
         weight = model[0].layer.weight
         program.instructions[:] = [
-            i for i in program.instructions
+            i
+            for i in program.instructions
             if not (i.op.name == "sgd_" and i.inputs[0].buffer.owner is weight.storage)
-        ]  # fmt: skip
+        ]
         assert interpret(program, [x, y]).of(weight).tolist() == weight.tolist()

@@ -72,7 +72,7 @@ ZIPPED = gzip.compress(IMAGES, mtime=0)  # it names tests: the same in any proce
         (ZIPPED[:-8] + bytes(8), "is altered: .* no valid gzip stream: CRC"),
         (ZIPPED[:12] + bytes(20), "is altered: .* no valid gzip stream"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, data: bytes, message: str) -> None:
     path = tmp_path / "images"
     path.write_bytes(data)

@@ -190,8 +190,17 @@ def test_the_real_mnist(data_folder: Path) -> None:
     assert (train.x.dtype, train.y.dtype) == (np.float32, np.int64)
     assert (train.x.min(), train.x.max()) == (0.0, 1.0)
     assert np.bincount(train.y).tolist() == [
-        5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949
-    ]  # fmt: skip
+        5923,
+        6742,
+        5958,
+        6131,
+        5842,
+        5421,
+        5918,
+        6265,
+        5851,
+        5949,
+    ]
     assert train.y[:8].tolist() == [5, 0, 4, 1, 9, 2, 1, 3]
     assert train.x.mean() == pytest.approx(0.1307, abs=1e-4)
     assert train.x.std() == pytest.approx(0.3081, abs=1e-4)

@@ -20,9 +20,11 @@ def philox4x32(counter: np.ndarray, key: tuple[int, int], rounds: int = 10) -> n
     for _ in range(rounds):
         p0, p1 = np.uint64(0xD2511F53) * c[0], np.uint64(0xCD9E8D57) * c[2]
         c = [
-            (p1 >> SHIFT) ^ c[1] ^ np.uint64(k0), p1 & LOW,
-            (p0 >> SHIFT) ^ c[3] ^ np.uint64(k1), p0 & LOW,
-        ]  # fmt: skip
+            (p1 >> SHIFT) ^ c[1] ^ np.uint64(k0),
+            p1 & LOW,
+            (p0 >> SHIFT) ^ c[3] ^ np.uint64(k1),
+            p0 & LOW,
+        ]
         k0, k1 = (k0 + 0x9E3779B9) % 2**32, (k1 + 0xBB67AE85) % 2**32
     return np.stack(c, axis=1)
 

@@ -153,9 +153,16 @@ def test_pairs_fill_the_square() -> None:
 
 @pytest.mark.parametrize(
     ("low", "high"),
-    [(0, 1), (-3, 4), (-10, -5), (0, 2**31), (-(2**40), 2**40), (0, 2**63 - 1),
-     (-(2**63), 2**63 - 1)],
-)  # fmt: skip
+    [
+        (0, 1),
+        (-3, 4),
+        (-10, -5),
+        (0, 2**31),
+        (-(2**40), 2**40),
+        (0, 2**63 - 1),
+        (-(2**63), 2**63 - 1),
+    ],
+)
 def test_integers(low: int, high: int) -> None:
     values = drawn(lambda: tg.randint(low, high, (N,)), seed=2)
     assert values.dtype == np.int64

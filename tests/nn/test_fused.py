@@ -67,8 +67,9 @@ def test_normalisation_backward(shape):
     x, weight, bias, g = normalisations(shape, "float64")
     _, mean, var = _batch_norm(x, weight, bias, eps=0.1)
     given = (g, x, weight, mean, var)
-    close(_batch_norm_backward(*given, eps=0.1), _batch_norm_backward.textbook(*given, eps=0.1),
-          1e-11)  # fmt: skip
+    close(
+        _batch_norm_backward(*given, eps=0.1), _batch_norm_backward.textbook(*given, eps=0.1), 1e-11
+    )
     _, mean, r = _layer_norm(x, weight, bias, eps=0.1)
     given = (g, x, weight, mean, r)
     close(_layer_norm_backward(*given), _layer_norm_backward.textbook(*given), 1e-11)
@@ -117,14 +118,20 @@ def test_label_losses(params, dtype):
     ]:
         out, *kept, total, wrong = op(x, target, weight, **options)
         slow = op.textbook(x, target, weight, **options)
-        close([out, *kept, total] if params["reduction"] != "none" else [out, *kept],
-              slow if params["reduction"] != "none" else slow[:-1], rtol)  # fmt: skip
+        close(
+            [out, *kept, total] if params["reduction"] != "none" else [out, *kept],
+            slow if params["reduction"] != "none" else slow[:-1],
+            rtol,
+        )
         assert wrong.item() == -1
         g = tg.tensor(draw(*out.shape, seed=4), dtype=dtype)
         close(tg.grad(out, x, g), tg.grad(slow[0], x, g), rtol)
         given = (g, *([x.detach(), *kept] if kept else []), target, weight, total)
-        close([backward(*given, **options, classes=5)],
-              [backward.textbook(*given, **options, classes=5)], rtol)  # fmt: skip
+        close(
+            [backward(*given, **options, classes=5)],
+            [backward.textbook(*given, **options, classes=5)],
+            rtol,
+        )
 
 
 def test_second_derivatives_go_through_the_textbook():
@@ -172,8 +179,14 @@ def test_running_statistics(momentum):
     expected_mean, expected_var = np.zeros(3), np.ones(3)
     for k in range(4):
         x = draw(6, 3, seed=k) + k
-        F.batch_norm(tg.tensor(np.float32(x)), mean, var, training=True, momentum=momentum,
-                     num_batches_tracked=seen)  # fmt: skip
+        F.batch_norm(
+            tg.tensor(np.float32(x)),
+            mean,
+            var,
+            training=True,
+            momentum=momentum,
+            num_batches_tracked=seen,
+        )
         m = 1 / (k + 1) if momentum is None else momentum
         expected_mean = (1 - m) * expected_mean + m * x.mean(0)
         expected_var = (1 - m) * expected_var + m * x.var(0, ddof=1)

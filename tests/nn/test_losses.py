@@ -114,15 +114,21 @@ REFUSED = [
     (lambda: F.binary_cross_entropy(P, P + 0.75), ValueError, r"`target` .* 0 to 1, .* 1\.25"),
     (lambda: F.binary_cross_entropy(P, P, tg.ones(2, 4, 3)), ValueError, r"`weight` .*\(2, 4, 3\)"),
     (lambda: F.binary_cross_entropy(P, P, tg.ones(2)), ValueError, r"`weight` .*\(2,\)"),
-    (lambda: F.binary_cross_entropy_with_logits(P[:, :1], P[:, :1], tg.ones(3)), ValueError,
-     r"`weight` .*\(3,\).*\(4, 1\)"),
-    (lambda: F.binary_cross_entropy_with_logits(P[:1], P[:1], pos_weight=tg.ones(4, 3)),
-     ValueError, r"`pos_weight` .*\(4, 3\).*\(1, 3\)"),
+    (
+        lambda: F.binary_cross_entropy_with_logits(P[:, :1], P[:, :1], tg.ones(3)),
+        ValueError,
+        r"`weight` .*\(3,\).*\(4, 1\)",
+    ),
+    (
+        lambda: F.binary_cross_entropy_with_logits(P[:1], P[:1], pos_weight=tg.ones(4, 3)),
+        ValueError,
+        r"`pos_weight` .*\(4, 3\).*\(1, 3\)",
+    ),
     (lambda: nn.CrossEntropyLoss(reduction="avg"), ValueError, "CrossEntropyLoss.*'avg'"),
     (lambda: nn.MSELoss()(X, X.numpy().tolist()), TypeError, "tg.tensor"),
     (lambda: F.one_hot(X), TypeError, "int64"),
     (lambda: F.one_hot(Y + 5, 3), ValueError, "label 5"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("k", range(len(REFUSED)))
@@ -152,11 +158,13 @@ def test_sums_of_empty_batches_are_zero():
 @pytest.mark.parametrize(
     ("module", "function"),
     [
-        (nn.MSELoss, F.mse_loss), (nn.L1Loss, F.l1_loss), (nn.HuberLoss, F.huber_loss),
+        (nn.MSELoss, F.mse_loss),
+        (nn.L1Loss, F.l1_loss),
+        (nn.HuberLoss, F.huber_loss),
         (nn.BCELoss, F.binary_cross_entropy),
         (nn.BCEWithLogitsLoss, F.binary_cross_entropy_with_logits),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
 def test_modules_are_their_functions(module, function, reduction):
     x, y = tg.rand(5, 2), tg.rand(5, 2)

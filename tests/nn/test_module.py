@@ -34,10 +34,19 @@ def names(pairs):
 def test_what_is_assigned_is_registered():
     net = Net()
     assert names(net.named_parameters()) == [
-        "scale", "first.weight", "first.bias", "norm.weight", "norm.bias"]  # fmt: skip
+        "scale",
+        "first.weight",
+        "first.bias",
+        "norm.weight",
+        "norm.bias",
+    ]
     assert names(net.named_buffers()) == [
-        "offset", "cache", "norm.running_mean", "norm.running_var", "norm.num_batches_tracked"
-    ]  # fmt: skip
+        "offset",
+        "cache",
+        "norm.running_mean",
+        "norm.running_var",
+        "norm.num_batches_tracked",
+    ]
     assert names(net.named_children()) == ["first", "norm"]
     assert names(net.named_modules()) == ["", "first", "norm"]
     assert names(net.named_parameters("net", recurse=False)) == ["net.scale"]

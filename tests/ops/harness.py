@@ -33,10 +33,13 @@ def whole_arrays(row: Row, case: Case, seed: int, dtype: Any) -> list[np.ndarray
     low, high = row.whole
     low = low if np.dtype(dtype).kind == "i" else max(low, 0)
     return [
-        None if a is None else generator.integers(low, high, a.shape).astype(dtype)
-        if a.dtype.kind == "f" else a
+        None
+        if a is None
+        else generator.integers(low, high, a.shape).astype(dtype)
+        if a.dtype.kind == "f"
+        else a
         for a in row.draw(case, seed)
-    ]  # fmt: skip
+    ]
 
 
 def tensors(arrays: Sequence[np.ndarray | None], places: Sequence[int] = ()) -> list[Any]:
@@ -50,9 +53,7 @@ def tensors(arrays: Sequence[np.ndarray | None], places: Sequence[int] = ()) -> 
 def results(row: Row, inputs: Sequence[Any], params: dict[str, Any]) -> list[Any]:
     """What the call returns, then the inputs that it mutated: clones of those given."""
     tg.manual_seed(0)
-    given = [
-        x.clone() if k in row.mutates and x is not None else x for k, x in enumerate(inputs)
-    ]  # fmt: skip
+    given = [x.clone() if k in row.mutates and x is not None else x for k, x in enumerate(inputs)]
     returned = row.call(*given, **params)
     outputs = list(returned) if isinstance(returned, (tuple, list)) else [returned]
     mutated = [given[k] for k in row.mutates if given[k] is not None]
@@ -129,9 +130,13 @@ Function = Callable[..., list[Any]]
 
 
 def check(
-    analytic: Function, arrays: list[np.ndarray], places: Sequence[int], seed: int,
-    numeric: Function | None = None, step: float = 1e-5,
-) -> None:  # fmt: skip
+    analytic: Function,
+    arrays: list[np.ndarray],
+    places: Sequence[int],
+    seed: int,
+    numeric: Function | None = None,
+    step: float = 1e-5,
+) -> None:
     """Compare the gradients of a function by the inputs at ``places`` with central differences.
 
     Random cotangents weigh the outputs. ``numeric`` computes the same values, if not by the same

@@ -147,8 +147,11 @@ INJECTIVE = [pair for pair in REGIONS if 0 not in pair[1]["strides"]]
 def scaled(params: dict[str, Any], dtype: np.dtype) -> dict[str, Any]:
     """A region's params are bytes: those of a base of another dtype."""
     item = dtype.itemsize
-    return {**params, "strides": tuple(s // 8 * item for s in params["strides"]),
-            "offset": params["offset"] // 8 * item}  # fmt: skip
+    return {
+        **params,
+        "strides": tuple(s // 8 * item for s in params["strides"]),
+        "offset": params["offset"] // 8 * item,
+    }
 
 
 def read_region(x, **params):
@@ -182,27 +185,62 @@ def np_transpose(x, dim0, dim1):
 
 
 VIEWS = [
-    row("reshape", lambda x, shape: tg.reshape(x, shape), lambda x, shape: x.reshape(shape),
-        cases=reshapes, accepts="bif"),
-    row("transpose", tg.transpose, np_transpose, cases=swaps,
-        accepts="bif"),
-    row("permute", lambda x, dims: tg.permute(x, dims), lambda x, dims: x.transpose(dims),
-        cases=orders, accepts="bif"),
-    row("expand", lambda x, shape: tg.expand(x, shape), lambda x, shape: np.broadcast_to(x, shape),
-        cases=expansions, accepts="bif"),
+    row(
+        "reshape",
+        lambda x, shape: tg.reshape(x, shape),
+        lambda x, shape: x.reshape(shape),
+        cases=reshapes,
+        accepts="bif",
+    ),
+    row("transpose", tg.transpose, np_transpose, cases=swaps, accepts="bif"),
+    row(
+        "permute",
+        lambda x, dims: tg.permute(x, dims),
+        lambda x, dims: x.transpose(dims),
+        cases=orders,
+        accepts="bif",
+    ),
+    row(
+        "expand",
+        lambda x, shape: tg.expand(x, shape),
+        lambda x, shape: np.broadcast_to(x, shape),
+        cases=expansions,
+        accepts="bif",
+    ),
     row("slice", lambda x, key: x[key], lambda x, key: x[key], cases=slices, accepts="bif"),
     row("slice_backward", frozen(view._embed), np_embed, cases=slices_back, accepts="bif"),
-    row("region", lambda x, **p: view.region(x, **scaled(p, x.dtype)), read_region,
-        cases=one_of(*(fixed([base], **p) for base, p in REGIONS)), accepts="bif"),
-    row("region_backward", lambda g, **p: view._region_backward(g, **scaled(p, g.dtype)),
+    row(
+        "region",
+        lambda x, **p: view.region(x, **scaled(p, x.dtype)),
+        read_region,
+        cases=one_of(*(fixed([base], **p) for base, p in REGIONS)),
+        accepts="bif",
+    ),
+    row(
+        "region_backward",
+        lambda g, **p: view._region_backward(g, **scaled(p, g.dtype)),
         np_region_backward,
         accepts="bif",
-        cases=one_of(*(fixed([p["shape"]], x_shape=base, **p) for base, p in REGIONS))),
-    row("erase_region", lambda x, **p: view.erase_region(x, **scaled(p, x.dtype)), np_erase_region,
-        cases=one_of(*(fixed([base], **p) for base, p in INJECTIVE)), accepts="bif"),
-    row("write_region", write_view, lambda x, part: np.concatenate([x[:1], part, x[3:]]), ANY, ANY,
-        cases=fixed([(4, 3), (2, 3)]), backward_only=True, accepts="bif"),
-]  # fmt: skip
+        cases=one_of(*(fixed([p["shape"]], x_shape=base, **p) for base, p in REGIONS)),
+    ),
+    row(
+        "erase_region",
+        lambda x, **p: view.erase_region(x, **scaled(p, x.dtype)),
+        np_erase_region,
+        cases=one_of(*(fixed([base], **p) for base, p in INJECTIVE)),
+        accepts="bif",
+    ),
+    row(
+        "write_region",
+        write_view,
+        lambda x, part: np.concatenate([x[:1], part, x[3:]]),
+        ANY,
+        ANY,
+        cases=fixed([(4, 3), (2, 3)]),
+        backward_only=True,
+        accepts="bif",
+    ),
+]
 
 
 # --- indexing and joining ---
@@ -300,31 +338,109 @@ def take_batch(x, order, cursor, **sizes):
 
 
 INDEXING = [
-    row("take_batch", take_batch,
-        lambda x, order, cursor, batch, rows: x[order[cursor * epoch_ops : cursor * epoch_ops + rows]],
-        ANY, permutation(), cases=batches, accepts="bif"),
-    row("take", within(index._take), within(lambda x, i, dim: np.take(x, i, dim)), ANY, PLACES,
-        cases=takes, accepts="bif"),
-    row("take_backward", within(index._take_backward), within(np_take_backward), ANY, PLACES,
-        cases=takes_back, accepts="bif"),
-    row("wrap_index", lambda i: index._wrap_index(i, size=5), lambda i: i % 5, integers(-5, 5),
-        gives="int64"),
-    row("nonzero", tg.nonzero, np.argwhere, BITS, accepts="bif", gives="int64", cases=one_of(
-        fixed([(3, 4)]), fixed([(5,)]), fixed([()]), fixed([(0, 2)]), fixed([(1, 1)]))),
-    row("put_", index._put, np_put, ANY, ANY, permutation(), mutates=(0,), gives="first",
-        accepts="bif", cases=one_of(
-            fixed([(2, 3), (4,), (4,)]), fixed([(5,), (), (2,)]), fixed([(2,), (0,), (0,)]),
-            fixed([(1,), (1,), (1,)]))),
-    row("erase", index._erase, np_erase, ANY, permutation(),
-        cases=one_of(fixed([(2, 3), (4,)]), fixed([(2,), (0,)])), accepts="bif"),
-    row("set_slice_", set_slice, np_assign, ANY, ANY, cases=assignments, accepts="bif",
-        gives="first", mutates=(0,)),
+    row(
+        "take_batch",
+        take_batch,
+        lambda x, order, cursor, batch, rows: x[
+            order[cursor * epoch_ops : cursor * epoch_ops + rows]
+        ],
+        ANY,
+        permutation(),
+        cases=batches,
+        accepts="bif",
+    ),
+    row(
+        "take",
+        within(index._take),
+        within(lambda x, i, dim: np.take(x, i, dim)),
+        ANY,
+        PLACES,
+        cases=takes,
+        accepts="bif",
+    ),
+    row(
+        "take_backward",
+        within(index._take_backward),
+        within(np_take_backward),
+        ANY,
+        PLACES,
+        cases=takes_back,
+        accepts="bif",
+    ),
+    row(
+        "wrap_index",
+        lambda i: index._wrap_index(i, size=5),
+        lambda i: i % 5,
+        integers(-5, 5),
+        gives="int64",
+    ),
+    row(
+        "nonzero",
+        tg.nonzero,
+        np.argwhere,
+        BITS,
+        accepts="bif",
+        gives="int64",
+        cases=one_of(fixed([(3, 4)]), fixed([(5,)]), fixed([()]), fixed([(0, 2)]), fixed([(1, 1)])),
+    ),
+    row(
+        "put_",
+        index._put,
+        np_put,
+        ANY,
+        ANY,
+        permutation(),
+        mutates=(0,),
+        gives="first",
+        accepts="bif",
+        cases=one_of(
+            fixed([(2, 3), (4,), (4,)]),
+            fixed([(5,), (), (2,)]),
+            fixed([(2,), (0,), (0,)]),
+            fixed([(1,), (1,), (1,)]),
+        ),
+    ),
+    row(
+        "erase",
+        index._erase,
+        np_erase,
+        ANY,
+        permutation(),
+        cases=one_of(fixed([(2, 3), (4,)]), fixed([(2,), (0,)])),
+        accepts="bif",
+    ),
+    row(
+        "set_slice_",
+        set_slice,
+        np_assign,
+        ANY,
+        ANY,
+        cases=assignments,
+        accepts="bif",
+        gives="first",
+        mutates=(0,),
+    ),
     row("erase_slice", frozen(index._erase_slice), np_erase_slice, cases=slices, accepts="bif"),
-    row("cat", lambda *x, dim: tg.cat(x, dim), lambda *x, dim: np.concatenate(x, dim), ANY, ANY,
-        ANY, cases=joins, accepts="bif"),
-    row("argsort", tg.argsort, lambda x, dim: np.argsort(x, dim, kind="stable"),
-        constant(distinct()), cases=per_axis(), accepts="bif", gives="int64"),
-]  # fmt: skip
+    row(
+        "cat",
+        lambda *x, dim: tg.cat(x, dim),
+        lambda *x, dim: np.concatenate(x, dim),
+        ANY,
+        ANY,
+        ANY,
+        cases=joins,
+        accepts="bif",
+    ),
+    row(
+        "argsort",
+        tg.argsort,
+        lambda x, dim: np.argsort(x, dim, kind="stable"),
+        constant(distinct()),
+        cases=per_axis(),
+        accepts="bif",
+        gives="int64",
+    ),
+]
 
 
 # --- reductions, rows, products ---
@@ -382,8 +498,11 @@ ROWS_OF = per_axis(npst.array_shapes(min_dims=1, max_dims=3, min_side=0, max_sid
 
 @shaped
 def products(draw):
-    drawn = draw(npst.mutually_broadcastable_shapes(
-        signature="(m?,k),(k,n?)->(m?,n?)", max_dims=2, min_side=0, max_side=3))  # fmt: skip
+    drawn = draw(
+        npst.mutually_broadcastable_shapes(
+            signature="(m?,k),(k,n?)->(m?,n?)", max_dims=2, min_side=0, max_side=3
+        )
+    )
     return drawn.input_shapes, {}
 
 
@@ -403,17 +522,39 @@ REDUCTIONS = [
     row("amin", tg.amin, folded(np.min), distinct(), cases=per_axes(FULL), accepts="bif"),
     row("any", tg.any, folded(np.any), BITS, cases=per_axes(), accepts="bif", gives="bool"),
     row("all", tg.all, folded(np.all), BITS, cases=per_axes(), accepts="bif", gives="bool"),
-    row("argmax", tg.argmax, np_arg(np.argmax), constant(distinct()), cases=one_or_all,
-        accepts="bif", gives="int64"),
-    row("argmin", tg.argmin, np_arg(np.argmin), constant(distinct()), cases=one_or_all,
-        accepts="bif", gives="int64"),
+    row(
+        "argmax",
+        tg.argmax,
+        np_arg(np.argmax),
+        constant(distinct()),
+        cases=one_or_all,
+        accepts="bif",
+        gives="int64",
+    ),
+    row(
+        "argmin",
+        tg.argmin,
+        np_arg(np.argmin),
+        constant(distinct()),
+        cases=one_or_all,
+        accepts="bif",
+        gives="int64",
+    ),
     row("softmax", tg.softmax, np_softmax, cases=ROWS_OF),
     row("log_softmax", tg.log_softmax, lambda x, dim: np.log(np_softmax(x, dim)), cases=ROWS_OF),
     row("logsumexp", tg.logsumexp, np_logsumexp, cases=ROWS_OF),
     row("matmul", tg.matmul, np.matmul, ANY, ANY, cases=products, accepts="if"),
-    row("linear", matmul.linear, lambda x, w, b: x @ w.T + b, ANY, ANY, ANY, cases=layers,
-        accepts="if"),
-]  # fmt: skip
+    row(
+        "linear",
+        matmul.linear,
+        lambda x, w, b: x @ w.T + b,
+        ANY,
+        ANY,
+        ANY,
+        cases=layers,
+        accepts="if",
+    ),
+]
 
 
 # --- from nothing ---
@@ -432,8 +573,15 @@ def drawn(name: str, op, reference, dtype: np.dtype, **params: Any) -> Row:
         return reference(seed, count, shape, **more), np.array([seed, count + 1])
 
     shapes = [(5,), (2, 3), (1,), (), (0, 3)]
-    return Row(name, call, expected, [STATE], mutates=(0,), gives=str(dtype),
-               cases=one_of(*(fixed([(2,)], shape=s, **params) for s in shapes)))  # fmt: skip
+    return Row(
+        name,
+        call,
+        expected,
+        [STATE],
+        mutates=(0,),
+        gives=str(dtype),
+        cases=one_of(*(fixed([(2,)], shape=s, **params) for s in shapes)),
+    )
 
 
 CREATION = [
@@ -441,19 +589,45 @@ CREATION = [
     drawn("normal", random._normal, np_normal, FLOAT64),
     drawn("integers", random._integers, np_integers, INT64, low=-3, span=10),
     drawn("mask", random._mask, np_mask, BOOL, p=0.3),
-    Row("full", create._full, lambda shape, value, dtype: np.full(shape, value), gives="float32",
-        cases=one_of(*(fixed([], shape=s, value=1.5, dtype=FLOAT32) for s in [(), (0,), (2, 3)]))),
-    Row("arange", create._arange, lambda start, end, step, dtype: np.arange(start, end, step),
-        gives="int64", cases=one_of(*(fixed([], start=a, end=b, step=c, dtype=INT64)
-                                      for a, b, c in [(0, 5, 1), (5, -1, -2), (0, 0, 1)]))),
-    Row("eye", create._eye, lambda n, m, dtype: np.eye(n, m), gives="float32",
-        cases=one_of(*(fixed([], n=n, m=m, dtype=FLOAT32) for n, m in [(3, 3), (2, 3), (0, 2)]))),
-]  # fmt: skip
+    Row(
+        "full",
+        create._full,
+        lambda shape, value, dtype: np.full(shape, value),
+        gives="float32",
+        cases=one_of(*(fixed([], shape=s, value=1.5, dtype=FLOAT32) for s in [(), (0,), (2, 3)])),
+    ),
+    Row(
+        "arange",
+        create._arange,
+        lambda start, end, step, dtype: np.arange(start, end, step),
+        gives="int64",
+        cases=one_of(
+            *(
+                fixed([], start=a, end=b, step=c, dtype=INT64)
+                for a, b, c in [(0, 5, 1), (5, -1, -2), (0, 0, 1)]
+            )
+        ),
+    ),
+    Row(
+        "eye",
+        create._eye,
+        lambda n, m, dtype: np.eye(n, m),
+        gives="float32",
+        cases=one_of(*(fixed([], n=n, m=m, dtype=FLOAT32) for n, m in [(3, 3), (2, 3), (0, 2)])),
+    ),
+]
 
 GATES = [
-    row("halt_unless_finite_", epoch_ops.halt_unless_finite_, lambda flag, x: np.zeros_like(flag),
-        integers(1, 5), constant(real(-2, 2)), mutates=(0,), gives="int64",
-        cases=one_of(fixed([(), ()]), fixed([(1,), (1,)]))),
-]  # fmt: skip
+    row(
+        "halt_unless_finite_",
+        epoch_ops.halt_unless_finite_,
+        lambda flag, x: np.zeros_like(flag),
+        integers(1, 5),
+        constant(real(-2, 2)),
+        mutates=(0,),
+        gives="int64",
+        cases=one_of(fixed([(), ()]), fixed([(1,), (1,)])),
+    )
+]
 
 ROWS = [*VIEWS, *INDEXING, *GATES, *REDUCTIONS, *CREATION]

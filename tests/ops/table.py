@@ -99,9 +99,7 @@ def between_integers(low: int, high: int) -> Draw:
 
 def distinct(low: float = -2, high: float = 2) -> Draw:
     """Floats evenly from ``low`` to ``high`` in random order: all different."""
-    return Draw(
-        lambda g, s: g.permutation(np.linspace(low, high, int(np.prod(s)))).reshape(s)
-    )  # fmt: skip
+    return Draw(lambda g, s: g.permutation(np.linspace(low, high, int(np.prod(s)))).reshape(s))
 
 
 def integers(low: int, high: int, dtype: str = "int64") -> Draw:
@@ -144,11 +142,11 @@ def broadcast(count: int, **params: Any) -> Cases:
     """Shapes that broadcast, 0-d, empty and of size 1 among them; one shape for one input."""
     shapes = (
         npst.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4).map(lambda s: (s,))
-        if count == 1 else
-        npst.mutually_broadcastable_shapes(
+        if count == 1
+        else npst.mutually_broadcastable_shapes(
             num_shapes=count, min_side=0, max_side=3, max_dims=3
         ).map(lambda drawn: tuple(drawn.input_shapes))
-    )  # fmt: skip
+    )
     return shapes.map(lambda s: Case(s, params))
 
 
@@ -241,6 +239,12 @@ def in_place(base: Row, call: Callable[..., Any], **changes: Any) -> Row:
 
     accepts = "f" if base.gives == "float" else base.accepts
     return dataclasses.replace(
-        base, op=f"{base.op}_", call=call, cases=base.strategy.map(fits), mutates=(0,),
-        accepts=accepts, gives="first", **changes,
-    )  # fmt: skip
+        base,
+        op=f"{base.op}_",
+        call=call,
+        cases=base.strategy.map(fits),
+        mutates=(0,),
+        accepts=accepts,
+        gives="first",
+        **changes,
+    )

@@ -45,9 +45,10 @@ def test_a_wrong_rule_fails(name: str, place: int) -> None:
     case, seed = example(name, place)
     check_row(row, case, seed)
     wrongs = (
-        [lambda right, g: right + 0.01 * g.sum()] if row.flat else
-        [lambda right, g: right * 1.01, lambda right, g: right * 0]
-    )  # fmt: skip
+        [lambda right, g: right + 0.01 * g.sum()]
+        if row.flat
+        else [lambda right, g: right * 1.01, lambda right, g: right * 0]
+    )
     for wrong in wrongs:
         with planted(name, place, wrong), pytest.raises(AssertionError, match="difference"):
             check_row(row, case, seed)

@@ -22,8 +22,12 @@ def test_numpy_shares_memory() -> None:
 
 def test_numpy_does_not_step_off_the_tape_unseen() -> None:
     x = tg.ones(2, requires_grad=True)
-    for leave in (lambda: x.numpy(), lambda: np.asarray(x), lambda: np.array(x * 2),
-                  lambda: [float(v) for v in np.nditer(x)]):  # fmt: skip
+    for leave in (
+        lambda: x.numpy(),
+        lambda: np.asarray(x),
+        lambda: np.array(x * 2),
+        lambda: [float(v) for v in np.nditer(x)],
+    ):
         with pytest.raises(RuntimeError, match=r"x\.detach\(\)\.numpy\(\)"):
             leave()
     assert np.asarray(x.detach()).tolist() == [1, 1]
@@ -31,9 +35,23 @@ def test_numpy_does_not_step_off_the_tape_unseen() -> None:
 
 @pytest.mark.parametrize(
     "function",
-    [np.add, np.subtract, np.multiply, np.divide, np.power, np.maximum, np.minimum, np.arctan2,
-     np.equal, np.less, np.greater_equal, np.logical_and, np.remainder, np.floor_divide],
-)  # fmt: skip
+    [
+        np.add,
+        np.subtract,
+        np.multiply,
+        np.divide,
+        np.power,
+        np.maximum,
+        np.minimum,
+        np.arctan2,
+        np.equal,
+        np.less,
+        np.greater_equal,
+        np.logical_and,
+        np.remainder,
+        np.floor_divide,
+    ],
+)
 def test_ufuncs_of_two_are_ops(function) -> None:
     a, b = np.array([1.5, 2.5]), np.array([0.5, 2.0])
     for left, right in [(tg.tensor(a), tg.tensor(b)), (tg.tensor(a), b), (a, tg.tensor(b))]:
@@ -44,11 +62,41 @@ def test_ufuncs_of_two_are_ops(function) -> None:
 
 @pytest.mark.parametrize(
     "function",
-    [np.exp, np.log, np.sqrt, np.sin, np.cos, np.tan, np.arcsin, np.arccos, np.arctan, np.sinh,
-     np.cosh, np.tanh, np.arcsinh, np.arctanh, np.negative, np.absolute, np.sign, np.floor,
-     np.ceil, np.trunc, np.rint, np.square, np.reciprocal, np.expm1, np.log1p, np.log2, np.log10,
-     np.exp2, np.isnan, np.isinf, np.isfinite, np.logical_not],
-)  # fmt: skip
+    [
+        np.exp,
+        np.log,
+        np.sqrt,
+        np.sin,
+        np.cos,
+        np.tan,
+        np.arcsin,
+        np.arccos,
+        np.arctan,
+        np.sinh,
+        np.cosh,
+        np.tanh,
+        np.arcsinh,
+        np.arctanh,
+        np.negative,
+        np.absolute,
+        np.sign,
+        np.floor,
+        np.ceil,
+        np.trunc,
+        np.rint,
+        np.square,
+        np.reciprocal,
+        np.expm1,
+        np.log1p,
+        np.log2,
+        np.log10,
+        np.exp2,
+        np.isnan,
+        np.isinf,
+        np.isfinite,
+        np.logical_not,
+    ],
+)
 def test_ufuncs_of_one_are_ops(function) -> None:
     a = np.array([0.3, 0.7])
     result = function(tg.tensor(a, requires_grad=True))
@@ -64,21 +112,37 @@ def test_ufuncs_are_taped() -> None:
 
 def test_numpy_on_the_left() -> None:
     x = tg.tensor([[1.0], [2.0]], requires_grad=True)
-    for result in (np.ones((2, 1)) + x, np.float32(2) * x, np.ones((3, 2), "float32") @ x,
-                   np.ones((2, 1)) > x):  # fmt: skip
+    for result in (
+        np.ones((2, 1)) + x,
+        np.float32(2) * x,
+        np.ones((3, 2), "float32") @ x,
+        np.ones((2, 1)) > x,
+    ):
         assert isinstance(result, tg.Tensor)
     assert (np.float64(2) * x).dtype == "float32"
 
 
 @pytest.mark.parametrize(
     "call",
-    [lambda x: np.sum(x), lambda x: np.sum(x, axis=0), lambda x: np.mean(x, 1, keepdims=True),
-     lambda x: np.prod(x, axis=0), lambda x: np.max(x, axis=1), lambda x: np.min(x),
-     lambda x: np.var(x), lambda x: np.std(x, axis=0, ddof=1), lambda x: np.argmax(x, axis=1),
-     lambda x: np.concatenate([x, np.ones((1, 3)), x]), lambda x: np.stack([x, x], axis=1),
-     lambda x: np.where(np.eye(2, 3) > 0, x, x * 2), lambda x: np.clip(x, 0.5, 0.8),
-     lambda x: np.reshape(x, (3, 2)), lambda x: np.transpose(x), lambda x: np.transpose(x, (1, 0))],
-)  # fmt: skip
+    [
+        lambda x: np.sum(x),
+        lambda x: np.sum(x, axis=0),
+        lambda x: np.mean(x, 1, keepdims=True),
+        lambda x: np.prod(x, axis=0),
+        lambda x: np.max(x, axis=1),
+        lambda x: np.min(x),
+        lambda x: np.var(x),
+        lambda x: np.std(x, axis=0, ddof=1),
+        lambda x: np.argmax(x, axis=1),
+        lambda x: np.concatenate([x, np.ones((1, 3)), x]),
+        lambda x: np.stack([x, x], axis=1),
+        lambda x: np.where(np.eye(2, 3) > 0, x, x * 2),
+        lambda x: np.clip(x, 0.5, 0.8),
+        lambda x: np.reshape(x, (3, 2)),
+        lambda x: np.transpose(x),
+        lambda x: np.transpose(x, (1, 0)),
+    ],
+)
 def test_functions_are_taped(call) -> None:
     a = np.random.default_rng(0).uniform(0.3, 1, (2, 3))
     x = tg.tensor(a, requires_grad=True)
@@ -92,11 +156,18 @@ def test_functions_are_taped(call) -> None:
 
 @pytest.mark.parametrize(
     "call",
-    [lambda x: np.add(x, x, out=np.zeros(2, "float32")), lambda x: np.add.reduce(x),
-     lambda x: np.hypot(x, x), lambda x: np.sum(x, initial=1), lambda x: np.dot(x, x),
-     lambda x: np.add(x, x, where=np.array([True, False])), lambda x: np.cumsum(x),
-     lambda x: np.mean(x, out=np.zeros((), "float32")), lambda x: np.einsum("i,i", x, x)],
-)  # fmt: skip
+    [
+        lambda x: np.add(x, x, out=np.zeros(2, "float32")),
+        lambda x: np.add.reduce(x),
+        lambda x: np.hypot(x, x),
+        lambda x: np.sum(x, initial=1),
+        lambda x: np.dot(x, x),
+        lambda x: np.add(x, x, where=np.array([True, False])),
+        lambda x: np.cumsum(x),
+        lambda x: np.mean(x, out=np.zeros((), "float32")),
+        lambda x: np.einsum("i,i", x, x),
+    ],
+)
 def test_what_numpy_cannot_tape_is_refused(call) -> None:
     with pytest.raises(TypeError, match="cannot be taped"):
         call(tg.ones(2, requires_grad=True))
@@ -118,9 +189,13 @@ def test_arrays_are_not_changed_by_tensors_unseen() -> None:
 
 def test_arrays_of_foreign_dtypes_are_refused() -> None:
     half = np.ones(1, "float16")
-    for call in (lambda: tg.ones(2) + half, lambda: tg.ones(2) * np.ones(2, ">f4"),
-                 lambda: tg.zeros(2).__setitem__(0, half), lambda: tg.ones(1) @ half,
-                 lambda: tg.ones(1, requires_grad=True).backward(half)):  # fmt: skip
+    for call in (
+        lambda: tg.ones(2) + half,
+        lambda: tg.ones(2) * np.ones(2, ">f4"),
+        lambda: tg.zeros(2).__setitem__(0, half),
+        lambda: tg.ones(1) @ half,
+        lambda: tg.ones(1, requires_grad=True).backward(half),
+    ):
         with pytest.raises(TypeError, match="none of those a tensor can have"):
             call()
 

@@ -23,9 +23,7 @@ def test_follows_its_textbook(name, dtype):
     group = optimizer.param_groups[0]
     op = optimizer.choose(group)
     flags = {flag: group[flag] for flag in op.params}
-    states = [
-        {n: tg.tensor(optimizer.initial(n, p, group)) for n in op.state} for p in alone
-    ]  # fmt: skip
+    states = [{n: tg.tensor(optimizer.initial(n, p, group)) for n in op.state} for p in alone]
     for step in range(1, 8):
         train(ours, optimizer, 1, seed=step)
         set_gradients = np.random.default_rng(step)

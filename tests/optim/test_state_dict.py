@@ -47,11 +47,25 @@ def test_the_format_is_pytorchs():
     assert set(saved["state"]) == {1}
     assert set(saved["state"][1]) == {"step", "exp_avg", "exp_avg_sq"}
     assert saved["param_groups"] == [
-        {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False,
-         "maximize": False, "params": [0]},
-        {"lr": 0.5, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False,
-         "maximize": False, "params": [1]},
-    ]  # fmt: skip
+        {
+            "lr": 1e-3,
+            "betas": (0.9, 0.999),
+            "eps": 1e-8,
+            "weight_decay": 0.0,
+            "amsgrad": False,
+            "maximize": False,
+            "params": [0],
+        },
+        {
+            "lr": 0.5,
+            "betas": (0.9, 0.999),
+            "eps": 1e-8,
+            "weight_decay": 0.0,
+            "amsgrad": False,
+            "maximize": False,
+            "params": [1],
+        },
+    ]
 
 
 def test_loading_copies_and_converts():

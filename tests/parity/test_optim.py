@@ -31,16 +31,28 @@ COMMON = {"weight_decay": [0, 0.1], "maximize": [False, True]}
 OPTIONS = [
     *(("SGD", o) for o in grid(lr=[0.05], momentum=[0, 0.9], dampening=[0, 0.3], **COMMON)),
     *(("SGD", o) for o in grid(lr=[0.05], momentum=[0.9], nesterov=[True], **COMMON)),
-    *(("Adagrad", o) for o in grid(lr_decay=[0, 0.1], initial_accumulator_value=[0, 0.5],
-                                   eps=[1e-10, 0.1], **COMMON)),
+    *(
+        ("Adagrad", o)
+        for o in grid(
+            lr_decay=[0, 0.1], initial_accumulator_value=[0, 0.5], eps=[1e-10, 0.1], **COMMON
+        )
+    ),
     *(("Adadelta", o) for o in grid(lr=[1.0, 0.5], rho=[0.9, 0.5], eps=[1e-6, 1e-2], **COMMON)),
-    *(("RMSprop", o) for o in grid(alpha=[0.99, 0.5], momentum=[0, 0.5], centered=[False, True],
-                                   **COMMON)),
-    *(("Adam", o) for o in grid(betas=[(0.9, 0.999), (0.5, 0.7)], eps=[1e-8, 0.1],
-                                amsgrad=[False, True], **COMMON)),
-    *(("AdamW", o) for o in grid(betas=[(0.9, 0.999), (0.5, 0.7)], amsgrad=[False, True],
-                                 **COMMON)),
-]  # fmt: skip
+    *(
+        ("RMSprop", o)
+        for o in grid(alpha=[0.99, 0.5], momentum=[0, 0.5], centered=[False, True], **COMMON)
+    ),
+    *(
+        ("Adam", o)
+        for o in grid(
+            betas=[(0.9, 0.999), (0.5, 0.7)], eps=[1e-8, 0.1], amsgrad=[False, True], **COMMON
+        )
+    ),
+    *(
+        ("AdamW", o)
+        for o in grid(betas=[(0.9, 0.999), (0.5, 0.7)], amsgrad=[False, True], **COMMON)
+    ),
+]
 
 
 def named(name, options):
@@ -188,12 +200,30 @@ SCHEDULES = [
     ("LambdaLR", {"lr_lambda": lambda t: 1 / (1 + t)}),
     ("LambdaLR", {"lr_lambda": [lambda t: 0.9**t, lambda t: 1.0]}),
     ("OneCycleLR", {"max_lr": 0.5, "total_steps": 25}),
-    ("OneCycleLR", {"max_lr": [0.5, 1.0], "epochs": 5, "steps_per_epoch": 5, "pct_start": 0.4,
-                    "anneal_strategy": "linear", "three_phase": True, "div_factor": 10.0}),
+    (
+        "OneCycleLR",
+        {
+            "max_lr": [0.5, 1.0],
+            "epochs": 5,
+            "steps_per_epoch": 5,
+            "pct_start": 0.4,
+            "anneal_strategy": "linear",
+            "three_phase": True,
+            "div_factor": 10.0,
+        },
+    ),
     ("OneCycleLR", {"max_lr": 0.5, "total_steps": 25, "cycle_momentum": False, "pct_start": 0.0}),
-    ("OneCycleLR", {"max_lr": 0.5, "total_steps": 25, "base_momentum": [0.8, 0.7],
-                    "max_momentum": 0.99, "final_div_factor": 10.0}),
-]  # fmt: skip
+    (
+        "OneCycleLR",
+        {
+            "max_lr": 0.5,
+            "total_steps": 25,
+            "base_momentum": [0.8, 0.7],
+            "max_momentum": 0.99,
+            "final_div_factor": 10.0,
+        },
+    ),
+]
 
 
 def pair_of_optimizers(torch, name="SGD", **options):

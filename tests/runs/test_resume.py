@@ -199,8 +199,9 @@ def test_a_new_run_leaves_nothing_of_the_one_before(tmp_path: Path) -> None:
     with pytest.raises(FloatingPointError, match="the loss became"):
         job.run(progress=False)
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
-        CHECKPOINT, "config.json",
-    ]  # fmt: skip
+        CHECKPOINT,
+        "config.json",
+    ]
 
 
 # --- in Python ------------------------------------------------------------------------------------
@@ -229,9 +230,8 @@ def test_fit_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
     load_checkpoint(path, model, optimizer, scheduler=scheduler, history=again)
     assert scheduler.milestones[3] == 0, "it is a Counter still"
     found = fit(
-        model, optimizer, data, epochs=6, scheduler=scheduler, history=again, progress=False,
-        seed=1,
-    )  # fmt: skip
+        model, optimizer, data, epochs=6, scheduler=scheduler, history=again, progress=False, seed=1
+    )
     assert found is again
     assert rows(found) == rows(whole)
     assert weights == {name: value.tolist() for name, value in model.state_dict().items()}
@@ -273,9 +273,14 @@ def test_ctrl_c_in_fit_keeps_the_history_and_the_best_weights(tmp_path: Path) ->
     keeping = Checkpoint(tmp_path / "c.safetensors")
     with pytest.raises(Interrupted, match="stopped after epoch 5") as error:
         fit(
-            model, optimizer, data, epochs=1000, progress=False, history=history,
+            model,
+            optimizer,
+            data,
+            epochs=1000,
+            progress=False,
+            history=history,
             callbacks=[stopping, CtrlC(4), keeping],
-        )  # fmt: skip
+        )
     assert len(history) == 5
     assert error.value.history is history
     assert stopping.best == max(history["accuracy"])

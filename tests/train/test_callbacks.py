@@ -232,8 +232,10 @@ def test_tensorboard_gets_each_measure(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert said["train"][:2] == [("loss", row["loss"], 1), ("accuracy", row["accuracy"], 1)]
     assert said["train"][2:] == [("lr", 0.1, 1), "closed"]
     assert said["validation"] == [
-        ("loss", row["val_loss"], 1), ("accuracy", row["val_accuracy"], 1), "closed",
-    ]  # fmt: skip
+        ("loss", row["val_loss"], 1),
+        ("accuracy", row["val_accuracy"], 1),
+        "closed",
+    ]
 
 
 def test_without_tensorboard_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,8 +285,9 @@ def test_penalties(compile: bool) -> None:
     def added(model: nn.Module, _: None) -> tg.Tensor:
         return sum(
             0.01 * w.abs().sum() + 0.02 * w.square().sum()
-            for w in model.parameters() if w.ndim == 2
-        )  # fmt: skip
+            for w in model.parameters()
+            if w.ndim == 2
+        )
 
     for found, wanted in zip(weights(model), by_hand(added, epochs=4), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-7)

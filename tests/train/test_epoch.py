@@ -41,9 +41,12 @@ def valued(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def network(outputs: int = CLASSES) -> nn.Module:
     return nn.Sequential(
-        nn.Linear(FEATURES, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.3),
+        nn.Linear(FEATURES, 16),
+        nn.BatchNorm1d(16),
+        nn.ReLU(),
+        nn.Dropout(0.3),
         nn.Linear(16, outputs),
-    )  # fmt: skip
+    )
 
 
 def adam(model: nn.Module) -> optim.Optimizer:
@@ -73,11 +76,13 @@ class Outcome:
     def parts(self):
         states = [self.optimizer.state[p] for p in self.model.parameters()]
         return (
-            self.history, self.error, tg.get_rng_state().tolist(),
+            self.history,
+            self.error,
+            tg.get_rng_state().tolist(),
             {name: value.tolist() for name, value in self.model.state_dict().items()},
             [None if p.grad is None else p.grad.tolist() for p in self.model.parameters()],
             [{name: value.tolist() for name, value in state.items()} for state in states],
-        )  # fmt: skip
+        )
 
 
 @pytest.fixture
@@ -314,9 +319,7 @@ def delicate() -> nn.Module:
 @pytest.mark.parametrize("model", [delicate, Opaque])
 def test_a_loss_that_is_no_number(batch: int, model: Callable[[], nn.Module]) -> None:
     """In the captured step, in the program and in that of the last batch: as if never met."""
-    failed = both(
-        model=model, data=lambda seed=0: too_large(batch), validation=None, shuffle=False
-    )  # fmt: skip
+    failed = both(model=model, data=lambda seed=0: too_large(batch), validation=None, shuffle=False)
     assert (
         f"nan in epoch 1, batch {batch}, with lr=0.01; this batch changed nothing" in failed.error
     )
@@ -330,21 +333,27 @@ def test_a_loss_that_is_no_number_in_the_second_program() -> None:
         return optim.SGD(m.parameters(), lr=1e12)
 
     failed = both(
-        optimizer=growing, model=lambda: nn.Linear(FEATURES, 2), data=valued, epochs=9,
-        batch_size=50, validation=None,
-    )  # fmt: skip
+        optimizer=growing,
+        model=lambda: nn.Linear(FEATURES, 2),
+        data=valued,
+        epochs=9,
+        batch_size=50,
+        validation=None,
+    )
     assert "the loss became" in failed.error
     assert "epoch 2" in failed.error, "not in the batches that are captured"
 
 
 def test_with_batch_norm_nothing_of_the_batch_is_remembered() -> None:
-    failed = both(
-        model=delicate, data=lambda seed=0: too_large(4), validation=None, shuffle=False
-    )  # fmt: skip
+    failed = both(model=delicate, data=lambda seed=0: too_large(4), validation=None, shuffle=False)
     before = Outcome(
-        True, model=delicate, data=lambda seed=0: tuple(part[:24] for part in labelled()),
-        validation=None, shuffle=False, epochs=1,
-    )  # fmt: skip
+        True,
+        model=delicate,
+        data=lambda seed=0: tuple(part[:24] for part in labelled()),
+        validation=None,
+        shuffle=False,
+        epochs=1,
+    )
     found, wanted = failed.parts()[3], before.parts()[3]
     assert found == wanted
     assert found["1.1.num_batches_tracked"] == 3
@@ -359,9 +368,15 @@ def test_a_label_that_is_no_class_is_named_in_its_batch() -> None:
         model = network()
         with pytest.raises(IndexError, match=rf"target\[5\] is {CLASSES}"):
             fit(
-                model, adam(model), (x, y), batch_size=8, shuffle=False, progress=False,
-                loss=nn.CrossEntropyLoss(), compile=compile,
-            )  # fmt: skip
+                model,
+                adam(model),
+                (x, y),
+                batch_size=8,
+                shuffle=False,
+                progress=False,
+                loss=nn.CrossEntropyLoss(),
+                compile=compile,
+            )
         assert model[1].num_batches_tracked.item() == 3
 
 

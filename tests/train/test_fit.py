@@ -46,9 +46,14 @@ def test_fit_is_the_loop_that_a_person_would_write() -> None:
     w, b = (p.detach().numpy().copy() for p in model.parameters())  # (1, 3) and (1,)
 
     history = fit(
-        model, optim.SGD(model.parameters(), lr=0.1), (x, y), epochs=3, batch_size=4,
-        seed=5, progress=False,
-    )  # fmt: skip
+        model,
+        optim.SGD(model.parameters(), lr=0.1),
+        (x, y),
+        epochs=3,
+        batch_size=4,
+        seed=5,
+        progress=False,
+    )
 
     for epoch in range(3):
         total = 0.0
@@ -68,9 +73,13 @@ def test_losses_and_metrics_are_means_over_rows_not_over_batches() -> None:
     logits = model(tg.tensor(x)).detach().numpy().astype(np.float64)
     log_sum = np.log(np.exp(logits).sum(axis=1))
     history = fit(
-        model, optim.SGD(model.parameters(), lr=1e-12), (x, y), epochs=1, batch_size=8,
+        model,
+        optim.SGD(model.parameters(), lr=1e-12),
+        (x, y),
+        epochs=1,
+        batch_size=8,
         progress=False,
-    )  # fmt: skip
+    )
     assert history["loss"] == [pytest.approx((log_sum - logits[range(37), y]).mean(), rel=1e-5)]
     assert history["accuracy"] == [pytest.approx((logits.argmax(axis=1) == y).mean())]
 
@@ -79,13 +88,23 @@ def test_a_history_has_a_row_for_each_epoch() -> None:
     x, y = blobs()
     model = network()
     history = fit(
-        model, optim.SGD(model.parameters(), lr=0.1), (x, y), validation=blobs(20, seed=1),
-        epochs=4, progress=False,
-    )  # fmt: skip
+        model,
+        optim.SGD(model.parameters(), lr=0.1),
+        (x, y),
+        validation=blobs(20, seed=1),
+        epochs=4,
+        progress=False,
+    )
     assert history.names == (
-        "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds",
+        "epoch",
+        "loss",
+        "accuracy",
+        "val_loss",
+        "val_accuracy",
+        "lr",
+        "seconds",
         "samples_per_second",
-    )  # fmt: skip
+    )
     assert history["epoch"] == [1, 2, 3, 4]
     assert history["lr"] == [0.1] * 4
     assert history["loss"][-1] < history["loss"][0]
@@ -97,9 +116,14 @@ def test_a_history_has_a_row_for_each_epoch() -> None:
 def test_validation_is_what_evaluate_gives() -> None:
     model, held_out = network(dropout=0.5, batch_norm=True), blobs(20, seed=1)
     history = fit(
-        model, optim.SGD(model.parameters(), lr=0.1), blobs(), validation=held_out,
-        epochs=2, batch_size=10, progress=False,
-    )  # fmt: skip
+        model,
+        optim.SGD(model.parameters(), lr=0.1),
+        blobs(),
+        validation=held_out,
+        epochs=2,
+        batch_size=10,
+        progress=False,
+    )
     measured = evaluate(model, held_out, batch_size=7)
     assert history.last["val_loss"] == pytest.approx(measured["loss"], rel=1e-6)
     assert history.last["val_accuracy"] == measured["accuracy"]
@@ -131,9 +155,15 @@ def test_without_shuffle_the_seed_decides_nothing() -> None:
         model = network()
         optimizer = optim.SGD(model.parameters(), lr=0.1)
         fit(
-            model, optimizer, blobs(), epochs=2, batch_size=9, seed=seed, shuffle=False,
+            model,
+            optimizer,
+            blobs(),
+            epochs=2,
+            batch_size=9,
+            seed=seed,
+            shuffle=False,
             progress=False,
-        )  # fmt: skip
+        )
         return weights(model)
 
     assert same(run(0), run(1))
@@ -147,9 +177,15 @@ def test_drop_last_leaves_the_last_rows_out() -> None:
         return 0.0
 
     fit(
-        model, optim.SGD(model.parameters(), lr=0.1), blobs(37), epochs=1, batch_size=10,
-        drop_last=True, metrics=[spy], progress=False,
-    )  # fmt: skip
+        model,
+        optim.SGD(model.parameters(), lr=0.1),
+        blobs(37),
+        epochs=1,
+        batch_size=10,
+        drop_last=True,
+        metrics=[spy],
+        progress=False,
+    )
     assert met == [10, 10, 10]
 
 
@@ -185,9 +221,13 @@ def test_data_are_cast_to_the_dtype_of_the_model(dtype: type) -> None:
 
     x, y = blobs()
     fit(
-        model, optim.SGD(model.parameters(), lr=0.1), (np.rint(x).astype(np.int8), y),
-        loss=loss, epochs=1, progress=False,
-    )  # fmt: skip
+        model,
+        optim.SGD(model.parameters(), lr=0.1),
+        (np.rint(x).astype(np.int8), y),
+        loss=loss,
+        epochs=1,
+        progress=False,
+    )
     assert seen
     assert {outputs.dtype for outputs in seen} == {np.dtype(dtype)}
 
@@ -199,10 +239,14 @@ def test_a_loss_and_metrics_of_ones_own() -> None:
     x = np.linspace(-1, 1, 16)[:, None]
     model = nn.Linear(1, 1)
     history = fit(
-        model, optim.SGD(model.parameters(), lr=0.1), (x, 3 * x), epochs=200,
-        loss=lambda outputs, targets: (outputs - targets).abs().mean(), metrics=[worst],
+        model,
+        optim.SGD(model.parameters(), lr=0.1),
+        (x, 3 * x),
+        epochs=200,
+        loss=lambda outputs, targets: (outputs - targets).abs().mean(),
+        metrics=[worst],
         progress=False,
-    )  # fmt: skip
+    )
     assert history.names[:3] == ("epoch", "loss", "worst")
     assert history.last["worst"] < 0.3 < history["worst"][0]
     values = model(tg.tensor(x.astype(np.float32))).detach().numpy()
@@ -221,9 +265,15 @@ def test_values_have_no_accuracy() -> None:
 
 def learning_rates(scheduler: object, optimizer: optim.Optimizer, model: nn.Module) -> list[float]:
     history = fit(
-        model, optimizer, blobs(40), validation=blobs(40), epochs=4, batch_size=10,
-        scheduler=scheduler, progress=False,
-    )  # fmt: skip
+        model,
+        optimizer,
+        blobs(40),
+        validation=blobs(40),
+        epochs=4,
+        batch_size=10,
+        scheduler=scheduler,
+        progress=False,
+    )
     return history["lr"]
 
 
@@ -279,9 +329,15 @@ def test_modes_are_set_and_each_put_back() -> None:
     model.eval()
     model[1].train()
     fit(
-        model, optim.SGD(model.parameters(), lr=0.1), blobs(20), validation=blobs(20),
-        epochs=2, batch_size=10, progress=False, compile=False,
-    )  # fmt: skip
+        model,
+        optim.SGD(model.parameters(), lr=0.1),
+        blobs(20),
+        validation=blobs(20),
+        epochs=2,
+        batch_size=10,
+        progress=False,
+        compile=False,
+    )
     assert seen[-6:] == [True, True, False] * 2, "two batches of training, one of validation"
     assert [module.training for module in model] == [False, True, False, False, False]
     assert not model.training
@@ -314,9 +370,14 @@ def test_a_loss_that_is_no_number_stops_before_its_update(batch_norm: bool) -> N
 
     with pytest.raises(FloatingPointError, match=r"nan in epoch 2, batch 2, with lr=0\.1; .*Lower"):
         fit(
-            model, optim.SGD(model.parameters(), lr=0.1), (x, y), loss=loss, batch_size=10,
-            progress=False, compile=False,
-        )  # fmt: skip
+            model,
+            optim.SGD(model.parameters(), lr=0.1),
+            (x, y),
+            loss=loss,
+            batch_size=10,
+            progress=False,
+            compile=False,
+        )
     assert same(weights(model), calls[4])
     assert not same(calls[4], calls[3])
 
@@ -419,9 +480,14 @@ def test_targets_that_would_broadcast_are_refused() -> None:
 def test_batch_norm_takes_a_last_batch_of_one_if_it_is_dropped() -> None:
     model = network(batch_norm=True)
     history = fit(
-        model, optim.SGD(model.parameters(), lr=0.1), (X, Y), batch_size=29, drop_last=True,
-        epochs=1, progress=False,
-    )  # fmt: skip
+        model,
+        optim.SGD(model.parameters(), lr=0.1),
+        (X, Y),
+        batch_size=29,
+        drop_last=True,
+        epochs=1,
+        progress=False,
+    )
     assert len(history) == 1
 
 

@@ -14,10 +14,18 @@ from tinygrad_mlp.train.history import History
 from tinygrad_mlp.train.plots import CLASSES, TRAINING, VALIDATION, boundary, curves, surface
 
 ROWS = [
-    {"epoch": e, "loss": 2.0 / e, "accuracy": 1 - 0.5 / e, "val_loss": 3.0 / e,
-     "val_accuracy": 1 - 0.9 / e, "lr": 0.1, "seconds": 1.0, "samples_per_second": 10.0}
+    {
+        "epoch": e,
+        "loss": 2.0 / e,
+        "accuracy": 1 - 0.5 / e,
+        "val_loss": 3.0 / e,
+        "val_accuracy": 1 - 0.9 / e,
+        "lr": 0.1,
+        "seconds": 1.0,
+        "samples_per_second": 10.0,
+    }
     for e in range(1, 11)
-]  # fmt: skip
+]
 
 
 def pixels(path: Path) -> np.ndarray:

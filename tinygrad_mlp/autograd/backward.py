@@ -238,10 +238,13 @@ def grad(
                 "requires_grad=True before computing with it"
             )
     found = backward(
-        outputs, [cotangent(o, g) for o, g in zip(outputs, given, strict=True)], inputs=inputs,
+        outputs,
+        [cotangent(o, g) for o, g in zip(outputs, given, strict=True)],
+        inputs=inputs,
         retain_graph=create_graph if retain_graph is None else retain_graph,
-        create_graph=create_graph, accumulate=False,
-    )  # fmt: skip
+        create_graph=create_graph,
+        accumulate=False,
+    )
     for k, gradient in enumerate(found):
         if gradient is None and not allow_unused:
             raise RuntimeError(

@@ -95,5 +95,16 @@ def floating(dtype: np.dtype) -> np.dtype:
     return dtype if dtype.kind == "f" else _default
 
 
-__all__ = ["BOOL", "FLOAT32", "FLOAT64", "INT64", "as_dtype", "floating", "get_default_dtype",
-           "promote", "promote_types", "scalar_dtype", "set_default_dtype"]  # fmt: skip
+__all__ = [
+    "BOOL",
+    "FLOAT32",
+    "FLOAT64",
+    "INT64",
+    "as_dtype",
+    "floating",
+    "get_default_dtype",
+    "promote",
+    "promote_types",
+    "scalar_dtype",
+    "set_default_dtype",
+]

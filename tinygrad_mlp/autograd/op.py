@@ -63,8 +63,9 @@ class TextbookRule:
             out = op.textbook(*values, **{name: argument(name) for name in op.params})
             out = out[0] if isinstance(out, tuple) else out
             targets = [values[k] for k in floats]
-            found = backward([out], [gradient], inputs=targets, accumulate=False,
-                                  create_graph=create_graph)  # fmt: skip
+            found = backward(
+                [out], [gradient], inputs=targets, accumulate=False, create_graph=create_graph
+            )
         result: list[Any] = [None] * len(values)
         for k, value in zip(floats, found, strict=True):
             result[k] = value
@@ -140,9 +141,10 @@ class Op:
         """Which inputs and results a rule wants saved, by name and place."""
         inputs = tuple((n, self.inputs.index(n)) for n in rule.wants if n in self.inputs)
         outputs = tuple(
-            (n, self.outputs.index(n)) for n in rule.wants
+            (n, self.outputs.index(n))
+            for n in rule.wants
             if n in self.outputs and n not in self.inputs
-        )  # fmt: skip
+        )
         return inputs, outputs
 
     def make_rule(self, function: Callable[..., Any]) -> Any:

@@ -4,8 +4,8 @@
 requires a gradient, leaves a `Node` behind: which op, which inputs, and what its gradient rules
 will want to see again. The nodes form the tape; ``backward.py`` walks it.
 
-The tape knows no mathematics: an op brings its own rules (see ``autograd/op.py``), and the rules are
-written with ops, so they can be taped in turn: that is all there is to second derivatives.
+The tape knows no mathematics: an op brings its own rules (see ``op.py``), and the rules are written
+with ops, so they can be taped in turn: that is all there is to second derivatives.
 """
 
 from __future__ import annotations
@@ -161,8 +161,10 @@ class Node:
             )
         gradient = gradients[0]
         if op.python_only and len(self.results) > 1:
-            gradient = [_zeros(layout) if g is None else g
-                        for g, layout in zip(gradients, self.results, strict=True)]  # fmt: skip
+            gradient = [
+                _zeros(layout) if g is None else g
+                for g, layout in zip(gradients, self.results, strict=True)
+            ]
         if -1 in op.rules:
             rule = op.rules[-1]
             joint = rule(gradient, self.argument, create_graph)
@@ -249,7 +251,7 @@ def _may_write_on_tape(op: Op, value: Any, inputs: tuple[Any, ...]) -> None:
 
 
 class Views(Protocol):
-    """What ``ops/shape/view.py`` does for the tape when a view, or what it is a view of, is written."""
+    """What ``ops/shape/view.py`` does when a view, or what it is a view of, is written."""
 
     def where(self, view: Any) -> Params: ...
     def rebase_history(self, view: Any) -> None: ...

@@ -113,9 +113,12 @@ class _Window:
         layout = value.layout
         self.storage = value.storage  # kept alive by the array, of which this is the base
         self.__array_interface__ = {
-            "shape": layout.shape, "strides": layout.strides, "typestr": layout.dtype.str,
-            "data": (value.address, not value.storage.array.flags.writeable), "version": 3,
-        }  # fmt: skip
+            "shape": layout.shape,
+            "strides": layout.strides,
+            "typestr": layout.dtype.str,
+            "data": (value.address, not value.storage.array.flags.writeable),
+            "version": 3,
+        }
 
 
 def from_memory(array: np.ndarray) -> Any:

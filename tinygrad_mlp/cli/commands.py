@@ -37,9 +37,12 @@ def train(options: argparse.Namespace) -> int:
     given = {f.name: getattr(options, f.name) for f in fields(Settings) if f.name != "dataset"}
     with ahead(Settings.of(options.dataset, **given)):
         job = prepare(
-            options.dataset, out=options.out, resume=options.resume,
-            tensorboard=options.tensorboard, **given,
-        )  # fmt: skip
+            options.dataset,
+            out=options.out,
+            resume=options.resume,
+            tensorboard=options.tensorboard,
+            **given,
+        )
         say(str(job))  # who has seen enough of it does not end the training
         outcome = job.run()
     if outcome.best is not None:

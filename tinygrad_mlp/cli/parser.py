@@ -30,14 +30,23 @@ def parser() -> argparse.ArgumentParser:
         added.add_argument("--debug", action="store_true", help="show the traceback of an error")
         return added
 
-    _train(command("train", commands.train, "train a network on a dataset",
-                   ", and leave weights, history and pictures in a folder"))  # fmt: skip
+    _train(
+        command(
+            "train",
+            commands.train,
+            "train a network on a dataset",
+            ", and leave weights, history and pictures in a folder",
+        )
+    )
     evaluate = command("evaluate", commands.evaluate, "measure a trained network")
     _folder(evaluate)
     evaluate.add_argument(
-        "file", nargs="?", type=Path, metavar="FILE",
+        "file",
+        nargs="?",
+        type=Path,
+        metavar="FILE",
         help="rows with targets; by default those that were held out",
-    )  # fmt: skip
+    )
     _threads(evaluate)
     predict = command("predict", commands.predict, "write what a trained network says of rows")
     _folder(predict)
@@ -50,18 +59,25 @@ def parser() -> argparse.ArgumentParser:
     summary.add_argument("--inputs", type=int, default=784, help="features; default %(default)s")
     summary.add_argument("--outputs", type=int, default=10, help="classes; default %(default)s")
     command("datasets", commands.datasets, "list what there is to train on")
-    warmup = command("warmup", commands.warmup, "compile all kernels now",
-                     " and keep them, so that nothing has to be compiled later")  # fmt: skip
+    warmup = command(
+        "warmup",
+        commands.warmup,
+        "compile all kernels now",
+        " and keep them, so that nothing has to be compiled later",
+    )
     warmup.add_argument("--all", action="store_true", help="for float64 as well as float32")
     return whole
 
 
 def _train(train: argparse.ArgumentParser) -> None:
     train.add_argument(
-        "dataset", nargs="?", default="digits", metavar="DATASET|FILE",
+        "dataset",
+        nargs="?",
+        default="digits",
+        metavar="DATASET|FILE",
         help="digits (8x8 pictures of handwriting, the default), spiral, moons, circles, xor, "
         "mnist, fashion_mnist, or a file: .csv, .npz with x and y",
-    )  # fmt: skip
+    )
     _data(train.add_argument_group("data"))
     _network(train.add_argument_group("network"))
     how = train.add_argument_group("training; what is not said is as the dataset's recipe has it")
@@ -77,22 +93,28 @@ def _data(options: argparse._ActionsContainer) -> None:
         "--target", help="the column of a CSV file to predict; by default the last"
     )
     options.add_argument(
-        "--missing", choices=("refuse", "mean", "median", "drop"),
+        "--missing",
+        choices=("refuse", "mean", "median", "drop"),
         help="what to do with missing values in a CSV file; by default they are refused",
-    )  # fmt: skip
+    )
     options.add_argument(
-        "--ignore", action="append", metavar="COLUMN",
+        "--ignore",
+        action="append",
+        metavar="COLUMN",
         help="a column of a CSV file that is no input, as a number of the row; may come again",
-    )  # fmt: skip
+    )
     options.add_argument(
-        "--categorical", action="append", metavar="COLUMN",
+        "--categorical",
+        action="append",
+        metavar="COLUMN",
         help="a column whose numbers are names, as postal codes; may come again",
-    )  # fmt: skip
+    )
     options.add_argument(
-        "--task", choices=("classification", "regression"),
+        "--task",
+        choices=("classification", "regression"),
         help="whether a target's whole numbers are classes or quantities; by default, classes if "
         "there are at most 20, each met twice on average",
-    )  # fmt: skip
+    )
     options.add_argument("--encoding", help="of a CSV file; default utf-8")
     options.add_argument("--data-dir", type=Path, help="folder with the files of MNIST")
 
@@ -105,8 +127,11 @@ def _network(options: argparse._ActionsContainer) -> None:
         "--hidden", type=_widths, metavar="WIDTHS", help="of the hidden layers, as 512,128,64"
     )
     options.add_argument("--activation", metavar="NAME", help="relu, gelu, tanh, sigmoid, ...")
-    options.add_argument("--batch-norm", action=argparse.BooleanOptionalAction,
-                         help="normalise before each activation")  # fmt: skip
+    options.add_argument(
+        "--batch-norm",
+        action=argparse.BooleanOptionalAction,
+        help="normalise before each activation",
+    )
     options.add_argument("--dropout", type=float, metavar="P", help="behind each activation")
     options.add_argument("--dropconnect", type=float, metavar="P", help="of hidden layers' weights")
 
@@ -116,10 +141,11 @@ def _training(options: argparse._ActionsContainer) -> None:
     options.add_argument("--momentum", type=float, help="of sgd and rmsprop")
     options.add_argument("--weight-decay", type=float, help="of the optimizer")
     options.add_argument(
-        "--schedule", metavar="NAME",
+        "--schedule",
+        metavar="NAME",
         help="of lr: constant, cosine, linear, step, exponential, one-cycle, or plateau, which "
         "goes by a tenth of the rows, kept aside",
-    )  # fmt: skip
+    )
     options.add_argument("--lr", type=float, help="the learning rate of the first epoch")
     options.add_argument("--epochs", type=int, help="how many times to go over the data")
     options.add_argument("--batch-size", type=int, help="rows in a step")
@@ -128,18 +154,23 @@ def _training(options: argparse._ActionsContainer) -> None:
     )
     options.add_argument("--l2", type=float, help="this times the sum of their squares is")
     options.add_argument(
-        "--clip-grad", type=float, metavar="NORM",
+        "--clip-grad",
+        type=float,
+        metavar="NORM",
         help="gradients of a larger norm are scaled down to this one",
-    )  # fmt: skip
+    )
     options.add_argument(
-        "--class-weight", choices=("balanced",),
+        "--class-weight",
+        choices=("balanced",),
         help="errors weigh as if all classes had as many rows",
-    )  # fmt: skip
+    )
     options.add_argument(
-        "--early-stopping", type=int, metavar="N",
+        "--early-stopping",
+        type=int,
+        metavar="N",
         help="stop after N epochs without a better loss on a tenth of the rows, kept aside, and "
         "keep the best weights",
-    )  # fmt: skip
+    )
     options.add_argument("--seed", type=int, help="decides all that is drawn; default 0")
 
 

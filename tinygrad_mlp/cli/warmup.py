@@ -343,8 +343,16 @@ def training(dtype: str) -> None:
     pair = (x[:100], y[:100])
     optimizer = optim.AdamW(model.parameters(), lr=0.1)
     schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2)
-    fit(model, optimizer, pair, validation=pair, epochs=2, batch_size=32, scheduler=schedule,
-        progress=False)  # fmt: skip
+    fit(
+        model,
+        optimizer,
+        pair,
+        validation=pair,
+        epochs=2,
+        batch_size=32,
+        scheduler=schedule,
+        progress=False,
+    )
     evaluate(model, pair)
     random.set_rng_state(saved)
 
@@ -362,8 +370,17 @@ def values(dtype: str) -> None:
         model.to(dtype)
         penalty = Penalty(model, l1=rates[0], l2=rates[1])
         optimizer = optim.AdamW(model.parameters(), lr=0.1)
-        fit(model, optimizer, pair, validation=pair, epochs=3, batch_size=ROWS, metrics=("r2",),
-            penalty=penalty if any(rates) else None, clip_grad=None if any(rates) else 1.0,
-            progress=False)  # fmt: skip
+        fit(
+            model,
+            optimizer,
+            pair,
+            validation=pair,
+            epochs=3,
+            batch_size=ROWS,
+            metrics=("r2",),
+            penalty=penalty if any(rates) else None,
+            clip_grad=None if any(rates) else 1.0,
+            progress=False,
+        )
         evaluate(model, pair, metrics=("r2", "mse"))
     random.set_rng_state(saved)

@@ -111,9 +111,13 @@ class _Recorder(Record):
     failed: CaptureError | None = None
 
     def __init__(
-        self, inputs: list[Any], leaves: list[Any], heard: Heard, reset: frozenset[int],
+        self,
+        inputs: list[Any],
+        leaves: list[Any],
+        heard: Heard,
+        reset: frozenset[int],
         to_the_end: bool,
-    ):  # fmt: skip
+    ):
         super().__init__()
         self.to_the_end = to_the_end
         self.heard, self.reset_before = heard, reset
@@ -270,8 +274,17 @@ class _Recorder(Record):
         had = {id(v): v for v, gradient in self.before if gradient is not None}
         forgotten = [v for v in (self.reset | had).values() if v.grad is None]
         wanted = [(v, v.requires_grad) for v in leaves if id(v) in self.met]
-        return Captured(program, self.inputs, result, places, self.assumed, wanted,
-                        self.without, given, forgotten)  # fmt: skip
+        return Captured(
+            program,
+            self.inputs,
+            result,
+            places,
+            self.assumed,
+            wanted,
+            self.without,
+            given,
+            forgotten,
+        )
 
     def _name(self, names: dict[int, str]) -> None:
         """Call buffers what the user calls them."""

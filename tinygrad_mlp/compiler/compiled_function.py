@@ -125,10 +125,16 @@ class CompiledFunction:
         given = arrays((args, kwargs))
         inputs = [k for k, value in enumerate(given) if id(value) not in around.own]
         captured = capture(
-            self.function, args, kwargs, [given[k] for k in inputs], around.leaves(),
-            lambda: _names(self.function, args, kwargs) | around.names(), around.held, reset,
+            self.function,
+            args,
+            kwargs,
+            [given[k] for k in inputs],
+            around.leaves(),
+            lambda: _names(self.function, args, kwargs) | around.names(),
+            around.held,
+            reset,
             self.to_the_end,
-        )  # fmt: skip
+        )
         result = first_result(captured)
         if captured.left:
             self._left(captured.left, result)
@@ -177,9 +183,10 @@ class CompiledFunction:
         """Say what was captured and is not what it seems."""
         name, around = getattr(self.function, "__name__", "a function"), self.surroundings
         changed = [
-            variable for (variable, now), was in zip(around.watched(), before, strict=True)
+            variable
+            for (variable, now), was in zip(around.watched(), before, strict=True)
             if isinstance(was, PLAIN) and isinstance(now, PLAIN) and now is not was and now != was
-        ]  # fmt: skip
+        ]
         if changed:
             warnings.warn(
                 f"{name} changes {', '.join(changed)}, a Python variable: the compiled function "

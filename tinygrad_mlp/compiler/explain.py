@@ -61,8 +61,10 @@ class Explanation:
     def _summary(self) -> Iterator[str]:
         total = sum(row.seconds or 0.0 for row in self.rows)
         flops, nbytes = sum(r.flops for r in self.rows), sum(r.nbytes for r in self.rows)
-        yield (f"the step: {self.seconds * 1e6:.1f} us as one ({total * 1e6:.1f} us kernel by "
-               f"kernel), {flops / 1e6:.2f} MFLOP, {nbytes / 1e6:.2f} MB")  # fmt: skip
+        yield (
+            f"the step: {self.seconds * 1e6:.1f} us as one ({total * 1e6:.1f} us kernel by "
+            f"kernel), {flops / 1e6:.2f} MFLOP, {nbytes / 1e6:.2f} MB"
+        )
         yield f"peak {self.peak / 1e9:.0f} GFLOP/s, bandwidth {self.bandwidth / 1e9:.1f} GB/s"
         yield f"{len(self.rows)} instructions in {self.phases} phases"
         yield f"arena of {self.arena} bytes for buffers of {self.buffers}"
@@ -89,18 +91,29 @@ def explain(compiled: Any, peak: float | None, bandwidth: float | None) -> Expla
         np.zeros(region.layout.shape, region.layout.dtype) for region in program.inputs
     ]
     if peak is None or bandwidth is None:
-        floats = [r.layout.dtype for i in program.instructions for r in i.outputs
-                  if r.layout.dtype.kind == "f"]  # fmt: skip
+        floats = [
+            r.layout.dtype
+            for i in program.instructions
+            for r in i.outputs
+            if r.layout.dtype.kind == "f"
+        ]
         measured = machine(floats[0] if floats else np.dtype("float32"))
         peak, bandwidth = peak or measured[0], bandwidth or measured[1]
     taken, whole = times(program, inputs)
     names = printer.Names(program)
     rows = [_row(i, names, taken.get(i), peak, bandwidth) for i in program.instructions]
     return Explanation(
-        rows, whole, peak, bandwidth, executable.steps[-1].phase + 1 if executable.steps else 0,
-        executable.arena_size, sum(buffer.nbytes for buffer in executable.addresses),
-        list(_watched(compiled, kind)), list(_frozen(compiled, kind)), program.notes,
-    )  # fmt: skip
+        rows,
+        whole,
+        peak,
+        bandwidth,
+        executable.steps[-1].phase + 1 if executable.steps else 0,
+        executable.arena_size,
+        sum(buffer.nbytes for buffer in executable.addresses),
+        list(_watched(compiled, kind)),
+        list(_frozen(compiled, kind)),
+        program.notes,
+    )
 
 
 def _row(
@@ -177,8 +190,10 @@ def _watched(compiled: Any, kind: Any) -> Iterator[str]:
     for name, _ in around.optimizers:
         yield f"{name}: its groups and states, and what chooses its updates"
     if kind.without or kind.gradients_given:
-        yield (f"gradients that tensors come with: {len(kind.gradients_given)} that are added to, "
-               f"{len(kind.without)} that are not there")  # fmt: skip
+        yield (
+            f"gradients that tensors come with: {len(kind.gradients_given)} that are added to, "
+            f"{len(kind.without)} that are not there"
+        )
 
 
 def _frozen(compiled: Any, kind: Any) -> Iterator[str]:

@@ -185,10 +185,13 @@ class GuardContext:
     def snapshot(self, look: Same) -> GuardSnapshot:
         """What `unchanged` compares, as it is now but for the look."""
         return GuardSnapshot(
-            look, is_grad_enabled(), get_default_dtype(), get_num_threads(),
+            look,
+            is_grad_enabled(),
+            get_default_dtype(),
+            get_num_threads(),
             [(cell, _contents(cell)) for _, cell in self.cells],
             [(names, key, names.get(key)) for _, names, key in self.items],
-        )  # fmt: skip
+        )
 
     def unchanged(self, snapshot: GuardSnapshot) -> bool:
         """Whether nothing moved since then; told in no time, and where in doubt, no."""
@@ -244,8 +247,11 @@ class GuardContext:
             version, look = self.arguments.get(id(value), (-1, None))
             if version != structure_version():
                 version = structure_version()
-                look = _look_at_optimizer(value) if _is_optimizer(value) else (
-                    _look(value), tuple(each.training for each in value.modules()))  # fmt: skip
+                look = (
+                    _look_at_optimizer(value)
+                    if _is_optimizer(value)
+                    else (_look(value), tuple(each.training for each in value.modules()))
+                )
                 look = self.looks.setdefault(look, Same(look))
                 self.arguments[id(value)] = version, look
             return look
@@ -253,10 +259,13 @@ class GuardContext:
         if own is None or isinstance(value, (type, types.FunctionType, types.ModuleType)):
             return Same(value)
         return Same(value), *[
-            plain(v) if isinstance(v, PLAIN) else
-            self.of_argument(v) if _is_module(v) or _is_optimizer(v) else Same(v)
+            plain(v)
+            if isinstance(v, PLAIN)
+            else self.of_argument(v)
+            if _is_module(v) or _is_optimizer(v)
+            else Same(v)
             for v in own.values()
-        ]  # fmt: skip
+        ]
 
     # --- saying ---
 
@@ -383,10 +392,12 @@ def _look(module: Any) -> tuple[Any, ...]:
 def _look_at_optimizer(optimizer: Any) -> tuple[Any, ...]:
     """Which parameters an optimizer has, in which groups, and which tensors are their state."""
     return Same(optimizer), tuple(
-        tuple((Same(p), tuple(map(Same, optimizer.state.get(p, {}).values())))
-              for p in group["params"])
+        tuple(
+            (Same(p), tuple(map(Same, optimizer.state.get(p, {}).values())))
+            for p in group["params"]
+        )
         for group in optimizer.param_groups
-    )  # fmt: skip
+    )
 
 
 def _seen(value: Any) -> Any:

@@ -52,8 +52,11 @@ class Region:
 
     def same(self, other: Region) -> bool:
         """Whether both are the same elements of the same memory in the same order."""
-        return (self.buffer is other.buffer and self.offset == other.offset
-                and self.layout is other.layout)  # fmt: skip
+        return (
+            self.buffer is other.buffer
+            and self.offset == other.offset
+            and self.layout is other.layout
+        )
 
     @property
     def whole(self) -> bool:
@@ -219,8 +222,10 @@ def extent(layout: Layout) -> tuple[int, int]:
     if not layout.size:
         return 0, 0
     steps = [s * (n - 1) for n, s in zip(layout.shape, layout.strides, strict=True)]
-    return (sum(step for step in steps if step < 0),
-            sum(step for step in steps if step > 0) + layout.dtype.itemsize)  # fmt: skip
+    return (
+        sum(step for step in steps if step < 0),
+        sum(step for step in steps if step > 0) + layout.dtype.itemsize,
+    )
 
 
 def users(instructions: Iterable[Instruction]) -> dict[Buffer, list[Instruction]]:

@@ -63,5 +63,7 @@ def arrange(program: Program, steps: list[Step]) -> tuple[dict[Buffer, int], int
             free = max(free, high)
         life.offset = free if best is None else best
         placed.append(life)
-    return ({life.buffer: life.offset for life in placed},
-            max((life.offset + life.size for life in placed), default=0))  # fmt: skip
+    return (
+        {life.buffer: life.offset for life in placed},
+        max((life.offset + life.size for life in placed), default=0),
+    )

@@ -37,9 +37,13 @@ from .ir import MADE, STATE, Buffer, Instruction, Program, Region, as_captured
 WIDTH = 110  # columns at most
 _MIDDLE = 78  # of a call, before its shape
 _DEFAULTS: dict[str, Any] = {
-    "ignore_index": -100, "label_smoothing": 0.0, "reduction": "mean", "keepdim": False,
-    "nesterov": False, "maximize": False,
-}  # fmt: skip
+    "ignore_index": -100,
+    "label_smoothing": 0.0,
+    "reduction": "mean",
+    "keepdim": False,
+    "nesterov": False,
+    "maximize": False,
+}
 _TOLD = ("shape", "dtype", "classes", "count")  # parameters that the shapes tell
 
 
@@ -118,8 +122,11 @@ def _parts(program: Program) -> list[tuple[str, list[Instruction]]]:
         return [("program", instructions)]
     first, last = back[0], back[-1] + 1
     update = any(isinstance(i.op, Update) for i in as_captured(instructions[last:]))
-    parts = [("forward", instructions[:first]), ("backward", instructions[first:last]),
-             ("update" if update else "then", instructions[last:])]  # fmt: skip
+    parts = [
+        ("forward", instructions[:first]),
+        ("backward", instructions[first:last]),
+        ("update" if update else "then", instructions[last:]),
+    ]
     return [(title, part) for title, part in parts if part]
 
 
@@ -170,9 +177,10 @@ class Names:
         shown = [each for k, each in enumerate(made) if k == 0 or each.endswith(".grad")]
         given = [self(region) for region in instruction.inputs]
         params = [
-            f"{name}={value}" for name, value in instruction.params.items()
+            f"{name}={value}"
+            for name, value in instruction.params.items()
             if name not in _TOLD and (name not in _DEFAULTS or _DEFAULTS[name] != value)
-        ]  # fmt: skip
+        ]
         python = "  # in Python" if instruction.in_python else ""
         body = f"{instruction.name}({', '.join([*given, *params])}){python}"
         into = {region.buffer for region in instruction.inputs}

@@ -74,8 +74,10 @@ class Twin(Executable):
 def times(program: Program, inputs: list[Any]) -> tuple[dict[Instruction, float], float]:
     """The seconds of each instruction that has kernels, and of the whole."""
     twin = Twin(program)
-    copies = [from_array(given) if isinstance(given, np.ndarray) else given.detach().clone()
-              for given in inputs]  # fmt: skip
+    copies = [
+        from_array(given) if isinstance(given, np.ndarray) else given.detach().clone()
+        for given in inputs
+    ]
     twin.bind(copies)
     rows = twin.rows()
     empty = rows_of([], 0.0)

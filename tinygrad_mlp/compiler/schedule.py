@@ -48,8 +48,14 @@ def schedule(instructions: list[Instruction]) -> list[Step]:
     for instruction in instructions:
         reads, writes = instruction.reads(), instruction.writes()
         lasts = any(buffer.kind == STATE for buffer in writes)
-        phase = max([floor, *(written.get(b, -1) + 1 for b in reads | writes),
-                     *(read.get(b, -1) + 1 for b in writes), early_exit if lasts else 0])  # fmt: skip
+        phase = max(
+            [
+                floor,
+                *(written.get(b, -1) + 1 for b in reads | writes),
+                *(read.get(b, -1) + 1 for b in writes),
+                early_exit if lasts else 0,
+            ]
+        )
         if instruction.in_python:
             phase = max([phase, *(step.phase + 1 for step in steps)])
         last = phase + max(len(instruction.calls), 1) - 1

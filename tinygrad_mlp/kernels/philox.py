@@ -157,8 +157,14 @@ def _integers(arguments, thread, threads):
 @functools.cache
 def address(what: str) -> int:
     """The address of a kernel: mask, integers, advance, or uniform/normal with a dtype."""
-    return compiled({
-        "mask": _mask, "integers": _integers, "advance": _advance,
-        "uniform_float32": _uniform32, "uniform_float64": _uniform64,
-        "normal_float32": _normal(float32), "normal_float64": _normal(float64),
-    }[what])  # fmt: skip
+    return compiled(
+        {
+            "mask": _mask,
+            "integers": _integers,
+            "advance": _advance,
+            "uniform_float32": _uniform32,
+            "uniform_float64": _uniform64,
+            "normal_float32": _normal(float32),
+            "normal_float64": _normal(float64),
+        }[what]
+    )

@@ -62,4 +62,4 @@ __all__ = [
     "Tanh",
     "functional",
     "init",
-]  # fmt: skip
+]

@@ -40,8 +40,11 @@ class _Numbered(Module):
 
     def __delitem__(self, index: int | slice) -> None:
         keys = list(self._modules)
-        gone = {keys[k] for k in range(*index.indices(len(self)))} if isinstance(
-            index, slice) else {self._key(index)}  # fmt: skip
+        gone = (
+            {keys[k] for k in range(*index.indices(len(self)))}
+            if isinstance(index, slice)
+            else {self._key(index)}
+        )
         self._renew(module for key, module in self._modules.items() if key not in gone)
 
     def append(self, module: Module) -> Any:

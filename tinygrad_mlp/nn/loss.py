@@ -56,9 +56,11 @@ class CrossEntropyLoss(Loss):
         label_smoothing: float = 0.0,
     ):
         super().__init__(
-            weight=weight, ignore_index=ignore_index, reduction=reduction,
+            weight=weight,
+            ignore_index=ignore_index,
+            reduction=reduction,
             label_smoothing=label_smoothing,
-        )  # fmt: skip
+        )
 
 
 class NLLLoss(Loss):

@@ -107,9 +107,13 @@ class BatchNorm1d(Module):
             input,
             self.running_mean if keep else None,
             self.running_var if keep else None,
-            self.weight, self.bias, of_batch, self.momentum, self.eps,
+            self.weight,
+            self.bias,
+            of_batch,
+            self.momentum,
+            self.eps,
             self.num_batches_tracked if update else None,
-        )  # fmt: skip
+        )
 
     def extra_repr(self) -> str:
         """The options."""

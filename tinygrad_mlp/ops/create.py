@@ -123,8 +123,11 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, requires_grad: bool = F
         forbid_during_capture("full() of a tensor")
     if dtype is None:
         dtype = {bool: "bool", int: "int64"}.get(type(fill_value), get_default_dtype())
-    result = _full(shape=_sizes((shape,)) if not isinstance(shape, int) else (shape,),
-                   value=fill_value, dtype=as_dtype(dtype))  # fmt: skip
+    result = _full(
+        shape=_sizes((shape,)) if not isinstance(shape, int) else (shape,),
+        value=fill_value,
+        dtype=as_dtype(dtype),
+    )
     return result.requires_grad_() if requires_grad else result
 
 

@@ -20,11 +20,29 @@ from .elementwise import arithmetic
 from .fused import matmul
 from .shape import join, view
 
-_UFUNCS = {"subtract": "sub", "multiply": "mul", "divide": "div", "true_divide": "div",
-           "negative": "neg", "power": "pow", "absolute": "abs", "arcsin": "asin", "arccos": "acos",
-           "arctan": "atan", "arctan2": "atan2", "arcsinh": "asinh", "arccosh": "acosh",
-           "arctanh": "atanh", "equal": "eq", "not_equal": "ne", "less": "lt",
-           "less_equal": "le", "greater": "gt", "greater_equal": "ge", "rint": "round"}  # fmt: skip
+_UFUNCS = {
+    "subtract": "sub",
+    "multiply": "mul",
+    "divide": "div",
+    "true_divide": "div",
+    "negative": "neg",
+    "power": "pow",
+    "absolute": "abs",
+    "arcsin": "asin",
+    "arccos": "acos",
+    "arctan": "atan",
+    "arctan2": "atan2",
+    "arcsinh": "asinh",
+    "arccosh": "acosh",
+    "arctanh": "atanh",
+    "equal": "eq",
+    "not_equal": "ne",
+    "less": "lt",
+    "less_equal": "le",
+    "greater": "gt",
+    "greater_equal": "ge",
+    "rint": "round",
+}
 
 
 def _fold(op: Callable[..., Any]) -> Callable[..., Any]:
@@ -44,20 +62,29 @@ def _joined(op: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
-    np.sum: _fold(reduce.sum), np.mean: _fold(reduce.mean), np.prod: _fold(reduce.prod),
-    np.max: _fold(reduce.amax), np.amax: _fold(reduce.amax),
-    np.min: _fold(reduce.amin), np.amin: _fold(reduce.amin),
-    np.var: _spread(reduce.var), np.std: _spread(reduce.std),
-    np.argmax: _fold(reduce.argmax), np.argmin: _fold(reduce.argmin),
-    np.concatenate: _joined(join.cat), np.stack: _joined(join.stack),
+    np.sum: _fold(reduce.sum),
+    np.mean: _fold(reduce.mean),
+    np.prod: _fold(reduce.prod),
+    np.max: _fold(reduce.amax),
+    np.amax: _fold(reduce.amax),
+    np.min: _fold(reduce.amin),
+    np.amin: _fold(reduce.amin),
+    np.var: _spread(reduce.var),
+    np.std: _spread(reduce.std),
+    np.argmax: _fold(reduce.argmax),
+    np.argmin: _fold(reduce.argmin),
+    np.concatenate: _joined(join.cat),
+    np.stack: _joined(join.stack),
     np.where: lambda condition, x, y: arithmetic.where(condition, x, y),
     np.clip: lambda a, a_min=None, a_max=None: arithmetic.clamp(a, a_min, a_max),
     np.reshape: lambda a, shape: view.reshape(a, shape),
     np.transpose: lambda a, axes=None: view.permute(
-        a, tuple(reversed(range(a.layout.ndim))) if axes is None else axes),
-    np.shape: lambda a: a.layout.shape, np.ndim: lambda a: a.layout.ndim,
+        a, tuple(reversed(range(a.layout.ndim))) if axes is None else axes
+    ),
+    np.shape: lambda a: a.layout.shape,
+    np.ndim: lambda a: a.layout.ndim,
     np.size: lambda a: a.layout.size,
-}  # fmt: skip
+}
 
 
 def ufunc(self: Any, function: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:

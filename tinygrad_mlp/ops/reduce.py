@@ -47,8 +47,9 @@ class Reduce(Op):
     ):
         self.fold = Fold(name, combine, neutral, each, finish, then.fold if then else None)
         self.kind, self.about = dtype, about
-        super().__init__(name, ("x",), params=("dims", "keepdim"), textbook=textbook,
-                         vjp={"x": x} if x else None)  # fmt: skip
+        super().__init__(
+            name, ("x",), params=("dims", "keepdim"), textbook=textbook, vjp={"x": x} if x else None
+        )
 
     def document(self) -> str:
         return f"{self.about}\n\nAlong the axes ``dims``; ``keepdim`` leaves them with size 1."
@@ -56,8 +57,12 @@ class Reduce(Op):
     def plan(self, layout: Layout, dims: Shape, keepdim: bool) -> tuple[Layout, Stages]:
         kept = [k for k in range(layout.ndim) if k not in dims]
         shape = tuple(1 if k in dims else size for k, size in enumerate(layout.shape))
-        real = {"same": layout.dtype, "sum": INT64 if layout.dtype.kind in "bui" else layout.dtype,
-                "float": layout.dtype, "bool": BOOL}[self.kind]  # fmt: skip
+        real = {
+            "same": layout.dtype,
+            "sum": INT64 if layout.dtype.kind in "bui" else layout.dtype,
+            "float": layout.dtype,
+            "bool": BOOL,
+        }[self.kind]
         if self.kind == "float" and layout.dtype.kind != "f":
             raise TypeError(f"{self.name} takes a floating tensor, not {layout.dtype}: x.float()")
         empty_fold = builtins.any(layout.shape[k] == 0 for k in dims)
@@ -118,9 +123,11 @@ class _Cut:
     def __init__(self, outer: Axes, inner: Axes, item: int):
         (kept, kept_steps), (folded, folded_steps) = map(list, outer), map(list, inner)
         across = bool(kept) and (
-            not folded or kept_steps[-1] == item or kept_steps[-1] < folded_steps[-1]
+            not folded
+            or kept_steps[-1] == item
+            or kept_steps[-1] < folded_steps[-1]
             or folded[-1] <= 16 < kept[-1]
-        )  # fmt: skip
+        )
         if across:
             columns, step = kept.pop(), kept_steps.pop()
         elif folded:
@@ -172,44 +179,78 @@ def _count(shape: Shape, dims: Shape) -> int:
 
 
 _sum = Reduce(
-    "sum", lambda a, b: a + b, 0, dtype="sum", about="The sum.",
+    "sum",
+    lambda a, b: a + b,
+    0,
+    dtype="sum",
+    about="The sum.",
     x=lambda g, x_shape, dims, keepdim: _restore(g, x_shape, dims, keepdim),
-)  # fmt: skip
+)
 
 _sum_of_squares = Reduce(
-    "sum_of_squares", lambda a, b: a + b, 0, each=lambda x: x * x, then=_sum, dtype="float",
+    "sum_of_squares",
+    lambda a, b: a + b,
+    0,
+    each=lambda x: x * x,
+    then=_sum,
+    dtype="float",
     about="The sum of the squares, in one pass.",
     x=lambda g, x, x_shape, dims, keepdim: 2 * _restore(g, x_shape, dims, keepdim) * x,
-)  # fmt: skip
+)
 
 _mean = Reduce(
-    "mean", lambda a, b: a + b, 0, dtype="float", finish=lambda a, n: a / n,
+    "mean",
+    lambda a, b: a + b,
+    0,
+    dtype="float",
+    finish=lambda a, n: a / n,
     about="The arithmetic mean.",
-    x=lambda g, x_shape, dims, keepdim:
-        _restore(g, x_shape, dims, keepdim) / (_count(x_shape, dims) or 1),  # 1: not to divide by 0
-)  # fmt: skip
+    x=lambda g, x_shape, dims, keepdim: (
+        _restore(g, x_shape, dims, keepdim) / (_count(x_shape, dims) or 1)
+    ),  # 1: not to divide by 0
+)
 
 _prod = Reduce(
-    "prod", lambda a, b: a * b, 1, dtype="sum", about="The product.",
+    "prod",
+    lambda a, b: a * b,
+    1,
+    dtype="sum",
+    about="The product.",
     textbook=lambda x, dims, keepdim: _product_by_halves(x, dims, keepdim),
-)  # fmt: skip
+)
 
 _amax = Reduce(
-    "amax", lambda a, b: expression.maximum(a, b), "lowest",
+    "amax",
+    lambda a, b: expression.maximum(a, b),
+    "lowest",
     about="The largest element; equal ones share the gradient.",
     x=lambda g, x, out, dims, keepdim: _share(g, x, out, dims, keepdim),
-)  # fmt: skip
+)
 
 amin_ = Reduce(
-    "amin", lambda a, b: expression.minimum(a, b), "highest",
+    "amin",
+    lambda a, b: expression.minimum(a, b),
+    "highest",
     about="The smallest element; equal ones share the gradient.",
     x=lambda g, x, out, dims, keepdim: _share(g, x, out, dims, keepdim),
-)  # fmt: skip
+)
 
-_any = Reduce("any", lambda a, b: a | b, 0, each=lambda x: x, dtype="bool",
-              about="Whether any element is not zero.")  # fmt: skip
-_all = Reduce("all", lambda a, b: a & b, 1, each=lambda x: x, dtype="bool",
-              about="Whether no element is zero.")  # fmt: skip
+_any = Reduce(
+    "any",
+    lambda a, b: a | b,
+    0,
+    each=lambda x: x,
+    dtype="bool",
+    about="Whether any element is not zero.",
+)
+_all = Reduce(
+    "all",
+    lambda a, b: a & b,
+    1,
+    each=lambda x: x,
+    dtype="bool",
+    about="Whether no element is zero.",
+)
 
 
 def _share(g: Any, x: Any, out: Any, dims: Shape, keepdim: bool) -> Any:
@@ -231,8 +272,12 @@ def _product_by_halves(x: Any, dims: Shape, keepdim: bool) -> Any:
             odd = x[..., -1:] if odd is None else odd * x[..., -1:]
         x = x[..., : n // 2] * x[..., n // 2 : n // 2 * 2]
     x = x if odd is None else x * odd
-    return reshape(x, tuple(1 if k in dims else s for k, s in enumerate(shape)) if keepdim
-                   else tuple(shape[k] for k in kept))  # fmt: skip
+    return reshape(
+        x,
+        tuple(1 if k in dims else s for k, s in enumerate(shape))
+        if keepdim
+        else tuple(shape[k] for k in kept),
+    )
 
 
 class ArgReduce(Op):
@@ -322,8 +367,9 @@ def _arg(op: Op, x: Any, dim: int | None, keepdim: bool) -> Any:
     else:
         (axis,) = dims_of(dim, x.layout.ndim) or (0,)
         rows = x if x.layout.ndim else reshape(x, (1,))
-        shape = tuple(1 if k == axis else s for k, s in enumerate(x.layout.shape)
-                      if k != axis or keepdim)  # fmt: skip
+        shape = tuple(
+            1 if k == axis else s for k, s in enumerate(x.layout.shape) if k != axis or keepdim
+        )
     if rows.layout.shape[axis] == 0:
         raise ValueError(f"{op.name} of no elements: the tensor has shape {x.layout.shape}")
     order = [k for k in range(rows.layout.ndim) if k != axis] + [axis]
@@ -365,9 +411,10 @@ def fit(gradient: Any, layout: Layout) -> Any:
     if own.shape != shape:
         lead = own.ndim - len(shape)
         dims = tuple(range(lead)) + tuple(
-            k + lead for k, size in enumerate(shape) if lead + k >= 0 and size == 1
-            and own.shape[k + lead] != 1
-        )  # fmt: skip
+            k + lead
+            for k, size in enumerate(shape)
+            if lead + k >= 0 and size == 1 and own.shape[k + lead] != 1
+        )
         if dims:
             gradient = _sum(gradient, dims=dims, keepdim=len(dims) > lead)
             if gradient.layout.ndim > len(shape):

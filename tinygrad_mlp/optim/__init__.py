@@ -1,7 +1,7 @@
 """Optimizers, learning-rate schedules and gradient clipping.
 
-Every change they make is an op: an optimizer updates a parameter by one op of ``ops/fused/optimizer_update.py``,
-and a scheduler sets ``group["lr"]``, which is a cell that those ops read.
+Every change they make is an op: an optimizer updates a parameter by one op of
+``ops/fused/optimizer_update.py``, and a scheduler sets ``group["lr"]``, a cell that those ops read.
 """
 
 from __future__ import annotations

@@ -65,10 +65,16 @@ def _states(
                 if optimizer.updates:
                     _check_names(optimizer, f"{here}: state {number}", entry, {**group, **values})
                 result[parameter] = {
-                    name: _tensor(optimizer, f"{here}: {name} of state {number}", name, value,
-                                       parameter, steps)
+                    name: _tensor(
+                        optimizer,
+                        f"{here}: {name} of state {number}",
+                        name,
+                        value,
+                        parameter,
+                        steps,
+                    )
                     for name, value in entry.items()
-                }  # fmt: skip
+                }
     if found:
         raise ValueError(f"{here}: there is state for parameters {sorted(found)}, but none such")
     return result

@@ -133,9 +133,14 @@ class Settings:
         """A new network for so many features and outputs."""
         hidden = () if self.model == "linear" else self.hidden
         return mlp(
-            inputs, *hidden, outputs, activation=self.activation, batch_norm=self.batch_norm,
-            dropout=self.dropout, dropconnect=self.dropconnect,
-        )  # fmt: skip
+            inputs,
+            *hidden,
+            outputs,
+            activation=self.activation,
+            batch_norm=self.batch_norm,
+            dropout=self.dropout,
+            dropconnect=self.dropconnect,
+        )
 
     def training(self, model: Module, batches: int) -> tuple[Optimizer, Any]:
         """The optimizer for ``model``, and its schedule, for so many batches in an epoch."""

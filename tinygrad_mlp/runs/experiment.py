@@ -256,15 +256,27 @@ def prepare(
     callbacks.append(Checkpoint(folder / CHECKPOINT, seconds=1.0))
     if resume:
         load_checkpoint(
-            folder / CHECKPOINT, model, optimizer, scheduler=scheduler, history=history,
+            folder / CHECKPOINT,
+            model,
+            optimizer,
+            scheduler=scheduler,
+            history=history,
             callbacks=callbacks,
-        )  # fmt: skip
+        )
     if tensorboard:
         callbacks.append(TensorBoard(folder))
     return Job(
-        description, train, validation, test, model, optimizer, scheduler, history,
-        tuple(callbacks), folder,
-    )  # fmt: skip
+        description,
+        train,
+        validation,
+        test,
+        model,
+        optimizer,
+        scheduler,
+        history,
+        tuple(callbacks),
+        folder,
+    )
 
 
 def _check_same(folder: Path, before: Settings, now: Settings) -> None:

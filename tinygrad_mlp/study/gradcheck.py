@@ -62,9 +62,11 @@ def gradcheck(
     if not live:
         raise ValueError("gradcheck: no output of the function requires a gradient")
     analytic = grad(
-        [outputs[k] for k in live], [inputs[k] for k in checked],
-        [from_array(weights[k]) for k in live], allow_unused=True,
-    )  # fmt: skip
+        [outputs[k] for k in live],
+        [inputs[k] for k in checked],
+        [from_array(weights[k]) for k in live],
+        allow_unused=True,
+    )
 
     def weighted() -> float:
         values = evaluate()
@@ -82,9 +84,13 @@ def gradcheck(
 
 
 def _compare(
-    array: np.ndarray, analytic: np.ndarray, weighted: Callable[[], float],
-    eps: float, atol: float, rtol: float,
-) -> str | None:  # fmt: skip
+    array: np.ndarray,
+    analytic: np.ndarray,
+    weighted: Callable[[], float],
+    eps: float,
+    atol: float,
+    rtol: float,
+) -> str | None:
     """The first entry at which the derivative is wrong, in words."""
     for place in np.ndindex(array.shape):
         before = array[place]

@@ -40,9 +40,11 @@ class Tape:
         self.leaves: list[Any] = []
         for node in self.nodes:
             for edge in node.edges:
-                if edge is not None and isinstance(edge[0], Value) and not any(
-                    edge[0] is leaf for leaf in self.leaves
-                ):  # fmt: skip
+                if (
+                    edge is not None
+                    and isinstance(edge[0], Value)
+                    and not any(edge[0] is leaf for leaf in self.leaves)
+                ):
                     self.leaves.append(edge[0])
         given = {id(value): name for name, value in (names or {}).items()}
         self.names: dict[int, str] = {

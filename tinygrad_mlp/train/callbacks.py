@@ -208,7 +208,11 @@ class Checkpoint(Callback):
 
     def _write(self, run: Run) -> None:
         save_checkpoint(
-            self.path, run.model, run.optimizer, scheduler=run.scheduler, history=run.history,
+            self.path,
+            run.model,
+            run.optimizer,
+            scheduler=run.scheduler,
+            history=run.history,
             callbacks=run.callbacks,
-        )  # fmt: skip
+        )
         self.written = time.monotonic()

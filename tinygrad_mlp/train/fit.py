@@ -120,13 +120,20 @@ def fit(
     run = Run(model, optimizer, scheduler, history, epochs, callbacks)
     left, said = epochs - len(history), set[str]()  # said: why it is not compiled, if so
     course = Training(
-        model, objective.training_loss, objective.metrics, batches, optimizer, penalty,
+        model,
+        objective.training_loss,
+        objective.metrics,
+        batches,
+        optimizer,
+        penalty,
         positive("clip_grad", clip_grad),
-    )  # fmt: skip
+    )
     training = _Training(course, run, batches, left, compile, said)
-    measuring = None if held_out is None else _Measuring(
-        model, objective, held_out, max(batch_size, 1024), left, compile, said
-    )  # fmt: skip
+    measuring = (
+        None
+        if held_out is None
+        else _Measuring(model, objective, held_out, max(batch_size, 1024), left, compile, said)
+    )
     shown = reporter(progress, epochs, len(batches), len(history))
     with keeping_modes(model), shown as report:
         _go_on(run, training, measuring, report)

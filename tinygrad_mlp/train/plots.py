@@ -30,9 +30,17 @@ INK, FAINT = "#2b2f36", "#d9dce1"
 HEIGHTS = "viridis"
 TRAINING, VALIDATION = "#9aa3b2", "#d1495b"
 CLASSES = (
-    "#3d6fb4", "#e07a3f", "#3a9d79", "#b8478c", "#d9a441",
-    "#5b5ea6", "#7fa650", "#c94c4c", "#4aa6b5", "#8a6d5c",
-)  # fmt: skip
+    "#3d6fb4",
+    "#e07a3f",
+    "#3a9d79",
+    "#b8478c",
+    "#d9a441",
+    "#5b5ea6",
+    "#7fa650",
+    "#c94c4c",
+    "#4aa6b5",
+    "#8a6d5c",
+)
 
 
 def curves(history: History, path: str | os.PathLike[str] | None = None) -> Figure:
@@ -135,8 +143,9 @@ def surface(
     scale = _part("colors").Normalize(low, max(high, low + 1e-6), clip=True)
     axes.imshow(values, extent=_extent(u, v), origin="lower", cmap=HEIGHTS, norm=scale)
     if values.max() > values.min():  # a plain has no lines
-        axes.contour(u, v, values, levels=12, colors="white", linestyles="solid",
-                     linewidths=0.6, alpha=0.6)  # fmt: skip
+        axes.contour(
+            u, v, values, levels=12, colors="white", linestyles="solid", linewidths=0.6, alpha=0.6
+        )
     _dots(axes, rows.x, _part("cm").ScalarMappable(scale, HEIGHTS).to_rgba(targets))
     return _written(figure, path)
 

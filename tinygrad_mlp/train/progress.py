@@ -93,9 +93,12 @@ class Bar(Reporter):
         # The first batch may compile kernels: say what the wait is for. Epochs that were done
         # before say nothing of the time that is left.
         self.task = self.progress.add_task(
-            f"epoch {min(done + 1, epochs)}", total=epochs * batches, completed=done * batches,
-            measured="first batch ...", pace="",
-        )  # fmt: skip
+            f"epoch {min(done + 1, epochs)}",
+            total=epochs * batches,
+            completed=done * batches,
+            measured="first batch ...",
+            pace="",
+        )
         self.validated: dict[str, float] = {}
         self.drawn = self.began = time.perf_counter()
 

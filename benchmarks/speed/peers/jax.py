@@ -91,9 +91,8 @@ class Network:
         mean, variance = (x.mean(0), x.var(0)) if training else statistics
         unbiased = variance * (len(x) / max(len(x) - 1, 1))
         updated = tuple(
-            0.9 * old + 0.1 * new
-            for old, new in zip(statistics, (mean, unbiased), strict=True)
-        )  # fmt: skip
+            0.9 * old + 0.1 * new for old, new in zip(statistics, (mean, unbiased), strict=True)
+        )
         return (x - mean) * self.jax.lax.rsqrt(variance + 1e-5), updated
 
 
@@ -101,8 +100,15 @@ def activation(name: str, jax: Any) -> Callable[[Any], Any]:
     """The function of PyTorch's module of this name."""
     if name == "GELU":
         return lambda x: jax.nn.gelu(x, approximate=False)
-    names = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu", "SiLU": "silu",
-             "Tanh": "tanh", "Sigmoid": "sigmoid", "Softplus": "softplus"}  # fmt: skip
+    names = {
+        "ReLU": "relu",
+        "LeakyReLU": "leaky_relu",
+        "ELU": "elu",
+        "SiLU": "silu",
+        "Tanh": "tanh",
+        "Sigmoid": "sigmoid",
+        "Softplus": "softplus",
+    }
     function: Callable[[Any], Any] = getattr(jax.nn, names[name])
     return function
 
@@ -158,8 +164,10 @@ def optimizer(name: str, jax: Any) -> tuple[Callable[[Tree], Tree], Callable[...
         decayed = 1 - RATE * options.get("weight_decay", 0)
         return of(
             lambda p, m, v: decayed * p - rate * m / (jnp.sqrt(v) / root + 1e-8),
-            parameters, mean, square,
-        ), ([mean, square], count)  # fmt: skip
+            parameters,
+            mean,
+            square,
+        ), ([mean, square], count)
 
     updates = {"SGD": sgd, "momentum": sgd, "RMSprop": rmsprop}
     return first, updates.get(name, adam)

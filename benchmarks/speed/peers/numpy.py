@@ -67,8 +67,9 @@ class Network:
             saved.append((x, factor, *normed[1:]))
             x = normed[0] * factor
         return x @ self.parameters[2 * self.depth - 2] + self.parameters[2 * self.depth - 1], [
-            *saved, (x,),
-        ]  # fmt: skip
+            *saved,
+            (x,),
+        ]
 
     def normalise(self, k: int, z: Array) -> tuple[Array, Array, Array]:
         """BatchNorm of the k-th hidden layer: its value, (z - mean) / deviation, 1 / deviation."""

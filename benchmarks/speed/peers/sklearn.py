@@ -17,9 +17,15 @@ def step(workload: Workload, sklearn: Any) -> Callable[[], object] | None:
         return None
     x, y = workload.data()
     model = sklearn.neural_network.MLPClassifier(
-        workload.sizes[1:-1], solver=workload.optimizer.lower(), learning_rate_init=RATE,
-        alpha=0, momentum=0, nesterovs_momentum=False, batch_size=workload.batch, shuffle=False,
-    )  # fmt: skip
+        workload.sizes[1:-1],
+        solver=workload.optimizer.lower(),
+        learning_rate_init=RATE,
+        alpha=0,
+        momentum=0,
+        nesterovs_momentum=False,
+        batch_size=workload.batch,
+        shuffle=False,
+    )
     model.partial_fit(x, y, classes=np.arange(workload.sizes[-1]))  # makes the arrays
     arrays = zip(model.coefs_, model.intercepts_, strict=True)
     for (weight, bias), given in zip(arrays, workload.weights(), strict=True):

@@ -31,10 +31,17 @@ def contestant(race: Race) -> None:
         layers += [layer(weight), nn.ReLU(), nn.Dropout(DROPOUT)]
     model = nn.Sequential(*layers, layer(last))
     tg.fit(
-        model, optim.Adam(model.parameters(), lr=RATE), (race.x, race.y),
-        validation=(race.x_test, race.y_test), epochs=race.epochs, batch_size=BATCH,
-        drop_last=True, callbacks=[Judge(race)], seed=race.seed, progress=False,
-    )  # fmt: skip
+        model,
+        optim.Adam(model.parameters(), lr=RATE),
+        (race.x, race.y),
+        validation=(race.x_test, race.y_test),
+        epochs=race.epochs,
+        batch_size=BATCH,
+        drop_last=True,
+        callbacks=[Judge(race)],
+        seed=race.seed,
+        progress=False,
+    )
 
 
 def layer(weight: np.ndarray) -> nn.Linear:  # (inputs, outputs)

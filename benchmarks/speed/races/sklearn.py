@@ -10,9 +10,13 @@ from races.race import BATCH, RATE, Race, run
 
 def contestant(race: Race) -> None:
     model = MLPClassifier(
-        race.sizes[1:-1], solver="adam", learning_rate_init=RATE, alpha=0, batch_size=BATCH,
+        race.sizes[1:-1],
+        solver="adam",
+        learning_rate_init=RATE,
+        alpha=0,
+        batch_size=BATCH,
         random_state=race.seed,
-    )  # fmt: skip
+    )
     classes = np.arange(race.sizes[-1])
     race.by_epochs(
         lambda: model.partial_fit(race.x, race.y, classes=classes),  # one epoch

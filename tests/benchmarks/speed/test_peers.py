@@ -15,9 +15,13 @@ def test_losses_are_equal():
     script = Path(__file__).with_name("losses.py")
     paths = [str(BENCHMARKS), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, timeout=300, check=False,
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     for row in map(json.loads, done.stdout.splitlines()):
         losses = row["losses"]

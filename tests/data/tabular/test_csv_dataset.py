@@ -36,8 +36,12 @@ def test_a_table_becomes_two_parts(flowers: Path) -> None:
     assert np.bincount(test.y).tolist() == [6, 6, 6]
     assert train.source == str(flowers)
     assert train.preparation.feature_names == (
-        "length", "soil=clay, wet", "soil=loam", "soil=sand", "width"
-    )  # fmt: skip
+        "length",
+        "soil=clay, wet",
+        "soil=loam",
+        "soil=sand",
+        "width",
+    )
 
 
 def test_only_training_rows_are_learned_from(flowers: Path) -> None:

@@ -134,8 +134,13 @@ def test_other_files_are_refused(file: Path, tmp_path: Path) -> None:
     np.savez(file, x=normal(40, 2), y=np.arange(40))
     whole = file.read_bytes()
     np.save(tmp_path / "one.npy", normal(3))
-    for data in (b"", b"text", gzip.compress(whole), whole[: len(whole) // 2],
-                 (tmp_path / "one.npy").read_bytes()):  # fmt: skip
+    for data in (
+        b"",
+        b"text",
+        gzip.compress(whole),
+        whole[: len(whole) // 2],
+        (tmp_path / "one.npy").read_bytes(),
+    ):
         file.write_bytes(data)
         with pytest.raises(ValueError, match=r"arrays.npz is no .npz file; np.savez"):
             npz(file)

@@ -29,8 +29,10 @@ def strided(draw, shape: tuple[int, ...]):
     return tg.from_numpy(a), a
 
 
-@given(data=st.data(), shapes=npst.mutually_broadcastable_shapes(
-    num_shapes=2, min_side=0, max_side=3, max_dims=5))  # fmt: skip
+@given(
+    data=st.data(),
+    shapes=npst.mutually_broadcastable_shapes(num_shapes=2, min_side=0, max_side=3, max_dims=5),
+)
 @settings(max_examples=200)
 def test_any_strides(data: st.DataObject, shapes) -> None:
     (x, a), (y, b) = (data.draw(strided(shape)) for shape in shapes.input_shapes)
@@ -64,9 +66,7 @@ def test_merged_axes_lead_to_the_same_elements(data: st.DataObject, sizes: list[
 
 def offsets(shape, steps) -> list[int]:
     """Where each element lies, in C order."""
-    return [
-        sum(i * s for i, s in zip(place, steps, strict=True)) for place in np.ndindex(*shape)
-    ]  # fmt: skip
+    return [sum(i * s for i, s in zip(place, steps, strict=True)) for place in np.ndindex(*shape)]
 
 
 def test_broadcast_strides_are_numpys() -> None:
@@ -98,11 +98,13 @@ def test_threads_share_rows_or_a_row(
 
 def test_a_kernel_reads_as_python_and_computes_shared_parts_once() -> None:
     formula = Formula(
-        "demo", ("g", "x"),
+        "demo",
+        ("g", "x"),
         (("result", expression.trace(lambda g, x: g * expression.tanh(x) + expression.tanh(x))),),
-    )  # fmt: skip
-    text = source(formula, tuple(Operand(n, "float32", "c") for n in ("g", "x", "result")),
-                  "float32")  # fmt: skip
+    )
+    text = source(
+        formula, tuple(Operand(n, "float32", "c") for n in ("g", "x", "result")), "float32"
+    )
     compile(text, "demo", "exec")
     assert text.split('"""')[2].count("tanh(") == 1
     assert "demo(g, x): result = g * tanh(x) + tanh(x)" in text

@@ -12,9 +12,24 @@ import tinygrad_mlp as tg
 from tinygrad_mlp.ops.reduce import sum_of_squares
 
 # Below, at and above the sizes of blocks: 512 elements, 16 rows; and of strips: 8 KB of columns.
-SHAPES = [(1100,), (511,), (512,), (513,), (3, 700), (700, 3), (15, 5), (16, 5), (17, 5),
-          (130, 300), (17, 1025), (41, 8200), (2, 65, 257), (65, 2, 3), (5, 1, 600),
-          (4, 3, 2, 70)]  # fmt: skip
+SHAPES = [
+    (1100,),
+    (511,),
+    (512,),
+    (513,),
+    (3, 700),
+    (700, 3),
+    (15, 5),
+    (16, 5),
+    (17, 5),
+    (130, 300),
+    (17, 1025),
+    (41, 8200),
+    (2, 65, 257),
+    (65, 2, 3),
+    (5, 1, 600),
+    (4, 3, 2, 70),
+]
 
 
 def all_axes(ndim: int) -> list[tuple[int, ...]]:
@@ -114,8 +129,16 @@ def test_a_long_float32_sum_keeps_its_digits() -> None:
 
 
 # Beyond the sizes from which a fold is cut into parts, and around those of lanes and blocks.
-LARGE = [(300_001,), (3, 131_072), (100_003, 3), (40_000, 128), (16_391, 129), (5, 20_011, 3),
-         (70_000, 2, 2), (2_048, 1_030)]  # fmt: skip
+LARGE = [
+    (300_001,),
+    (3, 131_072),
+    (100_003, 3),
+    (40_000, 128),
+    (16_391, 129),
+    (5, 20_011, 3),
+    (70_000, 2, 2),
+    (2_048, 1_030),
+]
 
 
 @pytest.mark.parametrize("shape", LARGE, ids=str)

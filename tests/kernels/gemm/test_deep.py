@@ -19,14 +19,16 @@ SHAPES = [(3, 300, 100), (100, 300, 2), (10, 4096, 10), (64, 256, 64), (2, 512, 
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_values_and_threads(
-    shape: tuple[int, int, int], transposed: bool, dtype: str,
-    use_threads: Callable[[int], None],
-) -> None:  # fmt: skip
+    shape: tuple[int, int, int], transposed: bool, dtype: str, use_threads: Callable[[int], None]
+) -> None:
     M, K, N = shape
     assert chunks_of(M, N, K) > 1
     draw = np.random.default_rng(0)
-    a = draw.standard_normal((K, M)).astype(dtype).T if transposed else (
-        draw.standard_normal((M, K)).astype(dtype))  # fmt: skip
+    a = (
+        draw.standard_normal((K, M)).astype(dtype).T
+        if transposed
+        else (draw.standard_normal((M, K)).astype(dtype))
+    )
     b = draw.standard_normal((K, N)).astype(dtype)
     x = tg.tensor(np.ascontiguousarray(a.T)).T if transposed else tg.tensor(a)
     results = []

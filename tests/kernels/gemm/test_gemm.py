@@ -166,8 +166,11 @@ def test_batches(layout: Callable, unit: str, dtype: str) -> None:
 def test_a_batch_may_share_an_operand(unit: str, dtype: str) -> None:
     a, b = random(3, 14, 20, dtype=dtype), random(20, 35, dtype=dtype)
     check(multiply(a, np.broadcast_to(b, (3, 20, 35)), unit=unit), a, b)
-    check(multiply(np.broadcast_to(a[0], (3, 14, 20)), a[0].T[None].repeat(3, 0), unit=unit),
-          a[0], a[0].T[None].repeat(3, 0))  # fmt: skip
+    check(
+        multiply(np.broadcast_to(a[0], (3, 14, 20)), a[0].T[None].repeat(3, 0), unit=unit),
+        a[0],
+        a[0].T[None].repeat(3, 0),
+    )
 
 
 @every_kernel
@@ -285,8 +288,10 @@ def test_a_row_adds_up_to_the_bits_of_tiles(unit: str, dtype: str) -> None:
 @every_kernel
 def test_small_blocks_give_the_same_bits(unit: str, dtype: str, monkeypatch) -> None:
     """What waits in C from block to block, and what is copied, is not rounded again."""
-    products = [(random(m, k, dtype=dtype), random(k, n, dtype=dtype), random(n, dtype=dtype))
-                for m, n, k in ((61, 300, 43), (100, 40, 70), (30, 300, 8))]  # fmt: skip
+    products = [
+        (random(m, k, dtype=dtype), random(k, n, dtype=dtype), random(n, dtype=dtype))
+        for m, n, k in ((61, 300, 43), (100, 40, 70), (30, 300, 8))
+    ]
     alone = [multiply(*each, unit=unit) for each in products]
     monkeypatch.setattr(plans, "_BLOCK_M", 24)
     monkeypatch.setattr(plans, "_BLOCK_N", 2 * tile_of(unit, dtype)[1])
@@ -329,8 +334,10 @@ def test_an_elementwise_kernel_finishes_the_product(
     mask, column = random(2, m, n, dtype=dtype, seed=3), random(m, dtype=dtype, seed=4)
     expression = scalar.trace(lambda c, mask, column: scalar.where(mask > 0, c + column, c * 0))
     formula = elementwise.Formula("relu_mask", ("c", "mask", "column"), (("c", expression),))
-    operands = [elementwise.Operand(name, dtype, access)
-                for name, access in (("c", "c"), ("mask", "c"), ("column", "s"))]  # fmt: skip
+    operands = [
+        elementwise.Operand(name, dtype, access)
+        for name, access in (("c", "c"), ("mask", "c"), ("column", "s"))
+    ]
     kernel = elementwise.address(formula, tuple(operands), dtype)
     item = np.dtype(dtype).itemsize
     finish = gemm.Finish(kernel, (mask.strides, mask.strides, (0, item, 0)))

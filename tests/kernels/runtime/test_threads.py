@@ -90,8 +90,12 @@ def rows() -> list[bytes]:
         x = tg.tensor(draw.standard_normal(shape).astype(np.float32), requires_grad=True)
         y = tg.tensor(draw.integers(0, shape[1], shape[0]))
         g = tg.tensor(draw.standard_normal(shape).astype(np.float32))
-        for out in (F.softmax(x, -1), F.log_softmax(x, -1), F.batch_norm(x, training=True),
-                    F.layer_norm(x, shape[1:])):  # fmt: skip
+        for out in (
+            F.softmax(x, -1),
+            F.log_softmax(x, -1),
+            F.batch_norm(x, training=True),
+            F.layer_norm(x, shape[1:]),
+        ):
             kept += [v.detach().numpy().tobytes() for v in (out, *tg.grad(out, x, g))]
         loss = F.cross_entropy(x, y, label_smoothing=0.1)
         folded = (loss, *tg.grad(loss, x), tg.logsumexp(x), x.argmax(1))
@@ -230,8 +234,13 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 def test_under_a_thread_limit_of_one() -> None:
-    assert run(SHARE + "for n in (1, 2, 4):\n    tg.set_num_threads(n); work()\nprint('done')",
-               OMP_THREAD_LIMIT="1") == "done\n"  # fmt: skip
+    assert (
+        run(
+            SHARE + "for n in (1, 2, 4):\n    tg.set_num_threads(n); work()\nprint('done')",
+            OMP_THREAD_LIMIT="1",
+        )
+        == "done\n"
+    )
 
 
 @needs_affinity

@@ -60,8 +60,12 @@ def erf(x):
 
 
 REFERENCE = {name: getattr(np, name, None) for name in vmath.UNARY}
-REFERENCE |= {"sigmoid": sigmoid, "softplus": softplus, "erf": erf,
-              "rsqrt": lambda x: 1 / np.sqrt(x)}  # fmt: skip
+REFERENCE |= {
+    "sigmoid": sigmoid,
+    "softplus": softplus,
+    "erf": erf,
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+}
 
 
 def units_off(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -95,14 +99,19 @@ def float64_sample() -> np.ndarray:
     generator = np.random.default_rng(0)
     n = 20_000
     signs = generator.choice([-1, 1], n)
-    return np.concatenate([
-        generator.uniform(-1, 1, n), generator.uniform(-50, 50, n), generator.uniform(-750, 750, n),
-        generator.uniform(0.4, 2.5, n), generator.uniform(-1100, 1100, n),
-        np.exp(generator.uniform(-740, 709, n)) * signs,
-        np.exp(generator.uniform(-40, 5, n)) * signs,
-        generator.integers(0, 2**64, n, dtype="uint64").view("float64"),
-        np.round(generator.uniform(-1e6, 1e6, n)) * (np.pi / 2),
-    ])  # fmt: skip
+    return np.concatenate(
+        [
+            generator.uniform(-1, 1, n),
+            generator.uniform(-50, 50, n),
+            generator.uniform(-750, 750, n),
+            generator.uniform(0.4, 2.5, n),
+            generator.uniform(-1100, 1100, n),
+            np.exp(generator.uniform(-740, 709, n)) * signs,
+            np.exp(generator.uniform(-40, 5, n)) * signs,
+            generator.integers(0, 2**64, n, dtype="uint64").view("float64"),
+            np.round(generator.uniform(-1e6, 1e6, n)) * (np.pi / 2),
+        ]
+    )
 
 
 @pytest.mark.parametrize("name", vmath.UNARY)
@@ -154,14 +163,22 @@ def worst_of(found, wanted):
 
 
 SPECIAL = {  # what 0, -0, inf, -inf and NaN become
-    "cos": (1, 1, NAN, NAN, NAN), "erf": (0, -0.0, 1, -1, NAN), "exp": (1, 1, INF, 0, NAN),
-    "exp2": (1, 1, INF, 0, NAN), "expm1": (0, -0.0, INF, -1, NAN),
-    "log": (-INF, -INF, INF, NAN, NAN), "log10": (-INF, -INF, INF, NAN, NAN),
-    "log1p": (0, -0.0, INF, NAN, NAN), "log2": (-INF, -INF, INF, NAN, NAN),
-    "rsqrt": (INF, -INF, 0, NAN, NAN), "sigmoid": (0.5, 0.5, 1, 0, NAN),
-    "sin": (0, -0.0, NAN, NAN, NAN), "softplus": (math.log(2), math.log(2), INF, 0, NAN),
-    "sqrt": (0, -0.0, INF, NAN, NAN), "tanh": (0, -0.0, 1, -1, NAN),
-}  # fmt: skip
+    "cos": (1, 1, NAN, NAN, NAN),
+    "erf": (0, -0.0, 1, -1, NAN),
+    "exp": (1, 1, INF, 0, NAN),
+    "exp2": (1, 1, INF, 0, NAN),
+    "expm1": (0, -0.0, INF, -1, NAN),
+    "log": (-INF, -INF, INF, NAN, NAN),
+    "log10": (-INF, -INF, INF, NAN, NAN),
+    "log1p": (0, -0.0, INF, NAN, NAN),
+    "log2": (-INF, -INF, INF, NAN, NAN),
+    "rsqrt": (INF, -INF, 0, NAN, NAN),
+    "sigmoid": (0.5, 0.5, 1, 0, NAN),
+    "sin": (0, -0.0, NAN, NAN, NAN),
+    "softplus": (math.log(2), math.log(2), INF, 0, NAN),
+    "sqrt": (0, -0.0, INF, NAN, NAN),
+    "tanh": (0, -0.0, 1, -1, NAN),
+}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -206,8 +223,22 @@ def test_exponentials_underflow_gradually(dtype: str) -> None:
     )
 
 
-NOTABLE = [0.0, 1.0, INF, 0.5, 2.0, 3.0, 1e30, 5e-324, 2.0**53, 2.0**53 + 2, 7.0, 1.5,
-           1 + 2.0**-52, 1 - 2.0**-53]  # fmt: skip
+NOTABLE = [
+    0.0,
+    1.0,
+    INF,
+    0.5,
+    2.0,
+    3.0,
+    1e30,
+    5e-324,
+    2.0**53,
+    2.0**53 + 2,
+    7.0,
+    1.5,
+    1 + 2.0**-52,
+    1 - 2.0**-53,
+]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

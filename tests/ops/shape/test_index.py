@@ -127,17 +127,39 @@ def ints(*values):
 @pytest.mark.parametrize(
     "key",
     [
-        np.s_[::-1], np.s_[..., ::-2], np.s_[None], np.s_[..., None], np.s_[1, ..., 1], np.s_[-1],
-        np.s_[()], np.s_[...], np.s_[5:2], np.s_[:, None, 1], np.s_[-2:], np.s_[np.int64(2)],
-        np.s_[ints(0, 2)], np.s_[np.array([True, False, True])], np.s_[:, ints(0, 0, 3)],
-        np.s_[ints(0, 1), ints(3, 2)], np.s_[np.array([[0], [1]]), ints(3, 2)],
-        np.s_[:, ints(1, 2), ints(0, 0)], np.s_[ints(0, 1), :, ints(1, 1)], np.s_[ints()],
-        np.s_[..., ints(0)], np.s_[np.array(1)], np.s_[ints(-1, -3)], np.s_[np.uint8([1, 0])],
-        np.s_[..., ints(1, 0), ints(1, 1)], np.s_[ints(1), None], np.s_[None, ints(1), ::-1],
-        np.s_[np.eye(3, 4) > 0], np.s_[:, np.eye(4, 2) > 0], np.s_[np.eye(3, 4) > 0, ints(0, 1, 1)],
+        np.s_[::-1],
+        np.s_[..., ::-2],
+        np.s_[None],
+        np.s_[..., None],
+        np.s_[1, ..., 1],
+        np.s_[-1],
+        np.s_[()],
+        np.s_[...],
+        np.s_[5:2],
+        np.s_[:, None, 1],
+        np.s_[-2:],
+        np.s_[np.int64(2)],
+        np.s_[ints(0, 2)],
+        np.s_[np.array([True, False, True])],
+        np.s_[:, ints(0, 0, 3)],
+        np.s_[ints(0, 1), ints(3, 2)],
+        np.s_[np.array([[0], [1]]), ints(3, 2)],
+        np.s_[:, ints(1, 2), ints(0, 0)],
+        np.s_[ints(0, 1), :, ints(1, 1)],
+        np.s_[ints()],
+        np.s_[..., ints(0)],
+        np.s_[np.array(1)],
+        np.s_[ints(-1, -3)],
+        np.s_[np.uint8([1, 0])],
+        np.s_[..., ints(1, 0), ints(1, 1)],
+        np.s_[ints(1), None],
+        np.s_[None, ints(1), ::-1],
+        np.s_[np.eye(3, 4) > 0],
+        np.s_[:, np.eye(4, 2) > 0],
+        np.s_[np.eye(3, 4) > 0, ints(0, 1, 1)],
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_keys_by_name(key) -> None:
     """Arrays, lists and tensors mean the same."""
     a = numbered((3, 4, 2))
@@ -212,9 +234,15 @@ def test_narrow_index_dtypes() -> None:
 
 @pytest.mark.parametrize(
     ("value", "wanted"),
-    [(tg.ones(1, 3), [1, 1, 1]), (tg.ones(1, 1, 1), [1, 1, 1]), (np.ones(3), [1, 1, 1]),
-     (tg.tensor([1, 2, 3]), [1, 2, 3]), (True, [1, 1, 1]), (np.float64(2), [2, 2, 2])],
-)  # fmt: skip
+    [
+        (tg.ones(1, 3), [1, 1, 1]),
+        (tg.ones(1, 1, 1), [1, 1, 1]),
+        (np.ones(3), [1, 1, 1]),
+        (tg.tensor([1, 2, 3]), [1, 2, 3]),
+        (True, [1, 1, 1]),
+        (np.float64(2), [2, 2, 2]),
+    ],
+)
 def test_assigned_values_broadcast_and_convert(value, wanted) -> None:
     t = tg.zeros(2, 3)
     t[0] = value

@@ -129,8 +129,12 @@ class _Moved:
 
     def _calls(self, each: Instruction) -> Iterator[Call]:
         for call in each.calls:
-            yield Call(call.launch, tuple(
-                Place(self.to[word.buffer].buffer, word.offset)
-                if isinstance(word, Place) and word.buffer in self.to else word
-                for word in call.words
-            ))  # fmt: skip
+            yield Call(
+                call.launch,
+                tuple(
+                    Place(self.to[word.buffer].buffer, word.offset)
+                    if isinstance(word, Place) and word.buffer in self.to
+                    else word
+                    for word in call.words
+                ),
+            )

@@ -53,8 +53,10 @@ class Chain:
         """One more op, on what the chain reads and makes."""
         op = instruction.op
         assert isinstance(op, Elementwise)
-        values = {name: self._value(region, name in op.masks)
-                  for name, region in zip(op.inputs, instruction.inputs, strict=True)}  # fmt: skip
+        values = {
+            name: self._value(region, name in op.masks)
+            for name, region in zip(op.inputs, instruction.inputs, strict=True)
+        }
         self.parts.append(instruction)
         self.made.append((instruction.outputs[0], substituted(op.expression, values)))
 
@@ -75,8 +77,11 @@ class Chain:
         """
         own = [region for region, _ in self.made]
         own += self.product.outputs if self.product is not None else []
-        return all(region.buffer is not other.buffer or region.same(other)
-                   for region in regions for other in own)  # fmt: skip
+        return all(
+            region.buffer is not other.buffer or region.same(other)
+            for region in regions
+            for other in own
+        )
 
     def _value(self, region: Region, mask: bool) -> Expression:
         for other, expression in self.made:
@@ -131,8 +136,11 @@ def real_of(instruction: Instruction) -> Any:
         return None
     out = instruction.outputs[0]
     real, made = op.dtypes([region.layout for region in instruction.inputs])
-    given = [region.layout.dtype for name, region in zip(op.inputs, instruction.inputs, strict=True)
-             if name not in op.masks]  # fmt: skip
+    given = [
+        region.layout.dtype
+        for name, region in zip(op.inputs, instruction.inputs, strict=True)
+        if name not in op.masks
+    ]
     alike = real.kind == "f" and made == real and all(dtype == real for dtype in given)
     return real if alike and out.buffer.kind == MADE and out.whole else None
 
@@ -170,8 +178,11 @@ def fuse_chains(program: Program) -> None:
         def outside(region: Region) -> bool:
             return region.buffer in kept or bool({*read_by.get(region.buffer, ())} - inside)
 
-        return fused(chain, [region for region, _ in chain.made if outside(region)],
-                     chain.product is None or outside(chain.product.outputs[0]))  # fmt: skip
+        return fused(
+            chain,
+            [region for region, _ in chain.made if outside(region)],
+            chain.product is None or outside(chain.product.outputs[0]),
+        )
 
     several = [group for group in order.groups if len(group.parts) > 1]
     if several:

@@ -45,9 +45,12 @@ def steps_along_rows(region: Region, shape: tuple[int, ...]) -> bool:
 
 
 def finished(
-    product: Instruction, formula: Formula, reads: dict[str, Region], results: list[Region],
+    product: Instruction,
+    formula: Formula,
+    reads: dict[str, Region],
+    results: list[Region],
     in_place: bool,
-) -> tuple[Call, ...]:  # fmt: skip
+) -> tuple[Call, ...]:
     """The call of a product that ends with a formula, of which ``reads`` begins with C.
 
     ``in_place``: the first of the results lies where C was to be.
@@ -68,14 +71,21 @@ def finished(
     kernel = generator.address(formula, tuple(signature), str(c.layout.dtype))
     op: Any = product.op
     start = gemm.BIASED if len(layouts) > 2 else gemm.ZEROS
-    plan = gemm.plan(layouts[0], op.right_layout(layouts[1]), c.layout, start,
-                     Finish(kernel, tuple(strides)))  # fmt: skip
+    plan = gemm.plan(
+        layouts[0], op.right_layout(layouts[1]), c.layout, start, Finish(kernel, tuple(strides))
+    )
     assert plan is not None, "a product of two dimensions can be planned"
     plan.launch.work += work_of(formula, [r.layout for _, r in operands], shape)
     count = get_num_threads()
     scratch = Buffer(SCRATCH, plan.scratch(count), "scratch")
     given = product.calls[0].words
-    words: list[Word] = [given[_A], given[_B], given[_BIAS], Place(c.buffer, c.offset),
-                         Place(scratch, 0), count]  # fmt: skip
+    words: list[Word] = [
+        given[_A],
+        given[_B],
+        given[_BIAS],
+        Place(c.buffer, c.offset),
+        Place(scratch, 0),
+        count,
+    ]
     words += [Place(region.buffer, region.offset) for _, region in beside]
     return (Call(plan.launch, tuple(words)),)

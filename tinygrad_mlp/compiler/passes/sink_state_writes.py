@@ -28,8 +28,13 @@ def delay(program: Program) -> None:
     for instruction in reversed(before):
         reads, writes = instruction.reads(), instruction.writes()
         free = not (writes & (read | written) or reads & written)
-        if free and writes and instruction.early_exit is None and not instruction.in_python \
-                and all(buffer.kind == STATE for buffer in writes):  # fmt: skip
+        if (
+            free
+            and writes
+            and instruction.early_exit is None
+            and not instruction.in_python
+            and all(buffer.kind == STATE for buffer in writes)
+        ):
             delayed.append(instruction)
         else:
             kept.append(instruction)

@@ -89,7 +89,7 @@ def source(formula: Formula, operands: tuple[Operand, ...], real: str) -> str:
     lines = [
         f'"""{formula}\n\n'
         + "\n".join(f"{o.name}: {o.dtype}, access {o.access}" for o in operands)
-        + f"\nComputed in {real}. Written by tinygrad_mlp.kernels.codegen.elementwise; safe to delete.\n"
+        + f"\nComputed in {real}. Written by {__name__}; safe to delete.\n"
         + '"""',
         "import math",
         "",
@@ -217,8 +217,10 @@ class Writer:
             mask = node.value in self.formula.masks
             return self.known(f"v_{node.value}", "bool" if mask else "real")
         if node.operator == "constant":
-            return self.known(f"real({node.value!r})".replace("inf", "math.inf")
-                              .replace("nan", "math.nan"), "constant")  # fmt: skip
+            return self.known(
+                f"real({node.value!r})".replace("inf", "math.inf").replace("nan", "math.nan"),
+                "constant",
+            )
         parts = [self.write(argument) for argument in node.arguments]
         key = (node.operator, *parts)
         if key not in self.names:
@@ -235,11 +237,15 @@ class Writer:
         kinds = [self.types[part] for part in parts]
         uniform = "uniform" in kinds and all(kind in ("uniform", "constant") for kind in kinds)
         if uniform:  # constants among uniforms are float64
-            parts = [part.replace("real(", "float64(", 1) if kind == "constant" else part
-                     for part, kind in zip(parts, kinds, strict=True)]  # fmt: skip
+            parts = [
+                part.replace("real(", "float64(", 1) if kind == "constant" else part
+                for part, kind in zip(parts, kinds, strict=True)
+            ]
         else:
-            parts = [f"real({part})" if kind == "uniform" else part
-                     for part, kind in zip(parts, kinds, strict=True)]  # fmt: skip
+            parts = [
+                f"real({part})" if kind == "uniform" else part
+                for part, kind in zip(parts, kinds, strict=True)
+            ]
         if operator in _CALLS:
             text = _CALLS[operator].format(*parts)
         elif operator == "pow" and (uniform or self.real.startswith("float")):

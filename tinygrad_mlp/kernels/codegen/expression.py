@@ -35,8 +35,12 @@ INFIX = {  # how tightly each binds, as in Python
     "pow": ("**", 8),
 }
 _ASSOCIATIVE = {  # a + (b - c) may be written a + b - c
-    "add": ("add", "sub"), "mul": ("mul",), "and": ("and",), "or": ("or",), "xor": ("xor",),
-}  # fmt: skip
+    "add": ("add", "sub"),
+    "mul": ("mul",),
+    "and": ("and",),
+    "or": ("or",),
+    "xor": ("xor",),
+}
 PREDICATES = ("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "not")
 
 

@@ -90,12 +90,20 @@ def source(fold: Fold, loop: str, dtype: str, step: str, real: str, result: str)
     fold_row = f"folded = {_inline(fold.combine, real, a='folded', b=each)}"
     together, width = range(_TOGETHER), WIDTH * 8 // np.dtype(real).itemsize
     return _HEAD.format(
-        name=fold.name, about=f"{trace(fold.combine)} of {trace(fold.each)}", dtype=dtype,
-        real=real, neutral=_neutral(fold.neutral, real),
+        name=fold.name,
+        about=f"{trace(fold.combine)} of {trace(fold.each)}",
+        dtype=dtype,
+        real=real,
+        neutral=_neutral(fold.neutral, real),
     ) + (_ALONG if loop == ALONG else _ACROSS).format(
-        memory=memory, item=np.dtype(dtype).itemsize, result=stored_as(result),
-        elements=ELEMENTS, rows=ROWS, width=width,
-        together=_TOGETHER, fold=_inline(fold.combine, real, a="total", b=each),
+        memory=memory,
+        item=np.dtype(dtype).itemsize,
+        result=stored_as(result),
+        elements=ELEMENTS,
+        rows=ROWS,
+        width=width,
+        together=_TOGETHER,
+        fold=_inline(fold.combine, real, a="total", b=each),
         fold_column=_inline(fold.combine, real, a="total[i]", b=each),
         pointers=_lines(20, [f"x{k} = pointer(at + {k} * apart, {memory})" for k in together]),
         fold_rows=_lines(24, [_replace_word(fold_row, "x", f"x{k}") for k in together]),
@@ -103,7 +111,7 @@ def source(fold: Fold, loop: str, dtype: str, step: str, real: str, result: str)
         merge_strips=_inline(fold.combine, real, a=f"tree[{width} * level + i]", b="total[i]"),
         finish=_inline(fold.finish, real, a="total", n="count"),
         finish_strip=_inline(fold.finish, real, a="total[i]", n="count"),
-    )  # fmt: skip
+    )
 
 
 def _lines(indent: int, lines: list[str]) -> str:

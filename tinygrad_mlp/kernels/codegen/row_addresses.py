@@ -50,8 +50,11 @@ def row_addresses(typingctx, words, row, operands):
             strides = builder.add(builder.mul(axes, _WORD(k + 1)), _WORD(3 + k))
             step = builder.mul(index, word(constants, builder.add(axis, strides)))
             moved.append(builder.add(before[k], step))
-        for phi, first, then in [(after, axes, axis), (rest, row, left),
-                                 *zip(before, starts, moved, strict=True)]:  # fmt: skip
+        for phi, first, then in [
+            (after, axes, axis),
+            (rest, row, left),
+            *zip(before, starts, moved, strict=True),
+        ]:
             phi.add_incoming(first, entry)
             phi.add_incoming(then, loop)
         builder.cbranch(builder.icmp_signed(">", axis, _WORD(0)), loop, done)

@@ -43,10 +43,14 @@ from .column_sums import BLOCK, CHUNK, add_blocks, blocks_of, fill
 def address(what: str, dtype: str) -> int:
     """The address of a kernel for a dtype."""
     make = {
-        "sums": _sums, "totals": _totals, "elements": _elements,
-        "backward_sums": _backward_sums, "backward_totals": _backward_totals,
-        "backward_elements": _backward_elements, "update_running_stats_": _update,
-    }[what]  # fmt: skip
+        "sums": _sums,
+        "totals": _totals,
+        "elements": _elements,
+        "backward_sums": _backward_sums,
+        "backward_totals": _backward_totals,
+        "backward_elements": _backward_elements,
+        "update_running_stats_": _update,
+    }[what]
     real = getattr(types, dtype)
     return compiled(make(real, real.bitwidth // 8), fastmath={"contract"})
 
@@ -183,8 +187,9 @@ def _backward_totals(real, item):
         eps = real(pointer(words[0], float64)[2])
         var, for_weight = pointer(words[5], real), pointer(words[7], real)
         first, last = share(columns, thread, threads)
-        add_blocks(pointer(words[9], real), rows, columns, first, last,
-                   pointer(words[8], real), for_weight)  # fmt: skip
+        add_blocks(
+            pointer(words[9], real), rows, columns, first, last, pointer(words[8], real), for_weight
+        )
         for i in range(first, last):
             for_weight[i] /= math.sqrt(var[i] + eps)
 

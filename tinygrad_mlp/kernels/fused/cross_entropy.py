@@ -32,9 +32,13 @@ NONE, MEAN, SUM = 0, 1, 2
 @functools.cache
 def address(what: str, dtype: str) -> int:
     """The address of a kernel for float32 or float64 logits."""
-    make = {"cross_entropy": _cross_entropy, "cross_entropy_backward": _cross_entropy_backward,
-            "nll_loss": _nll_loss, "nll_loss_backward": _nll_loss_backward,
-            "total": _total}[what]  # fmt: skip
+    make = {
+        "cross_entropy": _cross_entropy,
+        "cross_entropy_backward": _cross_entropy_backward,
+        "nll_loss": _nll_loss,
+        "nll_loss_backward": _nll_loss_backward,
+        "total": _total,
+    }[what]
     real = getattr(types, dtype)
     return compiled(make(real, real.bitwidth // 8), fastmath={"reassoc", "contract"})
 
@@ -132,7 +136,10 @@ def _cross_entropy_backward(real, item):
         rows, columns, ignored, reduction = sizes[0], sizes[1], sizes[2], sizes[4]
         smoothing = real(pointer(words[0], float64)[3])
         g, labels, weights = (
-            pointer(words[1], real), pointer(words[5], int64), pointer(words[6], real))  # fmt: skip
+            pointer(words[1], real),
+            pointer(words[5], int64),
+            pointer(words[6], real),
+        )
         total_weight, sums = pointer(words[7], real), pointer(words[4], real)
         all_weights = real(0)
         for c in range(columns):
@@ -143,8 +150,9 @@ def _cross_entropy_backward(real, item):
             count = min(rows_together(columns), last - first)
             x = pointer(words[2] + first * columns * item, real)
             shifts = pointer(words[3] + first * item, real)
-            exponentials(x, shifts, count, columns,
-                         pointer(words[8] + first * columns * item, real))  # fmt: skip
+            exponentials(
+                x, shifts, count, columns, pointer(words[8] + first * columns * item, real)
+            )
             for row in range(first, first + count):
                 for_x = pointer(words[8] + row * columns * item, real)
                 label = labels[row]
@@ -193,7 +201,10 @@ def _nll_loss_backward(real, item):
         sizes = pointer(words[0], int64)
         rows, columns, ignored, reduction = sizes[0], sizes[1], sizes[2], sizes[3]
         g, labels, weights = (
-            pointer(words[1], real), pointer(words[2], int64), pointer(words[3], real))  # fmt: skip
+            pointer(words[1], real),
+            pointer(words[2], int64),
+            pointer(words[3], real),
+        )
         total_weight = pointer(words[4], real)
         first, last = share(rows, thread, threads)
         for row in range(first, last):

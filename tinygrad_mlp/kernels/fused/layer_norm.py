@@ -74,7 +74,10 @@ def _backward(real, item):
         sizes = pointer(words[0], int64)
         rows, columns = sizes[0], sizes[1]
         weight, means, rs = (
-            pointer(words[3], real), pointer(words[4], real), pointer(words[5], real))  # fmt: skip
+            pointer(words[3], real),
+            pointer(words[4], real),
+            pointer(words[5], real),
+        )
         count = real(columns)
         first, last = share(blocks_of(rows), thread, threads)
         for block in range(first, last):
@@ -108,7 +111,14 @@ def _backward_totals(real, item):
         sizes = pointer(words[0], int64)
         rows, columns = sizes[0], sizes[1]
         first, last = share(columns, thread, threads)
-        add_blocks(pointer(words[9], real), rows, columns, first, last,
-                   pointer(words[8], real), pointer(words[7], real))  # fmt: skip
+        add_blocks(
+            pointer(words[9], real),
+            rows,
+            columns,
+            first,
+            last,
+            pointer(words[8], real),
+            pointer(words[7], real),
+        )
 
     return layer_norm_backward_totals

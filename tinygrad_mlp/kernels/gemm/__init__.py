@@ -8,9 +8,19 @@ threads; ``choose.py``, which chooses between them; ``deep.py``, which cuts long
 """
 
 __all__ = [
-    "ACCUMULATED", "BIASED", "UNITS", "ZEROS", "DeepPlan", "Finish", "Plan",
-    "host", "plan", "plan_deep", "product", "textbook",
-]  # fmt: skip
+    "ACCUMULATED",
+    "BIASED",
+    "UNITS",
+    "ZEROS",
+    "DeepPlan",
+    "Finish",
+    "Plan",
+    "host",
+    "plan",
+    "plan_deep",
+    "product",
+    "textbook",
+]
 
 from .arrays import product
 from .deep import DeepPlan, plan_deep

@@ -129,8 +129,7 @@ def _multiply(dtype: str) -> Callable[..., tuple[int, int, int] | None]:
         sizes[at.A_ROW], sizes[at.A_COL] = a.strides
         sizes[at.B_ROW], sizes[at.B_COL] = b.strides
         sizes[at.C_ROW], sizes[at.C_COL] = c.strides
-        form, cost = choose(sizes, -1, True, known[4], known[5], known[6], known[7],
-                            M, N, K)  # fmt: skip
+        form, cost = choose(sizes, -1, True, known[4], known[5], known[6], known[7], M, N, K)
         turned = sizes[at.TURNED] * M * N * 8
         large = count > 1 and cost * NS >= SMALL
         if large or sizes[at.PER_THREAD] + turned > STACK:

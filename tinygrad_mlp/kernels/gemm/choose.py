@@ -91,8 +91,13 @@ def can_turn(sizes, item):
 def swap_roles(sizes):
     """C' = B' A': what was said of B is said of A."""
     sizes[at.TURNED] = 1
-    for one, other in ((at.M, at.N), (at.A_ROW, at.B_COL), (at.A_COL, at.B_ROW),
-                       (at.C_ROW, at.C_COL), (at.A_BATCH, at.B_BATCH)):  # fmt: skip
+    for one, other in (
+        (at.M, at.N),
+        (at.A_ROW, at.B_COL),
+        (at.A_COL, at.B_ROW),
+        (at.C_ROW, at.C_COL),
+        (at.A_BATCH, at.B_BATCH),
+    ):
         sizes[one], sizes[other] = sizes[other], sizes[one]
 
 

@@ -42,8 +42,9 @@ def multiply_dots(typingctx, real, unit, high, rows, columns, depth, a, a_row, b
             block = builder.append_basic_block(f"dots.{R}x{C}")
             switch.add_case(_WORD(R), block)
             builder.position_at_end(block)
-            dots = _Dots(vectors, _places(builder, a, a_row, rows, R),
-                         _places(builder, b, b_col, columns, C))  # fmt: skip
+            dots = _Dots(
+                vectors, _places(builder, a, a_row, rows, R), _places(builder, b, b_col, columns, C)
+            )
             for i, vector in enumerate(add_lanes(vectors, dots.build(depth))):
                 vectors.store(vector, builder.add(sums, _WORD(i * vectors.lanes * vectors.size)))
             builder.branch(done)
@@ -68,7 +69,11 @@ class _Dots:
 
     def __init__(self, vectors: Vectors, rows, columns):
         self.vectors, self.builder, self.rows, self.columns = (
-            vectors, vectors.builder, rows, columns)  # fmt: skip
+            vectors,
+            vectors.builder,
+            rows,
+            columns,
+        )
 
     def build(self, depth):
         builder, lanes = self.builder, self.vectors.lanes
@@ -109,8 +114,9 @@ class _Dots:
         a = [load(self.builder.add(at, offset)) for at in self.rows]
         b = [load(self.builder.add(at, offset)) for at in self.columns]
         pairs = [(x, y) for x in a for y in b]
-        return [self.vectors.multiply_add(x, y, sum_)
-                for (x, y), sum_ in zip(pairs, sums, strict=True)]  # fmt: skip
+        return [
+            self.vectors.multiply_add(x, y, sum_) for (x, y), sum_ in zip(pairs, sums, strict=True)
+        ]
 
     def merge(self, before, entry, after, block, loop=()):
         """The sums, whether or not ``block`` was run; ``loop``: the phi nodes at its head."""

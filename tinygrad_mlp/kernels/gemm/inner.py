@@ -49,19 +49,35 @@ def multiply_part(words, sizes, scratch, product, top, bottom, left, right):
     for i in range(top, bottom, near):
         end = min(i + near, bottom)
         for j in range(left, right, wide):
-            multiply_columns(words, sizes, scratch, product, i, end, j, min(wide, right - j),
-                             a, a_row, b + j * b_col, b_col, high, wide)  # fmt: skip
+            multiply_columns(
+                words,
+                sizes,
+                scratch,
+                product,
+                i,
+                end,
+                j,
+                min(wide, right - j),
+                a,
+                a_row,
+                b + j * b_col,
+                b_col,
+                high,
+                wide,
+            )
     if sizes[at.FINISH] and bottom > top and right > left:
         run_finish(words, sizes, scratch, product, top, bottom - top, left, right - left)
 
 
-def multiply_columns(words, sizes, scratch, product, top, bottom, column, columns,
-                     a, a_row, b, b_col, high, wide):  # fmt: skip
+def multiply_columns(
+    words, sizes, scratch, product, top, bottom, column, columns, a, a_row, b, b_col, high, wide
+):
     """Some columns of a rectangle, block by block."""
     for i in range(top, bottom, high):
         rows = min(high, bottom - i)
-        multiply_dots(real, unit, high, rows, columns, sizes[at.K], a + i * a_row, a_row,
-                      b, b_col, scratch)  # fmt: skip
+        multiply_dots(
+            real, unit, high, rows, columns, sizes[at.K], a + i * a_row, a_row, b, b_col, scratch
+        )
         write(words, sizes, scratch, product, i, rows, column, columns, wide)
 
 

@@ -50,7 +50,11 @@ def kernel(arguments, thread, threads):
 def multiply_part(words, sizes, scratch, product, top, bottom, left, right):
     """One rectangle of C: blocks of columns, of k, and of rows."""
     K, block_m, block_n, block_k = (
-        sizes[at.K], sizes[at.BLOCK_M], sizes[at.BLOCK_N], sizes[at.BLOCK_K])  # fmt: skip
+        sizes[at.K],
+        sizes[at.BLOCK_M],
+        sizes[at.BLOCK_N],
+        sizes[at.BLOCK_K],
+    )
     for q in range(width):  # the row of zeros
         pointer(scratch, real)[q] = real(0)
     c, c_row = words[at.C] + product * sizes[at.C_BATCH], sizes[at.C_ROW]
@@ -60,18 +64,43 @@ def multiply_part(words, sizes, scratch, product, top, bottom, left, right):
         end = min(j + block_n, right)
         for k in range(0, max(K, 1), block_k):
             for i in range(top, bottom, block_m):
-                multiply_block(words, sizes, scratch, product, i, min(block_m, bottom - i),
-                               j, end, k, min(block_k, K - k), i == top,
-                               c + i * c_row, c_row)  # fmt: skip
+                multiply_block(
+                    words,
+                    sizes,
+                    scratch,
+                    product,
+                    i,
+                    min(block_m, bottom - i),
+                    j,
+                    end,
+                    k,
+                    min(block_k, K - k),
+                    i == top,
+                    c + i * c_row,
+                    c_row,
+                )
     if sizes[at.TURNED]:
-        write_turned(c, c_row, words[at.C] + product * sizes[at.C_BATCH], sizes[at.C_ROW],
-                     sizes[at.C_COL], top, bottom, left, right)  # fmt: skip
+        write_turned(
+            c,
+            c_row,
+            words[at.C] + product * sizes[at.C_BATCH],
+            sizes[at.C_ROW],
+            sizes[at.C_COL],
+            top,
+            bottom,
+            left,
+            right,
+        )
 
 
 def multiply_block(words, sizes, scratch, product, i, rows, j, end, k, depth, first, c, c_row):
     """Some rows of A, and a block of k: times all panels from column ``j`` to ``end``."""
     a_row, a_col, b_row, b_col = (
-        sizes[at.A_ROW], sizes[at.A_COL], sizes[at.B_ROW], sizes[at.B_COL])  # fmt: skip
+        sizes[at.A_ROW],
+        sizes[at.A_COL],
+        sizes[at.B_ROW],
+        sizes[at.B_COL],
+    )
     a, b = operands_of(words, sizes, product)
     a, b = a + i * a_row + k * a_col, b + k * b_row
     if sizes[at.COPY_A]:
@@ -85,8 +114,15 @@ def multiply_block(words, sizes, scratch, product, i, rows, j, end, k, depth, fi
         if sizes[at.DIRECT_B] and columns % lanes == 0:
             panel, panel_row = b + column * b_col, b_row
         elif first and number % together == 0:
-            pack(b + column * b_col, b_row, b_col, depth, min(together * width, end - column),
-                 panel, step)  # fmt: skip
+            pack(
+                b + column * b_col,
+                b_row,
+                b_col,
+                depth,
+                min(together * width, end - column),
+                panel,
+                step,
+            )
         place = c + column * item
         start, start_row = scratch, 0  # zeros
         if k > 0 or sizes[at.START] == at.ACCUMULATED:
@@ -96,8 +132,23 @@ def multiply_block(words, sizes, scratch, product, i, rows, j, end, k, depth, fi
         ahead, ahead_row, further = a, 0, 0
         if sizes[at.DIRECT_B] and k + depth < sizes[at.K]:  # the next block of B: two lines a row
             ahead, ahead_row, further = b + column * b_col + depth * b_row, b_row, LINE
-        rectangle = (rows, columns, depth, a, a_row, a_col, panel, panel_row, place, c_row,
-                     start, start_row, ahead, ahead_row, further)  # fmt: skip
+        rectangle = (
+            rows,
+            columns,
+            depth,
+            a,
+            a_row,
+            a_col,
+            panel,
+            panel_row,
+            place,
+            c_row,
+            start,
+            start_row,
+            ahead,
+            ahead_row,
+            further,
+        )
         call_address(sizes[at.TILES], words_on_stack(rectangle), 0, 1)
         if sizes[at.FINISH] and k + depth >= sizes[at.K]:
             ready = column + columns - finished  # panels together, while they are in the L2 cache
@@ -124,8 +175,16 @@ def pack(b, b_row, b_col, depth, columns, panel, step):
     elif b_row == item:
         for k in range(0, depth, lanes):
             for j in range(0, columns, lanes):
-                transpose_block(real, unit, b + k * item + j * b_col, b_col, columns - j,
-                                depth - k, panel + k * panel_row + j * item, panel_row)  # fmt: skip
+                transpose_block(
+                    real,
+                    unit,
+                    b + k * item + j * b_col,
+                    b_col,
+                    columns - j,
+                    depth - k,
+                    panel + k * panel_row + j * item,
+                    panel_row,
+                )
     else:
         for k in range(depth):
             row = pointer(panel + k * panel_row, real)
@@ -143,15 +202,17 @@ def copy_block(a, a_row, a_col, rows, depth, block):
         step = (rows + lanes) // lanes * lanes * item
         for k in range(depth):
             for i in range(0, rows, lanes):
-                copy_row(real, unit, a + k * a_col + i * item, block + k * step + i * item,
-                         rows - i)  # fmt: skip
+                copy_row(
+                    real, unit, a + k * a_col + i * item, block + k * step + i * item, rows - i
+                )
         return item, step
     step = (depth + 2 * lanes) // lanes * lanes * item
     for i in range(rows):
         if a_col == item:
             for k in range(0, depth, lanes):
-                copy_row(real, unit, a + i * a_row + k * item, block + i * step + k * item,
-                         depth - k)  # fmt: skip
+                copy_row(
+                    real, unit, a + i * a_row + k * item, block + i * step + k * item, depth - k
+                )
         else:
             row = pointer(block + i * step, real)
             for k in range(depth):

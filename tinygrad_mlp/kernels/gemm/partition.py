@@ -75,7 +75,11 @@ def run_finish(words, sizes, scratch, product, row, rows, column, columns):
     for k in range(sizes[at.OPERANDS]):
         strides = at.STRIDES + 3 * k
         operand = words[at.C] if k == 0 else words[at.BESIDE + k - 1]
-        beside[1 + k] = (operand + product * sizes[strides] + row * sizes[strides + 1]
-                         + column * sizes[strides + 2])  # fmt: skip
+        beside[1 + k] = (
+            operand
+            + product * sizes[strides]
+            + row * sizes[strides + 1]
+            + column * sizes[strides + 2]
+        )
         constants[4 + 2 * k], constants[5 + 2 * k] = sizes[strides + 1], 1
     call_address(sizes[at.FINISH], scratch + at.FINISH_WORDS, 0, 1)

@@ -83,9 +83,14 @@ def _on_stack() -> Callable[[int, tuple[int, ...]], None]:
 
 
 def plan(
-    a: Layout, b: Layout, c: Layout, start: int = at.ZEROS, finish: Finish | None = None,
-    unit: str | None = None, form: str | None = None,
-) -> Plan | None:  # fmt: skip
+    a: Layout,
+    b: Layout,
+    c: Layout,
+    start: int = at.ZEROS,
+    finish: Finish | None = None,
+    unit: str | None = None,
+    form: str | None = None,
+) -> Plan | None:
     """The plan for C = A B of (..., M, K) and (..., K, N), the leading axes broadcast.
 
     By default for the host's vector unit, and by the form (outer, inner, row) that is cheapest.
@@ -104,8 +109,9 @@ def plan(
     constants = np.zeros(at.STRIDES + 3 * len(operands), np.int64)
     constants[at.STRIDES :] = [stride for strides in operands for stride in strides]
     constants[[at.BATCH, at.A_BATCH, at.B_BATCH, at.C_BATCH]] = [
-        *(count or [1]), *(stride[0] if stride else 0 for stride in strides)
-    ]  # fmt: skip
+        *(count or [1]),
+        *(stride[0] if stride else 0 for stride in strides),
+    ]
     constants[[at.M, at.N, at.K]] = *c.shape[-2:], a.shape[-1]
     constants[[at.A_ROW, at.A_COL]] = a.strides[-2:]
     constants[[at.B_ROW, at.B_COL]] = b.strides[-2:]
@@ -116,9 +122,14 @@ def plan(
     may_turn = constants[at.BATCH] == 1 and start == at.ZEROS and finish is None
     sizes = constants.tolist()
     taken, cost = choose(
-        sizes, FORMS.index(form) if form else -1, bool(may_turn),
-        *tile_of(c.dtype.itemsize, unit), _BLOCK_M, _BLOCK_N, _BLOCK_K,
-    )  # fmt: skip
+        sizes,
+        FORMS.index(form) if form else -1,
+        bool(may_turn),
+        *tile_of(c.dtype.itemsize, unit),
+        _BLOCK_M,
+        _BLOCK_N,
+        _BLOCK_K,
+    )
     constants[:] = sizes
     constants[at.TILES] = address("tiles", str(c.dtype), unit) if FORMS[taken] == "outer" else 0
     kernel = address(FORMS[taken], str(c.dtype), unit)

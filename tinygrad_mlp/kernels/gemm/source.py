@@ -28,29 +28,34 @@ def source(name: str, dtype: str, unit: str) -> str:
     item, registers = np.dtype(dtype).itemsize, UNITS[unit]
     lanes = registers.lanes(item)
     functions = [
-        value for value in vars(KERNELS[name]).values()
+        value
+        for value in vars(KERNELS[name]).values()
         if inspect.isfunction(value) and value.__module__ == KERNELS[name].__name__
-    ]  # fmt: skip
+    ]
     helpers = [function for function in functions if function.__name__ != "kernel"]
     [kernel] = [function for function in functions if function.__name__ == "kernel"]
-    return "\n".join([
-        f'"""The matrix product of {dtype} on {unit}. See {KERNELS[name].__name__}."""',
-        f"from numba import cfunc, {dtype}, int64, njit",
-        "from tinygrad_mlp.kernels.gemm import words as at",
-        "from tinygrad_mlp.kernels.gemm.axpy import IN_CACHE, TOGETHER, add_rows",
-        "from tinygrad_mlp.kernels.gemm.dot import BLOCKS, LONGEST, multiply_dots",
-        "from tinygrad_mlp.kernels.gemm.pack import copy_row, copy_tile_row, transpose_block",
-        "from tinygrad_mlp.kernels.gemm.partition import (",
-        "    my_part, operands_of, rows_of_grid, run_finish)",
-        "from tinygrad_mlp.kernels.gemm.tile import multiply_tile",
-        "from tinygrad_mlp.kernels.runtime.memory import (",
-        "    SIGNATURE, call_address, pointer, words_on_stack)",
-        "from tinygrad_mlp.kernels.runtime.slices import share_of_steps",
-        f"real, item, unit, lanes, width = {dtype}, {item}, {unit!r}, {lanes}, "
-        f"{registers.columns(item)}",
-        f"heights, height = {registers.rows}, {registers.rows[0]}",
-        f"LINE, NEAR = {outer.LINE}, {inner.NEAR}",
-        *(f'@njit(error_model="numpy", inline="always")\n'
-          f"{inspect.getsource(each)}" for each in reversed(helpers)),
-        f'@cfunc(SIGNATURE, cache=True, error_model="numpy")\n{inspect.getsource(kernel)}',
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            f'"""The matrix product of {dtype} on {unit}. See {KERNELS[name].__name__}."""',
+            f"from numba import cfunc, {dtype}, int64, njit",
+            "from tinygrad_mlp.kernels.gemm import words as at",
+            "from tinygrad_mlp.kernels.gemm.axpy import IN_CACHE, TOGETHER, add_rows",
+            "from tinygrad_mlp.kernels.gemm.dot import BLOCKS, LONGEST, multiply_dots",
+            "from tinygrad_mlp.kernels.gemm.pack import copy_row, copy_tile_row, transpose_block",
+            "from tinygrad_mlp.kernels.gemm.partition import (",
+            "    my_part, operands_of, rows_of_grid, run_finish)",
+            "from tinygrad_mlp.kernels.gemm.tile import multiply_tile",
+            "from tinygrad_mlp.kernels.runtime.memory import (",
+            "    SIGNATURE, call_address, pointer, words_on_stack)",
+            "from tinygrad_mlp.kernels.runtime.slices import share_of_steps",
+            f"real, item, unit, lanes, width = {dtype}, {item}, {unit!r}, {lanes}, "
+            f"{registers.columns(item)}",
+            f"heights, height = {registers.rows}, {registers.rows[0]}",
+            f"LINE, NEAR = {outer.LINE}, {inner.NEAR}",
+            *(
+                f'@njit(error_model="numpy", inline="always")\n{inspect.getsource(each)}'
+                for each in reversed(helpers)
+            ),
+            f'@cfunc(SIGNATURE, cache=True, error_model="numpy")\n{inspect.getsource(kernel)}',
+        ]
+    )

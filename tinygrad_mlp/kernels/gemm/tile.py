@@ -18,8 +18,25 @@ _WORD = ir.IntType(64)
 
 
 @intrinsic(prefer_literal=True)
-def multiply_tile(typingctx, real, unit, rows, columns, depth, a, a_row, a_col, b, b_row, c, c_row,
-                  init, init_row, ahead, ahead_row):  # fmt: skip
+def multiply_tile(
+    typingctx,
+    real,
+    unit,
+    rows,
+    columns,
+    depth,
+    a,
+    a_row,
+    a_col,
+    b,
+    b_row,
+    c,
+    c_row,
+    init,
+    init_row,
+    ahead,
+    ahead_row,
+):
     """Compute one tile; all strides in bytes.
 
     Each step along k asks for a cache line, to be read later: the one at ``ahead``, then those that
@@ -41,8 +58,21 @@ def multiply_tile(typingctx, real, unit, rows, columns, depth, a, a_row, a_col, 
     return signature, codegen
 
 
-_ARGUMENTS = ("columns", "depth", "a", "a_row", "a_col", "b", "b_row", "c", "c_row", "init",
-              "init_row", "ahead", "ahead_row")  # fmt: skip
+_ARGUMENTS = (
+    "columns",
+    "depth",
+    "a",
+    "a_row",
+    "a_col",
+    "b",
+    "b_row",
+    "c",
+    "c_row",
+    "init",
+    "init_row",
+    "ahead",
+    "ahead_row",
+)
 
 
 def _emit(vectors: Vectors, rows, arguments):
@@ -66,11 +96,33 @@ def _emit(vectors: Vectors, rows, arguments):
 class _Tile:
     """Emits one body: the loop over k with the tile's sums as its phi nodes."""
 
-    def __init__(self, vectors, rows, width, *, columns, depth, a, a_row, a_col, b, b_row, c,
-                 c_row, init, init_row, ahead, ahead_row):  # fmt: skip
+    def __init__(
+        self,
+        vectors,
+        rows,
+        width,
+        *,
+        columns,
+        depth,
+        a,
+        a_row,
+        a_col,
+        b,
+        b_row,
+        c,
+        c_row,
+        init,
+        init_row,
+        ahead,
+        ahead_row,
+    ):
         self.ahead, self.ahead_row = ahead, ahead_row
         self.vectors, self.builder, self.width, self.columns = (
-            vectors, vectors.builder, width, columns)  # fmt: skip
+            vectors,
+            vectors.builder,
+            width,
+            columns,
+        )
         self.depth, self.b, self.b_row, self.a_col = depth, b, b_row, a_col
         self.c, self.c_row, self.init, self.init_row = c, c_row, init, init_row
         self.row_at = [self.builder.add(a, self.times(a_row, r)) for r in range(rows)]
@@ -97,9 +149,12 @@ class _Tile:
             self.vectors.multiply_add(spread[r], panel[v], before)
             for (r, v), before in zip(self.places, sums, strict=True)
         ]
-        for phi, first, by in ((k, _WORD(0), _WORD(1)), (a_offset, _WORD(0), self.a_col),
-                               (b_at, self.b, self.b_row),
-                               (ahead, self.ahead, self.ahead_row)):  # fmt: skip
+        for phi, first, by in (
+            (k, _WORD(0), _WORD(1)),
+            (a_offset, _WORD(0), self.a_col),
+            (b_at, self.b, self.b_row),
+            (ahead, self.ahead, self.ahead_row),
+        ):
             phi.add_incoming(first, entry)
             phi.add_incoming(builder.add(phi, by), loop)
         builder.cbranch(builder.icmp_signed("<", builder.add(k, _WORD(1)), self.depth), loop, done)

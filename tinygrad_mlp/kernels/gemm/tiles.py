@@ -21,16 +21,44 @@ def kernel(arguments, thread, threads):
     """All rows; there is nothing to share."""
     words = pointer(arguments, int64)
     rows, columns, depth, a, a_row, a_col = (
-        words[0], words[1], words[2], words[3], words[4], words[5])  # fmt: skip
+        words[0],
+        words[1],
+        words[2],
+        words[3],
+        words[4],
+        words[5],
+    )
     b, b_row, c, c_row, start, start_row = (
-        words[6], words[7], words[8], words[9], words[10], words[11])  # fmt: skip
+        words[6],
+        words[7],
+        words[8],
+        words[9],
+        words[10],
+        words[11],
+    )
     ahead, ahead_row, further = words[12], words[13], words[14]
     while rows > 0:
         height = 1
         for each in heights:
             height = max(height, each if each <= rows else 1)
-        multiply_tile(real, unit, height, columns, depth, a, a_row, a_col, b, b_row, c, c_row,
-                      start, start_row, ahead, ahead_row)  # fmt: skip
+        multiply_tile(
+            real,
+            unit,
+            height,
+            columns,
+            depth,
+            a,
+            a_row,
+            a_col,
+            b,
+            b_row,
+            c,
+            c_row,
+            start,
+            start_row,
+            ahead,
+            ahead_row,
+        )
         ahead, further = ahead + further, 0
         rows -= height
         a, c, start = a + height * a_row, c + height * c_row, start + height * start_row

@@ -77,9 +77,10 @@ class Vectors:
     def prefetch(self, address):
         """Ask for the cache line of an address, to be at hand soon; no address is wrong."""
         function = cgutils.get_or_insert_function(
-            self.builder.module, ir.FunctionType(ir.VoidType(), [_POINTER, *[_INDEX] * 3]),
+            self.builder.module,
+            ir.FunctionType(ir.VoidType(), [_POINTER, *[_INDEX] * 3]),
             "llvm.prefetch.p0",
-        )  # fmt: skip
+        )
         read, near, data = _INDEX(0), _INDEX(3), _INDEX(1)
         self.builder.call(function, [self._pointer(address), read, near, data])
 

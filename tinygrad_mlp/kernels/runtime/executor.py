@@ -51,8 +51,11 @@ def program(rows: Sequence[Row], work: float, times: int = 1) -> Launch:
 
     ``launch.constants[TIMES]`` may be changed between calls.
     """
-    table = [int(word) for row in rows
-             for word in (row.kernel, row.arguments, row.threads, row.first, row.meet)]  # fmt: skip
+    table = [
+        int(word)
+        for row in rows
+        for word in (row.kernel, row.arguments, row.threads, row.first, row.meet)
+    ]
     return Launch(address(), 0, [times, len(rows), *table], work)
 
 

@@ -38,10 +38,9 @@ class Format:
         return self.real(1.5 * 2**self.fraction + self.bias)
 
 
-FORMATS = MappingProxyType({
-    types.float32: Format(np.float32, 23, 127),
-    types.float64: Format(np.float64, 52, 1023),
-})  # fmt: skip
+FORMATS = MappingProxyType(
+    {types.float32: Format(np.float32, 23, 127), types.float64: Format(np.float64, 52, 1023)}
+)
 
 
 def for_each_format(make: Callable) -> Callable:

@@ -22,9 +22,10 @@ def _extreme(operation: str):
             if isinstance(a, types.Float):
                 kind = context.get_value_type(a)
                 function = cgutils.get_or_insert_function(
-                    builder.module, ir.FunctionType(kind, [kind, kind]),
+                    builder.module,
+                    ir.FunctionType(kind, [kind, kind]),
                     f"llvm.{operation}.f{a.bitwidth}",
-                )  # fmt: skip
+                )
                 return builder.call(function, arguments, fastmath=("nsz",))
             order = ">" if operation == "maximum" else "<"
             compare = builder.icmp_signed if getattr(a, "signed", False) else builder.icmp_unsigned

@@ -62,9 +62,13 @@ class Partial(Elementwise):
         declared: dict[str, Any] = {"dtype": self.kind, "vjp": self.vjp}
         about = f"Like `{self.name}`, into ``x``, which it returns."
         return Partial(
-            f"{self.name}_", self.formula, refuse=self.refuse, in_place=True, about=about,
+            f"{self.name}_",
+            self.formula,
+            refuse=self.refuse,
+            in_place=True,
+            about=about,
             **declared,
-        )  # fmt: skip
+        )
 
 
 def _no_zeros(y: np.ndarray) -> None:
@@ -172,9 +176,11 @@ floor = elementwise("floor", lambda x: expression.floor(x), x=lambda g: g * 0)
 ceil = elementwise("ceil", lambda x: expression.ceil(x), x=lambda g: g * 0)
 trunc = elementwise("trunc", lambda x: expression.trunc(x), x=lambda g: g * 0)
 round = elementwise(
-    "round", lambda x: expression.rint(x), about="To the nearest integer, halves to even.",
+    "round",
+    lambda x: expression.rint(x),
+    about="To the nearest integer, halves to even.",
     x=lambda g: g * 0,
-)  # fmt: skip
+)
 
 # --- comparison and logic ---
 
@@ -185,9 +191,7 @@ le = elementwise("le", lambda x, y: x <= y, dtype="bool")
 gt = elementwise("gt", lambda x, y: x > y, dtype="bool")
 ge = elementwise("ge", lambda x, y: x >= y, dtype="bool")
 isnan = elementwise("isnan", lambda x: x != x, dtype="bool")
-isinf = elementwise(
-    "isinf", lambda x: (x == x) & (x - x != 0), dtype="bool"
-)  # fmt: skip
+isinf = elementwise("isinf", lambda x: (x == x) & (x - x != 0), dtype="bool")
 isfinite = elementwise(
     "isfinite", lambda x: x - x == 0, dtype="bool", about="Neither infinite nor NaN."
 )
@@ -225,9 +229,12 @@ class Copy(Elementwise):
 
 clone = elementwise("clone", lambda x: x, about="A copy.", x=lambda g: g)
 copy_ = Copy(
-    "copy_", lambda x, source: source, in_place=True, vjp={"source": lambda g: g},
+    "copy_",
+    lambda x, source: source,
+    in_place=True,
+    vjp={"source": lambda g: g},
     about="Overwrite ``x`` with ``source``, converted to its dtype.",
-)  # fmt: skip
+)
 CONVERSIONS = {dtype: Convert(dtype) for dtype in DTYPES}
 
 # --- in-place forms ---

@@ -93,9 +93,14 @@ class Elementwise(Op):
         self.formula, self.kind, self.masks, self.about = formula, dtype, tuple(masks), about
         inputs = tuple(scalar_inputs(formula))
         super().__init__(
-            name, inputs, vjp=vjp or {}, textbook=textbook, register=register, in_place=in_place,
+            name,
+            inputs,
+            vjp=vjp or {},
+            textbook=textbook,
+            register=register,
+            in_place=in_place,
             mutates=inputs[:1] if in_place else (),
-        )  # fmt: skip
+        )
 
     @functools.cached_property
     def expression(self) -> scalar.Expression:
@@ -110,10 +115,14 @@ class Elementwise(Op):
     def in_place_form(self) -> Elementwise:
         """The op that writes its result into its first input: ``x.add_(y)``."""
         return Elementwise(
-            f"{self.name}_", self.formula, dtype=self.kind, masks=self.masks, vjp=self.vjp,  # type: ignore[arg-type]
+            f"{self.name}_",
+            self.formula,
+            dtype=self.kind,
+            masks=self.masks,
+            vjp=self.vjp,  # type: ignore[arg-type]
             in_place=True,
             about=f"Like `{self.name}`, into ``{self.inputs[0]}``, which it returns.",
-        )  # fmt: skip
+        )
 
     def __call__(self, *inputs: Any) -> Any:
         for value in inputs:
@@ -216,10 +225,13 @@ class Elementwise(Op):
         lines.append(f"    {self.name}({', '.join(self.inputs)}) = {formula}")
         for name, rule in (self.vjp or {}).items():  # type: ignore[union-attr]
             lines.append(f"    dL/d{name} = {rule_text(rule)}")
-        what = {"same": "that of the promoted inputs", "number": "that of the promoted inputs",
-                "integer": "that of the promoted inputs, bool or integer",
-                "float": "floating: integers become the default dtype",
-                "bool": "bool"}[self.kind]  # fmt: skip
+        what = {
+            "same": "that of the promoted inputs",
+            "number": "that of the promoted inputs",
+            "integer": "that of the promoted inputs, bool or integer",
+            "float": "floating: integers become the default dtype",
+            "bool": "bool",
+        }[self.kind]
         shape = "the inputs broadcast" if len(self.inputs) > 1 else "that of the input"
         return "\n".join([*lines, "", f"Shape: {shape}. Dtype: {what}."])
 

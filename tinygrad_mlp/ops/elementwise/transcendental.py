@@ -27,7 +27,7 @@ expm1 = elementwise(
 
 exp2 = elementwise(
     "exp2", lambda x: expression.exp2(x), dtype="float", x=lambda g, out: g * out * LN_2
-)  # fmt: skip
+)
 
 log = elementwise("log", lambda x: expression.log(x), dtype="float", x=lambda g, x: g / x)
 
@@ -45,7 +45,7 @@ log2 = elementwise(
 
 log10 = elementwise(
     "log10", lambda x: expression.log10(x), dtype="float", x=lambda g, x: g / (x * LN_10)
-)  # fmt: skip
+)
 
 sqrt = elementwise(
     "sqrt", lambda x: expression.sqrt(x), dtype="float", x=lambda g, out: g / (2 * out)
@@ -87,10 +87,10 @@ tan = elementwise(
 
 asin = elementwise(
     "asin", lambda x: expression.asin(x), dtype="float", x=lambda g, x: g * rsqrt(1 - x * x)
-)  # fmt: skip
+)
 acos = elementwise(
     "acos", lambda x: expression.acos(x), dtype="float", x=lambda g, x: -g * rsqrt(1 - x * x)
-)  # fmt: skip
+)
 atan = elementwise(
     "atan", lambda x: expression.atan(x), dtype="float", x=lambda g, x: g / (1 + x * x)
 )
@@ -119,13 +119,13 @@ tanh = elementwise(
 
 asinh = elementwise(
     "asinh", lambda x: expression.asinh(x), dtype="float", x=lambda g, x: g * rsqrt(x * x + 1)
-)  # fmt: skip
+)
 acosh = elementwise(
     "acosh", lambda x: expression.acosh(x), dtype="float", x=lambda g, x: g * rsqrt(x * x - 1)
-)  # fmt: skip
+)
 atanh = elementwise(
     "atanh", lambda x: expression.atanh(x), dtype="float", x=lambda g, x: g / (1 - x * x)
-)  # fmt: skip
+)
 
 exp_, log_, sqrt_, rsqrt_, sigmoid_, tanh_, sin_, cos_ = (
     op.in_place_form() for op in (exp, log, sqrt, rsqrt, sigmoid, tanh, sin, cos)

@@ -78,16 +78,23 @@ def _textbook_backward(g: Any, x: Any, weight: Any, mean: Any, var: Any, eps: fl
 
 
 _batch_norm_backward = BatchNormBackward(
-    "batch_norm_backward", ("g", "x", "weight", "mean", "var"), params=("eps",),
-    outputs=("g_x", "g_weight", "g_bias"), textbook=_textbook_backward,
-)  # fmt: skip
+    "batch_norm_backward",
+    ("g", "x", "weight", "mean", "var"),
+    params=("eps",),
+    outputs=("g_x", "g_weight", "g_bias"),
+    textbook=_textbook_backward,
+)
 
 _batch_norm = BatchNorm(
-    "batch_norm", ("x", "weight", "bias"), params=("eps",), outputs=("out", "mean", "var"),
+    "batch_norm",
+    ("x", "weight", "bias"),
+    params=("eps",),
+    outputs=("out", "mean", "var"),
     textbook=_textbook,
     vjp=lambda g, x, weight, mean, var, eps: _batch_norm_backward(
-        contiguous(g), x, weight, mean, var, eps=eps),
-)  # fmt: skip
+        contiguous(g), x, weight, mean, var, eps=eps
+    ),
+)
 
 
 normalize = elementwise(
@@ -132,9 +139,11 @@ class UpdateRunningStats(Fused):
 
 
 update_running_stats_ = UpdateRunningStats(
-    "update_running_stats_", ("running_mean", "running_var", "num_batches_tracked", "mean", "var"),
-    params=("momentum", "count"), mutates=("running_mean", "running_var", "num_batches_tracked"),
-)  # fmt: skip
+    "update_running_stats_",
+    ("running_mean", "running_var", "num_batches_tracked", "mean", "var"),
+    params=("momentum", "count"),
+    mutates=("running_mean", "running_var", "num_batches_tracked"),
+)
 
 
 # --- the public form: PyTorch's signature ---
@@ -181,10 +190,16 @@ def batch_norm(
         None if value is None else like("batch_norm", name, value, "input", input, features)
         for name, value in (("running_mean", running_mean), ("running_var", running_var))
     ]
-    weight = filled(features, 1.0, dtype) if weight is None else (
-        like("batch_norm", "weight", weight, "input", input, features))  # fmt: skip
-    bias = filled(features, 0.0, dtype) if bias is None else (
-        like("batch_norm", "bias", bias, "input", input, features))  # fmt: skip
+    weight = (
+        filled(features, 1.0, dtype)
+        if weight is None
+        else (like("batch_norm", "weight", weight, "input", input, features))
+    )
+    bias = (
+        filled(features, 0.0, dtype)
+        if bias is None
+        else (like("batch_norm", "bias", bias, "input", input, features))
+    )
     if not training:
         return _with_statistics(input, running, weight, bias, eps)
     count = _values_per_feature(shape)
@@ -195,8 +210,9 @@ def batch_norm(
     if running[0] is not None and running[1] is not None:
         if num_batches_tracked is None:
             num_batches_tracked = from_array(np.zeros((), np.int64))
-        update_running_stats_(*running, num_batches_tracked, mean, var,
-                              momentum=momentum, count=count)  # fmt: skip
+        update_running_stats_(
+            *running, num_batches_tracked, mean, var, momentum=momentum, count=count
+        )
     return out if len(shape) == 2 else permute(reshape(out, (shape[0], shape[2], -1)), 0, 2, 1)
 
 

@@ -56,10 +56,28 @@ class LabelLoss(Fused):
         out, *kept, total_weight, wrong = outputs
         row_weights = scratch(size)
         losses = out.address if params["reduction"] == "none" else row_weights + size // 2
-        each.run((each.constants_address, x.address, target.address, weight.address, losses,
-                  row_weights, *[v.address for v in kept]))  # fmt: skip
-        total.run((total.constants_address, target.address, losses, row_weights, out.address,
-                   total_weight.address, wrong.address))  # fmt: skip
+        each.run(
+            (
+                each.constants_address,
+                x.address,
+                target.address,
+                weight.address,
+                losses,
+                row_weights,
+                *[v.address for v in kept],
+            )
+        )
+        total.run(
+            (
+                total.constants_address,
+                target.address,
+                losses,
+                row_weights,
+                out.address,
+                total_weight.address,
+                wrong.address,
+            )
+        )
         self.verify(inputs, outputs, params)
         return outputs
 
@@ -117,9 +135,18 @@ def _cross_entropy_textbook(
 
 
 def _cross_entropy_backward_textbook(
-    g: Any, logits: Any, shift: Any, sum: Any, target: Any, weight: Any, total_weight: Any,
-    ignore_index: int, label_smoothing: float, classes: int, reduction: str,
-) -> Any:  # fmt: skip
+    g: Any,
+    logits: Any,
+    shift: Any,
+    sum: Any,
+    target: Any,
+    weight: Any,
+    total_weight: Any,
+    ignore_index: int,
+    label_smoothing: float,
+    classes: int,
+    reduction: str,
+) -> Any:
     softmax = (logits - unsqueeze(shift, 1)).exp() / unsqueeze(sum, 1)
     smooth = (1 - label_smoothing) * _one_hot(target, classes, g.dtype) + label_smoothing / classes
     wanted = smooth * weight  # (N, C)
@@ -142,9 +169,14 @@ def _nll_loss_textbook(
 
 
 def _nll_loss_backward_textbook(
-    g: Any, target: Any, weight: Any, total_weight: Any, ignore_index: int, classes: int,
+    g: Any,
+    target: Any,
+    weight: Any,
+    total_weight: Any,
+    ignore_index: int,
+    classes: int,
     reduction: str,
-) -> Any:  # fmt: skip
+) -> Any:
     rows = unsqueeze(_per_row(g, total_weight, target, ignore_index, reduction), 1)
     return -rows * _one_hot(target, classes, g.dtype) * weight
 
@@ -152,35 +184,60 @@ def _nll_loss_backward_textbook(
 _cross_entropy_backward = LabelLossBackward(
     "cross_entropy_backward",
     ("g", "logits", "shift", "sum", "target", "weight", "total_weight"),
-    params=("ignore_index", "label_smoothing", "classes", "reduction"), outputs=("g_logits",),
+    params=("ignore_index", "label_smoothing", "classes", "reduction"),
+    outputs=("g_logits",),
     textbook=_cross_entropy_backward_textbook,
-)  # fmt: skip
+)
 
 _cross_entropy = LabelLoss(
-    "cross_entropy", ("logits", "target", "weight"),
+    "cross_entropy",
+    ("logits", "target", "weight"),
     params=("ignore_index", "label_smoothing", "reduction"),
-    outputs=("out", "shift", "sum", "total_weight", "wrong"), textbook=_cross_entropy_textbook,
-    vjp=lambda g, logits, shift, sum, target, weight, total_weight, ignore_index, label_smoothing,
-        reduction: [_cross_entropy_backward(
-            contiguous(g), logits, shift, sum, target, weight, total_weight,
-            ignore_index=ignore_index, label_smoothing=label_smoothing, classes=weight.shape[0],
-            reduction=reduction)],
-)  # fmt: skip
+    outputs=("out", "shift", "sum", "total_weight", "wrong"),
+    textbook=_cross_entropy_textbook,
+    vjp=lambda g, logits, shift, sum, target, weight, total_weight, ignore_index, label_smoothing, reduction: [  # noqa: E501
+        _cross_entropy_backward(
+            contiguous(g),
+            logits,
+            shift,
+            sum,
+            target,
+            weight,
+            total_weight,
+            ignore_index=ignore_index,
+            label_smoothing=label_smoothing,
+            classes=weight.shape[0],
+            reduction=reduction,
+        )
+    ],
+)
 
 _nll_loss_backward = LabelLossBackward(
-    "nll_loss_backward", ("g", "target", "weight", "total_weight"),
-    params=("ignore_index", "classes", "reduction"), outputs=("g_log_p",),
+    "nll_loss_backward",
+    ("g", "target", "weight", "total_weight"),
+    params=("ignore_index", "classes", "reduction"),
+    outputs=("g_log_p",),
     textbook=_nll_loss_backward_textbook,
-)  # fmt: skip
+)
 
 _nll_loss = LabelLoss(
-    "nll_loss", ("log_p", "target", "weight"), params=("ignore_index", "reduction"),
-    outputs=("out", "total_weight", "wrong"), textbook=_nll_loss_textbook,
+    "nll_loss",
+    ("log_p", "target", "weight"),
+    params=("ignore_index", "reduction"),
+    outputs=("out", "total_weight", "wrong"),
+    textbook=_nll_loss_textbook,
     vjp=lambda g, target, weight, total_weight, ignore_index, reduction: [
         _nll_loss_backward(
-            contiguous(g), target, weight, total_weight, ignore_index=ignore_index,
-            classes=weight.shape[0], reduction=reduction)],
-)  # fmt: skip
+            contiguous(g),
+            target,
+            weight,
+            total_weight,
+            ignore_index=ignore_index,
+            classes=weight.shape[0],
+            reduction=reduction,
+        )
+    ],
+)
 
 
 # --- the public forms: PyTorch's signatures ---
@@ -238,9 +295,13 @@ def cross_entropy(
         return _from_probabilities(input, target, weight, axis, reduction, float(label_smoothing))
     rows, labels = _rows(name, input, target, axis, reduction)
     out = _cross_entropy(
-        rows, labels, weight, ignore_index=ignore_index, label_smoothing=float(label_smoothing),
+        rows,
+        labels,
+        weight,
+        ignore_index=ignore_index,
+        label_smoothing=float(label_smoothing),
         reduction=reduction,
-    )[0]  # fmt: skip
+    )[0]
     return reshape(out, target.layout.shape) if reduction == "none" else out
 
 

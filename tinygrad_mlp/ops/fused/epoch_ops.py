@@ -108,9 +108,8 @@ def _take_batch_textbook(x: Any, order: Any, cursor: Any, batch: int, rows: int)
 
 
 take_batch = TakeBatch(
-    "take_batch", ("x", "order", "cursor"), params=("batch", "rows"),
-    textbook=_take_batch_textbook,
-)  # fmt: skip
+    "take_batch", ("x", "order", "cursor"), params=("batch", "rows"), textbook=_take_batch_textbook
+)
 
 halt_unless_finite_ = HaltUnlessFinite(
     "halt_unless_finite_", ("flag", "x"), mutates=("flag",), in_place=True, vjp={}

@@ -63,15 +63,20 @@ def _textbook_backward(g: Any, x: Any, weight: Any, mean: Any, r: Any) -> Any:
 
 
 _layer_norm_backward = LayerNormBackward(
-    "layer_norm_backward", ("g", "x", "weight", "mean", "r"),
-    outputs=("g_x", "g_weight", "g_bias"), textbook=_textbook_backward,
-)  # fmt: skip
+    "layer_norm_backward",
+    ("g", "x", "weight", "mean", "r"),
+    outputs=("g_x", "g_weight", "g_bias"),
+    textbook=_textbook_backward,
+)
 
 _layer_norm = LayerNorm(
-    "layer_norm", ("x", "weight", "bias"), params=("eps",), outputs=("out", "mean", "r"),
+    "layer_norm",
+    ("x", "weight", "bias"),
+    params=("eps",),
+    outputs=("out", "mean", "r"),
     textbook=_textbook,
     vjp=lambda g, x, weight, mean, r: _layer_norm_backward(contiguous(g), x, weight, mean, r),
-)  # fmt: skip
+)
 
 
 # --- the public form: PyTorch's signature ---
@@ -108,10 +113,14 @@ def layer_norm(
         raise ValueError(
             f"layer_norm: `input` of shape {own} does not end in normalized_shape {shape}"
         )
-    weight = filled(shape, 1.0, dtype) if weight is None else (
-        like("layer_norm", "weight", weight, "input", input, shape))  # fmt: skip
-    bias = filled(shape, 0.0, dtype) if bias is None else (
-        like("layer_norm", "bias", bias, "input", input, shape))  # fmt: skip
-    return _layer_norm(
-        contiguous(input), contiguous(weight), contiguous(bias), eps=float(eps)
-    )[0]  # fmt: skip
+    weight = (
+        filled(shape, 1.0, dtype)
+        if weight is None
+        else (like("layer_norm", "weight", weight, "input", input, shape))
+    )
+    bias = (
+        filled(shape, 0.0, dtype)
+        if bias is None
+        else (like("layer_norm", "bias", bias, "input", input, shape))
+    )
+    return _layer_norm(contiguous(input), contiguous(weight), contiguous(bias), eps=float(eps))[0]

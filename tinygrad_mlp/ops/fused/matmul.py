@@ -79,9 +79,10 @@ class MatMul(Op):
 
 
 _matmul = MatMul(
-    "matmul", ("a", "b"),
+    "matmul",
+    ("a", "b"),
     vjp={"a": lambda g, b: g @ transpose(b, -1, -2), "b": lambda g, a: transpose(a, -1, -2) @ g},
-)  # fmt: skip
+)
 
 
 class Linear(MatMul):
@@ -115,12 +116,15 @@ class Linear(MatMul):
 
 
 _linear = Linear(
-    "linear", ("x", "weight", "bias"),
+    "linear",
+    ("x", "weight", "bias"),
     textbook=lambda x, weight, bias: x @ transpose(weight, 0, 1) + bias,
-    vjp={"x": lambda g, weight: g @ weight,
-         "weight": lambda g, x: transpose(g, 0, 1) @ x,
-         "bias": lambda g: g},
-)  # fmt: skip
+    vjp={
+        "x": lambda g, weight: g @ weight,
+        "weight": lambda g, x: transpose(g, 0, 1) @ x,
+        "bias": lambda g: g,
+    },
+)
 
 
 def matmul(a: Any, b: Any) -> Any:

@@ -50,10 +50,14 @@ class Update(Op):
         self.state = tuple(arrays[2:])
         self.written = (arrays[0], *self.state)
         super().__init__(
-            formula.__name__, (*arrays, *self.numbers), vjp={}, textbook=textbook or formula,
+            formula.__name__,
+            (*arrays, *self.numbers),
+            vjp={},
+            textbook=textbook or formula,
             params=[p.name for p in signature if p.kind is p.KEYWORD_ONLY],
-            mutates=self.written, in_place=True,
-        )  # fmt: skip
+            mutates=self.written,
+            in_place=True,
+        )
 
     def document(self) -> str:
         """The op's docstring: what it is, and its formula for one element."""
@@ -138,9 +142,17 @@ def sgd_(parameter, gradient, /, lr, weight_decay, *, maximize=False):
 
 @update()
 def sgd_momentum_(
-    parameter, gradient, momentum_buffer, /, lr, momentum, weight_decay, *,
-    nesterov=False, maximize=False,
-):  # fmt: skip
+    parameter,
+    gradient,
+    momentum_buffer,
+    /,
+    lr,
+    momentum,
+    weight_decay,
+    *,
+    nesterov=False,
+    maximize=False,
+):
     """A step along the decaying sum of gradients; Nesterov's looks one step ahead."""
     g = gradient_with_decay(parameter, gradient, weight_decay, maximize)
     buffer = momentum * momentum_buffer + g
@@ -149,9 +161,19 @@ def sgd_momentum_(
 
 @update()
 def sgd_dampened_(
-    parameter, gradient, momentum_buffer, /, step, lr, momentum, dampening, weight_decay, *,
-    nesterov=False, maximize=False,
-):  # fmt: skip
+    parameter,
+    gradient,
+    momentum_buffer,
+    /,
+    step,
+    lr,
+    momentum,
+    dampening,
+    weight_decay,
+    *,
+    nesterov=False,
+    maximize=False,
+):
     """`sgd_momentum_` where gradients after the first enter the sum scaled by 1 - dampening."""
     g = gradient_with_decay(parameter, gradient, weight_decay, maximize)
     buffer = momentum * momentum_buffer + where(step > 1, 1 - dampening, 1) * g
@@ -162,9 +184,7 @@ def sgd_dampened_(
 
 
 @update()
-def adagrad_(
-    parameter, gradient, sum, /, step, lr, lr_decay, weight_decay, eps, *, maximize=False
-):  # fmt: skip
+def adagrad_(parameter, gradient, sum, /, step, lr, lr_decay, weight_decay, eps, *, maximize=False):
     """Divided by the root of the sum of all squares: J. Duchi et al., JMLR 12, 2011."""
     g = gradient_with_decay(parameter, gradient, weight_decay, maximize)
     sum = sum + g * g
@@ -183,9 +203,7 @@ def adadelta_(
 
 
 @update()
-def rmsprop_(
-    parameter, gradient, square_avg, /, lr, alpha, eps, weight_decay, *, maximize=False
-):  # fmt: skip
+def rmsprop_(parameter, gradient, square_avg, /, lr, alpha, eps, weight_decay, *, maximize=False):
     """Divided by the root of a running mean of squares: T. Tieleman and G. Hinton, 2012."""
     g = gradient_with_decay(parameter, gradient, weight_decay, maximize)
     square_avg = alpha * square_avg + (1 - alpha) * g * g
@@ -194,9 +212,19 @@ def rmsprop_(
 
 @update()
 def rmsprop_momentum_(
-    parameter, gradient, square_avg, momentum_buffer, /, lr, alpha, eps, weight_decay, momentum, *,
+    parameter,
+    gradient,
+    square_avg,
+    momentum_buffer,
+    /,
+    lr,
+    alpha,
+    eps,
+    weight_decay,
+    momentum,
+    *,
     maximize=False,
-):  # fmt: skip
+):
     """`rmsprop_`, with a step along the decaying sum of the scaled gradients."""
     g = gradient_with_decay(parameter, gradient, weight_decay, maximize)
     square_avg = alpha * square_avg + (1 - alpha) * g * g
@@ -218,9 +246,20 @@ def rmsprop_centered_(
 
 @update()
 def rmsprop_centered_momentum_(
-    parameter, gradient, square_avg, grad_avg, momentum_buffer, /,
-    lr, alpha, eps, weight_decay, momentum, *, maximize=False,
-):  # fmt: skip
+    parameter,
+    gradient,
+    square_avg,
+    grad_avg,
+    momentum_buffer,
+    /,
+    lr,
+    alpha,
+    eps,
+    weight_decay,
+    momentum,
+    *,
+    maximize=False,
+):
     """`rmsprop_centered_`, with a step along the decaying sum of the scaled gradients."""
     g = gradient_with_decay(parameter, gradient, weight_decay, maximize)
     square_avg = alpha * square_avg + (1 - alpha) * g * g
@@ -266,9 +305,20 @@ def adam(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, maximize=False):
 
 @update(textbook=adam)
 def adam_(
-    parameter, gradient, exp_avg, exp_avg_sq, /, step, lr, beta1, beta2, eps, weight_decay, *,
+    parameter,
+    gradient,
+    exp_avg,
+    exp_avg_sq,
+    /,
+    step,
+    lr,
+    beta1,
+    beta2,
+    eps,
+    weight_decay,
+    *,
     maximize=False,
-):  # fmt: skip
+):
     """Along the mean of gradients, divided by the root of the mean of their squares."""
     g = gradient_with_decay(parameter, gradient, weight_decay, maximize)
     m, v = moments(g, exp_avg, exp_avg_sq, beta1, beta2)
@@ -285,9 +335,21 @@ def adam_amsgrad(p, g, m, v, v_max, step, lr, beta1, beta2, eps, weight_decay, m
 
 @update(textbook=adam_amsgrad)
 def adam_amsgrad_(
-    parameter, gradient, exp_avg, exp_avg_sq, max_exp_avg_sq, /,
-    step, lr, beta1, beta2, eps, weight_decay, *, maximize=False,
-):  # fmt: skip
+    parameter,
+    gradient,
+    exp_avg,
+    exp_avg_sq,
+    max_exp_avg_sq,
+    /,
+    step,
+    lr,
+    beta1,
+    beta2,
+    eps,
+    weight_decay,
+    *,
+    maximize=False,
+):
     """`adam_` with the largest mean of squares so far: S. J. Reddi et al., ICLR 2018."""
     g = gradient_with_decay(parameter, gradient, weight_decay, maximize)
     m, v = moments(g, exp_avg, exp_avg_sq, beta1, beta2)
@@ -306,9 +368,20 @@ def adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, maximize=False)
 
 @update(textbook=adamw)
 def adamw_(
-    parameter, gradient, exp_avg, exp_avg_sq, /, step, lr, beta1, beta2, eps, weight_decay, *,
+    parameter,
+    gradient,
+    exp_avg,
+    exp_avg_sq,
+    /,
+    step,
+    lr,
+    beta1,
+    beta2,
+    eps,
+    weight_decay,
+    *,
     maximize=False,
-):  # fmt: skip
+):
     """`adam_` whose weight decay shrinks the parameter and stays out of the moments."""
     m, v = moments(-gradient if maximize else gradient, exp_avg, exp_avg_sq, beta1, beta2)
     shrunk = (1 - lr * weight_decay) * parameter
@@ -325,9 +398,21 @@ def adamw_amsgrad(p, g, m, v, v_max, step, lr, beta1, beta2, eps, weight_decay, 
 
 @update(textbook=adamw_amsgrad)
 def adamw_amsgrad_(
-    parameter, gradient, exp_avg, exp_avg_sq, max_exp_avg_sq, /,
-    step, lr, beta1, beta2, eps, weight_decay, *, maximize=False,
-):  # fmt: skip
+    parameter,
+    gradient,
+    exp_avg,
+    exp_avg_sq,
+    max_exp_avg_sq,
+    /,
+    step,
+    lr,
+    beta1,
+    beta2,
+    eps,
+    weight_decay,
+    *,
+    maximize=False,
+):
     """`adamw_` with the largest mean of squares so far."""
     m, v = moments(-gradient if maximize else gradient, exp_avg, exp_avg_sq, beta1, beta2)
     v_max = maximum(max_exp_avg_sq, v)

@@ -48,24 +48,32 @@ class RowFold(RowOp):
 
 
 _softmax = RowOp(
-    "softmax", ("x",),
-    textbook=lambda x: exp(x - reduce.amax(x, -1, True)) / reduce.sum(
-        exp(x - reduce.amax(x, -1, True)), -1, True),
+    "softmax",
+    ("x",),
+    textbook=lambda x: (
+        exp(x - reduce.amax(x, -1, True)) / reduce.sum(exp(x - reduce.amax(x, -1, True)), -1, True)
+    ),
     vjp={"x": lambda g, out: out * (g - reduce.sum(g * out, -1, True))},
-)  # fmt: skip
+)
 
 _log_softmax = RowOp(
-    "log_softmax", ("x",),
+    "log_softmax",
+    ("x",),
     textbook=lambda x: x - unsqueeze(logsumexp(x, -1), -1),
     vjp={"x": lambda g, out: g - exp(out) * reduce.sum(g, -1, True)},
-)  # fmt: skip
+)
 
 _logsumexp = RowFold(
-    "logsumexp", ("x",),
+    "logsumexp",
+    ("x",),
     textbook=lambda x: reduce.sum(exp(x), -1).log(),
-    vjp={"x": lambda g, x, out: unsqueeze(g, -1) * where(
-        (unsqueeze(out, -1) == INFINITY) & (x < INFINITY), 0, _softmax(contiguous(x)))},
-)  # fmt: skip
+    vjp={
+        "x": lambda g, x, out: (
+            unsqueeze(g, -1)
+            * where((unsqueeze(out, -1) == INFINITY) & (x < INFINITY), 0, _softmax(contiguous(x)))
+        )
+    },
+)
 
 
 def softmax(x: Any, dim: int = -1) -> Any:

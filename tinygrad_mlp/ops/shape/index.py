@@ -103,25 +103,38 @@ class _EraseSlice(Op):
 
 
 _take = _Take(
-    "take", ("x", "index"), params=("dim",),
+    "take",
+    ("x", "index"),
+    params=("dim",),
     vjp={"x": lambda g, x_shape, index, dim: _take_backward(g, index, dim=dim, shape=x_shape)},
-)  # fmt: skip
+)
 _take_backward: Op = _TakeBackward(
-    "take_backward", ("x", "index"), params=("dim", "shape"),
+    "take_backward",
+    ("x", "index"),
+    params=("dim", "shape"),
     vjp={"x": lambda g, index, dim: _take(g, index, dim=dim)},
-)  # fmt: skip
+)
 _wrap_index = _WrapIndex("wrap_index", ("index",), params=("size",))
 _nonzero = _Nonzero("nonzero", ("x",))
 _put = _Put(
-    "put_", ("x", "value", "where"), mutates=("x",), in_place=True,
-    vjp={"x": lambda g, where: _erase(g, where),
-         "value": lambda g, where: _take(reshape(g, (-1,)), where, dim=0)},
-)  # fmt: skip
+    "put_",
+    ("x", "value", "where"),
+    mutates=("x",),
+    in_place=True,
+    vjp={
+        "x": lambda g, where: _erase(g, where),
+        "value": lambda g, where: _take(reshape(g, (-1,)), where, dim=0),
+    },
+)
 _erase: Op = _Erase("erase", ("x", "where"), vjp={"x": lambda g, where: _erase(g, where)})
 _set_slice = _SetSlice(
-    "set_slice_", ("x", "value"), params=("key",), mutates=("x",), in_place=True,
+    "set_slice_",
+    ("x", "value"),
+    params=("key",),
+    mutates=("x",),
+    in_place=True,
     vjp={"x": lambda g, key: _erase_slice(g, key=key), "value": lambda g, key: _slice(g, key=key)},
-)  # fmt: skip
+)
 _erase_slice: Op = _EraseSlice(
     "erase_slice", ("x",), params=("key",), vjp={"x": lambda g, key: _erase_slice(g, key=key)}
 )
@@ -177,9 +190,13 @@ def _parse(x: Any, key: Any) -> tuple[tuple[Any, ...], dict[int, Any]]:
     keys = list(key) if isinstance(key, tuple) else [key]
     keys = [_tensor_index(k) if isinstance(k, _TENSORS) else k for k in keys]
     used = sum(
-        k.layout.ndim if isinstance(k, Value) and k.layout.dtype == BOOL else
-        0 if k is None or k is Ellipsis else 1 for k in keys
-    )  # fmt: skip
+        k.layout.ndim
+        if isinstance(k, Value) and k.layout.dtype == BOOL
+        else 0
+        if k is None or k is Ellipsis
+        else 1
+        for k in keys
+    )
     if used > x.layout.ndim:
         raise IndexError(f"{used} indices for a tensor of {x.layout.ndim} dimensions")
     dots = [n for n, k in enumerate(keys) if k is Ellipsis]

@@ -24,12 +24,14 @@ class _Cat(Op):
 
 
 _cat = _Cat(
-    "cat", ("tensors",), params=("dim", "sizes"),
+    "cat",
+    ("tensors",),
+    params=("dim", "sizes"),
     vjp=lambda g, dim, sizes: [
         _slice(g, key=freeze((slice(None),) * dim + (slice(sum(sizes[:k]), sum(sizes[: k + 1])),)))
         for k in range(len(sizes))
     ],
-)  # fmt: skip
+)
 
 
 def cat(tensors: Sequence[Any], dim: int = 0) -> Any:

@@ -59,9 +59,12 @@ class View(Op):
 def _array_nowhere(layout: Layout) -> np.ndarray:
     class Interface:
         __array_interface__ = {
-            "shape": layout.shape, "strides": layout.strides, "typestr": layout.dtype.str,
-            "data": (_NOWHERE, False), "version": 3,
-        }  # fmt: skip
+            "shape": layout.shape,
+            "strides": layout.strides,
+            "typestr": layout.dtype.str,
+            "data": (_NOWHERE, False),
+            "version": 3,
+        }
 
     return np.asarray(Interface())
 
@@ -158,9 +161,12 @@ class _Region(View):
 region = _Region(
     "region",
     lambda x, shape, strides, offset: x,
-    {"x": lambda g, x_shape, shape, strides, offset: _region_backward(
-        g, x_shape=x_shape, shape=shape, strides=strides, offset=offset)},
-)  # fmt: skip
+    {
+        "x": lambda g, x_shape, shape, strides, offset: _region_backward(
+            g, x_shape=x_shape, shape=shape, strides=strides, offset=offset
+        )
+    },
+)
 
 
 class _RegionBackward(Op):
@@ -183,10 +189,15 @@ def _positions(count: int, dtype: np.dtype, params: Params) -> np.ndarray:
 
 
 _region_backward: Op = _RegionBackward(
-    "region_backward", ("x",), params=("x_shape", "shape", "strides", "offset"),
-    vjp={"x": lambda g, shape, strides, offset: region(
-        contiguous(g), shape=shape, strides=strides, offset=offset)},
-)  # fmt: skip
+    "region_backward",
+    ("x",),
+    params=("x_shape", "shape", "strides", "offset"),
+    vjp={
+        "x": lambda g, shape, strides, offset: region(
+            contiguous(g), shape=shape, strides=strides, offset=offset
+        )
+    },
+)
 
 
 class _WriteRegion(Op):
@@ -194,14 +205,18 @@ class _WriteRegion(Op):
 
 
 write_region = _WriteRegion(
-    "write_region", ("x", "part"), params=("shape", "strides", "offset"),
+    "write_region",
+    ("x", "part"),
+    params=("shape", "strides", "offset"),
     vjp={
         "x": lambda g, shape, strides, offset: erase_region(
-            g, shape=shape, strides=strides, offset=offset),
+            g, shape=shape, strides=strides, offset=offset
+        ),
         "part": lambda g, shape, strides, offset: region(
-            contiguous(g), shape=shape, strides=strides, offset=offset),
+            contiguous(g), shape=shape, strides=strides, offset=offset
+        ),
     },
-)  # fmt: skip
+)
 
 
 class _EraseRegion(Op):
@@ -218,10 +233,15 @@ class _EraseRegion(Op):
 
 
 erase_region: Op = _EraseRegion(
-    "erase_region", ("x",), params=("shape", "strides", "offset"),
-    vjp={"x": lambda g, shape, strides, offset: erase_region(
-        g, shape=shape, strides=strides, offset=offset)},
-)  # fmt: skip
+    "erase_region",
+    ("x",),
+    params=("shape", "strides", "offset"),
+    vjp={
+        "x": lambda g, shape, strides, offset: erase_region(
+            g, shape=shape, strides=strides, offset=offset
+        )
+    },
+)
 
 
 def _where(view: Value) -> Params:
@@ -232,8 +252,11 @@ def _where(view: Value) -> Params:
             f"strides {view.base.layout.strides} bytes) was written to, or its base was: the tape "
             "cannot follow this. Make the view of base.clone() instead"
         )
-    return {"shape": view.layout.shape, "strides": view.layout.strides,
-            "offset": view.address - view.base.address}  # fmt: skip
+    return {
+        "shape": view.layout.shape,
+        "strides": view.layout.strides,
+        "offset": view.address - view.base.address,
+    }
 
 
 def rebase_history(view: Value) -> None:
@@ -275,9 +298,11 @@ def reshape(x: Any, *shape: Any) -> Any:
     """
     sizes = _sizes(shape)
     known = math.prod(size for size in sizes if size != -1)
-    if sizes.count(-1) > 1 or (-1 in sizes and (known == 0 or x.layout.size % known)) or (
-        -1 not in sizes and known != x.layout.size
-    ):  # fmt: skip
+    if (
+        sizes.count(-1) > 1
+        or (-1 in sizes and (known == 0 or x.layout.size % known))
+        or (-1 not in sizes and known != x.layout.size)
+    ):
         raise ValueError(
             f"reshape: a tensor of shape {x.layout.shape} has {x.layout.size} elements and cannot "
             f"have the shape {sizes}"
