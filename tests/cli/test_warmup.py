@@ -22,8 +22,8 @@ with event.install_recorder("numba:run_pass") as passes:
     import numpy as np
     import tinygrad_mlp as tg
     from tinygrad_mlp import nn, optim
-    from tinygrad_mlp.train.job import prepare
-    from tinygrad_mlp.train.warmup import UPDATES
+    from tinygrad_mlp.runs.experiment import prepare
+    from tinygrad_mlp.cli.warmup import UPDATES
     prepare("digits", epochs=1, out={folder!r}).run(progress=False)
     prepare("spiral", epochs=1, out={folder!r}).run(progress=False)
     np.savez({folder!r} + "/values.npz", x=np.eye(200, 3), y=np.sin(np.arange(200.0)))
@@ -40,8 +40,8 @@ print(len(passes.buffer))
 EVERY_OP = """
 import numpy as np
 from numba.core import event
-from tinygrad_mlp.ops.op import REGISTRY, Op
-from tinygrad_mlp.train import warmup
+from tinygrad_mlp.autograd.op import REGISTRY, Op
+from tinygrad_mlp.cli import warmup
 with event.install_recorder("numba:run_pass") as passes:
     for name in warmup.tasks("float32"):
         warmup.run(name, "float32")

@@ -55,7 +55,7 @@ def test_values_that_leave_are_refused_by_line(leave):
         leave(x.sum())
         return x
 
-    with pytest.raises(tg.CaptureError, match=r"takes a value out.*in <lambda>, .*test_captures"):
+    with pytest.raises(tg.CaptureError, match=r"takes a value out.*in <lambda>, .*test_capture"):
         step(tg.ones(1))
     assert tg.compile(lambda x: x + 1)(tg.ones(1)).item() == 2  # nothing was left behind
 

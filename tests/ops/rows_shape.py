@@ -341,9 +341,7 @@ INDEXING = [
     row(
         "take_batch",
         take_batch,
-        lambda x, order, cursor, batch, rows: x[
-            order[cursor * epoch_ops : cursor * epoch_ops + rows]
-        ],
+        lambda x, order, cursor, batch, rows: x[order[cursor * batch : cursor * batch + rows]],
         ANY,
         permutation(),
         cases=batches,

@@ -8,6 +8,7 @@ import pytest
 import tinygrad_mlp as tg
 from tests.optim.problems import OPTIMIZERS, parameters, train
 from tinygrad_mlp import optim
+from tinygrad_mlp.autograd import tape
 from tinygrad_mlp.autograd.modes import record
 from tinygrad_mlp.optim import lr_scheduler
 
@@ -74,7 +75,7 @@ def test_a_record_run_again_is_a_step(name):
         first.step()
     with tg.no_grad():
         for entry in entries:
-            tg.tape.apply(entry.op, entry.inputs, entry.params)
+            tape.apply(entry.op, entry.inputs, entry.params)
     second.step()
     second.step()
     for p, q in zip(ours, theirs, strict=True):

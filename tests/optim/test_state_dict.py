@@ -10,6 +10,7 @@ import pytest
 import tinygrad_mlp as tg
 from tests.optim.problems import OPTIMIZERS, everything, parameters, train
 from tinygrad_mlp import optim
+from tinygrad_mlp.autograd import modes
 
 
 def numbers(optimizer):
@@ -98,7 +99,7 @@ def test_rates_are_set_by_ops():
     optimizer = optim.SGD([x], lr=0.5)
     saved = optim.SGD([x], lr=0.25).state_dict()
     cell = optimizer.param_groups[0].cells["lr"]
-    with tg.tape.record() as entries:
+    with modes.record() as entries:
         optimizer.load_state_dict(saved)
     assert any(e.inputs[0] is cell and e.op.mutates == (0,) for e in entries)
     assert cell.item() == 0.25

@@ -219,7 +219,7 @@ def test_operands_at_the_edge_of_a_page() -> None:
         """
         import ctypes, mmap
         import numpy as np
-        from tests.kernels.test_gemm import EVERY_KERNEL, check, multiply, random, tile_of
+        from tests.kernels.gemm.test_gemm import EVERY_KERNEL, check, multiply, random, tile_of
 
         kept, libc = [], ctypes.CDLL(None, use_errno=True)
 

@@ -72,7 +72,7 @@ def test_a_folder_named_from_here_or_home(tmp_path: Path, named: str) -> None:
     (tmp_path / "elsewhere").mkdir()
     move = f"import os, sys\nsys.path[0] = os.getcwd()\nos.chdir({str(tmp_path)!r})\n"
     run(
-        move + "from tinygrad_mlp.kernels import cache\ncache.folder()\n"
+        move + "from tinygrad_mlp.kernels.runtime import cache\ncache.folder()\n"
         "os.chdir('elsewhere')\n" + COMPUTE + "assert cache.lasts()",
         **{**environment(tmp_path), "TINYGRAD_MLP_CACHE": named, "HOME": str(tmp_path)},
     )
@@ -84,7 +84,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     """Not even by root: its parent is a file. A temporary one serves, and goes with the process."""
     (tmp_path / "file").write_text("in the way")
     printed = run(
-        COMPUTE + "from tinygrad_mlp.kernels import cache\nprint(cache.folder())",
+        COMPUTE + "from tinygrad_mlp.kernels.runtime import cache\nprint(cache.folder())",
         TINYGRAD_MLP_CACHE=str(tmp_path / "file" / "kernels"),
         TMPDIR=str(tmp_path),
     )
@@ -135,7 +135,7 @@ def test_a_fork_waits_for_a_compilation(tmp_path: Path) -> None:
     script = """
     import os, signal, threading
     import tinygrad_mlp as tg
-    from tinygrad_mlp.kernels import cache
+    from tinygrad_mlp.kernels.runtime import cache
 
     compiling = threading.Event()
 

@@ -158,8 +158,8 @@ def test_several_python_threads_run_programs_at_once(use_threads: Callable[[int]
 
 SHARE = """
 import os
-from tests.kernels.test_executor import Exchange
-from tinygrad_mlp.kernels import threads
+from tests.kernels.runtime.test_executor import Exchange
+from tinygrad_mlp.kernels.runtime import threads
 import tinygrad_mlp as tg
 threads.SMALL = threads._REST = 0
 tg.set_num_threads(3)

@@ -16,7 +16,7 @@ from tinygrad_mlp.kernels.runtime import cache, file_lock
 
 TAKE = """
 from pathlib import Path
-from tinygrad_mlp.kernels.turns import turn
+from tinygrad_mlp.kernels.runtime.file_lock import turn
 with turn(Path({file!r}), {name!r}):
     print("inside", flush=True)
     input()

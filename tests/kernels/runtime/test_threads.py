@@ -24,7 +24,7 @@ SHARE = """
 import os, sys, time
 import numpy as np
 import tinygrad_mlp as tg
-from tinygrad_mlp.kernels import threads
+from tinygrad_mlp.kernels.runtime import threads
 threads.SMALL = threads._REST = 0
 
 def work():

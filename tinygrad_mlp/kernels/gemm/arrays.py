@@ -29,10 +29,9 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.n
 
     Raises TypeError for other dtypes, ValueError for shapes that do not fit.
 
-    >>> product(np.eye(2, 3), np.ones((3, 1)))
-    array([[1.],
-           [0.],
-           [1.]])
+    >>> product(np.array([[1.0, 2.0], [3.0, 4.0]]), np.eye(2))
+    array([[1., 2.],
+           [3., 4.]])
     """
     dtype = a.dtype
     try:
