@@ -19,6 +19,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter, itemgetter
 from types import MethodType
 from typing import Any
 
@@ -26,6 +27,7 @@ from . import modes, tape
 from .backward import backward
 from .tape import Ask, Params, Value
 
+_layout = attrgetter("layout")
 REGISTRY: dict[str, Op] = {}  # every op by name; the table of the gradient tests must equal it
 
 
@@ -105,6 +107,7 @@ class Op:
     ):
         self.name, self.__name__ = name, name
         self.inputs, self.outputs, self.params = tuple(inputs), tuple(outputs), tuple(params)
+        self.values_of = _values_of(self.params)  # of the params, in whatever order they were given
         self.mutates = tuple(self.inputs.index(each) for each in mutates)
         self.in_place = in_place
         self.vjp, self.textbook = vjp, textbook
@@ -155,6 +158,10 @@ class Op:
         """Everything about a call that does not depend on values, worked out once a signature."""
         raise NotImplementedError(f"{type(self).__name__} {self.name} plans nothing")
 
+    def plan_of(self, inputs: tuple[Value, ...], params: Params) -> Any:
+        """Return the plan of a call."""
+        return self.planned(*map(_layout, inputs), *self.values_of(params))
+
     def forget_plans(self) -> None:
         """Plan anew: the default dtype changed."""
         self.planned.cache_clear()
@@ -172,3 +179,13 @@ class Op:
             if not isinstance(value, Value) and hasattr(value, "__apply__"):
                 return value.__apply__(self, inputs, params)
         return tape.apply(self, inputs, params)
+
+
+def _values_of(names: tuple[str, ...]) -> Callable[[Params], tuple[Any, ...]]:
+    """Return a function that finds the values of the params ``names``, in this order."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    if not names:
+        return lambda params: ()
+    (name,) = names
+    return lambda params: (params[name],)

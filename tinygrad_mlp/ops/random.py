@@ -31,7 +31,9 @@ class Draw(Op):
     def __init__(self, name: str, params: Sequence[str]):
         super().__init__(name, ("state",), params=("shape", "dtype", *params), mutates=("state",))
 
-    def plan(self, shape: tuple[int, ...], dtype: np.dtype, *more: Any) -> tuple[Layout, Launch]:
+    def plan(
+        self, state: Layout, shape: tuple[int, ...], dtype: np.dtype, *more: Any
+    ) -> tuple[Layout, Launch]:
         layout = dense(shape, dtype)
         words = [_word(parameter) for parameter in more]
         kernel = philox.address(self.name if dtype.kind != "f" else f"{self.name}_{dtype}")
@@ -40,7 +42,7 @@ class Draw(Op):
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         state = inputs[0]
-        layout, launch = self.planned(*params.values())
+        layout, launch = self.plan_of(inputs, params)
         result = empty(layout)
         with _drawing:  # no two threads draw under one number
             if layout.size:

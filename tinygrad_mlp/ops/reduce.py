@@ -99,7 +99,7 @@ class Reduce(Op):
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         x = inputs[0]
-        layout, stages = self.planned(x.layout, *params.values())
+        layout, stages = self.planned(x.layout, *self.values_of(params))
         out = tape.empty(layout)
         if stages:
             source = x.address

@@ -186,7 +186,7 @@ class Optimizer:
             try:
                 if state and self.updates:
                     _check_tensors(state)
-                update.planned(*[value.layout for value in values], *flags.values())
+                update.plan_of(values, flags)
             except (TypeError, ValueError) as error:
                 raise type(error)(
                     f"{self.name}.step: the state of {self._which(parameter)} does not fit it: "

@@ -22,7 +22,7 @@ from ...kernels.runtime.launch import Launch
 from ...kernels.runtime.layout import INT64, Layout
 from ...kernels.runtime.memory import scratch
 
-_layout, _address = attrgetter("layout"), attrgetter("address")
+_address = attrgetter("address")
 
 
 class FusedRule(Rule):
@@ -71,10 +71,6 @@ class Fused(Op):
     def lower(self, *signature: Any) -> tuple[Sequence[Layout], Sequence[Launch]]:
         """The layouts of the results, and the launches on the addresses of inputs and results."""
         raise NotImplementedError(f"{self.name} says no launches")
-
-    def plan_of(self, inputs: tuple[Value, ...], params: Params) -> Any:
-        """The plan of a call, whatever the order that its params were written in."""
-        return self.planned(*map(_layout, inputs), *map(params.__getitem__, self.params))
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         layouts, launches, size = self.plan_of(inputs, params)

@@ -45,7 +45,7 @@ class View(Op):
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         x = inputs[0]
-        layout, offset = self.planned(x.layout, *params.values())
+        layout, offset = self.planned(x.layout, *self.values_of(params))
         view = tape.new(x.storage, layout, x.address + offset)
         view.seen = x.storage.version
         if modes.is_grad_enabled() or not x.requires_grad:  # else it is as good as detached
