@@ -298,7 +298,7 @@ def test_clipping(name):
         def step(x, w=w, idle=idle):
             w.grad = None
             (w * w * x).sum().backward()
-            return getattr(optim, name)([w, idle], 1.5)
+            return getattr(nn.utils, name)([w, idle], 1.5)
 
         step = tg.compile(step) if compiled else step
         found = []

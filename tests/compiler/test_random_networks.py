@@ -84,9 +84,9 @@ def build(plan):
             loss = loss + 1e-3 * (p.abs().sum() if penalty == "L1" else (p * p).sum())
         loss.backward()
         if clip == "norm":
-            optim.clip_grad_norm_(model.parameters(), 0.5)
+            nn.utils.clip_grad_norm_(model.parameters(), 0.5)
         if clip == "value":
-            optim.clip_grad_value_(model.parameters(), 0.05)
+            nn.utils.clip_grad_value_(model.parameters(), 0.05)
         optimizer.step()
         return loss, out
 

@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_mlp as tg
 from tests.optim.problems import OPTIMIZERS, parameters, train
-from tinygrad_mlp import optim
+from tinygrad_mlp import nn, optim
 from tinygrad_mlp.autograd import tape
 from tinygrad_mlp.autograd.modes import record
 from tinygrad_mlp.optim import lr_scheduler
@@ -89,8 +89,8 @@ def test_a_schedule_and_clipping():
     train(params, optimizer, 1)
     for act, changes in [
         (schedule.step, {"lr of group 0", "momentum of group 0"}),
-        (lambda: optim.clip_grad_norm_(params, 0.1), {f"gradient {k}" for k in range(4)}),
-        (lambda: optim.clip_grad_value_(params, 1e-3), {f"gradient {k}" for k in range(4)}),
+        (lambda: nn.utils.clip_grad_norm_(params, 0.1), {f"gradient {k}" for k in range(4)}),
+        (lambda: nn.utils.clip_grad_value_(params, 1e-3), {f"gradient {k}" for k in range(4)}),
         (lambda: optimizer.zero_grad(set_to_none=False), {f"gradient {k}" for k in range(4)}),
     ]:
         arrays = arrays_of(params, optimizer)

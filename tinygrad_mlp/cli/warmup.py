@@ -314,7 +314,7 @@ def update(name: str, options: dict[str, Any], dtype: str) -> None:
     for _ in range(2):
         optimizer.zero_grad()
         backward(parameter * 2)
-        optim.clip_grad_norm_([parameter], 1.0)
+        nn.utils.clip_grad_norm_([parameter], 1.0)
         optimizer.step()
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from . import functional as F
-from .functional_module import Call
+from .functional_module import FunctionalModule
 
 
-class ReLU(Call):
+class ReLU(FunctionalModule):
     """max(x, 0).
 
     >>> import tinygrad_mlp as tg
@@ -21,7 +21,7 @@ class ReLU(Call):
         super().__init__(inplace=inplace)
 
 
-class LeakyReLU(Call):
+class LeakyReLU(FunctionalModule):
     """x where x > 0, else ``negative_slope`` x (A. L. Maas et al., ICML 2013)."""
 
     function = staticmethod(F.leaky_relu)
@@ -30,7 +30,7 @@ class LeakyReLU(Call):
         super().__init__(negative_slope=negative_slope, inplace=inplace)
 
 
-class ELU(Call):
+class ELU(FunctionalModule):
     """x where x > 0, else ``alpha`` (exp(x) - 1) (D.-A. Clevert et al., ICLR 2016)."""
 
     function = staticmethod(F.elu)
@@ -39,7 +39,7 @@ class ELU(Call):
         super().__init__(alpha=alpha, inplace=inplace)
 
 
-class GELU(Call):
+class GELU(FunctionalModule):
     """x P(X <= x) for a normal X; ``approximate="tanh"`` takes the tanh formula of the same paper.
 
     Source: D. Hendrycks and K. Gimpel, "Gaussian error linear units", arXiv 1606.08415.
@@ -51,7 +51,7 @@ class GELU(Call):
         super().__init__(approximate=approximate)
 
 
-class SiLU(Call):
+class SiLU(FunctionalModule):
     """x sigmoid(x), also called swish (S. Elfwing et al., arXiv 1702.03118)."""
 
     function = staticmethod(F.silu)
@@ -60,19 +60,19 @@ class SiLU(Call):
         super().__init__(inplace=inplace)
 
 
-class Sigmoid(Call):
+class Sigmoid(FunctionalModule):
     """1 / (1 + exp(-x))."""
 
     function = staticmethod(F.sigmoid)
 
 
-class Tanh(Call):
+class Tanh(FunctionalModule):
     """The hyperbolic tangent."""
 
     function = staticmethod(F.tanh)
 
 
-class Softplus(Call):
+class Softplus(FunctionalModule):
     """log(1 + exp(``beta`` x)) / ``beta``, and x itself where ``beta`` x > ``threshold``."""
 
     function = staticmethod(F.softplus)
@@ -81,7 +81,7 @@ class Softplus(Call):
         super().__init__(beta=beta, threshold=threshold)
 
 
-class Softmax(Call):
+class Softmax(FunctionalModule):
     """exp(x_i) / sum_j exp(x_j) along ``dim``: positive, and sums to one.
 
     Do not put it before `CrossEntropyLoss`, which takes logits.
@@ -98,7 +98,7 @@ class Softmax(Call):
         super().__init__(dim=dim)
 
 
-class LogSoftmax(Call):
+class LogSoftmax(FunctionalModule):
     """The logarithm of `Softmax`, without its underflow: what `NLLLoss` takes."""
 
     function = staticmethod(F.log_softmax)

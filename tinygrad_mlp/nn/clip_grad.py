@@ -1,105 +1,155 @@
-"""Gradient clipping, after R. Pascanu, T. Mikolov and Y. Bengio, ICML 2013, section 3.2."""
+"""Gradient clipping, as in `torch.nn.utils`.
+
+Source: R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training recurrent neural
+networks", ICML 2013, section 3.2.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from functools import reduce
-from typing import Any
 
+from .._tensor import Tensor
 from ..autograd.modes import grad_mode, recording
-from ..autograd.tape import Value
 from ..ops.create import zeros
 from ..ops.elementwise.arithmetic import add, clamp_, clamp_max, maximum, mul_
 from ..ops.reduce import sum_of_squares
 
+Tensors = Tensor | Iterable[Tensor]
+SUMMANDS: dict[float, Callable[[Tensor], Tensor]] = {
+    1: lambda x: x.abs().sum(),
+    2: sum_of_squares,
+}  # by order p: the sum of |x|^p over the elements, where it is cheaper than a power
+
 
 def clip_grad_norm_(
-    parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
-) -> Any:
-    """Scale the gradients of ``parameters`` down, all alike, to a total norm of ``max_norm``.
+    parameters: Tensors, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
+) -> Tensor:
+    """Scale the gradients of ``parameters`` by one factor, to a total norm of ``max_norm`` or less.
 
         norm = (sum over the elements g of all gradients of |g|^p)^(1/p)      p = inf: max |g|
         g    = g * min(1, max_norm / (norm + 1e-6))
 
-    Returns the norm before, a 0-d tensor. ``parameters`` is a tensor or an iterable of tensors;
-    those without a gradient do not count.
+    Args:
+        parameters: a tensor or an iterable of tensors; those without a gradient are skipped.
+        max_norm: the largest norm that is left as it is, 0 or more.
+        norm_type: the order p, above 0; 2, 1 and `math.inf` are the fastest.
+        error_if_nonfinite: raise an error if the norm is inf or nan, and scale nothing.
 
-    Raises ValueError for a norm or order that is not positive; RuntimeError for a total norm of inf
-    or nan if ``error_if_nonfinite``: then nothing was scaled.
+    Returns:
+        The norm before the scaling, a 0-d tensor.
+
+    Raises:
+        ValueError: for ``max_norm`` or ``norm_type`` out of range.
+        RuntimeError: for a norm of inf or nan, if ``error_if_nonfinite``.
 
     >>> import tinygrad_mlp as tg
-    >>> from tinygrad_mlp import optim
+    >>> from tinygrad_mlp import nn
     >>> x = tg.tensor([3.0, 4.0], requires_grad=True)
     >>> (x * x / 2).sum().backward()
-    >>> optim.clip_grad_norm_([x], max_norm=1.0)
+    >>> nn.utils.clip_grad_norm_([x], max_norm=1.0)
     tensor(5.)
     >>> x.grad
     tensor([0.6, 0.8])
     """
-    max_norm, order = float(max_norm), float(norm_type)
-    if not max_norm >= 0:
-        raise ValueError(f"clip_grad_norm_: max_norm must be 0 or more, got {max_norm:g}")
-    if not order > 0:
-        raise ValueError(
-            f"clip_grad_norm_: norm_type must be above 0 (2, 1, inf, ...), got {order:g}"
-        )
+    _at_least_0("clip_grad_norm_: `max_norm`", max_norm)
     gradients = _gradients("clip_grad_norm_", parameters)
-    with grad_mode(False):
-        norm = total_norm(gradients, order)
-        if error_if_nonfinite and not math.isfinite(norm.item()):
-            raise RuntimeError(
-                f"clip_grad_norm_: the total norm of the gradients is {norm.item()}, and so they "
-                "cannot be scaled; error_if_nonfinite=False scales them nevertheless"
-            )
-        scale = clamp_max(max_norm / (norm + 1e-6), 1.0)
-        for gradient in gradients:
-            mul_(gradient, scale)
+    norm = get_total_norm(gradients, norm_type, error_if_nonfinite)
+    _scale(gradients, max_norm, norm)
     return norm
 
 
-def clip_grad_value_(parameters: Any, clip_value: float) -> None:
-    """Keep every element of the gradients of ``parameters`` in [-clip_value, clip_value].
+def get_total_norm(
+    tensors: Tensors, norm_type: float = 2.0, error_if_nonfinite: bool = False
+) -> Tensor:
+    """Return the norm of all elements of all tensors together, a 0-d tensor; 0 for no tensors.
 
-    Raises ValueError for a negative ``clip_value``.
+    Arguments and errors as in `clip_grad_norm_`.
 
     >>> import tinygrad_mlp as tg
-    >>> from tinygrad_mlp import optim
+    >>> from tinygrad_mlp import nn
+    >>> nn.utils.get_total_norm([tg.tensor([3.0]), tg.tensor([[4.0]])])
+    tensor(5.)
+    """
+    order = float(norm_type)
+    if not order > 0:
+        raise ValueError(
+            f"get_total_norm: `norm_type` must be above 0 (2, 1, inf, ...), got {order:g}"
+        )
+    with grad_mode(False):
+        filled = [x for x in _tensors("get_total_norm", tensors) if x.numel()]
+        norm: Tensor
+        if not filled:
+            norm = zeros(())
+        elif order == math.inf:
+            norm = reduce(maximum, [x.abs().amax() for x in filled])
+        else:
+            summand = SUMMANDS.get(order, lambda x: (x.abs() ** order).sum())
+            total = reduce(add, map(summand, filled))
+            norm = total if order == 1 else total.sqrt() if order == 2 else total ** (1 / order)
+        if error_if_nonfinite and not math.isfinite(norm.item()):
+            raise RuntimeError(
+                f"the total norm of the gradients is {norm.item()}, so they cannot be scaled to a "
+                "finite norm; error_if_nonfinite=False scales them all the same"
+            )
+    return norm
+
+
+def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Tensor) -> None:
+    """Scale the gradients of ``parameters`` by min(1, max_norm / (total_norm + 1e-6)).
+
+    The second half of `clip_grad_norm_`, for a norm that `get_total_norm` returned.
+    """
+    _at_least_0("clip_grads_with_norm_: `max_norm`", max_norm)
+    _scale(_gradients("clip_grads_with_norm_", parameters), max_norm, total_norm)
+
+
+def clip_grad_value_(parameters: Tensors, clip_value: float) -> None:
+    """Clamp every element of the gradients of ``parameters`` to [-clip_value, clip_value].
+
+    Raises:
+        ValueError: for a negative ``clip_value``.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
     >>> x = tg.tensor([3.0, -0.25], requires_grad=True)
     >>> (x * x).sum().backward()
-    >>> optim.clip_grad_value_([x], 1.0)
+    >>> nn.utils.clip_grad_value_([x], 1.0)
     >>> x.grad
     tensor([ 1. , -0.5])
     """
-    clip_value = float(clip_value)
-    if not clip_value >= 0:
-        raise ValueError(f"clip_grad_value_: clip_value must be 0 or more, got {clip_value:g}")
+    _at_least_0("clip_grad_value_: `clip_value`", clip_value)
     with grad_mode(False):
         for gradient in _gradients("clip_grad_value_", parameters):
-            clamp_(gradient, -clip_value, clip_value)
+            clamp_(gradient, -float(clip_value), float(clip_value))
 
 
-def total_norm(tensors: list[Any], order: float) -> Any:
-    """The norm of all elements of all tensors together: a 0-d tensor, 0 if there are none."""
-    tensors = [x for x in tensors if x.numel()]
-    if not tensors:
-        return zeros(())
-    if order == math.inf:
-        return reduce(maximum, [x.abs().amax() for x in tensors])
-    if order == 2:
-        return reduce(add, [sum_of_squares(x) for x in tensors]).sqrt()
-    if order == 1:
-        return reduce(add, [x.abs().sum() for x in tensors])
-    return reduce(add, [(x.abs() ** order).sum() for x in tensors]) ** (1 / order)
+def _scale(gradients: list[Tensor], max_norm: float, norm: Tensor) -> None:
+    with grad_mode(False):
+        scale = clamp_max(float(max_norm) / (norm + 1e-6), 1.0)
+        for gradient in gradients:
+            mul_(gradient, scale)
 
 
-def _gradients(function: str, parameters: Any) -> list[Any]:
-    """The gradients of what has one."""
-    given = [parameters] if isinstance(parameters, Value) else list(parameters)
-    for each in given:
-        if not isinstance(each, Value):
-            raise TypeError(f"{function}: parameters must be tensors, not {type(each).__name__}")
+def _at_least_0(name: str, value: float) -> None:
+    if not float(value) >= 0:
+        raise ValueError(f"{name} must be 0 or more, got {float(value):g}")
+
+
+def _tensors(function: str, values: Tensors) -> list[Tensor]:
+    tensors = [values] if isinstance(values, Tensor) else list(values)
+    for each in tensors:
+        if not isinstance(each, Tensor):
+            raise TypeError(f"{function}: takes tensors, not {type(each).__name__}")
+    return tensors
+
+
+def _gradients(function: str, parameters: Tensors) -> list[Tensor]:
+    """Return the gradients of the parameters that have one; a recording guards that it stays so."""
+    tensors = _tensors(function, parameters)
     if (record := recording()) is not None:
-        for each in given:
+        for each in tensors:
             if each.grad is None:
                 record.guard_grad_is_none(each)
-    return [each.grad for each in given if each.grad is not None]
+    return [each.grad for each in tensors if each.grad is not None]

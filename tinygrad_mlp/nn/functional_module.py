@@ -1,17 +1,19 @@
-"""`Call`: a module that is a function and its options."""
+"""`FunctionalModule`: the base of modules that are a function with options."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from .._tensor import Tensor
 from .module import Module
 
 
-class Call(Module):
-    """A function of the inputs, with options that are attributes of the module.
+class FunctionalModule(Module):
+    """Base of modules that apply one function; its options are attributes of the module.
 
-    A subclass names the ``function``, and the options by what it passes to `__init__`.
+    A subclass sets ``function``, and passes the function's options to `__init__` by keyword. Every
+    call reads the options again, so that they can be set between two calls.
     """
 
     function: ClassVar[Callable[..., Any]]
@@ -22,12 +24,13 @@ class Call(Module):
         for name, value in options.items():
             setattr(self, name, value)
 
-    def forward(self, *inputs: Any) -> Any:
-        """The function of the inputs, with the options as they are now."""
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return ``function(*inputs, **options)``."""
         options = {name: getattr(self, name) for name in self.options}
-        return type(self).function(*inputs, **options)
+        result: Tensor = type(self).function(*inputs, **options)
+        return result
 
     def extra_repr(self) -> str:
-        """The options; ``inplace`` only if it is on, as in PyTorch."""
+        """Return the options; ``inplace`` only if it is True, as in PyTorch."""
         shown = [name for name in self.options if name != "inplace" or getattr(self, name)]
         return ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)

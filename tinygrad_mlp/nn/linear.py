@@ -10,7 +10,7 @@ from ..ops.create import zeros
 from ..ops.shape.view import flatten
 from . import functional as F
 from . import init
-from .functional_module import Call
+from .functional_module import FunctionalModule
 from .module import Module
 from .parameter import Parameter
 
@@ -102,7 +102,7 @@ class Identity(Module):
         return input
 
 
-class Flatten(Call):
+class Flatten(FunctionalModule):
     """Axes ``start_dim`` to ``end_dim`` as one: by default all but the first, the batch.
 
     >>> import tinygrad_mlp as tg

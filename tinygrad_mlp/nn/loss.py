@@ -6,10 +6,10 @@ from typing import Any
 
 from ..ops.validation import as_tensor
 from . import functional as F
-from .functional_module import Call
+from .functional_module import FunctionalModule
 
 
-class Loss(Call):
+class Loss(FunctionalModule):
     """A function of an input and a target; ``reduction`` is "mean", "sum", or "none".
 
     Weights are buffers, so that they are converted and saved with the module.
