@@ -8,7 +8,7 @@ decides, unless a lower rank is of a higher kind (bool < integer < float):
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..kernels.runtime.layout import BOOL, DTYPES, FLOAT32, FLOAT64, INT64, Layo
 _RANK = {dtype: rank for rank, dtype in enumerate(DTYPES)}
 _KIND = {"b": 0, "u": 1, "i": 1, "f": 2}
 _default: np.dtype = FLOAT32
+plans_of_ops: list[Callable[[], None]] = []  # called when the default dtype changes
 
 
 def get_default_dtype() -> np.dtype:
@@ -35,10 +36,8 @@ def set_default_dtype(dtype: Any) -> None:
     if dtype.kind != "f":
         raise TypeError(f"the default dtype must be float32 or float64, not {dtype}")
     _default = dtype
-    from .op import REGISTRY
-
-    for op in REGISTRY.values():
-        op.forget_plans()
+    for forget in plans_of_ops:
+        forget()
 
 
 def as_dtype(dtype: Any) -> np.dtype:

@@ -25,6 +25,7 @@ from typing import Any
 
 from . import modes, tape
 from .backward import backward
+from .dtypes import plans_of_ops
 from .tape import Ask, Params, Value
 
 _layout = attrgetter("layout")
@@ -118,6 +119,7 @@ class Op:
             if name in REGISTRY:
                 raise ValueError(f"an op named {name!r} exists already")
             REGISTRY[name] = self
+            plans_of_ops.append(self.forget_plans)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """As an attribute of a class, an op is a method."""
