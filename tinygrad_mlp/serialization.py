@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ._common.files import replacing
+from ._common.files import atomic_write
 from .autograd.tape import Value
 from .autograd.values import as_array
 from .ops.create import tensor
@@ -47,7 +47,7 @@ def save(tensors: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
             )
         array = as_array(value) if isinstance(value, Value) else value
         arrays[name] = np.ascontiguousarray(array).reshape(array.shape)  # NumPy makes 0-d 1-d
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(to_bytes(arrays))
 
 

@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from tinygrad_mlp._common.files import replacing, writable_folder
+from tinygrad_mlp._common.files import atomic_write, writable_folder
 
 
 def test_a_file_is_replaced_only_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     path.write_text("old")
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("new")
         assert temporary.suffix == ".png"
         assert path.read_text() == "old"
@@ -22,7 +22,7 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path.write_text("old")
 
     def fail() -> None:
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text("half")
             raise RuntimeError("in the middle")
 

@@ -1,7 +1,7 @@
-"""What a compiled step watches of Python: one number that moves whenever any module changes.
+"""Count changes to modules and optimizers, so that a compiled function can skip its checks.
 
-An attribute, a hook, a mode, a parameter put in another's place: each calls `changed`. As long as
-the number stands still, nobody needs to look at a module.
+The counter rises with every change to a module: an attribute, a hook, a training mode, a parameter
+that replaces another. While it stays the same, a compiled function need not inspect any module.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ _structure = 0
 
 
 def structure_version() -> int:
-    """How often modules have changed so far."""
+    """Return how many changes have been counted so far."""
     return _structure
 
 
-def changed() -> None:
-    """Say that a module is not what it was."""
+def count_change() -> None:
+    """Count one change to a module or an optimizer."""
     global _structure
     _structure += 1
 
 
-def _watched(method: Any) -> Any:
+def _counted(method: Any) -> Any:
     def change(self: Any, *args: Any, **kwargs: Any) -> Any:
-        changed()
+        count_change()
         return method(self, *args, **kwargs)
 
     change.__name__, change.__doc__ = method.__name__, method.__doc__
@@ -32,9 +32,9 @@ def _watched(method: Any) -> Any:
 
 
 class Watched(dict[Any, Any]):
-    """A dict of what a module registered. Every change moves `structure_version`."""
+    """A dict whose every change raises :func:`structure_version`."""
 
-    __setitem__, __delitem__ = _watched(dict.__setitem__), _watched(dict.__delitem__)
-    pop, popitem, clear = _watched(dict.pop), _watched(dict.popitem), _watched(dict.clear)
-    update, setdefault = _watched(dict.update), _watched(dict.setdefault)
-    __ior__ = _watched(dict.__ior__)
+    __setitem__, __delitem__ = _counted(dict.__setitem__), _counted(dict.__delitem__)
+    pop, popitem, clear = _counted(dict.pop), _counted(dict.popitem), _counted(dict.clear)
+    update, setdefault = _counted(dict.update), _counted(dict.setdefault)
+    __ior__ = _counted(dict.__ior__)

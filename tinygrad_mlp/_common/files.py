@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Write files atomically, and check that a folder can be written."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary path beside ``path``, renamed to it at the end; on an error, neither is left.
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path in the same folder, which is renamed to ``path`` at the end.
 
-    The temporary name keeps the suffix, from which many writers take the format.
+    After an error the old file is unchanged and the temporary one is deleted. The temporary name
+    keeps the suffix, because many writers choose the format by it.
     """
     target = Path(path)
     temporary = target.with_name(f".{os.getpid()}-{target.name}")
@@ -25,10 +26,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def writable_folder(path: str | os.PathLike[str]) -> Path:
-    """The folder ``path``, made if it is not there, after writing to it was tried.
+    """Return the folder ``path``, created if it does not exist, after a test file was written.
 
     Raises:
-        OSError: it cannot be made, or nothing can be written into it.
+        OSError: the folder cannot be created, or no file can be written into it.
     """
     folder = Path(path)
     try:

@@ -1,18 +1,18 @@
-"""Random numbers that are a function of what they are for, and of nothing that ran before."""
+"""Random generators that depend on their key alone, not on what was drawn before."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .validation import whole
+from .validation import check_int
 
 
 def generator(seed: int, purpose: str, number: int = 0) -> np.random.Generator:
-    """NumPy's generator over Philox, the counter-based one, keyed by all three arguments.
+    """Return NumPy's counter-based Philox generator, keyed by all three arguments.
 
-    Equal keys give equal numbers, run after run; different purposes and numbers of one seed are
-    independent. So the order of epoch 7, ``generator(seed, "order", 7)``, does not ask whether
-    epochs 0 to 6 ran: a run that was stopped goes on exactly.
+    Equal keys give equal numbers in every run; different purposes or numbers of one seed give
+    independent streams. The row order of epoch 7, ``generator(seed, "order", 7)``, is therefore the
+    same whether or not epochs 0 to 6 ran in this process, so a resumed run continues exactly.
 
     Raises:
         TypeError: ``seed`` is not an integer.
@@ -24,5 +24,6 @@ def generator(seed: int, purpose: str, number: int = 0) -> np.random.Generator:
     >>> bool((first.permutation(5) == second.permutation(5)).all())
     True
     """
-    key = [whole("seed", seed, least=0, write=0), int.from_bytes(purpose.encode()), number]
+    seed = check_int("seed", seed, minimum=0, example=0)
+    key = [seed, int.from_bytes(purpose.encode()), number]
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))

@@ -1,4 +1,4 @@
-"""Whole numbers and names among arguments: what is wrong is refused in one voice."""
+"""Check integers and names among arguments; all errors have the same wording."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import operator
 from collections.abc import Collection, Iterable
 from itertools import islice
 
-SHOWN = 40  # names in an error
+MAX_LISTED = 40  # names in an error message
 
 
-def whole(name: str, value: object, *, least: int, write: int) -> int:
-    """``value`` as an int of at least ``least``; ``write`` is the example that the error shows.
+def check_int(name: str, value: object, *, minimum: int, example: int) -> int:
+    """Return ``value`` as an int of at least ``minimum``; an error suggests ``example``.
 
     Raises:
         TypeError: ``value`` is not an integer (a NumPy integer is one, 2.0 and True are not).
-        ValueError: ``value`` is below ``least``.
+        ValueError: ``value`` is below ``minimum``.
 
-    >>> whole("epochs", 20, least=1, write=10)
+    >>> check_int("epochs", 20, minimum=1, example=10)
     20
     """
     try:
@@ -25,36 +25,41 @@ def whole(name: str, value: object, *, least: int, write: int) -> int:
             raise TypeError
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}; write {name}={write}") from None
-    if number < least:
-        raise ValueError(f"{name} must be at least {least}, got {number}; write {name}={write}")
+        hint = f"write {name}={example}"
+        raise TypeError(f"{name} must be an integer, got {value!r}; {hint}") from None
+    if number < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {number}; write {name}={example}")
     return number
 
 
-def several(name: str, values: object) -> list[str]:
-    """``values`` as a list of names.
+def check_names(name: str, values: object) -> list[str]:
+    """Return ``values`` as a list of names.
 
     Raises:
-        TypeError: it is one name, which would be taken for its letters.
+        TypeError: ``values`` is a single string, which would be split into its letters.
+
+    >>> check_names("ignore", ("id", "date"))
+    ['id', 'date']
     """
     if isinstance(values, str) or not isinstance(values, Iterable):
-        raise TypeError(f"{name} must be several names, got {values!r}; write {name}=[{values!r}]")
+        hint = f"write {name}=[{values!r}]"
+        raise TypeError(f"{name} must be a list of names, got {values!r}; {hint}")
     return list(values)
 
 
-def one_of(what: str, name: object, known: Collection[str]) -> str:
-    """``name``, which must be one of the ``known`` names of ``what``.
+def check_choice(what: str, name: object, known: Collection[str]) -> str:
+    """Return ``name``, which must be one of the ``known`` names of ``what``.
 
     Raises:
-        ValueError: it is none of them; the message says which there are, and which is close.
+        ValueError: ``name`` is unknown; the message lists the known names and suggests the closest.
 
-    >>> one_of("dataset", "spiral", ["digits", "spiral"])
+    >>> check_choice("dataset", "spiral", ["digits", "spiral"])
     'spiral'
     """
     if isinstance(name, str) and name in known:
         return name
     close = difflib.get_close_matches(str(name), known, n=1)
-    meant = f"; did you mean {close[0]!r}?" if close else ""
-    some = list(islice(known, SHOWN))
-    more = f" and {len(known) - SHOWN:,} others" if len(known) > SHOWN else ""
-    raise ValueError(f"no {what} is called {name!r}, there are: {', '.join(some)}{more}{meant}")
+    suggestion = f"; did you mean {close[0]!r}?" if close else ""
+    listed = ", ".join(islice(known, MAX_LISTED))
+    more = f" and {len(known) - MAX_LISTED:,} others" if len(known) > MAX_LISTED else ""
+    raise ValueError(f"no {what} is called {name!r}, there are: {listed}{more}{suggestion}")

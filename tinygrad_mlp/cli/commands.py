@@ -78,7 +78,7 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def predict(options: argparse.Namespace) -> int:
     """Write what a trained network says of the rows of a file."""
-    from .._common.files import replacing, writable_folder
+    from .._common.files import atomic_write, writable_folder
     from ..runs.run_folder import open_run
 
     _threads(options)
@@ -88,7 +88,7 @@ def predict(options: argparse.Namespace) -> int:
         return 0
     writable_folder(options.out.parent)
     with (
-        replacing(options.out) as temporary,
+        atomic_write(options.out) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as f,
     ):
         csv.writer(f, lineterminator="\n").writerows([header, *rows])
@@ -98,7 +98,7 @@ def predict(options: argparse.Namespace) -> int:
 
 def summary(options: argparse.Namespace) -> int:
     """Print the layers of a saved network, or of one that could be made."""
-    from .._common.validation import whole
+    from .._common.validation import check_int
     from ..runs.config import Settings
     from ..runs.run_folder import open_run
     from ..study.summary import summary as summarise
@@ -112,8 +112,8 @@ def summary(options: argparse.Namespace) -> int:
         run = open_run(options.folder)
         print(summarise(run.model, run.preparation.features))
         return 0
-    inputs = whole("inputs", options.inputs, least=1, write=784)
-    outputs = whole("outputs", options.outputs, least=1, write=10)
+    inputs = check_int("inputs", options.inputs, minimum=1, example=784)
+    outputs = check_int("outputs", options.outputs, minimum=1, example=10)
     print(summarise(Settings.of("", **given).network(inputs, outputs), inputs))
     return 0
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._common.array import Array
 from .._common.random import generator
-from .._common.validation import whole
-from .dataset import Array
+from .._common.validation import check_int
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +42,8 @@ class Batches:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        whole("batch_size", self.batch_size, least=1, write=128)
-        whole("seed", self.seed, least=0, write=0)
+        check_int("batch_size", self.batch_size, minimum=1, example=128)
+        check_int("seed", self.seed, minimum=0, example=0)
         lengths = [len(array) for array in self.arrays]
         if len(set(lengths)) != 1:
             raise ValueError(f"arrays must be of one length, got lengths {lengths}")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+
+from .._common.array import Array
 
 if TYPE_CHECKING:
     from .tabular.preprocessor import Preparation
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

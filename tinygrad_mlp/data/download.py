@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .._common.files import replacing
+from .._common.files import atomic_write
 
 TIMEOUT = 30  # seconds without a byte
 CHUNK = 1 << 16
@@ -37,7 +37,7 @@ def download(urls: Sequence[str], path: Path, check: Callable[[bytes], object]) 
             reasons.append(f"{url}: {error or type(error).__name__}")
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_bytes(data)
         return
     raise OSError(f"{path.name} could not be downloaded: " + "; ".join(reasons))

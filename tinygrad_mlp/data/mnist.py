@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from .._common.array import Array
 from ..kernels.runtime import cache
 from . import idx
-from .dataset import Array, Dataset
+from .dataset import Dataset
 from .download import download
 from .tabular.preprocessor import Preparation
 

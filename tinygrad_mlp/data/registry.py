@@ -12,8 +12,9 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from .._common.validation import one_of
-from .dataset import Array, Dataset
+from .._common.array import Array
+from .._common.validation import check_choice
+from .dataset import Dataset
 from .mnist import fashion_mnist, mnist
 from .packaged import digits
 from .split import split
@@ -51,7 +52,7 @@ def load(name: str | os.PathLike[str], **options: Any) -> Dataset:
     """
     function = _function(name)
     for option in options:
-        one_of(f"option of {Path(name).name}", option, signature(function).parameters)
+        check_choice(f"option of {Path(name).name}", option, signature(function).parameters)
     return function(**options)
 
 
@@ -108,7 +109,7 @@ def read_dataset(path: str | os.PathLike[str], preparation: Preparation, **optio
 def _function(name: str | os.PathLike[str]) -> Callable[..., Dataset]:
     if Path(name).suffix:
         return functools.partial(FILES[_kind(name)], name)
-    return DATASETS[one_of("dataset", str(name), DATASETS)]
+    return DATASETS[check_choice("dataset", str(name), DATASETS)]
 
 
 def _is_npz(path: str | os.PathLike[str]) -> bool:
@@ -116,4 +117,4 @@ def _is_npz(path: str | os.PathLike[str]) -> bool:
 
 
 def _kind(path: str | os.PathLike[str]) -> str:
-    return one_of("kind of file", Path(path).suffix.lower(), FILES)
+    return check_choice("kind of file", Path(path).suffix.lower(), FILES)

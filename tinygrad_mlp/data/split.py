@@ -7,8 +7,9 @@ from numbers import Real
 
 import numpy as np
 
+from .._common.array import Array
 from .._common.random import generator
-from .dataset import Array, Dataset
+from .dataset import Dataset
 
 
 def split(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._common.array import Array
 from .._common.random import generator
-from .._common.validation import whole
-from .dataset import Array, Dataset
+from .._common.validation import check_int
+from .dataset import Dataset
 
 
 def spiral(arms: int = 3, points: int = 100, noise: float = 0.2, seed: int = 0) -> Dataset:
@@ -29,9 +30,9 @@ def spiral(arms: int = 3, points: int = 100, noise: float = 0.2, seed: int = 0) 
     >>> spiral(arms=3, points=100)
     Dataset('spiral', rows=300, features=2, classes=3)
     """
-    arms = whole("arms", arms, least=1, write=3)
-    points = whole("points", points, least=1, write=100)
-    _check_noise(noise, write=0.2)
+    arms = check_int("arms", arms, minimum=1, example=3)
+    points = check_int("points", points, minimum=1, example=100)
+    _check_noise(noise, example=0.2)
     arm = np.repeat(np.arange(arms), points)  # (N,)
     radius = np.tile(np.arange(1, points + 1) / points, arms)  # (N,)
     angle = 4 * radius + 2 * np.pi * arm / arms
@@ -61,8 +62,8 @@ def moons(points: int = 100, noise: float = 0.1, seed: int = 0) -> Dataset:
     >>> moons(points=50)
     Dataset('moons', rows=100, features=2, classes=2)
     """
-    points = whole("points", points, least=1, write=100)
-    _check_noise(noise, write=0.1)
+    points = check_int("points", points, minimum=1, example=100)
+    _check_noise(noise, example=0.1)
     angle = np.linspace(0, np.pi, points)  # (P,)
     upper = np.stack([np.cos(angle), np.sin(angle)], axis=1)  # (P, 2)
     x = np.concatenate([upper, [1, 0.5] - upper])  # (2 P, 2)
@@ -93,8 +94,8 @@ def circles(points: int = 100, noise: float = 0.05, factor: float = 0.5, seed: i
     >>> circles(points=50)
     Dataset('circles', rows=100, features=2, classes=2)
     """
-    points = whole("points", points, least=1, write=100)
-    _check_noise(noise, write=0.05)
+    points = check_int("points", points, minimum=1, example=100)
+    _check_noise(noise, example=0.05)
     if not 0 <= factor < 1:
         raise ValueError(f"factor must be from 0 to below 1, got {factor}; write factor=0.5")
     angle = 2 * np.pi * np.arange(points) / points  # (P,)
@@ -122,17 +123,17 @@ def xor(points: int = 100, noise: float = 0.2, seed: int = 0) -> Dataset:
     >>> xor(points=25)
     Dataset('xor', rows=100, features=2, classes=2)
     """
-    points = whole("points", points, least=1, write=100)
-    _check_noise(noise, write=0.2)
+    points = check_int("points", points, minimum=1, example=100)
+    _check_noise(noise, example=0.2)
     corner = np.repeat([[-1, -1], [1, 1], [-1, 1], [1, -1]], points, axis=0)  # (4 P, 2)
     x = corner + noise * generator(seed, "xor").standard_normal(corner.shape)
     y = np.repeat([0, 0, 1, 1], points)
     return _dataset("xor", x, y, ("same", "different"), "generated, after Minsky and Papert, 1969")
 
 
-def _check_noise(noise: float, write: float) -> None:
+def _check_noise(noise: float, example: float) -> None:
     if not noise >= 0:
-        raise ValueError(f"noise must not be negative, got {noise}; write noise={write}")
+        raise ValueError(f"noise must not be negative, got {noise}; write noise={example}")
 
 
 def _dataset(name: str, x: Array, y: Array, classes: tuple[str, ...], source: str) -> Dataset:

@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from .._common.change_counter import Watched, changed
+from .._common.change_counter import Watched, count_change
 from ..autograd.backward import forget_gradient
 from ..autograd.dtypes import as_dtype
 from ..autograd.hooks import RemovableHandle
@@ -56,7 +56,7 @@ class Module:
     def __init__(self) -> None:
         new = self.__dict__
         new["training"] = True
-        new["_parameters"], new["_buffers"], new["_modules"] = Watched(), Watched(), Watched()
+        new["_parameters"], new["_buffers"], new["_modules"] = (Watched(), Watched(), Watched())
         new["_non_persistent"] = set()
         new["_hooks"] = {"forward_pre": Watched(), "forward": Watched(), "backward": Watched()}
 
@@ -76,7 +76,7 @@ class Module:
     # --- attributes ------------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
-        changed()
+        count_change()
         own = self.__dict__
         if isinstance(value, Parameter) or name in own.get("_parameters", ()):
             self.register_parameter(name, value)
@@ -101,7 +101,7 @@ class Module:
         raise AttributeError(message, name=name, obj=self)
 
     def __delattr__(self, name: str) -> None:
-        changed()
+        count_change()
         for kind in KINDS:
             if name in self.__dict__[kind]:
                 del self.__dict__[kind][name]
@@ -240,7 +240,7 @@ class Module:
 
     def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
         """Let all parameters require a gradient, or none: frozen ones are not trained."""
-        changed()
+        count_change()
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
@@ -262,7 +262,7 @@ class Module:
         target = as_dtype(dtype)
         if target.kind != "f":
             raise TypeError(f"to: parameters are floating: float32 or float64, not {target}")
-        changed()
+        count_change()
         with grad_mode(False):
             for value in (*self.parameters(), *self.buffers()):
                 if value.dtype.kind == "f" and value.dtype != target:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from .._common.change_counter import Watched, changed
+from .._common.change_counter import Watched, count_change
 from ..autograd import modes, tape
 from ..autograd.backward import forget_gradient
 from ..autograd.tape import Params, Value
@@ -268,7 +268,7 @@ class Optimizer:
         group = ParamGroup(self.name, values, ranges)
         self.check(group)
         self.param_groups.append(group)
-        changed()
+        count_change()
 
     def _named(self, params: Any) -> tuple[list[Any], list[str]]:
         """A group's tensors, and their names if they come as (name, tensor) pairs."""

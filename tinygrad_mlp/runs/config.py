@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from .._common.validation import one_of, whole
+from .._common.validation import check_choice, check_int
 from ..data import FILES, load_parts
 from ..data.dataset import Dataset
 from ..nn import Module, Sequential
@@ -82,7 +82,7 @@ class Settings:
         """The recipe for ``dataset``, but for what is ``given`` and not None."""
         known = {field.name for field in fields(cls)}
         for name in given:
-            one_of("setting", name, known)
+            check_choice("setting", name, known)
         said = {name: _frozen(value) for name, value in given.items() if value is not None}
         recipe = RECIPES.get(dataset, {})
         if "data_dir" in said:  # a run is asked for its data from other folders too
@@ -92,17 +92,17 @@ class Settings:
         return cls(dataset, **{**recipe, **said})
 
     def __post_init__(self) -> None:
-        one_of("model", self.model, MODELS)
-        one_of("activation", self.activation, ACTIVATIONS)
-        one_of("optimizer", self.optimizer, OPTIMIZERS)
-        one_of("schedule", self.schedule, SCHEDULES)
-        whole("epochs", self.epochs, least=1, write=20)
-        whole("batch_size", self.batch_size, least=1, write=64)
-        whole("seed", self.seed, least=0, write=0)
+        check_choice("model", self.model, MODELS)
+        check_choice("activation", self.activation, ACTIVATIONS)
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_choice("schedule", self.schedule, SCHEDULES)
+        check_int("epochs", self.epochs, minimum=1, example=20)
+        check_int("batch_size", self.batch_size, minimum=1, example=64)
+        check_int("seed", self.seed, minimum=0, example=0)
         for width in self.hidden:
-            whole("hidden", width, least=1, write=64)
+            check_int("hidden", width, minimum=1, example=64)
         if self.early_stopping is not None:
-            whole("early_stopping", self.early_stopping, least=1, write=10)
+            check_int("early_stopping", self.early_stopping, minimum=1, example=10)
         if not 0 < self.lr < math.inf:
             raise ValueError(f"lr must be positive and finite, got {self.lr:g}; write lr=0.003")
         for name in ("dropout", "dropconnect"):
@@ -113,7 +113,7 @@ class Settings:
                 raise ValueError(f"{name} must be 0 or more, got {getattr(self, name):g}")
         positive("clip_grad", self.clip_grad)
         if self.class_weight is not None:
-            one_of("class_weight", self.class_weight, ("balanced",))
+            check_choice("class_weight", self.class_weight, ("balanced",))
         if not 0 <= (self.momentum or 0) < 1:
             raise ValueError(f"momentum must be from 0 to below 1, got {self.momentum:g}")
         if self.momentum is not None and self.optimizer not in MOMENTUM:

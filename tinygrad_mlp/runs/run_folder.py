@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .._common.files import replacing
+from .._common.array import Array
+from .._common.files import atomic_write
 from ..data import Preparation, read_dataset, read_inputs
-from ..data.dataset import Array, Dataset
+from ..data.dataset import Dataset
 from ..nn import Sequential
 from ..serialization import load
 from ..train.fit import evaluate
@@ -69,7 +70,7 @@ class Description:
             "fingerprint": self.fingerprint,
             "preparation": json.loads(self.preparation.to_json()),
         }
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
 
     @classmethod

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .._common.validation import whole
+from .._common.validation import check_int
 from ..nn import Module
 from ..optim import Optimizer
 from .checkpoint import save_checkpoint
@@ -127,7 +127,7 @@ class EarlyStopping(Callback):
         if mode not in ("auto", "min", "max"):
             raise ValueError(f'EarlyStopping: mode must be "auto", "min" or "max", got {mode!r}')
         self.monitor, self.mode, self.restore_best = monitor, mode, restore_best
-        self.patience = whole("patience", patience, least=1, write=5)
+        self.patience = check_int("patience", patience, minimum=1, example=5)
         self.min_delta = abs(float(min_delta))
         self._forget()
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .._common.files import replacing
+from .._common.files import atomic_write
 from ..autograd.tape import Value
 from ..autograd.values import as_array
 from ..nn import Module
@@ -98,7 +98,7 @@ def write(path: str | os.PathLike[str], tree: Any) -> None:
 
     arrays: dict[str, Any] = {}
     plain = json.dumps({"format": FORMAT, "tree": _packed(tree, "", arrays)})
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(save(arrays, metadata={"checkpoint": plain}))
 
 

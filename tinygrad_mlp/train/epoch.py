@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from .._common.array import Array
 from .._tensor import Tensor
 from ..autograd.values import from_memory
 from ..data.batching import Batches
-from ..data.dataset import Array
 from ..nn import Module
 from ..nn.clip_grad import clip_grad_norm_
 from ..ops.create import zeros

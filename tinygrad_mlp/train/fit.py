@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from .._common.validation import whole
+from .._common.validation import check_int
 from .._tensor import Tensor
 from ..autograd.modes import no_grad
 from ..data.batching import Batches
@@ -100,7 +100,7 @@ def fit(
 
         history = tg.fit(model, optimizer, (x, y), validation=(x_test, y_test), epochs=20)
     """
-    epochs = whole("epochs", epochs, least=1, write=20)
+    epochs = check_int("epochs", epochs, minimum=1, example=20)
     check_optimizer(model, optimizer)
     check_scheduler(scheduler, optimizer)
     rows = prepare("data", data, model)
@@ -182,7 +182,7 @@ def evaluate(
         evaluate(model, (x_test, y_test))  # {'loss': 0.0841, 'accuracy': 0.9833}
     """
     rows = prepare("data", data, model)
-    whole("batch_size", batch_size, least=1, write=1024)
+    check_int("batch_size", batch_size, minimum=1, example=1024)
     objective = Objective(model, rows, loss, metrics)
     with keeping_modes(model):
         return _Measuring(model, objective, rows, batch_size, 1, compile)()

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._common.files import replacing
+from .._common.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,7 +73,7 @@ class History:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write JSON to ``path``: to another name first, then renamed, so never half a file."""
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .._common.validation import one_of, whole
+from .._common.array import Array
+from .._common.validation import check_choice, check_int
 from .._tensor import Tensor
 from ..autograd.modes import no_grad
-from ..data.dataset import Array
 from ..ops.create import zeros
 from .validation import array_of
 
@@ -50,7 +50,7 @@ class TopK:
     k: int = 5
 
     def __post_init__(self) -> None:
-        whole("k", self.k, least=1, write=5)
+        check_int("k", self.k, minimum=1, example=5)
 
     @property
     def __name__(self) -> str:
@@ -228,7 +228,7 @@ def named(metrics: Sequence[str | Metric]) -> dict[str, Metric]:
         if callable(metric):
             found[getattr(metric, "__name__", type(metric).__name__)] = metric
         else:
-            name = one_of("metric", metric, METRICS)
+            name = check_choice("metric", metric, METRICS)
             found[name] = METRICS[name]
     return found
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .._common.array import Array
 from .._tensor import Tensor
-from ..data.dataset import Array
 from ..nn import Module
 from ..nn import functional as F
 from ..ops.create import tensor

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._common.files import replacing
-from .._common.validation import one_of
-from ..data.dataset import Array, Dataset
+from .._common.array import Array
+from .._common.files import atomic_write
+from .._common.validation import check_choice
+from ..data.dataset import Dataset
 from ..nn import Module
 from .history import PACE
 from .predict import outputs_of, softmax
@@ -284,7 +285,9 @@ def _part(name: str) -> Any:
 def _written(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
     if path is not None:
         formats = figure.canvas.get_supported_filetypes()
-        one_of("kind of picture", os.path.splitext(path)[1].removeprefix(".").lower(), formats)
-        with replacing(path) as temporary:
+        check_choice(
+            "kind of picture", os.path.splitext(path)[1].removeprefix(".").lower(), formats
+        )
+        with atomic_write(path) as temporary:
             figure.savefig(temporary)
     return figure

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._common.array import Array
 from ..autograd.modes import no_grad
-from ..data.dataset import Array
 from ..nn import Module
 from ..nn import functional as F
 from ..ops.create import tensor

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from .._common.array import Array
 from .._tensor import Tensor
 from ..autograd.modes import is_grad_enabled, no_grad
 from ..data.batching import Batches
-from ..data.dataset import Array
 from ..nn import BatchNorm1d, Module
 from ..ops.create import tensor
 from ..optim import Optimizer

@@ -199,7 +199,7 @@ def test_a_column_that_is_asked_for_is_in_the_header(tmp_path: Path) -> None:
 
 def test_one_name_is_not_taken_for_its_letters(flowers: Path) -> None:
     for option in ("ignore", "categorical"):
-        message = rf"{option} must be several names, got 'soil'; write {option}=\['soil'\]"
+        message = rf"{option} must be a list of names, got 'soil'; write {option}=\['soil'\]"
         with pytest.raises(TypeError, match=message):
             csv(flowers, **{option: "soil"})
 

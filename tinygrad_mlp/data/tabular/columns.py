@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..dataset import Array
+from ..._common.array import Array
 from .csv_reader import Table, is_missing, number, numbers
 from .scaling import Standardizer
 

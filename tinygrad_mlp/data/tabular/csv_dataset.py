@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..._common.validation import one_of, several
+from ..._common.validation import check_choice, check_names
 from ..dataset import Dataset
 from ..split import split_rows
 from .columns import Column, Fill, Numeric, holds_numbers
@@ -62,8 +62,8 @@ def csv(
         train, test = split(csv("iris.csv", target="species"))
         text = train.preparation.to_json()  # to be kept with the network
     """
-    one_of("way with missing values", missing, ("refuse", "mean", "median", "drop"))
-    categorical, ignore = several("categorical", categorical), several("ignore", ignore)
+    check_choice("way with missing values", missing, ("refuse", "mean", "median", "drop"))
+    categorical, ignore = check_names("categorical", categorical), check_names("ignore", ignore)
     expected = [*categorical, *ignore, *([] if target is None else [target])]
     table = read_csv(path, delimiter=delimiter, header=header, encoding=encoding, expected=expected)
     target = table.names[-1] if target is None else table.checked(target)

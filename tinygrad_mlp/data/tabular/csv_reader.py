@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..._common.validation import one_of
-from ..dataset import Array
+from ..._common.array import Array
+from ..._common.validation import check_choice
 
 # What people write for "not known": compared in lower case.
 MISSING = frozenset({"", "?", "na", "n/a", "nan", "null"})
@@ -72,7 +72,7 @@ class Table:
             ValueError: it is none; the message says which there are, and which is close.
         """
         try:
-            return one_of("column", name, self.names)
+            return check_choice("column", name, self.names)
         except ValueError as error:
             raise ValueError(f"{self.path}: {error}") from None
 

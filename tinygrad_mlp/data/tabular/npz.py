@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..dataset import Array, Dataset
+from ..._common.array import Array
+from ..dataset import Dataset
 from ..split import split_rows
 from .columns import Numeric
 from .csv_reader import Table

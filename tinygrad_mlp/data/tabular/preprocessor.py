@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..._common.validation import several
-from ..dataset import Array, Dataset
+from ..._common.array import Array
+from ..._common.validation import check_names
+from ..dataset import Dataset
 from .columns import Categorical, Column, Fill, Numeric, are_labels, holds_numbers, learn
 from .csv_reader import Table, is_missing
 from .scaling import Standardizer
@@ -72,8 +73,8 @@ class Preparation:
         """
         if isinstance(target, str):
             target = target_of(table, target)
-        aside = {table.checked(name) for name in (target.name, *several("ignore", ignore))}
-        named = {table.checked(name) for name in several("categorical", categorical)}
+        aside = {table.checked(name) for name in (target.name, *check_names("ignore", ignore))}
+        named = {table.checked(name) for name in check_names("categorical", categorical)}
         names = [name for name in table.names if name not in aside]
         if not names:
             raise ValueError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..dataset import Array
+from ..._common.array import Array
 
 
 @dataclass(frozen=True, eq=False)
