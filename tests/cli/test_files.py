@@ -135,7 +135,7 @@ def test_options_say_what_columns_are(tmp_path: Path, capsys: pytest.CaptureFixt
     header = done(capsys, "predict", str(tmp_path / "run"), path).splitlines()[0]
     assert header == "y", "the file is read as the first one was"
     run = open_run(tmp_path / "run")
-    assert run.preparation.feature_names == ("code=8000", "code=8001", "code=8002", "v")
+    assert run.preprocessor.feature_names == ("code=8000", "code=8001", "code=8002", "v")
     message = "class_weight is for classes, and"
     assert message in failed(capsys, *options, "--class-weight", "balanced")
     message = "was begun with --lr 0.003, which is now 0.5; give the same"

@@ -7,7 +7,7 @@ import pytest
 
 from tinygrad_mlp.data import (
     FILES,
-    Preparation,
+    Preprocessor,
     digits,
     load,
     load_parts,
@@ -58,17 +58,17 @@ def test_an_option_that_a_dataset_does_not_have_is_named(people: Path) -> None:
 
 def test_later_rows_are_prepared_as_the_first_were(people: Path, tmp_path: Path) -> None:
     train, _ = load_parts(people)
-    preparation = Preparation.from_json(train.preparation.to_json())
+    preprocessor = Preprocessor.from_json(train.preprocessor.to_json())
     new = tmp_path / "new.csv"
     new.write_text("city,height\nBasel,170\n")
-    x = read_inputs(new, preparation)
+    x = read_inputs(new, preprocessor)
     assert x.tolist() == [[0.0, 1.0, 0.0]]
     with pytest.raises(
         ValueError, match=r"new.csv: no column is called 'tall', there are: city, h"
     ):
-        read_dataset(new, preparation)
+        read_dataset(new, preprocessor)
     new.write_text("city;height;tall\nBasel;170;no\nBern;150;yes\n")
-    dataset = read_dataset(new, preparation)
+    dataset = read_dataset(new, preprocessor)
     assert (dataset.name, dataset.classes, dataset.y.tolist()) == ("new", ("no", "yes"), [0, 1])
     assert (dataset.x[:1] == x).all()
 
@@ -76,25 +76,25 @@ def test_later_rows_are_prepared_as_the_first_were(people: Path, tmp_path: Path)
 def test_later_arrays_are_scaled_as_the_first_were(tmp_path: Path) -> None:
     path, pictures = tmp_path / "pictures.npz", np.full((3, 8, 8), 16, np.uint8)
     np.savez(path, x=pictures, y=[3, 1, 4])
-    assert (read_inputs(path, digits().preparation) == 1).all()
-    dataset = read_dataset(str(path), digits().preparation)
+    assert (read_inputs(path, digits().preprocessor) == 1).all()
+    dataset = read_dataset(str(path), digits().preprocessor)
     assert dataset.y.tolist() == [3, 1, 4]
     assert (dataset.x == 1).all()
     np.savez(path, x=pictures, y=[3, 10, 4])
     with pytest.raises(
-        ValueError, match=r"row 1, column 'y': '10' was not among the training rows"
+        ValueError, match=r"row 1, column 'y': '10' does not occur in the training rows"
     ):
-        read_dataset(path, digits().preparation)
+        read_dataset(path, digits().preprocessor)
     np.savez(path, x=pictures[:, 1:], y=[3, 1, 4])
-    with pytest.raises(ValueError, match=r"x must be \(rows, 64\), like what it learned from"):
-        read_inputs(path, digits().preparation)
+    with pytest.raises(ValueError, match=r"x must be \(rows, 64\), as in the training rows"):
+        read_inputs(path, digits().preprocessor)
 
 
 def test_what_is_learned_from_a_table_is_not_asked_of_arrays(people: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     np.savez(path, x=np.zeros((2, 3)))
-    with pytest.raises(TypeError, match="learned from columns: height, city"):
-        read_inputs(path, load(people).preparation)
+    with pytest.raises(TypeError, match="expected a table with the columns height, city"):
+        read_inputs(path, load(people).preprocessor)
 
 
 def test_a_table_may_hold_the_rows_of_arrays(tmp_path: Path) -> None:
@@ -102,24 +102,24 @@ def test_a_table_may_hold_the_rows_of_arrays(tmp_path: Path) -> None:
     x, y = draw.normal(5, 3, size=(30, 3)), np.arange(30) % 2
     np.savez(tmp_path / "a.npz", x=x, y=np.array(["no", "yes"])[y])
     dataset = load(tmp_path / "a.npz", test=None)
-    preparation, path = dataset.preparation, tmp_path / "rows.csv"
+    preprocessor, path = dataset.preprocessor, tmp_path / "rows.csv"
     path.write_text("\n".join(",".join(map(repr, row)) for row in x.tolist()))
-    assert (read_inputs(path, preparation) == dataset.x).all(), "to the bit, without a header too"
+    assert (read_inputs(path, preprocessor) == dataset.x).all(), "to the bit, without a header too"
     lines = [
         f"{a!r},{['no', 'yes'][t]},{b!r},{c!r}" for (a, b, c), t in zip(x.tolist(), y, strict=True)
     ]
     path.write_text("\n".join(["u,y,v,w", *lines]))
-    again = read_dataset(path, preparation)
+    again = read_dataset(path, preprocessor)
     assert (again.x == dataset.x).all()
     assert (again.y == dataset.y).all()
     for text, message in [
-        ("u,v\n1,2\n", r"rows.csv has 2 columns beside the target 'y', where .* takes 3 features"),
+        ("u,v\n1,2\n", r"rows.csv has 2 columns besides the target 'y', but .* takes 3 features"),
         ("u,v,w\n1,2,\n", "line 2, column 'w': the value is missing"),
-        ("u,v,w\n1,b,3\n", "line 2, column 'v': 'b' is no finite number"),
+        ("u,v,w\n1,b,3\n", "line 2, column 'v': 'b' is not a finite number"),
     ]:
         path.write_text(text)
         with pytest.raises(ValueError, match=message):
-            read_inputs(path, preparation)
+            read_inputs(path, preprocessor)
 
 
 def test_other_files_are_told_what_there_is(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_other_files_are_told_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"no kind of file is called '.txt', there are: .csv, .tsv"
     ):
-        read_inputs(tmp_path / "a.txt", digits().preparation)
+        read_inputs(tmp_path / "a.txt", digits().preprocessor)
     with pytest.raises(ValueError, match=r"no kind of file is called '.xlsx', there are: .csv"):
         load("table.xlsx")
     with pytest.raises(FileNotFoundError, match=r"nowhere.csv"):

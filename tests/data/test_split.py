@@ -111,7 +111,7 @@ def test_rows_divide_as_datasets_do() -> None:
         ([0, 0, 1, 1], 1.0, "test must be a fraction between 0 and 1, got 1.0"),
         ([0, 0, 1, 1], float("nan"), "test must be a fraction between 0 and 1, got nan"),
         ([0, 0, 1, 1], 0.1, "test=0.1 of 4 rows leaves one part empty"),
-        ([0, 0, 0, 1], 0.5, "class 1 has one row only.*write stratify=False"),
+        ([0, 0, 0, 1], 0.5, "class 1 has only one row.*write stratify=False"),
     ],
 )
 def test_what_cannot_be_split_is_refused(labels: list[int], test: float, message: str) -> None:

@@ -110,7 +110,7 @@ def summary(options: argparse.Namespace) -> int:
             if value is not None:
                 raise ValueError(f"{options.folder} is a network already; leave {name} out")
         run = open_run(options.folder)
-        print(summarise(run.model, run.preparation.features))
+        print(summarise(run.model, run.preprocessor.num_features))
         return 0
     inputs = check_int("inputs", options.inputs, minimum=1, example=784)
     outputs = check_int("outputs", options.outputs, minimum=1, example=10)

@@ -1,4 +1,4 @@
-"""Rows held out: a dataset in two parts that share no row."""
+"""Split a dataset into training and test rows."""
 
 from __future__ import annotations
 
@@ -15,18 +15,23 @@ from .dataset import Dataset
 def split(
     dataset: Dataset, test: float | None = None, *, seed: int = 0, stratify: bool | None = None
 ) -> tuple[Dataset, Dataset]:
-    """``(train, test)``: the fraction ``test`` of the rows held out, drawn at random by ``seed``.
+    """Return ``(train, test)``: the fraction ``test`` of the rows is held out at random.
 
-    Without ``test``, the second part is what the dataset holds out itself, or else 0.2 of it.
-    Stratified, which is the default where there are classes: the held-out part has
-    ``round(test * N)`` rows, and of each class its share of them to within one row.
     For three parts, split twice::
 
         rest, test = split(dataset)
-        train, validation = split(rest, 0.25)  # a quarter of what is left: 60 / 20 / 20
+        train, validation = split(rest, 0.25)  # a quarter of the rest: 60 / 20 / 20
+
+    Args:
+        dataset: the dataset.
+        test: fraction of the rows to hold out: ``round(test * N)`` rows. By default the dataset's
+            own ``held_out`` rows, or 0.2 if it has none.
+        seed: seed of the draw.
+        stratify: whether the test part gets its share of each class, to within one row; by
+            default if there are classes.
 
     Raises:
-        TypeError: it is no Dataset, or ``test`` no number.
+        TypeError: ``dataset`` is not a Dataset, or ``test`` not a number.
         ValueError: ``test`` is not between 0 and 1, a part would be empty, or a class has fewer
             than two rows to divide.
 
@@ -36,7 +41,7 @@ def split(
     """
     if not isinstance(dataset, Dataset):
         raise TypeError(
-            f"split takes a Dataset, got {type(dataset).__name__}; the rows of arrays are "
+            f"split takes a Dataset, got {type(dataset).__name__}; for arrays use "
             "split_rows(len(x), 0.2, labels=y)"
         )
     if test is None and dataset.held_out is not None:
@@ -50,9 +55,16 @@ def split(
 def split_rows(
     rows: int, test: float, *, seed: int = 0, labels: Array | None = None
 ) -> tuple[Array, Array]:
-    """The numbers of the rows of either part, int64, where ``labels`` are what to stratify by.
+    """Return the row indices of training and test part: int64, sorted.
 
-    Arguments and errors are those of :func:`split`, which this is for what is no Dataset yet.
+    Args:
+        rows: number of rows N.
+        test: fraction of the rows to hold out.
+        seed: seed of the draw.
+        labels: labels (N,) to stratify by; None draws from all rows alike.
+
+    Raises:
+        TypeError, ValueError: as :func:`split`.
 
     >>> train, test = split_rows(5, 0.4, seed=0)
     >>> sorted([*train.tolist(), *test.tolist()]), len(test)
@@ -67,28 +79,17 @@ def split_rows(
         raise ValueError(f"test={test} of {rows} rows leaves one part empty")
     order = generator(seed, "split").permutation(rows)
     if labels is not None:
-        _refuse_lonely_classes(labels)
+        _check_class_sizes(labels)
         order = order[np.argsort(labels[order], kind="stable")]  # class by class, each shuffled
-    chosen = _evenly(rows, held_out)
-    # In the dataset's own order: fit shuffles, and reading a part in order is easier.
+    # Spread evenly over the order, by Bresenham's line: any run of n rows has n's share +- 1.
+    chosen = np.diff(np.arange(rows + 1) * held_out // rows) == 1
     return np.sort(order[~chosen]), np.sort(order[chosen])
 
 
-def _evenly(rows: int, chosen: int) -> Array:
-    """Bool (rows,): ``chosen`` places spread evenly, so that any run of n holds n's share +- 1.
-
-    Place i is chosen where ``floor(i * chosen / rows)`` steps: Bresenham's line.
-    """
-    steps = np.arange(rows + 1) * chosen // rows
-    stepped: Array = np.diff(steps) == 1
-    return stepped
-
-
-def _refuse_lonely_classes(labels: Array) -> None:
+def _check_class_sizes(labels: Array) -> None:
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < 2:
-        label = classes[counts.argmin()]
         raise ValueError(
-            f"class {label} has one row only, which cannot be in both parts; "
-            "write stratify=False, or leave the class out"
+            f"class {classes[counts.argmin()]} has only one row, which cannot be in both parts; "
+            "write stratify=False, or drop the class"
         )

@@ -90,9 +90,9 @@ class Job:
     @property
     def _aim(self) -> str:
         """What is predicted."""
-        preparation = self.description.preparation
-        kind = f"{len(preparation.classes)} classes" if preparation.classes else "values"
-        of = f" of {preparation.target.name!r}" if preparation.column_names else ""
+        preprocessor = self.description.preprocessor
+        kind = f"{len(preprocessor.classes)} classes" if preprocessor.classes else "values"
+        of = f" of {preprocessor.target.name!r}" if preprocessor.column_names else ""
         return f"to predict {kind}{of}"
 
     def run(self, progress: bool | Literal["auto"] = True) -> Outcome:

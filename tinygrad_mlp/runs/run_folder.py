@@ -14,7 +14,7 @@ import numpy as np
 
 from .._common.array import Array
 from .._common.files import atomic_write
-from ..data import Preparation, read_dataset, read_inputs
+from ..data import Preprocessor, read_dataset, read_inputs
 from ..data.dataset import Dataset
 from ..nn import Sequential
 from ..serialization import load
@@ -36,39 +36,39 @@ class Description:
 
     Attributes:
         settings: how it was trained.
-        preparation: how rows of a file become inputs, and outputs become what they mean.
+        preprocessor: how rows of a file become inputs, and outputs become what they mean.
         image_shape: (height, width) if rows are pictures.
         fingerprint: of the rows that it learned from and was tested with.
     """
 
     settings: Settings
-    preparation: Preparation
+    preprocessor: Preprocessor
     image_shape: tuple[int, int] | None
     fingerprint: str
 
     @classmethod
     def of(cls, settings: Settings, train: Dataset, test: Dataset) -> Description:
         """For a run on these rows."""
-        preparation = train.preparation
-        if preparation is None:  # it came as it is
-            preparation = Preparation.of_pixels(train.x.shape[1], 1, train.classes)
-        return cls(settings, preparation, train.image_shape, fingerprint(train, test))
+        preprocessor = train.preprocessor
+        if preprocessor is None:  # it came as it is
+            preprocessor = Preprocessor.for_images(train.x.shape[1], 1, train.classes)
+        return cls(settings, preprocessor, train.image_shape, fingerprint(train, test))
 
     def network(self) -> Sequential:
         """A new network, as it was before training."""
-        return self.settings.network(self.preparation.features, self.preparation.outputs)
+        return self.settings.network(self.preprocessor.num_features, self.preprocessor.num_outputs)
 
     def save(self, path: Path) -> None:
         """Write ``config.json``."""
         told = {
             "tinygrad_mlp": __version__,
             "settings": self.settings.to_dict(),
-            "inputs": self.preparation.features,
-            "outputs": self.preparation.outputs,
-            "classes": list(self.preparation.classes),
+            "inputs": self.preprocessor.num_features,
+            "outputs": self.preprocessor.num_outputs,
+            "classes": list(self.preprocessor.classes),
             "image_shape": self.image_shape,
             "fingerprint": self.fingerprint,
-            "preparation": json.loads(self.preparation.to_json()),
+            "preprocessor": json.loads(self.preprocessor.to_json()),
         }
         with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
@@ -89,7 +89,7 @@ class Description:
             shape = told["image_shape"]
             return cls(
                 Settings.from_dict(told["settings"]),
-                Preparation.from_json(json.dumps(told["preparation"])),
+                Preprocessor.from_json(json.dumps(told["preprocessor"])),
                 None if shape is None else (int(shape[0]), int(shape[1])),
                 str(told["fingerprint"]),
             )
@@ -106,9 +106,9 @@ class SavedRun:
     model: Sequential
 
     @property
-    def preparation(self) -> Preparation:
+    def preprocessor(self) -> Preprocessor:
         """How rows of a file become inputs, and outputs become what they mean."""
-        return self.description.preparation
+        return self.description.preprocessor
 
     @property
     def reading(self) -> dict[str, str]:
@@ -144,7 +144,7 @@ class SavedRun:
         if path is None:
             rows = self.test_rows()
         else:
-            rows = read_dataset(path, self.preparation, **self.reading)
+            rows = read_dataset(path, self.preprocessor, **self.reading)
         return rows, scores(self.model, rows)
 
     def confusion(self, rows: Dataset) -> Array:
@@ -156,11 +156,11 @@ class SavedRun:
 
         The class and the probability of each class; or the value, in the units of the target.
         """
-        outputs = outputs_of(self.model, read_inputs(path, self.preparation, **self.reading))
-        classes = self.preparation.classes
+        outputs = outputs_of(self.model, read_inputs(path, self.preprocessor, **self.reading))
+        classes = self.preprocessor.classes
         if not classes:
-            values = self.preparation.values(outputs[:, 0])
-            return [self.preparation.target.name], [[f"{value:.9g}"] for value in values]
+            values = self.preprocessor.inverse_transform(outputs[:, 0])
+            return [self.preprocessor.target.name], [[f"{value:.9g}"] for value in values]
         chances = softmax(outputs)
         return ["prediction", *(f"p_{name}" for name in classes)], [
             [classes[row.argmax()], *(f"{chance:.7g}" for chance in row)] for row in chances
@@ -204,8 +204,8 @@ def scores(model: Sequential, rows: Dataset) -> dict[str, float]:
         return evaluate(model, pair(rows))
     found = evaluate(model, pair(rows), metrics=("r2", "mse"))
     unit = 1.0
-    if rows.preparation is not None:
-        zero, one = rows.preparation.values(np.array([0.0, 1.0]))
+    if rows.preprocessor is not None:
+        zero, one = rows.preprocessor.inverse_transform(np.array([0.0, 1.0]))
         unit = abs(float(one - zero))
     return {"loss": found["loss"], "r2": found["r2"], "rmse": math.sqrt(found["mse"]) * unit}
 

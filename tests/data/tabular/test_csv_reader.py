@@ -107,8 +107,8 @@ def test_other_encodings(file: Path) -> None:
         ("", " is empty: expected a header and rows"),
         ("\n\r\n \n", " is empty: expected a header and rows"),
         ("a,b\n", " has a header and no rows"),
-        ("a,b\n1,2\n3\n", ", line 3: expected 2 cells, like the first line, got 1: '3'"),
-        ("a,b\n1,2\n\n3,4,5\n", ", line 4: expected 2 cells, like the first line, got 3: '3,4,5'"),
+        ("a,b\n1,2\n3\n", ", line 3: expected 2 cells, as in the first line, got 1: '3'"),
+        ("a,b\n1,2\n\n3,4,5\n", ", line 4: expected 2 cells, as in the first line, got 3: '3,4,5'"),
         ('a,b\n"1\n",2\n3\n', ", line 4: expected 2 cells"),
         ("a,b,a\n1,2,3\n", ", line 1: two columns are called 'a'"),
         ('a,b\n1,"2\n3,4\n', ", line 2: unexpected end of data"),
@@ -136,9 +136,9 @@ def test_an_unknown_column_is_told_what_there_is(file: Path) -> None:
 def test_rows_taken_keep_their_lines(file: Path) -> None:
     file.write_text("a,b\n1,x\n2,\n3,z\n")
     table = read_csv(file)
-    assert table.take([2, 0]).place(0, "b") == f"{file}, line 4, column 'b'"
-    assert list(table.without_missing(["b"]).lines) == [2, 4]
-    assert list(table.without_missing(["a"]).lines) == [2, 3, 4]
+    assert table.take([2, 0]).location(0, "b") == f"{file}, line 4, column 'b'"
+    assert list(table.drop_missing(["b"]).lines) == [2, 4]
+    assert list(table.drop_missing(["a"]).lines) == [2, 3, 4]
 
 
 def test_numbers_are_found_once_and_taken_along(

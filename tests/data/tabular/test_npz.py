@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tinygrad_mlp._common.random import generator
-from tinygrad_mlp.data import Preparation, load, npz, read_npz, split
+from tinygrad_mlp.data import Preprocessor, load, npz, read_npz, split
 
 
 @pytest.fixture
@@ -28,10 +28,10 @@ def test_values_are_standardised_by_the_training_rows(file: Path) -> None:
     assert (dataset.y.mean(), dataset.y.std()) == pytest.approx((0, 1), abs=1e-6)
     assert abs(dataset.held_out.y.mean()) > 1e-4
     for part in split(dataset):
-        inputs = part.x * dataset.preparation.inputs.scale + dataset.preparation.inputs.mean
-        values = dataset.preparation.values(part.y)
+        inputs = part.x * dataset.preprocessor.inputs.scale + dataset.preprocessor.inputs.mean
+        values = dataset.preprocessor.inverse_transform(part.y)
         np.testing.assert_allclose(inputs.sum(axis=1) * 100, values, rtol=1e-4)
-    again = Preparation.from_json(dataset.preparation.to_json())
+    again = Preprocessor.from_json(dataset.preprocessor.to_json())
     assert {tuple(row) for row in dataset.x} < {tuple(row) for row in again.x(x)}
 
 
@@ -94,7 +94,7 @@ def test_the_task_can_be_said(file: Path) -> None:
 def test_rows_to_predict_need_no_y(file: Path) -> None:
     np.savez(file, x=normal(4, 2))
     assert list(read_npz(file, target=False)) == ["x"]
-    with pytest.raises(ValueError, match=r"arrays\.npz has no array 'y', it has: x"):
+    with pytest.raises(ValueError, match=r"arrays\.npz has no array 'y', only: x"):
         read_npz(file)
 
 
@@ -105,20 +105,20 @@ OBJECTS = np.array([{"a": 1}] * 4, dtype=object)
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({}, "has no array 'x', it has: none"),
-        ({"X": X, "y": Y}, "has no array 'x', it has: X, y"),
+        ({}, "has no array 'x', only: none"),
+        ({"X": X, "y": Y}, "has no array 'x', only: X, y"),
         ({"x": X[:, 0], "y": Y}, r"x must be numbers of .*, got float64 of shape \(4,\)"),
         ({"x": X[:0], "y": Y[:0]}, r"x must be numbers of shape .* of shape \(0, 2\)"),
         ({"x": np.array([["a"]]), "y": Y[:1]}, "x must be numbers of shape .*, got <U1"),
         ({"x": X * 1j, "y": Y}, "x must be numbers of shape .*, got complex128"),
         ({"x": X, "y": Y[:3]}, r"y must be .* shape \(4,\), .* int64 of shape \(3,\)"),
-        ({"x": X, "y": X}, r"y must be .*, got float64 of shape \(4, 2\); one-hot .* y.argmax"),
+        ({"x": X, "y": X}, r"y must be .*, got float64 of shape \(4, 2\); .* one-hot .* y.argmax"),
         ({"x": X, "y": Y * 1j}, "y must be .*, got complex128"),
-        ({"x": OBJECTS, "y": Y}, "holds Python objects, which are not read"),
-        ({"x": X, "y": OBJECTS}, "holds Python objects, which are not read"),
+        ({"x": OBJECTS, "y": Y}, "holds Python objects, which are not loaded"),
+        ({"x": X, "y": OBJECTS}, "holds Python objects, which are not loaded"),
         ({"x": [[1, 2], [3, np.nan]], "y": [0, 1]}, r"x must be finite, got nan at \[1, 1\]"),
         ({"x": X, "y": [1, 2, np.nan, 3]}, r"y must be finite, got nan at \[2\]"),
-        ({"x": X, "y": ["a", "a", "b", "a"]}, "row 2, column 'y': class 'b' has this row only"),
+        ({"x": X, "y": ["a", "a", "b", "a"]}, "row 2, column 'y': class 'b' has only this row"),
         ({"x": X, "y": [1, 2, np.inf, 3]}, r"y must be finite, got inf at \[2\]"),
     ],
 )
@@ -142,7 +142,7 @@ def test_other_files_are_refused(file: Path, tmp_path: Path) -> None:
         (tmp_path / "one.npy").read_bytes(),
     ):
         file.write_bytes(data)
-        with pytest.raises(ValueError, match=r"arrays.npz is no .npz file; np.savez"):
+        with pytest.raises(ValueError, match=r"arrays.npz is not an .npz file; np.savez"):
             npz(file)
     altered = bytearray(whole)
     altered[200] ^= 0xFF

@@ -1,6 +1,7 @@
-"""What is learned of one column of a table, and makes numbers of its cells.
+"""Turn the cells of one column into numbers, with statistics of the training rows.
 
-A column of inputs gives features (N, width); the same column as a target gives y (N,).
+A numeric column is standardised, a column of categories becomes one-hot. As an input a column
+gives features (N, width), as a target y (N,).
 """
 
 from __future__ import annotations
@@ -8,15 +9,78 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from ..._common.array import Array
 from .csv_reader import Table, is_missing, number, numbers
-from .scaling import Standardizer
 
-Fill = Literal["mean", "median"]
+Fill: TypeAlias = Literal["mean", "median"]
+
+
+@dataclass(frozen=True, eq=False)
+class Standardizer:
+    """``(x - mean) / scale``, column by column: mean 0 and variance 1 over the training rows.
+
+    Fit it to the training rows alone and apply it to all rows: statistics of the test rows would
+    leak into training.
+
+    Attributes:
+        mean: float64 (F,).
+        scale: float64 (F,), the standard deviation (over N, not N - 1); 1 for a constant column,
+            whose values all become 0.
+
+    >>> rows = np.array([[1.0, 5.0], [3.0, 5.0]], dtype=np.float32)
+    >>> Standardizer.fit(rows)(rows).tolist()
+    [[-1.0, 0.0], [1.0, 0.0]]
+    """
+
+    mean: Array
+    scale: Array
+
+    @classmethod
+    def fit(cls, x: Array) -> Standardizer:
+        """Compute mean and scale of the rows of ``x`` (N, F), an array or nested lists, N >= 1.
+
+        Raises:
+            ValueError: ``x`` has another shape, or a column is not finite or overflows float64.
+        """
+        x = np.asarray(x)
+        if x.ndim != 2 or len(x) == 0:
+            wanted = "x must be (rows, features) with at least one row"
+            raise ValueError(f"Standardizer.fit: {wanted}, got shape {x.shape}")
+        constant = (x == x[0]).all(axis=0)  # compared exactly: rounding makes a deviation above 0
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = np.where(constant, x[0], x.mean(axis=0, dtype=np.float64))
+            scale = x.std(axis=0, dtype=np.float64)
+        if not np.isfinite(scale).all():
+            column = int(np.isfinite(scale).argmin())
+            raise ValueError(f"Standardizer.fit: column {column} is not finite, or overflows")
+        return cls(mean, np.where(constant | (scale == 0), 1.0, scale))  # 0 after an underflow
+
+    @classmethod
+    def divide_by(cls, divisor: float, columns: int) -> Standardizer:
+        """Return a standardizer that divides each of ``columns`` by a fixed number.
+
+        >>> Standardizer.divide_by(16, columns=2)(np.array([[0, 8]]))
+        array([[0. , 0.5]], dtype=float32)
+        """
+        return cls(np.zeros(columns), np.full(columns, float(divisor)))
+
+    def __call__(self, x: Array) -> Array:
+        """Standardise the rows of ``x`` (N, F). Floats keep their dtype, others become float32.
+
+        Raises:
+            ValueError: ``x`` has another number of columns.
+        """
+        x = np.asarray(x)
+        if x.ndim != 2 or x.shape[1] != len(self.mean):
+            wanted = f"x must be (rows, {len(self.mean)}), as in the training rows"
+            raise ValueError(f"Standardizer: {wanted}, got shape {x.shape}")
+        dtype = x.dtype if np.issubdtype(x.dtype, np.floating) else np.float32
+        standardised: Array = ((x - self.mean) / self.scale).astype(dtype)
+        return standardised
 
 
 @dataclass(frozen=True)
@@ -24,12 +88,12 @@ class Numeric:
     """A column of numbers, standardised: ``(value - mean) / scale``.
 
     Attributes:
-        name: of the column.
-        mean: of the values it learned from.
+        name: name of the column.
+        mean: mean of the training values.
         scale: their standard deviation (over N), and 1 if they are all the same.
-        fill: what stands in for a missing value; None refuses one.
+        fill: replacement for a missing value; None refuses missing values.
 
-    >>> Numeric("age", mean=40.0, scale=10.0).values(np.array([1.0, 0.0]))
+    >>> Numeric("age", mean=40.0, scale=10.0).inverse_transform(np.array([1.0, 0.0]))
     array([50., 40.])
     """
 
@@ -39,65 +103,71 @@ class Numeric:
     fill: float | None = None
 
     @classmethod
-    def of(cls, table: Table, name: str, fill: Fill | None = None) -> Numeric:
-        """Learn from the rows of ``table``: at least one of them has a value."""
-        cells = _numbers(table, name)
+    def fit(cls, table: Table, name: str, fill: Fill | None = None) -> Numeric:
+        """Compute mean, scale and fill of the column ``name`` over the rows of ``table``.
+
+        Raises:
+            ValueError: a cell is not a number, or all are missing.
+        """
+        cells = _finite_or_missing(table, name)
         values = cells[~np.isnan(cells)]
         if len(values) == 0:
-            raise ValueError(f"{table.path}: column {name!r} has no values in the training rows")
-        filled = None if fill is None else float(getattr(np, fill)(values))
-        learned = Standardizer.of(values[:, None])
-        return cls(name, float(learned.mean[0]), float(learned.scale[0]), filled)
+            raise _no_values(table, name)
+        replacement = None if fill is None else float(getattr(np, fill)(values))
+        fitted = Standardizer.fit(values[:, None])
+        return cls(name, float(fitted.mean[0]), float(fitted.scale[0]), replacement)
 
     @property
     def width(self) -> int:
-        """How many features the column becomes."""
+        """Number of features that the column becomes."""
         return 1
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """As a target, a column of numbers has none."""
+        """Empty: a numeric target has no classes."""
         return ()
 
     def features(self, table: Table) -> Array:
-        """Float32 (N, 1), standardised."""
+        """Return the column as inputs: float32 (N, 1), standardised."""
         return self.targets(table)[:, None]
 
     def targets(self, table: Table) -> Array:
-        """Float32 (N,), standardised."""
-        cells = _numbers(table, self.name)
+        """Return the column as targets: float32 (N,), standardised.
+
+        Raises:
+            ValueError: a cell is not a number, or is missing without ``fill``, or its standardised
+                value overflows float32; the message gives line and column.
+        """
+        cells = _finite_or_missing(table, self.name)
         missing = np.isnan(cells)
         if missing.any() and self.fill is None:
             raise _missing(table, int(missing.argmax()), self.name)
-        known = np.where(missing, self.fill or 0.0, cells)
+        values = np.where(missing, self.fill or 0.0, cells)
         with np.errstate(over="ignore"):
-            seen: Array = ((known - self.mean) / self.scale).astype(np.float32)
-        far = np.isinf(seen)
-        if far.any():
-            row = int(far.argmax())
+            standardised: Array = ((values - self.mean) / self.scale).astype(np.float32)
+        overflow = np.isinf(standardised)
+        if overflow.any():
+            row = int(overflow.argmax())
             raise ValueError(
-                f"{table.place(row, self.name)}: {known[row]} is too far from the training rows, "
-                f"of mean {self.mean:g} and standard deviation {self.scale:g}, for float32"
+                f"{table.location(row, self.name)}: {values[row]} is too far from the training "
+                f"rows (mean {self.mean:g}, standard deviation {self.scale:g}) for float32"
             )
-        return seen
+        return standardised
 
-    def values(self, standardised: Array) -> Array:
-        """Float64: the values that were standardised, or that a network predicts as if they were.
-
-        It takes any shape, and gives the same.
-        """
+    def inverse_transform(self, standardised: Array) -> Array:
+        """Return values or predictions of any shape in the units of the file: float64."""
         values: Array = np.asarray(standardised, np.float64) * self.scale + self.mean
         return values
 
 
 @dataclass(frozen=True)
 class Categorical:
-    """A column of names: a feature for each, which is 1 where the cell says it, and 0 elsewhere.
+    """A column of categories, one-hot: one feature per category, 1 in the rows that have it.
 
     Attributes:
-        name: of the column.
-        classes: the names, in order; as a target, a label is the place in it.
-        fill: what stands in for a missing value; None refuses one.
+        name: name of the column.
+        classes: the categories, sorted; as a target, a label is the index into them.
+        fill: replacement for a missing value; None refuses missing values.
     """
 
     name: str
@@ -105,51 +175,64 @@ class Categorical:
     fill: str | None = None
 
     @classmethod
-    def of(cls, table: Table, name: str, fill: Fill | None = None) -> Categorical:
-        """Learn from the rows of ``table``: what is filled in is the most frequent name."""
-        told = Counter(table.column(name))
-        counts = {cell: count for cell, count in told.items() if not is_missing(cell)}
+    def fit(cls, table: Table, name: str, fill: Fill | None = None) -> Categorical:
+        """Collect the categories of the column ``name`` over the rows of ``table``.
+
+        With either ``fill``, a missing value is replaced by the most frequent category.
+
+        Raises:
+            ValueError: all cells are missing.
+        """
+        counts = Counter(cell for cell in table.column(name) if not is_missing(cell))
         if not counts:
-            raise ValueError(f"{table.path}: column {name!r} has no values in the training rows")
-        classes = in_order(counts)
+            raise _no_values(table, name)
+        classes = sort_names(counts)
         return cls(name, classes, None if fill is None else max(classes, key=counts.__getitem__))
 
     @property
     def width(self) -> int:
-        """How many features the column becomes."""
+        """Number of features that the column becomes."""
         return len(self.classes)
 
     def features(self, table: Table) -> Array:
-        """Float32 (N, width), one-hot."""
+        """Return the column as inputs: float32 (N, width), one-hot."""
         return one_hot(self.targets(table), self.width)
 
     def targets(self, table: Table) -> Array:
-        """Int64 (N,), indices into ``classes``."""
-        labels = {name: label for label, name in enumerate(self.classes)}
-        found = np.empty(len(table), np.int64)
+        """Return the column as targets: int64 (N,), indices into ``classes``.
+
+        Raises:
+            ValueError: a cell is not in ``classes``, or is missing without ``fill``; the message
+                gives line and column.
+        """
+        label_of = {name: label for label, name in enumerate(self.classes)}
+        labels = np.empty(len(table), np.int64)
         for row, cell in enumerate(table.column(self.name)):
-            known = self.fill if is_missing(cell) else cell
-            if known is None:
+            name = self.fill if is_missing(cell) else cell
+            if name is None:
                 raise _missing(table, row, self.name)
-            if known not in labels:
-                raise ValueError(f"{table.place(row, self.name)}: {self.unseen(known)}")
-            found[row] = labels[known]
-        return found
+            if name not in label_of:
+                known = ", ".join(self.classes[:10]) + (", ..." if len(self.classes) > 10 else "")
+                raise ValueError(
+                    f"{table.location(row, self.name)}: {name!r} does not occur in the training "
+                    f"rows, which have: {known}"
+                )
+            labels[row] = label_of[name]
+        return labels
 
-    def unseen(self, name: str) -> str:
-        """Why ``name`` is refused."""
-        shown = ", ".join(self.classes[:10]) + (", ..." if len(self.classes) > 10 else "")
-        return f"{name!r} was not among the training rows, which had: {shown}"
 
-
-Column = Numeric | Categorical
+Column: TypeAlias = Numeric | Categorical
 
 
 def one_hot(labels: Array, classes: int) -> Array:
-    """Float32 (N, classes): 1 in the column that the label names, 0 in the others.
+    """Return float32 (N, classes): 1 in the column of each row's label, 0 elsewhere.
+
+    Args:
+        labels: integers (N,), from 0 to ``classes - 1``.
+        classes: number of columns.
 
     Raises:
-        TypeError: labels are no integers.
+        TypeError: ``labels`` are not integers.
         ValueError: a label is not from 0 to ``classes - 1``.
 
     >>> one_hot(np.array([2, 0]), 3)
@@ -160,18 +243,17 @@ def one_hot(labels: Array, classes: int) -> Array:
     if labels.dtype.kind not in "biu":
         raise TypeError(f"labels must be integers, got dtype {labels.dtype}")
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
-        raise ValueError(
-            f"labels must be from 0 to {classes - 1}, got {labels.min()} to {labels.max()}"
-        )
+        found = f"got {labels.min()} to {labels.max()}"
+        raise ValueError(f"labels must be from 0 to {classes - 1}, {found}")
     rows = np.zeros((len(labels), classes), np.float32)
     rows[np.arange(len(labels)), labels] = 1
     return rows
 
 
-def in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Names sorted: as numbers if all are, else as text.
+def sort_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names sorted: by value if all are numbers, else as text.
 
-    >>> in_order(["10", "9", "2"]), in_order(["10", "9", "b"])
+    >>> sort_names(["10", "9", "2"]), sort_names(["10", "9", "b"])
     (('2', '9', '10'), ('10', '9', 'b'))
     """
     value = {name: number(name) for name in names}
@@ -180,79 +262,84 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(value, key=lambda name: (value[name], name)))
 
 
-def learn(table: Table, name: str, fill: Fill | None = None, categorical: bool = False) -> Column:
-    """The column ``name`` as the rows of ``table`` show it: numeric, if its values are numbers.
+def fit_column(
+    table: Table, name: str, fill: Fill | None = None, categorical: bool = False
+) -> Column:
+    """Fit the column ``name``: categorical if asked for or if :func:`is_numeric` is False.
 
     Raises:
-        ValueError: there is no such column or no value in it, or most of its values are numbers and
-            some are not; the message says where.
+        ValueError: there is no such column, it has no values, or most but not all of its values
+            are numbers; the message gives line and column.
     """
-    if categorical or not holds_numbers(table, name):
-        return Categorical.of(table, name, fill)
-    return Numeric.of(table, name, fill)
+    numeric = not categorical and is_numeric(table, name)
+    return (Numeric if numeric else Categorical).fit(table, name, fill)
 
 
-def holds_numbers(table: Table, name: str) -> bool:
-    """Whether the column ``name`` is one of numbers, by :func:`are_numbers`.
+def is_numeric(table: Table, name: str) -> bool:
+    """Return whether the column ``name`` is numeric, by :func:`are_numbers`.
 
     Raises:
-        ValueError: it would be, if commas in numbers meant anything; the message says where.
+        ValueError: its numbers are written with commas; the message gives line and column.
     """
-    if _mostly(table.numbers(name)):
+    if _mostly_finite(table.numbers(name)):
         return True
     cells = table.column(name)
     if any("," in cell for cell in cells) and are_numbers([c.replace(",", "") for c in cells]):
         row = next(row for row, cell in enumerate(cells) if "," in cell)
         raise ValueError(
-            f"{table.place(row, name)}: {cells[row]!r} is no number, which has a decimal point and "
-            f"no comma; rewrite it, or write categorical=[{name!r}] if all of them are names"
+            f"{table.location(row, name)}: {cells[row]!r} is not a number: write a decimal point "
+            f"and no commas, or categorical=[{name!r}] if the column holds categories"
         )
     return False
 
 
 def are_numbers(cells: Sequence[str]) -> bool:
-    """Whether more than half of the values in ``cells`` are numbers; the rest are then mistakes.
+    """Return whether more than half of the values are numbers; the others are then errors.
 
     >>> are_numbers(["1.5", "", "2", "three"]), are_numbers(["A1", "B2", "7"])
     (True, False)
     """
-    return _mostly(numbers(cells))
-
-
-def _mostly(values: Array) -> bool:
-    return int(np.isfinite(values).sum()) > int(np.isinf(values).sum())
+    return _mostly_finite(numbers(cells))
 
 
 def are_labels(cells: Sequence[str]) -> bool:
-    """Whether values of a target are class labels rather than quantities.
+    """Return whether the values of a target are class labels rather than quantities.
 
-    They are if they are no numbers, or if all are whole numbers (written without a point) of which
-    there are at most 20 different ones, each met twice on average.
+    They are labels if they are not numbers, or if all are whole numbers (written without a decimal
+    point) with at most 20 different values that occur twice on average.
 
     >>> are_labels(["yes", "no"]), are_labels(["0", "1", "1", "0"]), are_labels(["0.5", "1.0"])
     (True, True, False)
     """
-    whole = all(cell.lstrip("+-").isdecimal() for cell in cells)
+    integers = all(cell.lstrip("+-").isdecimal() for cell in cells)
     few = len(set(cells)) <= min(20, len(cells) // 2)
-    return (whole and few) or not are_numbers(cells)
+    return (integers and few) or not are_numbers(cells)
 
 
-def _numbers(table: Table, name: str) -> Array:
-    """Float64 (N,): the values of a column, nan where one is missing; else it is refused."""
+def _mostly_finite(values: Array) -> bool:
+    return int(np.isfinite(values).sum()) > int(np.isinf(values).sum())
+
+
+def _finite_or_missing(table: Table, name: str) -> Array:
+    """Return a column as float64 (N,), nan where a value is missing; refuse other text."""
     values = table.numbers(name)
-    mistakes = np.isinf(values)
-    if mistakes.any():
-        row = int(mistakes.argmax())
+    wrong = np.isinf(values)
+    if wrong.any():
+        row = int(wrong.argmax())
         raise ValueError(
-            f"{table.place(row, name)}: {table.column(name)[row]!r} is no finite number, in a "
-            f"column of numbers; correct it, or write categorical=[{name!r}] if all of them are "
-            "names"
+            f"{table.location(row, name)}: {table.column(name)[row]!r} is not a finite number, in "
+            f"a numeric column; correct it, or write categorical=[{name!r}] if the column holds "
+            "categories"
         )
     return values
 
 
 def _missing(table: Table, row: int, name: str) -> ValueError:
     return ValueError(
-        f"{table.place(row, name)}: the value is missing, and nothing was learned to fill it in; "
-        "train with missing='mean', missing='median' or missing='drop', or give it"
+        f"{table.location(row, name)}: the value is missing; fill it in, or train with "
+        "missing='mean', missing='median' or missing='drop'"
     )
+
+
+def _no_values(table: Table, name: str) -> ValueError:
+    return ValueError(f"{table.path}: column {name!r} has no values in the training rows")

@@ -1,22 +1,22 @@
-"""A CSV file as a dataset: read, divided, and prepared by what its training rows teach."""
+"""Load a CSV file as a dataset: read it, split its rows, fit a preprocessor, apply it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from ..._common.validation import check_choice, check_names
 from ..dataset import Dataset
 from ..split import split_rows
-from .columns import Column, Fill, Numeric, holds_numbers
+from .columns import Column, Fill, Numeric, is_numeric
 from .csv_reader import Table, is_missing, read_csv
-from .preprocessor import Preparation, Task, labels_to_divide, target_of
+from .preprocessor import Preprocessor, Task, fit_target, stratify_labels
 
-Missing = Literal["refuse", "mean", "median", "drop"]
+Missing: TypeAlias = Literal["refuse", "mean", "median", "drop"]
 
 
 def csv(
@@ -33,86 +33,90 @@ def csv(
     header: bool | None = None,
     encoding: str = "utf-8",
 ) -> Dataset:
-    """The rows of a CSV file, ready to train on; its ``held_out`` are those to test with.
+    """Load a CSV file; the dataset holds the training rows, its ``held_out`` the test rows.
 
-    Numbers are standardised, names become one-hot, and what that takes is learned from the
-    training rows alone: it is the ``preparation`` of the dataset. Classes are kept in proportion
-    in both parts. A name that only rows held out would have brings these rows to the training part;
-    a column that would bring more than half of them is refused.
+    Numeric columns are standardised, categorical ones become one-hot, both fitted to the training
+    rows alone: this is the ``preprocessor`` of the dataset. Both parts have the same proportion of
+    each class. A row drawn for testing moves to the training rows if one of its categories occurs
+    in no training row; a column that would move more than half of the test rows is refused.
 
     Args:
-        path: the file; :func:`read_csv` says what it may look like, and what ``delimiter``,
-            ``header`` and ``encoding`` are.
+        path: the file; for its format, ``delimiter``, ``header`` and ``encoding`` see
+            :func:`read_csv`.
         target: the column to predict; by default the last.
         test: the fraction of the rows to hold out, drawn by ``seed``; None holds out nothing.
-        seed: of what is held out.
-        missing: what to do where a value is missing: "refuse" says where, "mean" and "median" fill
-            in that of the column (the most frequent name among names), "drop" leaves the row out.
-        task: "classification" or "regression"; by default classification if the target holds names
-            or few whole numbers, which :func:`are_labels` says exactly.
-        categorical: columns whose numbers are names, such as postal codes.
-        ignore: columns to leave out, such as a number of the row.
+        seed: seed of the draw.
+        missing: what to do with missing values: "refuse" raises an error, "mean" and "median"
+            fill in that of the column (in a categorical column the most frequent category),
+            "drop" drops the row.
+        task: "classification" or "regression"; by default classification if the target holds
+            text or few whole numbers, by :func:`are_labels`.
+        categorical: numeric columns to treat as categories, e.g. postal codes.
+        ignore: columns to exclude, e.g. a row id.
+        delimiter: separator of cells.
+        header: whether the first line names the columns.
+        encoding: encoding of the file.
+
+    Returns:
+        x float32 (N, F); y int64 (N,), or for regression float32 (N,), standardised.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: anything is wrong with the file; the message names the line and the column.
+        ValueError: the file has an error; the message gives line and column.
 
     Example::
 
         train, test = split(csv("iris.csv", target="species"))
-        text = train.preparation.to_json()  # to be kept with the network
+        text = train.preprocessor.to_json()  # to be saved with the network
     """
-    check_choice("way with missing values", missing, ("refuse", "mean", "median", "drop"))
+    check_choice("value of missing", missing, ("refuse", "mean", "median", "drop"))
     categorical, ignore = check_names("categorical", categorical), check_names("ignore", ignore)
     expected = [*categorical, *ignore, *([] if target is None else [target])]
     table = read_csv(path, delimiter=delimiter, header=header, encoding=encoding, expected=expected)
-    target = table.names[-1] if target is None else table.checked(target)
-    aside = {table.checked(name) for name in ignore}
+    target = table.names[-1] if target is None else table.check_name(target)
+    excluded = {table.check_name(name) for name in ignore}
     if missing == "drop":
-        before, table = table, table.without_missing([n for n in table.names if n not in aside])
+        rows = len(table)
+        table = table.drop_missing([name for name in table.names if name not in excluded])
         if not len(table):
-            raise ValueError(f"{path}: each of the {len(before)} rows misses a value")
-    fill: Fill | None = missing if missing in ("mean", "median") else None
-    inputs = [name for name in table.names if name not in aside | {target}]
-    named = {table.checked(name) for name in categorical}
-    names = [n for n in inputs if n in named or not holds_numbers(table, n)]
-    if target in named and task is None:
+            raise ValueError(f"{path}: each of the {rows} rows has a missing value")
+    declared = {table.check_name(name) for name in categorical}
+    inputs = [name for name in table.names if name not in excluded | {target}]
+    categories = [name for name in inputs if name in declared or not is_numeric(table, name)]
+    if target in declared and task is None:
         task = "classification"
-    column = target_of(table, target, task)  # whose classes are those of all rows
+    column = fit_target(table, target, task)  # its classes are those of all rows
     train, held_out = table, None
     if test is not None:
-        train, held_out = _divided(table, column, names, test, seed)
-    preparation = Preparation.of_table(
-        train,
-        column if column.classes else Numeric.of(train, target),
-        fill=fill,
-        categorical=names,
-        ignore=ignore,
-    )
+        train, held_out = _split(table, column, categories, test, seed)
+    fill: Fill | None = missing if missing in ("mean", "median") else None
+    if not column.classes:
+        column = Numeric.fit(train, target)
+    preprocessor = Preprocessor.fit(train, column, fill=fill, categorical=categories, ignore=ignore)
     name = Path(path).stem
-    rest = None if held_out is None else preparation.dataset(name, held_out)
-    return preparation.dataset(name, train, held_out=rest)
+    test_rows = None if held_out is None else preprocessor.dataset(name, held_out)
+    return preprocessor.dataset(name, train, held_out=test_rows)
 
 
-def _divided(
-    table: Table, target: Column, names: Collection[str], test: float, seed: int
+def _split(
+    table: Table, target: Column, categories: Sequence[str], test: float, seed: int
 ) -> tuple[Table, Table]:
-    """The training rows, and those held out; ``names`` are the inputs that hold names."""
-    labels = labels_to_divide(table, target)
+    """Return training and test rows; a category in one of the columns is never in test alone."""
+    labels = stratify_labels(table, target)
     train, held_out = split_rows(len(table), test, seed=seed, labels=labels)
-    new = np.zeros(len(table), bool)  # rows with a name that no training row has
-    for name in names:
+    unseen_row = np.zeros(len(table), bool)  # whether a row has a category without training row
+    for name in categories:
         cells = table.column(name)
         unseen = {c for c in set(cells) - {cells[row] for row in train} if not is_missing(c)}
         if unseen:
-            new |= [cell in unseen for cell in cells]
-    stays = held_out[~new[held_out]]
-    if 2 * len(stays) < len(held_out):
-        different = {name: len(set(table.column(name))) for name in names}
-        most = max(different, key=different.__getitem__)
+            unseen_row |= [cell in unseen for cell in cells]
+    remaining = held_out[~unseen_row[held_out]]
+    if 2 * len(remaining) < len(held_out):
+        counts = {name: len(set(table.column(name))) for name in categories}
+        widest = max(counts, key=counts.__getitem__)
         raise ValueError(
-            f"{table.path}: column {most!r} has {different[most]} names in {len(table)} rows, so "
-            f"that {len(stays)} of {len(held_out)} rows can be held out whose names are in the "
-            f"others; write ignore=[{most!r}]"
+            f"{table.path}: column {widest!r} has {counts[widest]} different values in "
+            f"{len(table)} rows, so most test rows have one that no training row has; write "
+            f"ignore=[{widest!r}]"
         )
-    return table.take(np.setdiff1d(np.arange(len(table)), stays)), table.take(stays)
+    return table.take(np.setdiff1d(np.arange(len(table)), remaining)), table.take(remaining)
