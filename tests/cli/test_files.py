@@ -125,7 +125,7 @@ def test_options_say_what_columns_are(tmp_path: Path, capsys: pytest.CaptureFixt
     lines = [f"{k},{8000 + k % 3},Zoë {k},{draw.normal():.2f},{k % 4}" for k in range(60)]
     (tmp_path / "people.csv").write_bytes("\n".join(["n,code,né,v,y", *lines]).encode("cp1252"))
     options = ("train", path, "--epochs", "1", "--out", str(tmp_path / "run"))
-    assert failed(capsys, *options).endswith("; write --encoding cp1252 for files of Windows\n")
+    assert failed(capsys, *options).endswith("; write --encoding cp1252 for files from Windows\n")
     options += ("--encoding", "cp1252")
     assert failed(capsys, *options).endswith("; write --ignore 'né'\n")
     options += ("--ignore", "né", "--ignore", "n")
@@ -230,7 +230,7 @@ def test_arrays_that_are_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "new.csv").write_text("\n".join(lines))
     assert found == done(capsys, "predict", str(folder), str(tmp_path / "new.csv")).splitlines()
     (tmp_path / "new.csv").write_text("u,v\n1,2\n")
-    assert "new.csv has 2 columns beside the target 'y', where this network takes 30" in failed(
+    assert "new.csv has 2 columns besides the target 'y', but the network takes 30" in failed(
         capsys, "predict", str(folder), str(tmp_path / "new.csv")
     )
     (tmp_path / "run" / "model.safetensors").unlink()
