@@ -12,7 +12,7 @@ from .autograd.values import as_array
 _OPTIONS: dict[str, Any] = {"precision": 4, "threshold": 1000, "edgeitems": 3, "suppress": False}
 
 
-def show(value: Any) -> str:
+def format_tensor(value: Any) -> str:
     """``tensor([1., 2.])``; dtype where it is not the usual; ``grad_fn`` or ``requires_grad``."""
     array = as_array(value)
     with np.printoptions(**_OPTIONS):

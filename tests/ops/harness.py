@@ -196,23 +196,29 @@ def check_row(row: Row, case: Case, seed: int) -> None:
 def planted(name: str, place: int, change: Callable[[Any, Any], Any]) -> Iterator[None]:
     """Inside the block the rule for one input of an op is wrong: ``change(right, gradient)``."""
     op = REGISTRY[name]
-    key = place if place in op.rules else -1
-    rule = op.rules[key]
+    joint = op.joint_rule
+    rule = op.rules[place] if joint is None else joint
 
     class Wrong:
-        wants = rule.wants
+        arguments = rule.arguments
 
-        def __call__(self, gradient: Any, arguments: Sequence[Any], create_graph: bool) -> Any:
-            right = rule(gradient, arguments, create_graph)
-            if key != -1:
+        def __call__(self, gradient: Any, lookup: Callable[[str], Any], create_graph: bool) -> Any:
+            right = rule(gradient, lookup, create_graph)
+            if joint is None:
                 return change(right, gradient)
             return [
                 change(g, gradient) if k == place and g is not None else g
                 for k, g in enumerate(right)
             ]
 
-    op.rules[key] = Wrong()
+    def plant(planted: Any) -> None:
+        if joint is None:
+            op.rules[place] = planted
+        else:
+            op.joint_rule = planted
+
+    plant(Wrong())
     try:
         yield
     finally:
-        op.rules[key] = rule
+        plant(rule)

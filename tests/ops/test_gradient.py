@@ -57,7 +57,7 @@ def test_a_wrong_rule_fails(name: str, place: int) -> None:
 def test_every_rule_has_been_planted_with_errors() -> None:
     for name, op in REGISTRY.items():
         planted_places = {place for n, place in RULES if n == name}
-        assert -1 in op.rules or set(op.rules) == planted_places, name
+        assert op.joint_rule or set(op.rules) == planted_places, name
 
 
 @pytest.mark.parametrize("name", [n for n in SMOOTH if TABLE[n].second])

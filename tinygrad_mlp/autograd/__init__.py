@@ -1,17 +1,30 @@
-"""Reverse mode in one sitting: read the files in this order.
+"""Automatic differentiation in reverse mode.
 
-1. ``op.py``: what an op is, and its gradient rules.
-2. ``tape.py``: `Value`, `Node`, and `apply`, the one place where ops are applied and recorded.
-3. ``backward.py``: gradients walk the tape back.
-4. ``modes.py``: what this thread does with the ops that it applies.
-5. ``function.py``: an op of your own.
-6. ``values.py``, ``dtypes.py``, ``hooks.py``: arrays and values, promotion, hooks.
+What ``loss.backward()`` does, and where to read it, in this order:
+
+1. ``op.py``: an op declares how it runs, and the gradient rule of each input.
+2. ``tape.py``: `apply` runs an op on values. If an input requires a gradient, the result points to
+   a `Node`, which holds what the rules need and points to the nodes of the inputs: the graph.
+3. ``backward.py``: ``loss.backward()`` goes through the nodes from the loss to the leaves. Each
+   node's rules turn the gradient of its result into gradients of its inputs; they are summed where
+   paths meet, and added to ``.grad`` of the leaves. It begins with the algorithm in fifteen lines.
+4. ``modes.py``: `no_grad` switches the recording off; `record` lists every op that is applied.
+5. ``function.py``: `Function`, an op defined by a user.
+6. ``values.py``, ``dtypes.py``, ``hooks.py``: conversion from and to NumPy arrays and numbers, type
+   promotion, and handles of hooks.
 """
 
-from __future__ import annotations
-
-from .backward import grad
+from .backward import backward, grad
 from .function import Context, Function
-from .modes import enable_grad, no_grad, set_grad_enabled
+from .modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 
-__all__ = ["Context", "Function", "enable_grad", "grad", "no_grad", "set_grad_enabled"]
+__all__ = [
+    "Context",
+    "Function",
+    "backward",
+    "enable_grad",
+    "grad",
+    "is_grad_enabled",
+    "no_grad",
+    "set_grad_enabled",
+]

@@ -1,11 +1,16 @@
-"""Reverse mode: gradients walk the tape from the newest node to the oldest.
+"""Reverse mode: from the gradient of an output to the gradients of all leaves.
 
-Each node turns the gradient of its output into gradients of its inputs by its op's rules:
+Each node turns the gradients of its outputs into gradients of its inputs by its op's rules, the
+chain rule from right to left:
 
-    dL/dx = sum over outputs y of  dL/dy * dy/dx        (the chain rule, right to left)
+    dL/dx = sum over outputs y of  dL/dy * dy/dx
 
-The order needs no search. A node is numbered when it is made, after everything it reads, so going
-down the numbers meets each node when all gradients that it waits for have arrived.
+A node's turn comes when all gradients of its outputs have arrived: in reverse topological order.
+
+`textbook_backward` is this in a few lines. `run_backward`, which the tests hold equal to it, adds
+what users need: accumulation into ``.grad``, chosen inputs, hooks, and freeing of saved values.
+It finds the order without a search: nodes are numbered in the order of their creation, after all
+nodes that they depend on, so descending numbers are a reverse topological order.
 
 Sources: A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, chapter 3;
 A. G. Baydin et al., "Automatic differentiation in machine learning: a survey", JMLR 18, 2018.
@@ -14,17 +19,56 @@ A. G. Baydin et al., "Automatic differentiation in machine learning: a survey", 
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .modes import grad_mode, recording
-from .tape import Node, Value, gradient_edge
+from .tape import Edge, Node, Value, gradient_edge
 from .values import from_array, ones_as
 
+if TYPE_CHECKING:
+    from .._tensor import Tensor
 
-def backward(
+
+def textbook_backward(outputs: Sequence[Tensor], gradients: Sequence[Tensor]) -> dict[Any, Tensor]:
+    """Return the gradient of each leaf: reverse mode in its simplest form.
+
+    >>> import tinygrad_mlp as tg
+    >>> x = tg.tensor(3.0, requires_grad=True)
+    >>> textbook_backward([x * x], [tg.tensor(1.0)])
+    {tensor(3., requires_grad=True): tensor(6.)}
+    """
+    order: list[Node] = []  # topological: each node after the nodes of its inputs
+    arrived: dict[Edge, Tensor] = {}  # the sum of the gradients that reached an edge
+
+    def visit(target: Node | Value) -> None:
+        if isinstance(target, Node) and target not in order:
+            for edge in filter(None, target.edges):
+                visit(edge[0])
+            order.append(target)
+
+    def add(edge: Edge, gradient: Tensor) -> None:
+        arrived[edge] = arrived[edge] + gradient if edge in arrived else gradient
+
+    with grad_mode(False):
+        for output, gradient in zip(outputs, gradients, strict=True):
+            visit(gradient_edge(output)[0])
+            add(gradient_edge(output), gradient)
+        for node in reversed(order):
+            of_outputs = [arrived.get((node, slot)) for slot in range(len(node.results))]
+            if all(gradient is None for gradient in of_outputs):
+                continue
+            of_inputs = node.pullback(of_outputs, node.edges, create_graph=False)
+            for edge, layout, gradient in zip(node.edges, node.layouts, of_inputs, strict=False):
+                if edge is not None and gradient is not None:
+                    add(edge, gradient._sum_to_layout(layout))
+    return {leaf: gradient for (leaf, _), gradient in arrived.items() if isinstance(leaf, Value)}
+
+
+def run_backward(
     outputs: Sequence[Any],
     gradients: Sequence[Any],
     *,
@@ -33,18 +77,18 @@ def backward(
     create_graph: bool = False,
     accumulate: bool = True,
 ) -> list[Any]:
-    """Pull ``gradients`` of ``outputs`` back along the tape.
+    """Compute the gradients of leaves, or of ``inputs``, from the ``gradients`` of ``outputs``.
 
-    They are added to ``.grad`` of the leaves (if ``inputs`` are given, of these and no others), or
-    with ``accumulate=False`` returned, one per input, None where nothing leads.
+    They are added to ``.grad`` of the leaves (if ``inputs`` are given, of these only), or with
+    ``accumulate=False`` returned: one per input, None for an input that no output depends on.
     """
     targets = {gradient_edge(value) for value in inputs} if inputs else set()
-    useful = None if inputs is None else _leading_to({t for t, _ in targets}, outputs)
-    found: dict[tuple[Any, int], Any] = {}  # gradients of targets
+    useful = None if inputs is None else _nodes_between(outputs, {t for t, _ in targets})
+    found: dict[Edge, Any] = {}  # gradients of targets
     walk = _Walk()
     with grad_mode(create_graph):
         for output, gradient in zip(outputs, gradients, strict=True):
-            walk.send(gradient_edge(output), gradient, False)
+            walk.add(gradient_edge(output), gradient, False)
         while walk.queue:
             node = heapq.heappop(walk.queue)[1]
             arrived = walk.pending.pop(node)
@@ -57,12 +101,12 @@ def backward(
             if useful is not None:
                 edges = [e if e is not None and e[0] in useful else None for e in edges]
             if any(edges):
-                walk.spread(node, edges, arrived, node.pull(arrived, edges, create_graph))
+                walk.add_all(node, edges, arrived, node.pullback(arrived, edges, create_graph))
                 if not (retain_graph or create_graph):
                     node.saved = None
         for leaf, (gradient, owned) in walk.leaves.items():
             for hook in list(leaf.hooks.values()) if leaf.hooks else ():
-                gradient, owned = _after(hook, gradient), False  # a hook may have kept it
+                gradient, owned = _call_hook(hook, gradient), False  # a hook may have stored it
             if inputs is not None:
                 found[leaf, 0] = gradient
             elif accumulate:
@@ -78,57 +122,55 @@ def backward(
 
 
 class _Walk:
-    """The gradients on their way: at nodes not yet visited, and at leaves."""
+    """The gradients that have arrived at nodes not yet visited, and at leaves."""
 
     def __init__(self) -> None:
         self.pending: dict[Node, list[Any]] = {}  # one gradient per output of the node
         self.queue: list[tuple[int, Node]] = []  # a heap: the newest node first
-        self.leaves: dict[Any, tuple[Any, bool]] = {}  # gradient, and whether it is ours alone
+        self.leaves: dict[Any, tuple[Any, bool]] = {}  # gradient, and whether nothing else holds it
 
-    def send(self, way: tuple[Any, int], gradient: Any, owned: bool) -> None:
+    def add(self, edge: Edge, gradient: Any, owned: bool) -> None:
         """Add a gradient to what has arrived at an output of a node, or at a leaf."""
-        target, slot = way
+        target, slot = edge
         if isinstance(target, Node):
-            waiting = self.pending.get(target)
-            if waiting is None:
-                waiting = self.pending[target] = [None] * len(target.results)
+            sums = self.pending.get(target)
+            if sums is None:
+                sums = self.pending[target] = [None] * len(target.results)
                 heapq.heappush(self.queue, (-target.number, target))
-            before = waiting[slot]
-            waiting[slot] = gradient if before is None else before + gradient
+            sums[slot] = gradient if sums[slot] is None else sums[slot] + gradient
         elif target in self.leaves:
             self.leaves[target] = (self.leaves[target][0] + gradient, True)
         else:
             self.leaves[target] = (gradient, owned)
 
-    def spread(
-        self, node: Node, edges: Sequence[Any], arrived: list[Any], pulled: Sequence[Any]
+    def add_all(
+        self, node: Node, edges: Sequence[Edge | None], arrived: list[Any], pulled: list[Any]
     ) -> None:
-        """Send the gradients of a node's inputs on, each in the shape and dtype of its input."""
+        """Add the gradients of a node's inputs, each in the shape and dtype of its input."""
         known = [*map(id, arrived), *map(id, pulled)]
-        shared = node.op.python_only  # a user's rule: it may have kept what it returned
-        for way, layout, gradient in zip(edges, node.layouts, pulled, strict=False):
-            if way is None or gradient is None:
+        shared = node.op.python_only  # a user's rule may have stored what it returned
+        for edge, layout, gradient in zip(edges, node.layouts, pulled, strict=False):
+            if edge is None or gradient is None:
                 continue
             if gradient.layout is not layout:
-                gradient = gradient.fit(layout)  # undoes broadcasting and promotion
+                gradient = gradient._sum_to_layout(layout)
             owned = not shared and gradient.base is None and known.count(id(gradient)) < 2
-            self.send(way, gradient, owned)
+            self.add(edge, gradient, owned)
 
 
 def _run_hooks(node: Node, gradients: list[Any]) -> None:
-    """Show the gradients of a node's outputs to the hooks of those tensors, and replace them."""
+    """Call the hooks of a node's outputs, replace the gradients, and retain those asked for."""
     for slot, hooks in (node.hooks or {}).items():
         for hook in list(hooks.values()) if gradients[slot] is not None else ():
-            gradients[slot] = _after(hook, gradients[slot])
+            gradients[slot] = _call_hook(hook, gradients[slot])
     for slot, reference in (node.retained or {}).items():
-        value = reference()
-        if value is not None and gradients[slot] is not None:
-            gradient = gradients[slot]  # others have it too: keep a copy
+        value, gradient = reference(), gradients[slot]
+        if value is not None and gradient is not None:
             value.grad = gradient.clone() if value.grad is None else value.grad + gradient
 
 
-def _after(hook: Callable[[Any], Any], gradient: Any) -> Any:
-    """The gradient that goes on after a hook saw it: what it returned, or the same."""
+def _call_hook(hook: Callable[[Any], Any], gradient: Any) -> Any:
+    """Return what the hook returns for a gradient, or the gradient itself if that is None."""
     replaced = hook(gradient)
     if replaced is None:
         return gradient
@@ -146,12 +188,11 @@ def _after(hook: Callable[[Any], Any], gradient: Any) -> Any:
 
 
 def _accumulate(leaf: Any, gradient: Any, owned: bool, create_graph: bool) -> None:
-    """Add to ``.grad``: keep a gradient that is ours alone, copy one that others can see."""
+    """Add to ``.grad``. The first gradient is stored as it is if ``owned``, else copied."""
     if leaf.grad is None:
         if (record := recording()) is not None:
             record.guard_grad_is_none(leaf)
-        ours = owned and gradient.layout.contiguous
-        leaf.grad = gradient if ours else gradient.clone()
+        leaf.grad = gradient if owned and gradient.layout.contiguous else gradient.clone()
     elif create_graph:
         leaf.grad = leaf.grad + gradient
     else:
@@ -159,14 +200,14 @@ def _accumulate(leaf: Any, gradient: Any, owned: bool, create_graph: bool) -> No
 
 
 def forget_gradient(leaf: Any) -> None:
-    """Leave ``leaf`` without a gradient."""
+    """Set ``leaf.grad`` to None."""
     if (record := recording()) is not None:
         record.on_grad_reset(leaf)
     leaf.grad = None
 
 
-def _leading_to(targets: set[Any], outputs: Sequence[Any]) -> set[Any]:
-    """The nodes through which a gradient gets from ``outputs`` to ``targets``, and the targets."""
+def _nodes_between(outputs: Sequence[Any], targets: set[Any]) -> set[Any]:
+    """Return the nodes on the paths from ``outputs`` to ``targets``, and the targets."""
     stack = [gradient_edge(value)[0] for value in outputs]
     reached: set[Any] = set()
     while stack:
@@ -181,9 +222,9 @@ def _leading_to(targets: set[Any], outputs: Sequence[Any]) -> set[Any]:
     return useful
 
 
-def cotangent(output: Any, gradient: Any) -> Any:
-    """The gradient to start from: the one given, of the output's shape, or 1 for one element."""
-    gradient_edge(output)  # a view of what was written to learns so now
+def _gradient_of(output: Any, gradient: Any) -> Any:
+    """Return the gradient to start from: the given one, checked, or 1 for a single element."""
+    gradient_edge(output)  # updates a view whose memory was written to
     if not output.requires_grad:
         raise RuntimeError(
             "backward: nothing this tensor was computed from requires a gradient; make a leaf with "
@@ -202,44 +243,99 @@ def cotangent(output: Any, gradient: Any) -> Any:
             f"backward: gradient has shape {gradient.layout.shape}, the tensor has "
             f"{output.layout.shape}; they must be equal"
         )
-    return gradient.fit(output.layout)
+    return gradient._sum_to_layout(output.layout)
+
+
+def _gradients_of(outputs: list[Any], gradients: Any) -> list[Any]:
+    given = gradients if isinstance(gradients, (list, tuple)) else [gradients]
+    if gradients is not None and len(given) != len(outputs):
+        raise ValueError(f"{len(given)} gradients were given for {len(outputs)} outputs")
+    return [_gradient_of(output, g) for output, g in itertools.zip_longest(outputs, given)]
+
+
+def _as_list(tensors: Any) -> list[Any]:
+    return [tensors] if isinstance(tensors, Value) else list(tensors)
+
+
+def backward(
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
+) -> None:
+    """Add the derivatives of ``tensors`` to ``.grad`` of the leaves they were computed from.
+
+        leaf.grad += sum over tensors of  grad_tensor * d(tensor)/d(leaf)
+
+    Args:
+        tensors: one tensor or several, each of any shape.
+        grad_tensors: a gradient for each, of its shape; None is 1, for a tensor of one element.
+        retain_graph: keep what the graph saved, for another backward; the default is create_graph.
+        create_graph: record the computation of the gradients, for second derivatives.
+        inputs: limit the accumulation to these tensors.
+
+    Raises:
+        RuntimeError: a tensor does not require a gradient, the graph was freed, or a saved value
+            was changed in place.
+
+    >>> import tinygrad_mlp as tg
+    >>> x = tg.tensor(3.0, requires_grad=True)
+    >>> tg.autograd.backward([x * x, 2 * x])
+    >>> x.grad
+    tensor(8.)
+    """
+    outputs = _as_list(tensors)
+    run_backward(
+        outputs,
+        _gradients_of(outputs, grad_tensors),
+        inputs=None if inputs is None else _as_list(inputs),
+        retain_graph=create_graph if retain_graph is None else retain_graph,
+        create_graph=create_graph,
+    )
 
 
 def grad(
-    outputs: Any,
-    inputs: Any,
-    grad_outputs: Any = None,
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
     allow_unused: bool = False,
-) -> tuple[Any, ...]:
-    """The derivatives of ``outputs`` by ``inputs``, returned instead of added to ``.grad``.
+) -> tuple[Tensor, ...]:
+    """Return the derivatives of ``outputs`` by ``inputs``, without changing ``.grad``.
 
         result[i] = sum over outputs of  grad_output * d(output)/d(input i)
 
-    One tensor or a sequence for each; a tuple comes back, one entry per input.
+    Args:
+        outputs: one tensor or several.
+        inputs: one tensor or several, leaves or not.
+        grad_outputs: a gradient for each output; None is 1, for an output of one element.
+        retain_graph: as in `backward`.
+        create_graph: as in `backward`.
+        allow_unused: return None for an input that no output depends on, instead of an error.
 
-    Raises RuntimeError if an output requires no gradient, or an input was not used (unless
-    ``allow_unused``: then its entry is None).
+    Returns:
+        A tuple, one gradient per input, of its shape and dtype.
+
+    Raises:
+        RuntimeError: an output or input does not require a gradient, or an input was not used.
 
     >>> import tinygrad_mlp as tg
     >>> x = tg.tensor(3.0, requires_grad=True)
     >>> tg.grad(x * x, x)
     (tensor(6.),)
     """
-    outputs = [outputs] if isinstance(outputs, Value) else list(outputs)
-    inputs = [inputs] if isinstance(inputs, Value) else list(inputs)
-    given = [grad_outputs] if isinstance(grad_outputs, Value) else list(grad_outputs or ())
-    given += [None] * (len(outputs) - len(given))
+    outputs, inputs = _as_list(outputs), _as_list(inputs)
     for k, value in enumerate(inputs):
         if not value.requires_grad:
             raise RuntimeError(
                 f"grad: input {k}, of shape {value.shape}, does not require a gradient; set "
                 "requires_grad=True before computing with it"
             )
-    found = backward(
+    found = run_backward(
         outputs,
-        [cotangent(o, g) for o, g in zip(outputs, given, strict=True)],
+        _gradients_of(outputs, grad_outputs),
         inputs=inputs,
         retain_graph=create_graph if retain_graph is None else retain_graph,
         create_graph=create_graph,

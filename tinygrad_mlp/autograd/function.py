@@ -7,8 +7,8 @@ from typing import Any
 
 from . import modes, tape
 from .modes import grad_mode
-from .op import Op
-from .tape import Params, Value
+from .op import Op, Rule
+from .tape import Lookup, Params, Value
 
 
 class Context:
@@ -99,23 +99,21 @@ class Function:
         return result
 
 
-class _FunctionRule:
-    """The rule of a Function's op. It knows the op weakly: an op that owned itself would linger."""
-
-    wants = ()
+class _FunctionRule(Rule):
+    """The rule of a Function's op. Its reference is weak, so that op and rule form no cycle."""
 
     def __init__(self, op: _FunctionOp):
-        self.op = weakref.ref(op)
+        self.reference, self.arguments = weakref.ref(op), ()
 
-    def __call__(self, gradient: Any, argument: Any, create_graph: bool) -> list[Any]:
-        op = self.op()
+    def __call__(self, gradient: Any, lookup: Lookup, create_graph: bool) -> list[Any]:
+        op = self.reference()
         assert op is not None, "the node that calls the rule owns the op"
         if modes.recording() is None or create_graph:
-            return op.pull(gradient)
-        return _PullOp(op).gradients(gradient)
+            return op.pullback(gradient)
+        return _PullbackOp(op).gradients(gradient)
 
 
-class _PullOp(Op):
+class _PullbackOp(Op):
     """The backward of one call of a `Function`, as an op of a recording."""
 
     python_only = True
@@ -134,7 +132,7 @@ class _PullOp(Op):
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         with modes.unrecorded():
-            self.found = self.forward.pull(list(inputs) if len(inputs) > 1 else inputs[0])
+            self.found = self.forward.pullback(list(inputs) if len(inputs) > 1 else inputs[0])
         made = tuple(each for each in self.found if each is not None)
         self.outputs = tuple(f"g{k}" for k in range(len(made)))
         return made
@@ -155,8 +153,8 @@ class _FunctionOp(Op):
         super().__init__(function.__name__, names, register=False)
         del self.planned  # it plans nothing, and the cache of a method is a cycle
 
-    def _rules(self) -> dict[int, Any]:
-        return {-1: _FunctionRule(self)}
+    def make_joint_rule(self) -> Rule:
+        return _FunctionRule(self)
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         context, arguments = self.context, list(self.arguments)
@@ -192,7 +190,7 @@ class _FunctionOp(Op):
                     context._results[place] = slot
         return results
 
-    def pull(self, gradients: Any) -> list[Any]:
+    def pullback(self, gradients: Any) -> list[Any]:
         """The user's backward, its results checked and put in the order of the tensor inputs."""
         given = gradients if isinstance(gradients, list) else [gradients]
         result = self.function.backward(self.context, *given)

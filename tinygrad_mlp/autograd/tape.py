@@ -1,11 +1,11 @@
-"""The tape: what each op leaves behind, so that gradients can find the way back.
+"""The tape: `apply` runs an op on values, and records what its gradient will need.
 
-`apply` is the one place where an op meets its inputs. It computes the outputs and, if an input
-requires a gradient, leaves a `Node` behind: which op, which inputs, and what its gradient rules
-will want to see again. The nodes form the tape; ``backward.py`` walks it.
+`apply` is the one place where ops are applied. It computes the results and, if an input requires a
+gradient, makes a `Node`: the op, its inputs' nodes or leaves, and the values that its gradient
+rules use. Nodes that point to their inputs' nodes form the graph; ``backward.py`` walks it.
 
-The tape knows no mathematics: an op brings its own rules (see ``op.py``), and the rules are written
-with ops, so they can be taped in turn: that is all there is to second derivatives.
+The tape contains no mathematics. An op brings its own gradient rules (see ``op.py``), which are
+written with ops, so they can be recorded in turn: second derivatives need nothing else.
 """
 
 from __future__ import annotations
@@ -23,63 +23,68 @@ from ..kernels.runtime.storage import Storage, allocate, storage_of
 from .modes import mode
 
 if TYPE_CHECKING:
+    from .._tensor import Tensor
     from .op import Op
 
 Params = dict[str, Any]
-Ask = Callable[[str], Any]  # `Node.argument`
-Wants = tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]
+Lookup = Callable[[str], Any]  # `Node.lookup`
+Edge = tuple[Any, int]  # a node and the number of its output, or a leaf and 0
+Saves = tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]  # of inputs, of results
 
 
 class Value:
-    """An array that the tape can follow: memory, layout, and where it came from."""
+    """An array in memory, and the node that computed it. `Tensor` adds methods and operators."""
 
-    storage: Storage  # whose memory it is: the value's own, or shared with others
-    layout: Layout
-    address: int
+    storage: Storage  # the memory; views share it
+    layout: Layout  # shape, strides and dtype
+    address: int  # of the first element
     requires_grad: bool = False
-    grad: Any = None
+    grad: Tensor | None = None
     node: Node | None = None  # what computed it; None for a leaf
     slot: int = 0  # which output of the node it is
     base: Any = None  # the value that this one is a view of
-    seen: int = 0  # of a view: the version for which `node` is right
-    hooks: Any = None  # of a leaf: callables run on its gradient
+    seen: int = 0  # of a view: the version of the storage for which `node` is right
+    hooks: dict[int, Callable[[Any], Any]] | None = None  # of a leaf
 
     def __init__(self, storage: Storage, layout: Layout, address: int):
         self.storage, self.layout, self.address = storage, layout, address
 
-    def alias(self) -> Any:
-        """The same memory, off the tape."""
-        return _result(self.storage, self.layout, self.address)
+    def alias(self) -> Tensor:
+        """Return a value on the same memory, without a node."""
+        return new(self.storage, self.layout, self.address)
 
 
-_NONE: Params = {}
+_NO_PARAMS: Params = {}
 _numbers = itertools.count()
-_result: type[Value] = Value
+_create = object.__new__
+_tensor_class: type[Value] = Value
 
 
-def set_tensor_class(kind: type[Value]) -> None:
-    """What the tape makes of results; `tensor.py` says `Tensor`, once."""
-    global _result
-    _result = kind
+def set_tensor_class(tensor_class: type[Value]) -> None:
+    """Set the class of op results (called once, by ``_tensor.py``)."""
+    global _tensor_class
+    _tensor_class = tensor_class
 
 
-def new(storage: Storage, layout: Layout, address: int) -> Any:
-    """A value off the tape."""
-    return _result(storage, layout, address)
+def new(storage: Storage, layout: Layout, address: int) -> Tensor:
+    """Return a tensor without a node. Skips ``Tensor.__init__``, which is for users."""
+    value: Any = _create(_tensor_class)
+    value.storage, value.layout, value.address = storage, layout, address
+    return value  # type: ignore[no-any-return]
 
 
-def empty(layout: Layout) -> Any:
-    """A value on memory of its own, not yet written; ``layout`` is dense."""
+def empty(layout: Layout) -> Tensor:
+    """Return a tensor on new memory, uninitialised; ``layout`` is dense."""
     storage = allocate(layout.nbytes, layout.ring)
-    return _result(storage, layout, storage.address)
+    return new(storage, layout, storage.address)
 
 
-# --- forward: applying an op, and what it leaves behind ---
+# --- the graph ---
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One applied op, as a recording keeps it."""
+    """One applied op in a `Record`."""
 
     op: Op
     inputs: tuple[Any, ...]
@@ -88,53 +93,56 @@ class Entry:
 
 
 class Node:
-    """One applied op on the tape: what backward needs, and nothing else.
+    """One applied op of the graph, with what its gradient needs.
 
-    ``edges[k]`` says where the gradient of input ``k`` goes: to a node's output or to a leaf.
-    ``saved`` maps a name that a rule wants to the value and the version it had.
+    ``edges[k]`` is where the gradient of input ``k`` goes: an output of another node, or a leaf.
+    ``saved`` maps the names that a rule uses to the value and the version that its memory had.
+    Nodes are numbered in the order of their creation: each after all nodes that it depends on.
     """
 
     results: tuple[Layout, ...] = ()
     hooks: dict[int, dict[int, Callable[[Any], Any]]] | None = None  # by output
-    retained: dict[int, weakref.ref[Any]] | None = None  # outputs that keep their .grad
+    retained: dict[int, weakref.ref[Any]] | None = None  # outputs that retain their gradient
 
     def __init__(self, op: Op, inputs: tuple[Any, ...], params: Params):
         self.op, self.params, self.number = op, params, next(_numbers)
         self.layouts = [value.layout for value in inputs]
-        self.edges: list[tuple[Any, int] | None] = []
+        self.edges: list[Edge | None] = []
         self.saved: dict[str, tuple[Any, int]] | None = {}
-        joint = op.wants.get(-1)
+        joint = op.joint_saves
         for k, value in enumerate(inputs):
-            wanted = op.wants.get(k, joint) if value.requires_grad else None
-            if wanted is None:
+            saves = (joint or op.saves.get(k)) if value.requires_grad else None
+            if saves is None:
                 self.edges.append(None)
                 continue
             self.edges.append((value if value.node is None else value.node, value.slot))
-            if wanted is joint and self.saved:  # by the first input
+            if saves is joint and self.saved:  # saved for an earlier input
                 continue
-            for name, place in wanted[0]:
-                kept = inputs[place]
-                if op.in_place and kept is inputs[0]:  # it is about to change
-                    kept = kept.clone()
-                self.saved[name] = (kept, kept.storage.version)
+            for name, place in saves[0]:
+                source = inputs[place]
+                if op.in_place and source is inputs[0]:  # it is about to change
+                    source = source.clone()
+                self.saved[name] = (source, source.storage.version)
 
     def save_results(self, outputs: tuple[Any, ...]) -> None:
-        """Keep the results that rules want; a node must not own what owns it, but an alias."""
+        """Save the results that rules use: as aliases, for a result owns its node already."""
         self.results = tuple([value.layout for value in outputs])
-        for k, wanted in self.op.wants.items():
-            if wanted[1] and (k < 0 or self.edges[k] is not None):
-                assert self.saved is not None
-                for name, place in wanted[1]:
-                    kept = outputs[place]
-                    own = kept.alias() if place in self.op.differentiable else kept
-                    self.saved[name] = (own, kept.storage.version)
+        op = self.op
+        saves = [each for k, each in op.saves.items() if self.edges[k] is not None]
+        assert self.saved is not None
+        for _, names in saves if op.joint_saves is None else (op.joint_saves,):
+            for name, place in names:
+                result = outputs[place]
+                saved = result.alias() if place in op.differentiable else result
+                self.saved[name] = (saved, result.storage.version)
 
-    def argument(self, name: str) -> Any:
-        """What a rule calls ``name``: a saved value, ``x_shape``, or a parameter of the op."""
+    def lookup(self, name: str) -> Any:
+        """Return the argument ``name`` of a rule: a saved value, a shape, or a parameter."""
         op = self.op
         if self.saved is None or name not in self.saved:
-            if name.endswith("_shape") and name.removesuffix("_shape") in op.inputs:
-                return self.layouts[op.inputs.index(name.removesuffix("_shape"))].shape
+            source = name.removesuffix("_shape")
+            if source != name and source in op.inputs:
+                return self.layouts[op.inputs.index(source)].shape
             return self.params[name]
         value, version = self.saved[name]
         if value.storage.version != version:
@@ -151,13 +159,15 @@ class Node:
             value.requires_grad = value.slot == 0
         return value
 
-    def pull(self, gradients: list[Any], wanted: Sequence[Any], create_graph: bool) -> list[Any]:
-        """The gradients of the ``wanted`` inputs from those of the outputs, by the op's rules."""
+    def pullback(
+        self, gradients: list[Any], edges: Sequence[Edge | None], create_graph: bool
+    ) -> list[Any]:
+        """Return the gradients of the inputs that have an edge, from those of the outputs."""
         op = self.op
         if self.saved is None:
             raise RuntimeError(
-                f"backward has been here before: what `{op.name}` saved for its gradient is freed. "
-                "Call backward(retain_graph=True) the first time to go back a second time"
+                f"backward a second time: what `{op.name}` saved for its gradient was freed. "
+                "Pass retain_graph=True to the first backward"
             )
         gradient = gradients[0]
         if op.python_only and len(self.results) > 1:
@@ -165,27 +175,31 @@ class Node:
                 _zeros(layout) if g is None else g
                 for g, layout in zip(gradients, self.results, strict=True)
             ]
-        if -1 in op.rules:
-            rule = op.rules[-1]
-            joint = rule(gradient, self.argument, create_graph)
-            return [g if wanted[k] else None for k, g in enumerate(joint)]
-        result: list[Any] = [None] * len(self.edges)
+        if op.joint_rule is not None:
+            joint = op.joint_rule(gradient, self.lookup, create_graph)
+            return [g if edges[k] else None for k, g in enumerate(joint)]
+        found: list[Any] = [None] * len(edges)
         for k, rule in op.rules.items():
-            if k < len(wanted) and wanted[k]:  # an optional last input may be missing
-                result[k] = rule(gradient, self.argument, create_graph)
-        return result
+            if k < len(edges) and edges[k]:  # an optional last input may be missing
+                found[k] = rule(gradient, self.lookup, create_graph)
+        return found
 
 
-def _zeros(layout: Layout) -> Any:
+def _zeros(layout: Layout) -> Tensor:
     storage = storage_of(np.zeros(layout.shape, layout.dtype))
     return new(storage, layout, storage.address)
 
 
-def apply(op: Op, inputs: tuple[Any, ...], params: Params | None = None) -> Any:
-    """Run ``op`` on values: the one place where ops are applied, taped and recorded."""
-    params = _NONE if params is None else params
+# --- forward ---
+
+
+def apply(op: Op, inputs: tuple[Any, ...], params: Params = _NO_PARAMS) -> Any:
+    """Run ``op`` on values, and record it: the one place where ops are applied.
+
+    Returns a tensor, or a tuple of them if the op has several outputs.
+    """
     node = None
-    if mode.grad and op.rules:
+    if mode.grad and op.has_gradient:
         differentiate = False
         for value in inputs:
             if value.base is not None and value.seen != value.storage.version:
@@ -194,11 +208,10 @@ def apply(op: Op, inputs: tuple[Any, ...], params: Params | None = None) -> Any:
         if differentiate:
             node = Node(op, inputs, params)
     if op.mutates:
-        _may_write(op, inputs)
+        _check_writable(op, inputs)
     outputs = op.run(inputs, params)
-    if op.mutates:
-        for k in op.mutates:
-            inputs[k].storage.version += 1
+    for k in op.mutates:
+        inputs[k].storage.version += 1
     if node is not None:
         node.save_results(outputs)
         for slot in op.differentiable:
@@ -212,11 +225,11 @@ def apply(op: Op, inputs: tuple[Any, ...], params: Params | None = None) -> Any:
     return outputs[0] if len(op.outputs) == 1 else outputs
 
 
-def _may_write(op: Op, inputs: tuple[Any, ...]) -> None:
+def _check_writable(op: Op, inputs: tuple[Any, ...]) -> None:
     for k in op.mutates:
         value = inputs[k]
         if mode.grad and (value.requires_grad or value.base is not None):
-            _may_write_on_tape(op, value, inputs)
+            _check_recorded_write(op, value, inputs)
         layout = value.layout
         if 0 in layout.strides and layout.size:
             axes = zip(layout.shape, layout.strides, strict=True)
@@ -227,7 +240,7 @@ def _may_write(op: Op, inputs: tuple[Any, ...]) -> None:
                 )
 
 
-def _may_write_on_tape(op: Op, value: Any, inputs: tuple[Any, ...]) -> None:
+def _check_recorded_write(op: Op, value: Any, inputs: tuple[Any, ...]) -> None:
     origin = value if value.base is None else value.base
     if origin.requires_grad and not value.requires_grad:
         raise RuntimeError(
@@ -244,31 +257,36 @@ def _may_write_on_tape(op: Op, value: Any, inputs: tuple[Any, ...]) -> None:
             "`with tg.no_grad():`, or on x.clone()"
         )
     if origin is not value and any(each.requires_grad for each in inputs):
-        _views.where(value)  # raises if its base cannot be told of the write
+        _views.where(value)  # raises if the view is no region of its base
 
 
-# --- views: where a view's gradient goes after its memory was written to ---
+# --- views: after a write to shared memory ---
 
 
 class Views(Protocol):
-    """What ``ops/shape/view.py`` does when a view, or what it is a view of, is written."""
+    """Updates nodes after writes to memory that views share; see ``ops/shape/view.py``."""
 
-    def where(self, view: Any) -> Params: ...
-    def rebase_history(self, view: Any) -> None: ...
-    def regenerate_grad_fn(self, view: Any) -> None: ...
+    def where(self, view: Any) -> Params:
+        """Return the region of its base that a view covers."""
+
+    def rebase_history(self, view: Any) -> None:
+        """Make the history of the base run through a write to ``view``."""
+
+    def regenerate_grad_fn(self, view: Any) -> None:
+        """Replace the node of ``view``, whose memory was written to, by a view of the base."""
 
 
 _views: Views
 
 
 def set_view_tracker(views: Views) -> None:
-    """Who keeps the tape right when views are written to; ``ops/shape/view.py`` says so, once."""
+    """Set what updates nodes after writes to views (called once, by ``ops/shape/view.py``)."""
     global _views
     _views = views
 
 
-def gradient_edge(value: Any) -> tuple[Any, int]:
-    """Where a gradient of ``value`` goes: the node that computed it, or the leaf itself."""
+def gradient_edge(value: Any) -> Edge:
+    """Return where a gradient of ``value`` goes: the node that computed it, or the leaf itself."""
     if value.base is not None and value.seen != value.storage.version:
         _views.regenerate_grad_fn(value)
     return (value if value.node is None else value.node), value.slot

@@ -25,7 +25,7 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any, requires_grad: bool = True):
         value = data if isinstance(data, Value) else tensor(data)
-        super().__init__(value.storage, value.layout, value.address)
+        Value.__init__(self, value.storage, value.layout, value.address)
         self.requires_grad_(requires_grad)
 
     def __repr__(self) -> str:

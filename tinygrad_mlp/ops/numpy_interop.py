@@ -12,37 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.op import REGISTRY
+from ..autograd.op import UFUNCS
 from ..autograd.tape import Value
 from ..autograd.values import as_array, forbid_during_capture, from_array
 from . import reduce
 from .elementwise import arithmetic
 from .fused import matmul
 from .shape import join, view
-
-_UFUNCS = {
-    "subtract": "sub",
-    "multiply": "mul",
-    "divide": "div",
-    "true_divide": "div",
-    "negative": "neg",
-    "power": "pow",
-    "absolute": "abs",
-    "arcsin": "asin",
-    "arccos": "acos",
-    "arctan": "atan",
-    "arctan2": "atan2",
-    "arcsinh": "asinh",
-    "arccosh": "acosh",
-    "arctanh": "atanh",
-    "equal": "eq",
-    "not_equal": "ne",
-    "less": "lt",
-    "less_equal": "le",
-    "greater": "gt",
-    "greater_equal": "ge",
-    "rint": "round",
-}
 
 
 def _fold(op: Callable[..., Any]) -> Callable[..., Any]:
@@ -89,10 +65,10 @@ _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
 
 def ufunc(self: Any, function: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     """``Tensor.__array_ufunc__``: the op that a NumPy ufunc stands for."""
-    op = REGISTRY.get(_UFUNCS.get(function.__name__, function.__name__))
+    op = matmul.matmul if function is np.matmul else UFUNCS.get(function)
     if op is None or method != "__call__" or kwargs:
         raise _refused(function, kwargs)
-    return matmul.matmul(*inputs) if op.name == "matmul" else op(*inputs)
+    return op(*inputs)
 
 
 def function(self: Any, function: Any, types: Any, args: Any, kwargs: Any) -> Any:

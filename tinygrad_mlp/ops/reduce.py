@@ -19,7 +19,7 @@ from ..kernels.runtime.launch import Launch
 from ..kernels.runtime.layout import BOOL, INT64, Layout, Shape, coalesce, dense
 from ..kernels.runtime.memory import scratch
 from .elementwise.arithmetic import CONVERSIONS, where
-from .shape.view import contiguous, dims_of, expand, permute, reshape
+from .shape.view import _sizes, contiguous, dims_of, expand, permute, reshape
 
 Dims = int | Sequence[int] | None
 Axes = tuple[list[int], list[int]]  # sizes, and steps in bytes
@@ -399,28 +399,44 @@ def root(x: Any, exponent: float = 0.5) -> Any:
     return where(x == 0, 0, positive.sqrt() if exponent == 0.5 else positive**exponent)
 
 
-def fit(gradient: Any, layout: Layout) -> Any:
-    """A gradient in the shape and dtype of what it is the gradient of.
+def sum_to_size(x: Any, *size: Any) -> Any:
+    """Return ``x`` summed over the axes that broadcasting ``size`` to its shape would repeat.
 
-    Undoes broadcasting (sums what was repeated) and promotion; a gradient that is smaller, as that
-    of a sum, is repeated.
+    Args:
+        x: a tensor.
+        size: the shape of the result, which must broadcast to that of ``x``.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.ones(2, 3).sum_to_size(1, 3)
+    tensor([[2., 2., 2.]])
     """
-    own, shape = gradient.layout, layout.shape
-    if own is layout:
-        return gradient
-    if own.shape != shape:
-        lead = own.ndim - len(shape)
-        dims = tuple(range(lead)) + tuple(
-            k + lead
-            for k, size in enumerate(shape)
-            if lead + k >= 0 and size == 1 and own.shape[k + lead] != 1
-        )
-        if dims:
-            gradient = _sum(gradient, dims=dims, keepdim=len(dims) > lead)
-            if gradient.layout.ndim > len(shape):
-                gradient = reshape(gradient, gradient.layout.shape[lead:])
-        if gradient.layout.shape != shape:
-            gradient = expand(gradient, shape)
-    if own.dtype != layout.dtype:
+    shape = _sizes(size)
+    own = x.layout.shape
+    aligned = zip(reversed(shape), reversed(own), strict=False)
+    if len(shape) > len(own) or any(n not in (1, given) for n, given in aligned):
+        raise ValueError(f"sum_to_size: {shape} does not broadcast to the shape {own} of `x`")
+    return _sum_to_shape(x, shape)
+
+
+def sum_to_layout(gradient: Any, layout: Layout) -> Any:
+    """Return a gradient in the shape and dtype of ``layout``, that of its input.
+
+    Undoes broadcasting (sums over repeated axes) and promotion (casts). A gradient that is smaller
+    than its input, as in the rule of a sum, is expanded.
+    """
+    if gradient.layout.shape != layout.shape:
+        gradient = _sum_to_shape(gradient, layout.shape)
+    if gradient.layout.shape != layout.shape:
+        gradient = expand(gradient, layout.shape)
+    if gradient.layout.dtype != layout.dtype:
         gradient = CONVERSIONS[layout.dtype](gradient)
     return gradient
+
+
+def _sum_to_shape(x: Any, shape: Shape) -> Any:
+    own = x.layout.shape
+    lead = len(own) - len(shape)
+    dims = tuple(k for k, n in enumerate(own) if k < lead or (n != 1 and shape[k - lead] == 1))
+    if dims:
+        x = _sum(x, dims=dims, keepdim=len(dims) > lead)
+    return reshape(x, x.layout.shape[lead:]) if x.layout.ndim > len(shape) else x

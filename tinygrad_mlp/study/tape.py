@@ -86,7 +86,7 @@ class Tape:
 
     def _rules(self, node: Node) -> list[str]:
         lines = []
-        joint = node.op.rules.get(-1)
+        joint = node.op.joint_rule
         texts = _rule_texts(joint, self, node) if joint is not None else {}
         for k, edge in enumerate(node.edges):
             if edge is not None:
@@ -98,7 +98,7 @@ class Tape:
 def _rule_text(rule: Any, tape: Tape, node: Node) -> str:
     """One gradient rule with the lines of this tape in place of its arguments."""
     if isinstance(rule, ElementwiseRule):
-        names = [f"{tape.names[id(node)]}'", *(_name(tape, node, want) for want in rule.wants)]
+        names = [f"{tape.names[id(node)]}'", *(_name(tape, node, want) for want in rule.arguments)]
         return str(expression.trace(rule.function, names))
     return _spell(rule, tape, node)[0]
 
@@ -118,10 +118,10 @@ def _spell(rule: Any, tape: Tape, node: Node) -> list[str]:
     gradient = zeros(node.results[0].shape, dtype=node.results[0].dtype)
     texts = {id(gradient): expression.Expression("input", value=f"{tape.names[id(node)]}'")}
     arguments, kept = [], [gradient]
-    for want in rule.wants:
+    for want in rule.arguments:
         layout = _layout(node, want)
         if layout is None:
-            arguments.append(node.argument(want))
+            arguments.append(node.lookup(want))
         else:
             stand_in = zeros(layout.shape, dtype=layout.dtype)
             texts[id(stand_in)] = expression.Expression("input", value=_name(tape, node, want))

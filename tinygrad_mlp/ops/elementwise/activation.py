@@ -24,6 +24,7 @@ relu = elementwise(
 leaky_relu = elementwise(
     "leaky_relu",
     lambda x, negative_slope: expression.where(x > 0, x, negative_slope * x),
+    public=False,
     about="The derivative at 0 is ``negative_slope``.",
     x=lambda g, x, negative_slope: where(x > 0, g, negative_slope * g),
 )
@@ -31,6 +32,7 @@ leaky_relu = elementwise(
 elu = elementwise(
     "elu",
     lambda x, alpha: expression.where(x > 0, x, alpha * expression.expm1(x)),
+    public=False,
     dtype="float",
     about="Exponential linear unit (D.-A. Clevert et al., arXiv 1511.07289).",
     x=lambda g, x, alpha: where(x > 0, g, g * alpha * exp(where(x > 0, 0, x))),
@@ -39,6 +41,7 @@ elu = elementwise(
 gelu = elementwise(
     "gelu",
     lambda x: 0.5 * x * (1 + expression.erf(x * SQRT_HALF)),
+    public=False,
     dtype="float",
     about="Gaussian error linear unit, x times the normal distribution function "
     "(D. Hendrycks and K. Gimpel, arXiv 1606.08415).",
@@ -48,6 +51,7 @@ gelu = elementwise(
 gelu_tanh = elementwise(
     "gelu_tanh",
     lambda x: 0.5 * x * (1 + expression.tanh(SQRT_2_OVER_PI * (x + 0.044715 * x * x * x))),
+    public=False,
     dtype="float",
     about="GELU by its tanh approximation (the same paper).",
     x=lambda g, x: g * _gelu_tanh_derivative(x, tanh(SQRT_2_OVER_PI * (x + 0.044715 * x * x * x))),
@@ -61,6 +65,7 @@ def _gelu_tanh_derivative(x: Any, t: Any) -> Any:
 silu = elementwise(
     "silu",
     lambda x: x / (1 + expression.exp(-x)),
+    public=False,
     dtype="float",
     about="x * sigmoid(x), also called swish (S. Elfwing et al., arXiv 1702.03118).",
     x=lambda g, x: g * sigmoid(x) * (1 + x * (1 - sigmoid(x))),
@@ -71,6 +76,7 @@ softplus = elementwise(
     lambda x, beta, threshold: expression.where(
         x * beta > threshold, x, expression.softplus(x * beta) / beta
     ),
+    public=False,
     dtype="float",
     about="log(1 + exp(beta x)) / beta; the identity where beta x > threshold.",
     textbook=lambda x, beta, threshold: where(
@@ -86,6 +92,7 @@ huber = elementwise(
         0.5 * (x - y) * (x - y),
         delta * (expression.absolute(x - y) - 0.5 * delta),
     ),
+    public=False,
     dtype="float",
     about="Huber's loss of one element: quadratic near 0, linear beyond ``delta`` "
     "(P. J. Huber, Ann. Math. Statist. 35, 1964).",
@@ -101,6 +108,7 @@ def _clip(d: Any, delta: Any) -> Any:
 binary_cross_entropy = elementwise(
     "binary_cross_entropy",
     lambda x, y: (y - 1) * _log_at_least(1 - x, -100) - y * _log_at_least(x, -100),
+    public=False,
     dtype="float",
     about="-y log(x) - (1 - y) log(1 - x) of one element, each logarithm at least -100.",
     x=lambda g, x, y: g * (x - y) / where((1 - x) * x < 1e-12, 1e-12, (1 - x) * x),
@@ -119,6 +127,7 @@ def _tensor_log(x: Any) -> Any:
 binary_cross_entropy_with_logits = elementwise(
     "binary_cross_entropy_with_logits",
     lambda x, y, pos_weight: (1 - y) * x + (1 + (pos_weight - 1) * y) * expression.softplus(-x),
+    public=False,
     dtype="float",
     about="Cross-entropy of one logit: -p y log(sigmoid(x)) - (1 - y) log(1 - sigmoid(x)), "
     "p is ``pos_weight``. By softplus, so that no exponential overflows.",

@@ -20,6 +20,7 @@ where: Elementwise = elementwise(
     "where",
     lambda condition, x, y: expression.where(condition, x, y),
     masks=["condition"],
+    method=False,  # x.where(condition, y) takes them in another order
     about="``x`` where the condition holds, else ``y``. The condition is a bool tensor.",
     x=lambda g, condition: where(condition, g, 0),
     y=lambda g, condition: where(condition, 0, g),
@@ -29,20 +30,25 @@ where: Elementwise = elementwise(
 
 add = elementwise("add", lambda x, y: x + y, x=lambda g: g, y=lambda g: g)
 
-sub = elementwise("sub", lambda x, y: x - y, dtype="number", x=lambda g: g, y=lambda g: -g)
+sub = elementwise(
+    "sub", lambda x, y: x - y, dtype="number", numpy=np.subtract, x=lambda g: g, y=lambda g: -g
+)
 
-mul = elementwise("mul", lambda x, y: x * y, x=lambda g, y: g * y, y=lambda g, x: g * x)
+mul = elementwise(
+    "mul", lambda x, y: x * y, numpy=np.multiply, x=lambda g, y: g * y, y=lambda g, x: g * x
+)
 
 div = elementwise(
     "div",
     lambda x, y: x / y,
     dtype="float",
     about="True division: integers give the default floating dtype.",
+    numpy=np.divide,
     x=lambda g, y: g / y,
     y=lambda g, x, y: -g * (x / y) / y,
 )
 
-neg = elementwise("neg", lambda x: -x, dtype="number", x=lambda g: -g)
+neg = elementwise("neg", lambda x: -x, dtype="number", numpy=np.negative, x=lambda g: -g)
 
 
 class Partial(Elementwise):
@@ -66,6 +72,7 @@ class Partial(Elementwise):
             self.formula,
             refuse=self.refuse,
             in_place=True,
+            method=True,
             about=about,
             **declared,
         )
@@ -88,6 +95,7 @@ pow = Partial(
     lambda x, y: x**y,
     refuse=_no_negatives,
     dtype="number",
+    numpy=np.power,
     about="Power. The derivative by ``x`` at y = 0 is 0; by ``y`` at x = 0, y >= 0 it is 0.",
     vjp={
         "x": lambda g, x, y: where(y == 0, 0, g * y * x ** where(y == 0, 1, y - 1)),
@@ -108,6 +116,9 @@ floor_divide = Partial(
     lambda x, y: x // y,
     refuse=_no_zeros,
     dtype="number",
+    public=True,
+    method=True,
+    numpy=np.floor_divide,
     about="The quotient rounded towards minus infinity. A staircase: its derivatives are 0.",
     vjp={"x": lambda g: g * 0, "y": lambda g: g * 0},
 )
@@ -117,6 +128,9 @@ remainder = Partial(
     lambda x, y: x % y,
     refuse=_no_zeros,
     dtype="number",
+    public=True,
+    method=True,
+    numpy=np.remainder,
     about="Python's ``%``: the remainder with the sign of ``y``.",
     vjp={"x": lambda g: g, "y": lambda g, x, y: -g * (x // y)},
 )
@@ -179,17 +193,18 @@ round = elementwise(
     "round",
     lambda x: expression.rint(x),
     about="To the nearest integer, halves to even.",
+    numpy=np.rint,
     x=lambda g: g * 0,
 )
 
 # --- comparison and logic ---
 
-eq = elementwise("eq", lambda x, y: x == y, dtype="bool")
-ne = elementwise("ne", lambda x, y: x != y, dtype="bool")
-lt = elementwise("lt", lambda x, y: x < y, dtype="bool")
-le = elementwise("le", lambda x, y: x <= y, dtype="bool")
-gt = elementwise("gt", lambda x, y: x > y, dtype="bool")
-ge = elementwise("ge", lambda x, y: x >= y, dtype="bool")
+eq = elementwise("eq", lambda x, y: x == y, dtype="bool", numpy=np.equal)
+ne = elementwise("ne", lambda x, y: x != y, dtype="bool", numpy=np.not_equal)
+lt = elementwise("lt", lambda x, y: x < y, dtype="bool", numpy=np.less)
+le = elementwise("le", lambda x, y: x <= y, dtype="bool", numpy=np.less_equal)
+gt = elementwise("gt", lambda x, y: x > y, dtype="bool", numpy=np.greater)
+ge = elementwise("ge", lambda x, y: x >= y, dtype="bool", numpy=np.greater_equal)
 isnan = elementwise("isnan", lambda x: x != x, dtype="bool")
 isinf = elementwise("isinf", lambda x: (x == x) & (x - x != 0), dtype="bool")
 isfinite = elementwise(
@@ -232,6 +247,7 @@ copy_ = Copy(
     "copy_",
     lambda x, source: source,
     in_place=True,
+    method=True,
     vjp={"source": lambda g: g},
     about="Overwrite ``x`` with ``source``, converted to its dtype.",
 )

@@ -19,7 +19,7 @@ import numpy as np
 from ...autograd import tape
 from ...autograd.dtypes import floating, promote
 from ...autograd.op import Op, Rule
-from ...autograd.tape import Ask, Params, Value
+from ...autograd.tape import Lookup, Params, Value
 from ...autograd.values import as_values, copy_if_overlapping
 from ...kernels import vmath
 from ...kernels.codegen import elementwise as generator
@@ -87,8 +87,8 @@ class Elementwise(Op):
         textbook: Callable[..., Any] | None = None,
         about: str = "",
         in_place: bool = False,
-        register: bool = True,
         vjp: dict[str, Callable[..., Any]] | None = None,
+        **registration: Any,
     ):
         self.formula, self.kind, self.masks, self.about = formula, dtype, tuple(masks), about
         inputs = tuple(scalar_inputs(formula))
@@ -97,9 +97,9 @@ class Elementwise(Op):
             inputs,
             vjp=vjp or {},
             textbook=textbook,
-            register=register,
             in_place=in_place,
             mutates=inputs[:1] if in_place else (),
+            **registration,
         )
 
     @functools.cached_property
@@ -121,6 +121,7 @@ class Elementwise(Op):
             masks=self.masks,
             vjp=self.vjp,  # type: ignore[arg-type]
             in_place=True,
+            method=True,
             about=f"Like `{self.name}`, into ``{self.inputs[0]}``, which it returns.",
         )
 
@@ -239,20 +240,20 @@ class Elementwise(Op):
 class ElementwiseRule(Rule):
     """A rule of an elementwise op: itself elementwise, so it too runs as one generated kernel."""
 
-    fused: Elementwise | None = None
-
-    def __call__(self, gradient: Any, argument: Ask, create_graph: bool) -> Any:
+    def __call__(self, gradient: Any, lookup: Lookup, create_graph: bool) -> Any:
         if create_graph:
-            return super().__call__(gradient, argument, create_graph)
-        if not self.wants and self.is_identity:
+            return super().__call__(gradient, lookup, create_graph)
+        if not self.arguments and self.is_identity:
             return gradient
-        if self.fused is None:
-            owner = self.owner
-            assert isinstance(owner, Elementwise)
-            masks = [name for name in self.wants if name in owner.masks]
-            name = owner.name.rstrip("_")  # an in-place form shares the kernels of the other
-            self.fused = Elementwise(f"{name}.vjp", self.function, masks=masks, register=False)
-        return tape.apply(self.fused, (gradient, *map(argument, self.wants)))
+        return tape.apply(self.fused, (gradient, *map(lookup, self.arguments)))
+
+    @functools.cached_property
+    def fused(self) -> Elementwise:
+        """The rule as an op of its own; an in-place form shares the kernels of the other."""
+        assert isinstance(self.owner, Elementwise)
+        masks = [name for name in self.arguments if name in self.owner.masks]
+        name = f"{self.owner.name.rstrip('_')}.vjp"
+        return Elementwise(name, self.function, masks=masks, register=False)
 
     @functools.cached_property
     def is_identity(self) -> bool:
@@ -269,11 +270,39 @@ def elementwise(
     masks: Sequence[str] = (),
     textbook: Callable[..., Any] | None = None,
     about: str = "",
+    public: bool = True,
+    method: bool | None = None,
+    numpy: np.ufunc | None = None,
     **vjp: Callable[..., Any],
 ) -> Elementwise:
-    """Declare an elementwise op: its formula, and for each differentiable input its rule."""
+    """Declare an elementwise op: its formula, and the gradient rule of each input that has one.
+
+    Args:
+        name: the name of the op; of the function ``tg.NAME`` and the method ``Tensor.NAME``, if it
+            is ``public``; and of the NumPy ufunc that calls it, if ``numpy`` is not given.
+        formula: the result, of symbolic scalars; its parameters name the inputs.
+        dtype: the dtype of the result: "same" or "number" (that of the promoted inputs), "integer",
+            "float" or "bool".
+        masks: the inputs that are bool tensors.
+        textbook: the same function in textbook form.
+        about: the first line of the docstring.
+        public: whether the op is a function of the package.
+        method: whether the op is a method of `Tensor`; the default is ``public``.
+        numpy: the NumPy ufunc that calls this op on tensors.
+        **vjp: for each differentiable input its rule.
+    """
+    ufunc = getattr(np, name, None) if numpy is None and public else numpy
     return Elementwise(
-        name, formula, dtype=dtype, masks=masks, textbook=textbook, about=about, vjp=vjp
+        name,
+        formula,
+        dtype=dtype,
+        masks=masks,
+        textbook=textbook,
+        about=about,
+        vjp=vjp,
+        public=public,
+        method=public if method is None else method,
+        numpy=ufunc if isinstance(ufunc, np.ufunc) else None,
     )
 
 

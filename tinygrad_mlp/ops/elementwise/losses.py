@@ -19,6 +19,7 @@ from .declare import elementwise
 _squared_error = elementwise(
     "squared_error",
     lambda x, y: (x - y) * (x - y),
+    public=False,
     dtype="float",
     x=lambda g, x, y: 2 * g * (x - y),
     y=lambda g, x, y: 2 * g * (y - x),
@@ -27,6 +28,7 @@ _squared_error = elementwise(
 _absolute_error = elementwise(
     "absolute_error",
     lambda x, y: expression.absolute(x - y),
+    public=False,
     dtype="float",
     about="|x - y|. The derivative where they are equal is 0.",
     x=lambda g, x, y: g * sign(x - y),

@@ -102,6 +102,7 @@ normalize = elementwise(
     lambda x, mean, var, weight, bias, eps: (
         (x - mean) * (weight / expression.sqrt(var + eps)) + bias
     ),
+    public=False,
     dtype="float",
     about="Batch normalisation by statistics that are given, not computed.",
     x=lambda g, var, weight, eps: g * (weight * rsqrt(var + eps)),

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...autograd.op import Op, Rule, TextbookRule
-from ...autograd.tape import Ask, Params, Value, empty
+from ...autograd.tape import Lookup, Params, Value, empty
 from ...autograd.values import from_array
 from ...kernels.runtime.launch import Launch
 from ...kernels.runtime.layout import INT64, Layout
@@ -30,13 +30,13 @@ class FusedRule(Rule):
 
     def __init__(self, function: Callable[..., Any], owner: Op):
         super().__init__(function, owner)
-        self.fast, self.by_textbook = self.wants, TextbookRule(owner)
-        self.wants = tuple(dict.fromkeys((*self.wants, *self.by_textbook.wants)))
+        self.fast, self.by_textbook = self.arguments, TextbookRule(owner)
+        self.arguments = tuple(dict.fromkeys((*self.arguments, *self.by_textbook.arguments)))
 
-    def __call__(self, gradient: Any, argument: Ask, create_graph: bool) -> Any:
+    def __call__(self, gradient: Any, lookup: Lookup, create_graph: bool) -> Any:
         if create_graph:
-            return self.by_textbook(gradient, argument, create_graph)
-        return self.function(gradient, *map(argument, self.fast))
+            return self.by_textbook(gradient, lookup, create_graph)
+        return self.function(gradient, *map(lookup, self.fast))
 
 
 class Fused(Op):
@@ -48,11 +48,8 @@ class Fused(Op):
 
     integers: tuple[str, ...] = ()  # which inputs are int64
 
-    def _rules(self) -> dict[int, Any]:
-        if self.vjp is None:
-            return {}  # a *_backward op: it runs only where nothing is taped
-        assert callable(self.vjp)
-        return {-1: FusedRule(self.vjp, self)}
+    def make_joint_rule(self) -> Rule | None:
+        return FusedRule(self.vjp, self) if callable(self.vjp) else None  # None: *_backward ops
 
     def plan(self, *signature: Any) -> tuple[Sequence[Layout], Sequence[Launch], int]:
         """Checked once a signature: the layouts of the results, the launches, bytes of scratch."""

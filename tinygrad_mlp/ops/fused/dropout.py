@@ -14,6 +14,7 @@ from .matmul import linear
 _dropout = elementwise(
     "dropout",
     lambda x, mask, scale: expression.where(mask, x * scale, 0),
+    public=False,
     masks=["mask"],
     about="``x * scale`` where the mask holds, else 0. With scale = 1/(1 - p) it keeps the mean.",
     x=lambda g, mask, scale: where(mask, g * scale, 0),
