@@ -413,7 +413,7 @@ def sum_to_size(x: Any, *size: Any) -> Any:
     shape = _sizes(size)
     own = x.layout.shape
     aligned = zip(reversed(shape), reversed(own), strict=False)
-    if len(shape) > len(own) or any(n not in (1, given) for n, given in aligned):
+    if len(shape) > len(own) or builtins.any(n not in (1, given) for n, given in aligned):
         raise ValueError(f"sum_to_size: {shape} does not broadcast to the shape {own} of `x`")
     return _sum_to_shape(x, shape)
 
