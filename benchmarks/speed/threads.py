@@ -26,7 +26,7 @@ from rich.table import Table
 
 import tinygrad_mlp as tg
 from tinygrad_mlp.kernels.runtime import threads
-from tinygrad_mlp.kernels.runtime.executor import Row, program
+from tinygrad_mlp.kernels.runtime.executor import TableRow, build_program
 from tinygrad_mlp.kernels.runtime.launch import Launch, compiled
 from tinygrad_mlp.kernels.runtime.memory import address_of
 
@@ -61,7 +61,7 @@ def dispatch(seconds: float) -> dict[str, dict[str, float]]:
     """An empty program of 20 rows, and one of none, on one thread and on all."""
     kernel = compiled(empty)
     programs = {
-        f"{rows} rows, {who}": program([Row(kernel, 0)] * rows, work)
+        f"{rows} rows, {who}": build_program([TableRow(kernel, 0)] * rows, work)
         for rows in (0, ROWS)
         for who, work in (("one thread", 0), ("all threads", 1e9))
     }
@@ -81,9 +81,9 @@ class Step:
         self.constants = np.array([rounds])
         self.out = np.zeros(8 * threads.get_num_threads())
         self.words = np.array([address_of(self.constants), address_of(self.out)])
-        rows = [Row(arithmetic_kernel("float32"), address_of(self.words))] * 10
-        self.alone: Launch = program(rows, 0)
-        self.shared: Launch = program(rows, seconds * 1e9)
+        rows = [TableRow(arithmetic_kernel("float32"), address_of(self.words))] * 10
+        self.run_alone: Launch = build_program(rows, 0)
+        self.shared: Launch = build_program(rows, seconds * 1e9)
 
 
 def beside_neighbours(seconds: float) -> dict[str, dict[str, dict[str, float]]]:
@@ -94,7 +94,7 @@ def beside_neighbours(seconds: float) -> dict[str, dict[str, dict[str, float]]]:
         for name, step in steps.items():
             samples: dict[str, list[float]] = {"one thread": [], "all threads": []}
             for _ in range(10):
-                samples["one thread"] += times(step.alone, seconds)
+                samples["one thread"] += times(step.run_alone, seconds)
                 samples["all threads"] += times(step.shared, seconds)
             found[name] = {who: quantiles(measured) for who, measured in samples.items()}
     return found

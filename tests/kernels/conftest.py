@@ -18,6 +18,6 @@ def use_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Non
     """
     before = tg.get_num_threads()
     monkeypatch.setattr(threads, "SMALL", 0)
-    monkeypatch.setattr(threads, "_REST", 0)
+    monkeypatch.setattr(threads, "_BACK_OFF", 0)
     yield tg.set_num_threads
     tg.set_num_threads(before)

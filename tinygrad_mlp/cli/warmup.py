@@ -81,7 +81,7 @@ def warmup(
     ``progress`` is told how many tasks are done, of how many. Returns how many kernels the cache
     folder holds then. Raises OSError if there is no folder that outlasts the process.
     """
-    if not cache.lasts():
+    if not cache.is_persistent():
         raise OSError("no folder for kernels can be written: name one by TINYGRAD_MLP_CACHE")
     todo = [(name, dtype) for dtype in dtypes for name in tasks(dtype)]
     processes = min(available(), len(todo))
@@ -102,7 +102,7 @@ def ahead(settings: Settings) -> Iterator[subprocess.Popen[bytes] | None]:
     take turns at a kernel, so that neither compiles what the other does. The other is ended with
     the block; should this process be killed, it ends by itself, within seconds.
     """
-    if not (cache.cold() and cache.lasts() and available() > 1 and sys.executable):
+    if not (cache.is_empty() and cache.is_persistent() and available() > 1 and sys.executable):
         yield None
         return
     optimizer = OPTIMIZERS[settings.optimizer].__name__

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..autograd.modes import Record, is_grad_enabled, record
 from ..autograd.tape import Entry, Value
-from ..kernels.runtime.launch import Heard, listen
+from ..kernels.runtime.launch import LaunchLog, record_launches
 from ..kernels.runtime.memory import address_of, last_scratch
 from ..kernels.runtime.storage import Storage
 from ..ops.random import state
@@ -90,7 +90,7 @@ def capture(
 
     Raises CaptureError, and whatever the function raises.
     """
-    with listen() as heard:
+    with record_launches() as heard:
         recorder = _Recorder(inputs, leaves, heard, reset, to_the_end)
         with record(recorder):
             result = function(*arguments, **keywords)
@@ -114,7 +114,7 @@ class _Recorder(Record):
         self,
         inputs: list[Any],
         leaves: list[Any],
-        heard: Heard,
+        heard: LaunchLog,
         reset: frozenset[int],
         to_the_end: bool,
     ):

@@ -15,7 +15,7 @@ import numpy as np
 from ..autograd import modes, tape
 from ..autograd.values import as_array, from_array
 from ..kernels.runtime import threads
-from ..kernels.runtime.executor import TIMES, Row, program
+from ..kernels.runtime.executor import TIMES, TableRow, build_program
 from ..kernels.runtime.launch import Launch
 from ..kernels.runtime.memory import address_of
 from ..kernels.runtime.storage import Storage
@@ -83,18 +83,18 @@ class Executable:
 
     def _cut(self, arguments: list[int]) -> list[Launch | Instruction]:
         parts: list[Launch | Instruction] = []
-        rows: list[Row] = []
+        rows: list[TableRow] = []
         work = 0.0
 
         def close() -> None:
             if rows:
-                parts.append(program(rows, work))
+                parts.append(build_program(rows, work))
 
         for k, step in enumerate(self.steps):
             if step.early_exit is not None:
                 self.early_exits.setdefault(len(parts), []).append(step.early_exit)
                 word = self.address(step.early_exit.buffer) + step.early_exit.offset
-                rows.append(Row(0, word, meet=step.meet))
+                rows.append(TableRow(0, word, barrier=step.barrier))
                 continue
             if step.call is None:
                 close()
@@ -102,7 +102,7 @@ class Executable:
                 parts.append(step.instruction)
                 continue
             kernel = step.call.launch.kernel
-            rows.append(Row(kernel, arguments[k], step.threads, step.first, step.meet))
+            rows.append(TableRow(kernel, arguments[k], step.threads, step.first, step.barrier))
             work += step.call.launch.work
         close()
         return parts
@@ -160,7 +160,7 @@ class Executable:
             part.work = self.work[part] * times
             part.run((part.constants_address,))
         else:
-            part.alone((part.constants_address,))
+            part.run_alone((part.constants_address,))
 
     def value(self, region: Region) -> Any:
         """A tensor on the memory of a region."""

@@ -23,8 +23,8 @@ import numpy as np
 
 from ..autograd import modes
 from ..autograd.values import from_array
-from ..kernels.runtime.executor import MANY, TIMES, Row
-from ..kernels.runtime.executor import program as rows_of
+from ..kernels.runtime.executor import MANY, TIMES, TableRow
+from ..kernels.runtime.executor import build_program as rows_of
 from ..kernels.runtime.launch import Launch
 from ..kernels.runtime.memory import address_of
 from ..ops.elementwise.arithmetic import neg
@@ -64,7 +64,7 @@ class Twin(Executable):
         for step in self.steps:
             if step.call is not None:
                 arguments = address_of(self.words) + 8 * at
-                row = Row(step.call.launch.kernel, arguments, step.threads)
+                row = TableRow(step.call.launch.kernel, arguments, step.threads)
                 work = total if step.threads == MANY else 0.0
                 found.append((step.instruction, rows_of([row], work)))
                 at += 1 + len(step.call.words)

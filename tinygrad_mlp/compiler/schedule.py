@@ -35,7 +35,7 @@ class Step:
     threads: int = MANY  # at most
     first: int = 0  # the first of the threads
     early_exit: Region | None = None  # the word to look at
-    meet: bool = True  # whether the threads meet after it
+    barrier: bool = True  # whether the threads meet after it
 
 
 def schedule(instructions: list[Instruction]) -> list[Step]:
@@ -90,7 +90,7 @@ def _shared_out(steps: list[Step]) -> list[Step]:
     result = []
     for k, step in enumerate(steps):
         after = steps[k + 1].phase if k + 1 < len(steps) else step.phase
-        meet = after != step.phase and not phases[step.phase] == phases[after] == [True]
+        barrier = after != step.phase and not phases[step.phase] == phases[after] == [True]
         threads, first = shared[k]
-        result.append(replace(step, meet=meet, threads=threads, first=first))
+        result.append(replace(step, barrier=barrier, threads=threads, first=first))
     return result

@@ -226,11 +226,11 @@ class Result:
             captured.result,
             lambda v: Copy(results[places[id(v)]], executable) if id(v) in places else v,
         )
-        self.alone = isinstance(self.structure, Copy)
+        self.run_alone = isinstance(self.structure, Copy)
 
     def __call__(self) -> Any:
         """The result of the run that just ended."""
-        if self.alone:
+        if self.run_alone:
             return self.structure()
         return mapped(self.structure, lambda v: v() if isinstance(v, Copy) else v)
 

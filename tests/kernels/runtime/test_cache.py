@@ -73,7 +73,7 @@ def test_a_folder_named_from_here_or_home(tmp_path: Path, named: str) -> None:
     move = f"import os, sys\nsys.path[0] = os.getcwd()\nos.chdir({str(tmp_path)!r})\n"
     run(
         move + "from tinygrad_mlp.kernels.runtime import cache\ncache.folder()\n"
-        "os.chdir('elsewhere')\n" + COMPUTE + "assert cache.lasts()",
+        "os.chdir('elsewhere')\n" + COMPUTE + "assert cache.is_persistent()",
         **{**environment(tmp_path), "TINYGRAD_MLP_CACHE": named, "HOME": str(tmp_path)},
     )
     assert list((tmp_path / "kernels").glob("*/*.py"))

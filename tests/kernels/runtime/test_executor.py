@@ -12,7 +12,7 @@ from numba import int64
 
 from tests.kernels.runtime.test_threads import needs_affinity, needs_fork
 from tests.kernels.scripts import run
-from tinygrad_mlp.kernels.runtime.executor import TIMES, Row, program
+from tinygrad_mlp.kernels.runtime.executor import TIMES, TableRow, build_program
 from tinygrad_mlp.kernels.runtime.launch import Launch, compiled
 from tinygrad_mlp.kernels.runtime.memory import address_of, pointer
 
@@ -51,13 +51,13 @@ class Exchange:
         self.start = self.arrays[0].copy()
         there = np.array([address_of(a) for a in self.arrays])
         self.words = [there, there[::-1].copy()]
-        each = [Row(address(neighbours), address_of(words)) for words in self.words]
+        each = [TableRow(address(neighbours), address_of(words)) for words in self.words]
         self.rows = rows
-        self.program: Launch = program([each[k % 2] for k in range(rows)], work=1e9)
+        self.program: Launch = build_program([each[k % 2] for k in range(rows)], work=1e9)
 
     def check(self) -> None:
         self.arrays[0][:] = self.start
-        self.program()
+        self.build_program()
         x = self.start
         for _ in range(self.rows):
             x = 3 * np.roll(x, 1) + np.roll(x, -1)  # wraps around, as the kernel's sums do
@@ -92,9 +92,10 @@ def test_rows_run_in_order_on_as_many_threads_as_they_are_worth(
     most = [1, 1, 2, 100, 1, 2, 1, 1, 100, 100]
     words = [np.array([address_of(log), number]) for number in range(len(most))]
     each = [
-        Row(address(note), address_of(word), limit) for word, limit in zip(words, most, strict=True)
+        TableRow(address(note), address_of(word), limit)
+        for word, limit in zip(words, most, strict=True)
     ]
-    run_all = program(each, work=1e9)
+    run_all = build_program(each, work=1e9)
     for _ in range(50):
         log[:] = 0
         run_all()
@@ -118,11 +119,11 @@ def test_a_gate_ends_all_the_times(threads: int, use_threads: Callable[[int], No
     use_threads(threads)
     state, after = np.zeros(3, np.int64), np.zeros(3, np.int64)
     words = [np.array([address_of(each)]) for each in (state, after)]
-    counting, behind = (Row(address(count), address_of(each)) for each in words)
-    gate = Row(0, address_of(state) + 8)
+    counting, behind = (TableRow(address(count), address_of(each)) for each in words)
+    gate = TableRow(0, address_of(state) + 8)
     rows = {"last": [counting, gate], "middle": [counting, gate, behind], "first": [gate, counting]}
     for place, each in rows.items():
-        run_all = program(each, work=1e9, times=20)
+        run_all = build_program(each, work=1e9, times=20)
         for limit in (0, 1, 7, 20, 21):
             state[:], after[:] = (0, 0, limit), 0
             run_all()
@@ -161,7 +162,7 @@ import os
 from tests.kernels.runtime.test_executor import Exchange
 from tinygrad_mlp.kernels.runtime import threads
 import tinygrad_mlp as tg
-threads.SMALL = threads._REST = 0
+threads.SMALL = threads._BACK_OFF = 0
 tg.set_num_threads(3)
 exchange = Exchange(31)
 """

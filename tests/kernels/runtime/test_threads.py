@@ -25,7 +25,7 @@ import os, sys, time
 import numpy as np
 import tinygrad_mlp as tg
 from tinygrad_mlp.kernels.runtime import threads
-threads.SMALL = threads._REST = 0
+threads.SMALL = threads._BACK_OFF = 0
 
 def work():
     a = np.arange(300.0 * 200).reshape(300, 200) % 7
@@ -282,10 +282,10 @@ def test_a_wait_that_cost_more_than_sharing_saves_is_followed_by_a_rest(
     use_threads: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_threads(2)
-    monkeypatch.setattr(threads, "_REST", 25)
+    monkeypatch.setattr(threads, "_BACK_OFF", 25)
     x = tg.tensor(np.ones((50, 40)))
     shared: list[bool] = []
-    share = threads.shared
+    share = threads.run_on_all
 
     def watched(kernel: int, words: tuple[int, ...], work: float) -> bool:
         shared.append(share(kernel, words, work))
@@ -301,17 +301,17 @@ def test_a_wait_that_cost_more_than_sharing_saves_is_followed_by_a_rest(
     x.sum()
     pool = threads._pool
     assert pool is not None
-    pool.rested = 0.0
-    pool.note(waited=400_000, work=1_000_000)  # less than the half that two threads save
-    assert pool.rested == 0.0
+    pool.single_until = 0.0
+    pool.back_off(waited=400_000, work=1_000_000)  # less than the half that two threads save
+    assert pool.single_until == 0.0
     assert was_shared()
-    pool.note(waited=10_000_000, work=1_000_000)
-    assert time.monotonic() < pool.rested <= time.monotonic() + 0.25
+    pool.back_off(waited=10_000_000, work=1_000_000)
+    assert time.monotonic() < pool.single_until <= time.monotonic() + 0.25
     assert not was_shared()
-    pool.rested = time.monotonic() - 1e-3
+    pool.single_until = time.monotonic() - 1e-3
     assert was_shared()
-    pool.note(waited=10**12, work=1_000_000)
-    assert pool.rested <= time.monotonic() + 1, "but never for long"
+    pool.back_off(waited=10**12, work=1_000_000)
+    assert pool.single_until <= time.monotonic() + 1, "but never for long"
 
 
 def test_a_process_ends_quickly_with_workers_alive() -> None:

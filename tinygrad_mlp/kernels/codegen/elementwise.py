@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from .. import vmath
 from ..runtime import cache
-from ..runtime.launch import keep
+from ..runtime.launch import keep_alive
 from .expression import INFIX, PREDICATES, Expression
 
 _CALLS = {
@@ -79,7 +79,7 @@ class Formula:
 def address(formula: Formula, operands: tuple[Operand, ...], real: str) -> int:
     """The address of the kernel of ``formula`` on ``operands``, computing in dtype ``real``."""
     text = source(formula, operands, real)
-    return keep(cache.load(formula.name.replace(".", "_"), text).kernel)
+    return keep_alive(cache.load(formula.name.replace(".", "_"), text).kernel)
 
 
 def source(formula: Formula, operands: tuple[Operand, ...], real: str) -> str:

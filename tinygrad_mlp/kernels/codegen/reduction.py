@@ -31,7 +31,7 @@ import numpy as np
 from numba import int64, njit
 
 from ..runtime import cache
-from ..runtime.launch import keep
+from ..runtime.launch import keep_alive
 from ..runtime.memory import pointer
 from .elementwise import Formula, Operand, Writer, stored_as
 from .expression import Expression, trace
@@ -75,7 +75,7 @@ def offset(index, axes, sizes_at):
 def address(fold: Fold, loop: str, dtype: str, step: str, real: str, result: str) -> int:
     """The address of the kernel of ``fold``: input dtype and step (c, n), arithmetic, result."""
     text = source(fold, loop, dtype, step, real, result)
-    return keep(cache.load(f"{fold.name}_{loop}", text).kernel)
+    return keep_alive(cache.load(f"{fold.name}_{loop}", text).kernel)
 
 
 def source(fold: Fold, loop: str, dtype: str, step: str, real: str, result: str) -> str:

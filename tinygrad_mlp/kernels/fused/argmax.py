@@ -2,10 +2,10 @@
 
     argmax(x)[row] = the first i with x[row, i] >= x[row, j] for all j; a NaN counts as largest
 
-The extreme of each block of 128 elements is folded in vector lanes; only the first block that holds
-the extreme of the row is searched element by element. A row of a few elements is one such search.
+The extreme of each block of 128 elements is folded in vector lanes. Then the first block that holds
+the extreme of the row is searched element by element. A short row is searched directly.
 
-Constants: rows, columns, byte stride of a row. One kernel a dtype.
+Words: x, out. Constants: rows, columns, byte stride of a row. One kernel per dtype.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SHORT = 12  # columns
 
 @functools.cache
 def address(dtype: str, largest: bool) -> int:
-    """The address of the kernel for ``dtype``."""
+    """Return the address of the kernel for ``dtype``."""
     return compiled(_kernel(getattr(types, dtype if dtype != "bool" else "uint8"), largest))
 
 
@@ -41,7 +41,7 @@ def _kernel(real, largest):
             x = pointer(words[1] + row * stride, real)
             best, where = x[0], 0
             if columns <= SHORT:
-                for i in range(1, columns):  # without branches, which nobody could predict
+                for i in range(1, columns):  # without branches, which could not be predicted
                     better = x[i] > best if largest else x[i] < best
                     better |= (x[i] != x[i]) & (best == best)
                     best, where = x[i] if better else best, i if better else where

@@ -1,10 +1,10 @@
-"""A batch of rows of an array, taken by an order that a cursor goes along.
+"""Gather the rows of a batch: those that a slice of a permutation lists.
 
     out[i] = x[order[cursor * batch + i]]        i = 0, ..., rows - 1
 
-Threads share the rows of the batch. A row of 8 bytes (a label) is moved as one word, any other by
-the C library's memcpy, which knows the machine's widest moves. A row that the order or ``x`` does
-not have is filled with zero bytes: no kernel reads outside of the arrays.
+Threads share the rows of the batch. A row of 8 bytes (a label) is copied as one word, any other row
+by the C library's memcpy. A row outside of ``order`` or ``x`` is filled with zero bytes: the kernel
+never reads outside of the arrays.
 
 Words: x, order, cursor, out. Constants: rows, batch, bytes of a row, rows of x, length of order.
 """
@@ -39,7 +39,7 @@ def _copy(typingctx, target, source, size):
 
 @functools.cache
 def address() -> int:
-    """The address of the kernel, which serves all dtypes."""
+    """Return the address of the kernel, one for all dtypes."""
     return compiled(_gather)
 
 

@@ -1,4 +1,4 @@
-"""Whether a number is finite: what a program asks of a loss before it changes any weights.
+"""Set a flag unless a number is finite: checks a loss before the weights are updated.
 
     flag = 0 if x - x == 0 else 1        inf - inf and nan - nan are nan
 
@@ -18,7 +18,7 @@ from ..runtime.memory import pointer
 
 @functools.cache
 def address(dtype: str) -> int:
-    """The address of the kernel for a dtype."""
+    """Return the address of the kernel for a dtype."""
     return compiled(_kernel(getattr(types, dtype)))
 
 

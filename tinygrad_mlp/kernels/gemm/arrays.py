@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numba import int64, njit, types
 
-from ..runtime.cache import entry, kept
+from ..runtime.cache import cached, entry_point
 from ..runtime.layout import Shape, dense, layout_of
 from ..runtime.memory import address_of, call_address, pointer, room_on_stack, words_on_stack
 from ..runtime.threads import SMALL, get_num_threads
@@ -114,7 +114,7 @@ def _multiply(dtype: str) -> Callable[..., tuple[int, int, int] | None]:
     operand, places = types.Array(real, 2, "A", readonly=True), types.UniTuple(int64, 3)
     signature = types.Optional(places)(operand, operand, types.Array(real, 2, "C"), int64, int64)
 
-    @kept(njit(signature, cache=True, nogil=True), dtype)
+    @cached(njit(signature, cache=True, nogil=True), dtype)
     def multiply(a, b, c, table, count):
         places = a.ctypes.data, b.ctypes.data, c.ctypes.data
         (M, K), N = a.shape, b.shape[1]
@@ -138,7 +138,7 @@ def _multiply(dtype: str) -> Callable[..., tuple[int, int, int] | None]:
         call_address(known[form], words_on_stack(words), 0, 1)
         return None
 
-    return entry(multiply)
+    return entry_point(multiply)
 
 
 # By dtype: `_multiply`, past Numba's look at the types, and its table. Filled by the first call.

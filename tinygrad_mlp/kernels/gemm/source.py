@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 
 from ..runtime import cache
-from ..runtime.launch import keep
+from ..runtime.launch import keep_alive
 from . import inner, outer, row, tiles
 from .vectors import UNITS, host
 
@@ -20,7 +20,7 @@ KERNELS: dict[str, ModuleType] = {"outer": outer, "tiles": tiles, "inner": inner
 def address(name: str, dtype: str, unit: str | None = None) -> int:
     """The address of a kernel for float32 or float64, for a vector unit (the host's)."""
     unit = unit or host()
-    return keep(cache.load(f"gemm_{name}_{dtype}_{unit}", source(name, dtype, unit)).kernel)
+    return keep_alive(cache.load(f"gemm_{name}_{dtype}_{unit}", source(name, dtype, unit)).kernel)
 
 
 def source(name: str, dtype: str, unit: str) -> str:

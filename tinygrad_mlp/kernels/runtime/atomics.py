@@ -1,4 +1,4 @@
-"""What threads need of the machine: atomic words, a pause, giving the core away, and the time."""
+"""Intrinsics for threads: atomic words, a pause, yielding the core, and a clock."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _function(builder, name, result):
 
 @intrinsic
 def atomic_load(typingctx, address):
-    """The int64 at an address, seeing all that was written before the store that put it there."""
+    """Load the int64 at an address, with acquire semantics."""
 
     def codegen(context, builder, signature, arguments):
         return builder.load_atomic(_at(builder, arguments[0]), "seq_cst", 8, typ=_WORD)
@@ -36,7 +36,7 @@ def atomic_load(typingctx, address):
 
 @intrinsic
 def atomic_store(typingctx, address, value):
-    """Put an int64 at an address, after all earlier writes of this thread."""
+    """Store an int64 at an address, with release semantics."""
 
     def codegen(context, builder, signature, arguments):
         builder.store_atomic(arguments[1], _at(builder, arguments[0]), "release", 8)
@@ -47,7 +47,7 @@ def atomic_store(typingctx, address, value):
 
 @intrinsic
 def atomic_add(typingctx, address, value):
-    """Add to the int64 at an address in one step; the value before."""
+    """Add to the int64 at an address atomically; return the value before."""
 
     def codegen(context, builder, signature, arguments):
         return builder.atomic_rmw("add", _at(builder, arguments[0]), arguments[1], "seq_cst")
@@ -57,7 +57,7 @@ def atomic_add(typingctx, address, value):
 
 @intrinsic
 def atomic_swap_if(typingctx, address, expected, value):
-    """Put ``value`` at an address if ``expected`` stands there, in one step; what stood there."""
+    """Compare and swap: store ``value`` if ``expected`` is there; return the value before."""
 
     def codegen(context, builder, signature, arguments):
         place = _at(builder, arguments[0])
@@ -69,7 +69,7 @@ def atomic_swap_if(typingctx, address, expected, value):
 
 @intrinsic
 def pause(typingctx):
-    """Tell the processor that this is a spin loop (nothing where it has no such word)."""
+    """Hint that this is a spin loop; does nothing where there is no such instruction."""
 
     def codegen(context, builder, signature, arguments):
         if _X86:
@@ -80,8 +80,8 @@ def pause(typingctx):
 
 
 @intrinsic
-def give_way(typingctx):
-    """Let another thread have this core: ``sched_yield``, where there is one."""
+def yield_core(typingctx):
+    """Let another thread run on this core: ``sched_yield``, where there is one."""
 
     def codegen(context, builder, signature, arguments):
         if sys.platform != "win32":
@@ -93,7 +93,7 @@ def give_way(typingctx):
 
 @intrinsic
 def nanoseconds(typingctx):
-    """A clock that only goes forward: POSIX's ``clock_gettime``; always 0 where there is none."""
+    """Read the monotonic clock (POSIX ``clock_gettime``); 0 where there is none."""
 
     def codegen(context, builder, signature, arguments):
         if sys.platform == "win32":

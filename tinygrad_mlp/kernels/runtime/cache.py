@@ -1,9 +1,9 @@
-"""Where kernels live on disk: generated ones as source files, and the machine code of all.
+"""The cache of kernels on disk: generated kernels as source files, and the machine code of all.
 
-``$TINYGRAD_MLP_CACHE``, else ``$XDG_CACHE_HOME/tinygrad_mlp``, else ``~/.cache/tinygrad_mlp``; if
-that folder cannot be written, a temporary one for this process. The files are there to be read.
-In it each version of the kernels' sources has a folder of its own: Numba looks for changes in a
-kernel's own file only, not in what that imports.
+The folder is ``$TINYGRAD_MLP_CACHE``, else ``$XDG_CACHE_HOME/tinygrad_mlp``, else
+``~/.cache/tinygrad_mlp``. If it cannot be written, it is a temporary one for this process. The
+source files are meant to be read. Each version of the kernels' sources has a folder of its own:
+Numba notices changes in a kernel's own file only, not in the files that it imports.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from numba.core import event
 
 from .file_lock import turn
 
-_COMPILED = "compiled"  # in our folder, for Numba's files
+_COMPILED = "compiled"  # the subfolder of Numba's files
 
 
 @functools.cache
 def folder() -> Path:
-    """The folder of this version's generated kernels, made on the first call."""
+    """Return the folder of this version's kernels; the first call creates it."""
     try:
         path = root() / _digest()
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             return path
-    except (OSError, RuntimeError):  # it cannot be written, or the user has no home
+    except (OSError, RuntimeError):  # not writable, or the user has no home
         path = Path(tempfile.mkdtemp(prefix="tinygrad_mlp-"))
         _temporary.append(path)
         atexit.register(_remove, path, os.getpid())
@@ -50,36 +50,36 @@ def folder() -> Path:
 _temporary: list[Path] = []
 
 
-def lasts() -> bool:
-    """Whether the folder is still there when this process has ended."""
+def is_persistent() -> bool:
+    """Return whether the folder outlives this process."""
     return folder() not in _temporary
 
 
-def cold() -> bool:
-    """Whether nothing has been compiled yet."""
+def is_empty() -> bool:
+    """Return whether nothing has been compiled yet."""
     return not (folder() / _COMPILED).exists()
 
 
 def count() -> int:
-    """How many compiled functions the folder holds."""
+    """Return the number of compiled functions in the folder."""
     return sum(1 for _ in folder().rglob("*.nbi"))
 
 
 def root() -> Path:
-    """The folder of all that the package keeps: kernels here, downloaded datasets in ``data/``."""
+    """Return the folder of all that is cached: kernels, and datasets in ``data/``."""
     chosen, caches = os.environ.get("TINYGRAD_MLP_CACHE"), os.environ.get("XDG_CACHE_HOME")
     path = Path(chosen) if chosen else Path(caches or "~/.cache") / "tinygrad_mlp"
-    return path.expanduser().absolute()  # the process may move to another folder
+    return path.expanduser().absolute()  # the process may change its folder
 
 
 def _remove(path: Path, owner: int) -> None:
-    if os.getpid() == owner:  # a forked child leaves its parent's folder alone
+    if os.getpid() == owner:  # not in a forked child
         shutil.rmtree(path, ignore_errors=True)
 
 
 @functools.cache
 def _digest() -> str:
-    """Changes with the source of any kernel and with Numba."""
+    """Return a digest of the sources of all kernels and of Numba's version."""
     digest = hashlib.sha256(numba.__version__.encode())
     for source in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(source.read_bytes())
@@ -87,10 +87,10 @@ def _digest() -> str:
 
 
 def load(name: str, source: str) -> ModuleType:
-    """Import generated ``source``, written to a file of its own first.
+    """Write generated ``source`` to a file of its own and import it.
 
-    The file's name carries a digest of its text, so two processes that write it write the same
-    bytes, and a rename makes the writing atomic.
+    The file's name contains a digest of its text, so two processes that write it write the same
+    bytes. A rename makes the writing atomic.
     """
     stem = f"{name}_{hashlib.sha256(source.encode()).hexdigest()[:10]}"
     path = folder() / f"{stem}.py"
@@ -109,56 +109,58 @@ def load(name: str, source: str) -> ModuleType:
     return module
 
 
-def kept(decorate: Callable, *variant: object) -> Callable:
-    """A decorator of Numba's with ``cache=True``, made to keep machine code in our folder.
+def cached(decorate: Callable, *variant: object) -> Callable:
+    """Make a Numba decorator with ``cache=True`` store machine code in our folder.
 
-    Closures over different things, and functions told apart by ``variant``, get folders of their
-    own: Numba numbers them in one index, which two processes that write at once would mix up.
+    Closures over different values, and functions that differ by ``variant``, get folders of their
+    own: Numba numbers them in one index, which two processes writing at once would corrupt.
     """
 
     def decorator(function: FunctionType) -> Any:
         cells = (cell.cell_contents for cell in function.__closure__ or ())
         about = "\n".join(map(repr, (*cells, *variant)))
-        assert " at 0x" not in about, "numbers, names and types only: the same in any process"
+        assert " at 0x" not in about, (
+            "closures of cached kernels hold numbers, names and types only, the same in any process"
+        )
         with compiling(f"{function.__name__}_{hashlib.sha256(about.encode()).hexdigest()[:10]}"):
             return decorate(function)
 
     return decorator
 
 
-def entry(function: Any) -> Callable:
-    """The compiled code of a jitted function with one signature, as Python calls it.
+def entry_point(function: Any) -> Callable:
+    """Return the entry point of a jitted function with one signature.
 
-    Without looking at the types of the arguments, which takes Numba longer than the call (0.3 us
-    of 0.5): they must be what the signature says.
+    It skips Numba's dispatch on argument types, which takes 0.3 of 0.5 us per call: the arguments
+    must have the types of the signature.
     """
     [only] = function.overloads.values()
     return only.entry_point
 
 
-_one_at_a_time = threading.RLock()
-if hasattr(os, "register_at_fork"):  # a child has no thread that could finish a compilation
+_compile_lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # no thread of a child could finish a compilation
     os.register_at_fork(
-        before=_one_at_a_time.acquire,
-        after_in_parent=_one_at_a_time.release,
-        after_in_child=_one_at_a_time.release,
+        before=_compile_lock.acquire,
+        after_in_parent=_compile_lock.release,
+        after_in_child=_compile_lock.release,
     )
 
 
 @contextlib.contextmanager
 def compiling(name: str) -> Iterator[None]:
-    """Inside it Numba uses the folder ``name`` in ours, and says so before it first compiles.
+    """Let Numba use the subfolder ``name`` of our folder, and announce the first compilation.
 
-    While another process compiles the same, it waits, and then finds that done.
+    While another process compiles under the same name, wait; the result is then in the folder.
     """
     with (
-        _one_at_a_time,
+        _compile_lock,
         turn(folder() / "turns", name),
         event.install_listener("numba:run_pass", _announcer),
     ):
         before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder() / _COMPILED / name)
         collecting = gc.isenabled()
-        gc.disable()  # a compilation makes many objects and few cycles: 12 % of its time
+        gc.disable()  # saves 12 % of the time: a compilation makes few cycles
         try:
             yield
         finally:
@@ -168,17 +170,17 @@ def compiling(name: str) -> Iterator[None]:
 
 
 class _Announcer(event.Listener):
-    """Tells a person at a terminal, once, why nothing seems to happen."""
+    """Explain the wait at a terminal, once."""
 
-    told = False
+    announced = False
 
     def on_start(self, event: event.Event) -> None:
-        if not self.told and sys.stderr is not None and sys.stderr.isatty():
-            so_long = "which are kept for the next time (`tinygrad-mlp warmup` compiles them all)"
-            if not lasts():
-                so_long = "for this process only: no folder can be written (TINYGRAD_MLP_CACHE)"
-            print(f"tinygrad_mlp: compiling kernels, {so_long} ...", file=sys.stderr, flush=True)
-        self.told = True
+        if not self.announced and sys.stderr is not None and sys.stderr.isatty():
+            note = "cached for later runs (`tinygrad-mlp warmup` compiles them all)"
+            if not is_persistent():
+                note = "for this process only: no cache folder is writable (set TINYGRAD_MLP_CACHE)"
+            print(f"tinygrad_mlp: compiling kernels, {note} ...", file=sys.stderr, flush=True)
+        self.announced = True
 
     def on_end(self, event: event.Event) -> None:
         pass
@@ -188,5 +190,5 @@ _announcer = _Announcer()
 
 
 def silence() -> None:
-    """Say nothing about compilations: this process is there for them."""
-    _announcer.told = True
+    """Do not announce compilations in this process."""
+    _announcer.announced = True

@@ -1,4 +1,4 @@
-"""How many processors this process may use: by its affinity mask and the quotas of its cgroups."""
+"""The number of processors that this process may use: affinity mask and cgroup quotas."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 
 
 def available(root: Path = Path("/")) -> int:
-    """At least one; a quota of two and a half processors counts as two.
+    """Return the number of processors, at least 1. A quota of 2.5 processors counts as 2.
 
-    ``root`` is where the system's files are: another folder in tests.
+    ``root`` is the folder of the system's files; tests pass another one.
     """
     if hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))
@@ -20,7 +20,7 @@ def available(root: Path = Path("/")) -> int:
 
 
 def _quotas(root: Path) -> Iterator[int]:
-    """The processors that each cgroup around this process is given, where it has a quota."""
+    """Yield the quota, in processors, of each cgroup of this process that has one."""
     for folder in _cgroups(root):
         try:
             if (folder / "cpu.max").exists():  # version 2
@@ -28,17 +28,17 @@ def _quotas(root: Path) -> Iterator[int]:
             else:
                 quota = (folder / "cpu.cfs_quota_us").read_text()
                 period = (folder / "cpu.cfs_period_us").read_text()
-            if int(quota) > 0:  # version 1 says -1 for none
+            if int(quota) > 0:  # -1 means none in version 1
                 yield int(quota) // int(period)
-        except (OSError, ValueError):  # no quota here, or it is "max"
+        except (OSError, ValueError):  # no quota, or "max"
             pass
 
 
 def _cgroups(root: Path) -> Iterator[Path]:
-    """The folders of the cgroup of this process and of those around it.
+    """Yield the folders of this process's cgroup and of its parents.
 
     Each line of the list is ``number:controllers:/path``; no controllers means version 2. In a
-    container the path may be the host's: then the mount's own top still tells the quota.
+    container the path may be the host's; the top of the mount then still has the quota.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()

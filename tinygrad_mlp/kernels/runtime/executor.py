@@ -1,19 +1,19 @@
-"""A program: kernels run one after another by all threads, without a return to Python in between.
+"""The executor: all threads run the kernels of a program, without a return to Python in between.
 
     for time in range(times):
         for row in program:
-            kernel(arguments, thread, threads)      each thread its share
-            meet, if the row says so                nobody goes on before all are done
+            kernel(arguments, thread, threads)      each thread computes its slice
+            barrier, if the row has one             all threads wait for each other
 
-It is itself a kernel, so it is posted to the workers like any other, and its constants are the
-table: how often to run it, the number of rows, then the rows. Rows between two meetings read
-nothing that another of them writes. Who makes the table sees to that (``compiler/schedule.py``);
-here rows meet one by one unless told otherwise.
+The executor is a kernel, posted to the workers like any other. Its constants are the program's
+table: how often to run it, the number of rows, then the rows. A row must not read what another row
+between the same two barriers writes: ``compiler/schedule.py`` ensures this. By default every row
+ends with a barrier.
 
-A row for fewer threads than there are starts with thread ``first``, so that rows for one thread,
-side by side, are different threads'. A row without a kernel is a gate: its argument is the address
-of a word, and unless that is 0 the program ends there, all the times that are left with it. Each
-thread looks for itself; the word was written before the last meeting, so that all see the same.
+A row for fewer threads than there are starts at thread ``first``, so that neighbouring rows for one
+thread each run on different threads. A row without a kernel is an early exit: its argument is the
+address of a word, and the program ends there unless the word is 0, with all repetitions that are
+left. Each thread reads the word; it was written before the last barrier, so all read the same.
 """
 
 from __future__ import annotations
@@ -26,49 +26,49 @@ from numba import int64
 
 from .launch import Launch, compiled
 from .memory import call_address, pointer
-from .threads import meet
+from .threads import barrier
 
-_WORDS = 5  # of a row
+_WORDS = 5  # per row
 MANY = 1 << 30
 
 
 @dataclass(frozen=True)
-class Row:
-    """One kernel of a program: its address, that of its argument words, and who runs it."""
+class TableRow:
+    """One kernel of a program: its address, its argument words' address, and its threads."""
 
-    kernel: int  # 0: a gate
+    kernel: int  # 0: an early exit
     arguments: int
     threads: int = MANY  # at most
     first: int = 0
-    meet: bool = True
+    barrier: bool = True
 
 
-TIMES = 0  # the constant that says how often
+TIMES = 0  # the place of the constant `times`
 
 
-def program(rows: Sequence[Row], work: float, times: int = 1) -> Launch:
-    """The rows as one launch, called without operands; ``work`` is that of all rows together.
+def build_program(rows: Sequence[TableRow], work: float, times: int = 1) -> Launch:
+    """Return the rows as one launch without operands; ``work`` is that of all rows together.
 
     ``launch.constants[TIMES]`` may be changed between calls.
     """
     table = [
         int(word)
         for row in rows
-        for word in (row.kernel, row.arguments, row.threads, row.first, row.meet)
+        for word in (row.kernel, row.arguments, row.threads, row.first, row.barrier)
     ]
     return Launch(address(), 0, [times, len(rows), *table], work)
 
 
 @functools.cache
 def address() -> int:
-    """The address of the executor."""
+    """Return the address of the executor."""
     return compiled(_execute)
 
 
 def _execute(arguments, thread, threads):
     table = pointer(pointer(arguments, int64)[0], int64)
     times, rows = table[0], table[1]
-    meetings = 0
+    barriers = 0
     for time in range(times):
         for row in range(rows):
             at = 2 + row * _WORDS
@@ -77,11 +77,11 @@ def _execute(arguments, thread, threads):
                 if pointer(table[at + 1], int64)[0] != 0:
                     return
             else:
-                sharers = min(threads, table[at + 2])
-                mine = (thread + threads - table[at + 3] % threads) % threads
-                if mine < sharers:
-                    call_address(kernel, table[at + 1], mine, sharers)
+                count = min(threads, table[at + 2])
+                number = (thread + threads - table[at + 3] % threads) % threads
+                if number < count:
+                    call_address(kernel, table[at + 1], number, count)
             last = row == rows - 1
             if threads > 1 and ((table[at + 4] and not last) or (last and time < times - 1)):
-                meetings += 1
-                meet(arguments, thread, threads, meetings)
+                barriers += 1
+                barrier(arguments, thread, threads, barriers)

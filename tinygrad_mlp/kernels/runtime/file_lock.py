@@ -1,8 +1,8 @@
-"""Turns between processes: while one does something by a name, others that would do it too wait.
+"""Locks between processes, by name: only one process compiles a kernel, the others wait.
 
-The operating system keeps the lock, on a byte of a file, and lets go of it when its process ends,
-however it ends. A process that waits looks again and again, rather than asks to be woken: so it
-can lose patience. Turns save work; nothing is wrong where they are not kept.
+A lock is the operating system's lock on one byte of a file. The system releases it when its process
+ends, for whatever reason. A waiting process polls, so that it can stop waiting after a while. The
+locks only avoid duplicate work: without them results are the same.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ try:
 except ModuleNotFoundError:  # Windows
     import msvcrt
 
-LONGEST = 60.0  # seconds of waiting: a process may be stopped in the middle of its turn
-LOOK = 0.002  # seconds between looks
+LONGEST = 60.0  # seconds to wait at most: the holder may be suspended
+POLL = 0.002  # seconds between polls
 
 
 @contextlib.contextmanager
 def turn(file: Path, name: str) -> Iterator[None]:
-    """No other process that takes a turn at ``file`` by the same ``name`` is inside.
+    """Hold the lock called ``name`` in ``file``: no other process is inside such a block.
 
-    Threads of one process have to see to it themselves, and no turn is taken inside another by the
-    same name: its end would end both.
+    It does not lock out other threads of the process, and must not be nested by the same name: the
+    end of the inner block would release both.
     """
     handle = _open(file)
     place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) >> 1
@@ -43,7 +43,7 @@ def turn(file: Path, name: str) -> Iterator[None]:
 
 @functools.cache
 def _open(file: Path) -> int | None:
-    """Open for the life of the process: to close it anywhere would end all turns taken by then."""
+    """Open the file for the life of the process: closing it would release all of its locks."""
     try:
         return os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError:
@@ -51,13 +51,13 @@ def _open(file: Path) -> int | None:
 
 
 def _take(handle: int | None, place: int) -> bool:
-    """Wait for the turn; False where files cannot be locked, and after a long wait."""
+    """Wait for the lock; return False if files cannot be locked, or after a long wait."""
     end = time.monotonic() + LONGEST
     while handle is not None and time.monotonic() < end:
         try:
             _lock(handle, place)
-        except (BlockingIOError, PermissionError):  # it is another's
-            time.sleep(LOOK)
+        except (BlockingIOError, PermissionError):  # another process holds it
+            time.sleep(POLL)
         except OSError:
             return False
         else:

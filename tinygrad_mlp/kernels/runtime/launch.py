@@ -1,8 +1,8 @@
-"""The way from Python into a kernel: one trampoline, whatever the kernel.
+"""Calls from Python into a kernel, through one trampoline for all kernels.
 
 A `Launch` is a kernel with its constants, ready to be called on addresses. Eager mode makes one per
-op and layouts and calls it; a compiled program writes the same words into its table: it learns them
-from those who `listen` while a step runs.
+op and layouts, and calls it. A compiled program writes the same words into its table; capture gets
+them with `record_launches` while a step runs.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import numpy as np
 from numba import cfunc, int64, njit, types, void
 
 from . import threads
-from .cache import entry, kept
+from .cache import cached, entry_point
 from .memory import SIGNATURE, address_of, call_address, words_on_stack
 
 
 class Launch:
     """A compiled kernel and its constants.
 
-    Called with the addresses of inputs, then outputs, it runs the kernel and returns when all its
-    threads are done. ``work`` is about how many nanoseconds it takes on one thread: small work
-    stays there, where waking the others would cost more than they save.
+    A call takes the addresses of the inputs, then of the outputs, runs the kernel and returns when
+    all threads are done. ``work`` estimates the nanoseconds on one thread: small work stays on one
+    thread, because waking the others would cost more than they save.
     """
 
     __slots__ = ("call", "constants", "constants_address", "kernel", "work")
@@ -43,74 +43,74 @@ class Launch:
         self.call = _trampoline(operands + 1)
 
     def __call__(self, *addresses: int) -> None:
-        """Run on these addresses, on one thread or all."""
+        """Run on these addresses, on one thread or on all."""
         self.run((self.constants_address, *addresses))
 
     def run(self, words: tuple[int, ...]) -> None:
         """Run on argument words: the address of the constants, then those of the operands.
 
-        The same as a call, but 0.3 us faster: Python unpacks no arguments.
+        It does the same as a call and is 0.3 us faster: Python unpacks no arguments.
         """
-        if _listeners:
-            tell(self, words)
-        if self.work < threads.SMALL or not threads.shared(self.kernel, words, self.work):
+        if _logs:
+            log_launch(self, words)
+        if self.work < threads.SMALL or not threads.run_on_all(self.kernel, words, self.work):
             self.call(self.kernel, words)
 
-    def alone(self, words: tuple[int, ...]) -> None:
-        """Run on argument words, on this thread."""
+    def run_alone(self, words: tuple[int, ...]) -> None:
+        """Run on argument words, on the calling thread only."""
         self.call(self.kernel, words)
 
 
-Heard = list[tuple[Launch, tuple[int, ...]]]
-_listeners: dict[int, Heard] = {}  # by thread
+LaunchLog = list[tuple[Launch, tuple[int, ...]]]
+_logs: dict[int, LaunchLog] = {}  # by thread
 
 
 @contextlib.contextmanager
-def listen() -> Iterator[Heard]:
-    """Every launch of this thread inside the block, with its argument words, in order."""
-    heard: Heard = []
+def record_launches() -> Iterator[LaunchLog]:
+    """Collect every launch of this thread inside the block, with its argument words, in order."""
+    log: LaunchLog = []
     thread = threading.get_ident()
-    before = _listeners.get(thread)
-    _listeners[thread] = heard
+    before = _logs.get(thread)
+    _logs[thread] = log
     try:
-        yield heard
+        yield log
     finally:
         if before is None:
-            del _listeners[thread]
+            del _logs[thread]
         else:
-            _listeners[thread] = before
+            _logs[thread] = before
 
 
-def listening() -> bool:
-    """Whether somebody listens to this thread."""
-    return bool(_listeners) and threading.get_ident() in _listeners
+def recording_launches() -> bool:
+    """Return whether this thread's launches are being recorded."""
+    return bool(_logs) and threading.get_ident() in _logs
 
 
-def tell(launch: Launch, words: tuple[int, ...]) -> None:
-    """Tell who listens to this thread, if anybody, of a launch."""
-    heard = _listeners.get(threading.get_ident())
-    if heard is not None:
-        heard.append((launch, words))
+def log_launch(launch: Launch, words: tuple[int, ...]) -> None:
+    """Append a launch to the log of this thread, if there is one."""
+    log = _logs.get(threading.get_ident())
+    if log is not None:
+        log.append((launch, words))
 
 
 @functools.cache
 def _trampoline(words: int) -> Callable[[int, tuple[int, ...]], None]:
-    @kept(njit(void(int64, types.UniTuple(int64, words)), cache=True, nogil=True), words)
+    @cached(njit(void(int64, types.UniTuple(int64, words)), cache=True, nogil=True), words)
     def call(kernel, arguments):
         call_address(kernel, words_on_stack(arguments), 0, 1)
 
-    return entry(call)
+    return entry_point(call)
 
 
 def compiled(kernel: Callable[[int, int, int], None], **options: object) -> int:
-    """Compile a kernel (a function of arguments, thread, threads), or load it; its address."""
-    return keep(kept(cfunc(SIGNATURE, cache=True, error_model="numpy", **options))(kernel))
+    """Compile or load a kernel, a function of (arguments, thread, threads); return its address."""
+    return keep_alive(cached(cfunc(SIGNATURE, cache=True, error_model="numpy", **options))(kernel))
 
 
-def keep(kernel) -> int:
-    """The address of compiled code, which lives as long as the object that we keep here."""
-    _kept.append(kernel)
+def keep_alive(kernel) -> int:
+    """Keep a compiled kernel alive for the life of the process, and return its address."""
+    _kernels.append(kernel)
     return kernel.address
 
 
-_kept: list = []
+_kernels: list = []

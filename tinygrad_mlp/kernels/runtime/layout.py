@@ -1,4 +1,4 @@
-"""How an array lies in memory: shape, strides, dtype. Equal layouts are one object."""
+"""Layouts: shape, strides and dtype of an array in memory. Equal layouts are one object."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .storage import Ring, ring_of
 
 Shape = tuple[int, ...]
 
-# What a tensor may hold, in PyTorch's order of promotion.
+# The dtypes of tensors, in PyTorch's order of promotion.
 DTYPES = tuple(map(np.dtype, ("bool", "uint8", "int32", "int64", "float32", "float64")))
 BOOL, UINT8, INT32, INT64, FLOAT32, FLOAT64 = DTYPES
 
@@ -20,10 +20,10 @@ _interned: dict[tuple[Shape, Shape, np.dtype], Layout] = {}
 
 
 class Layout:
-    """Shape, strides in bytes and dtype. Interned: compare with ``is``, hash in no time.
+    """Shape, strides in bytes and dtype. Interned: compare with ``is``; hashing costs nothing.
 
-    Plans (which kernel, which constants) are kept by the layouts that they serve, so that a
-    signature met before costs one dictionary look-up.
+    Plans (which kernel, which constants) are cached by layouts, so a known signature costs one
+    dictionary look-up.
     """
 
     __slots__ = ("contiguous", "dtype", "nbytes", "ndim", "ring", "shape", "size", "strides")
@@ -34,8 +34,8 @@ class Layout:
     size: int
     ndim: int
     contiguous: bool
-    nbytes: int  # of the elements, wherever they lie
-    ring: Ring  # whence the memory for a new tensor of this layout comes
+    nbytes: int  # of the elements, without gaps
+    ring: Ring  # free list that new tensors of this size are allocated from
 
     def __init__(self, shape: Shape, strides: Shape, dtype: np.dtype):
         self.shape, self.strides, self.dtype = shape, strides, dtype
@@ -55,14 +55,14 @@ class Layout:
 
 
 def layout_of(shape: Shape, strides: Shape, dtype: np.dtype) -> Layout:
-    """The one layout with these shape, strides and dtype."""
+    """Return the interned layout with this shape, strides and dtype."""
     key = (shape, strides, dtype)
     found = _interned.get(key)
     return found if found is not None else _interned.setdefault(key, Layout(*key))
 
 
 def dense(shape: Sequence[int], dtype: np.dtype) -> Layout:
-    """The C-ordered layout of ``shape``."""
+    """Return the C-ordered layout of ``shape``."""
     return _dense(tuple(shape), dtype)
 
 
@@ -72,7 +72,7 @@ def _dense(shape: Shape, dtype: np.dtype) -> Layout:
 
 
 def dense_strides(shape: Shape, dtype: np.dtype) -> Shape:
-    """Byte strides of a C-ordered array."""
+    """Return the byte strides of a C-ordered array."""
     strides, step = [], dtype.itemsize
     for size in reversed(shape):
         strides.append(step)
@@ -81,7 +81,7 @@ def dense_strides(shape: Shape, dtype: np.dtype) -> Shape:
 
 
 def broadcast_strides(layout: Layout, shape: Shape) -> Shape:
-    """Strides that read ``layout`` as if it had ``shape``: a broadcast axis has stride 0."""
+    """Return strides that read ``layout`` with ``shape``: a broadcast axis has stride 0."""
     missing = len(shape) - layout.ndim
     kept = tuple(
         0 if size == 1 else stride

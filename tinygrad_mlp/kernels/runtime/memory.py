@@ -22,7 +22,7 @@ _WORD = ir.IntType(64)
 
 @intrinsic
 def pointer(typingctx, address, dtype):
-    """``pointer(address, float32)[i]`` is the i-th float32 at that address: no bounds, no wrap."""
+    """Return a typed pointer, as in ``pointer(address, float32)[i]``. Bounds are not checked."""
     signature = types.CPointer(dtype.dtype)(types.int64, dtype)
 
     def codegen(context, builder, signature, arguments):
@@ -33,7 +33,7 @@ def pointer(typingctx, address, dtype):
 
 @intrinsic
 def call_address(typingctx, function, arguments, thread, threads):
-    """Call the kernel at an address: the one indirect jump of the project."""
+    """Call the kernel at an address."""
     signature = types.void(types.int64, types.int64, types.int64, types.int64)
 
     def codegen(context, builder, signature, values):
@@ -47,7 +47,7 @@ def call_address(typingctx, function, arguments, thread, threads):
 
 @intrinsic
 def words_on_stack(typingctx, words):
-    """The address of a tuple of words, spilled to the stack of the calling function."""
+    """Return the address of a tuple of words, stored on the stack of the calling function."""
     signature = types.int64(words)
 
     def codegen(context, builder, signature, arguments):
@@ -59,10 +59,10 @@ def words_on_stack(typingctx, words):
 
 @intrinsic(prefer_literal=True)
 def on_stack(typingctx, count, dtype):
-    """A pointer to ``count`` elements, a constant, on the stack: aligned for any vector.
+    """Return a pointer to ``count`` elements (a constant) on the stack, aligned for any vector.
 
-    A kernel's own small arrays. They cost nothing at run time, and half of what ``np.empty`` in a
-    kernel costs to compile; no other pointer can lead to them, so loops over them vectorise.
+    It is for a kernel's small arrays: no cost at run time, half the compile time of ``np.empty``.
+    No other pointer can alias them, so loops over them vectorise.
     """
     signature = types.CPointer(dtype.dtype)(count, dtype)
 
@@ -75,7 +75,7 @@ def on_stack(typingctx, count, dtype):
 
 @intrinsic(prefer_literal=True)
 def room_on_stack(typingctx, size):
-    """The address of ``size`` bytes, a constant, on the stack of the calling function."""
+    """Return the address of ``size`` bytes (a constant) on the stack of the calling function."""
 
     def codegen(context, builder, signature, arguments):
         return builder.ptrtoint(_room(builder, ir.IntType(8), size.literal_value), _WORD)
@@ -90,7 +90,7 @@ def _room(builder, kind, count):
 
 
 def address_of(array: np.ndarray) -> int:
-    """The address of any array's first element, read-only and strided ones too."""
+    """Return the address of an array's first element; the array may be read-only or strided."""
     return array.__array_interface__["data"][0]
 
 
@@ -103,7 +103,7 @@ _scratch = _Scratch()
 
 
 def scratch(size: int) -> int:
-    """The address of at least ``size`` bytes, aligned to 64, until this thread's next kernel."""
+    """Return the address of ``size`` bytes, aligned to 64, until this thread's next kernel."""
     if _scratch.array.size < size + 64:
         _scratch.array = np.empty(size + 64, np.uint8)
         _scratch.address = -(-address_of(_scratch.array) // 64) * 64
@@ -112,5 +112,5 @@ def scratch(size: int) -> int:
 
 
 def last_scratch() -> tuple[int, int]:
-    """The address and the size of what this thread asked for last."""
+    """Return the address and the size of this thread's last `scratch`."""
     return _scratch.address, _scratch.size

@@ -1,10 +1,10 @@
-"""How work is cut into parts: runs of neighbours, whose lengths differ by one at most.
+"""Slices of work: contiguous parts of a range, whose lengths differ by one at most.
 
-    part p of P takes, of n things, those from  n p // P  to  n (p + 1) // P
+    slice p of P, of n items, is the range from  n p // P  to  n (p + 1) // P
 
-The one split of the project: of what threads share, and of what is folded in parts. Written as LLVM
-code, because Numba would compile the same from a line of Python in each kernel, and take as long
-for it as for all the rest of a small one.
+All kernels use this one split, for threads and for folds in parts. It is written as LLVM code:
+from a line of Python in each kernel Numba would produce the same code, in as much compile time as
+the rest of a small kernel takes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _WORD = ir.IntType(64)
 
 @intrinsic
 def share(typingctx, size, part, parts):
-    """Of ``size`` things, a part's first, and its last + 1; ``part`` counts from 0."""
+    """Return the begin and the end of slice ``part`` (from 0) of ``size`` items."""
     word = types.int64
 
     def codegen(context, builder, signature, arguments):
@@ -34,6 +34,6 @@ def share(typingctx, size, part, parts):
 
 @njit(error_model="numpy", no_cpython_wrapper=True)
 def share_of_steps(size, step, part, parts):
-    """The same in whole steps, the very last of which may be shorter."""
+    """Return the slice in whole steps of ``step`` items; the last step of all may be shorter."""
     first, last = share((size + step - 1) // step, part, parts)
     return min(first * step, size), min(last * step, size)

@@ -1,12 +1,12 @@
-"""Our own workers: threads that wait inside compiled code, without the GIL, for the next kernel.
+"""Worker threads: they wait in compiled code, without the GIL, for the next kernel.
 
-A kernel is called by every thread with its number, and takes its slice of the work. The caller is
-thread 0. Workers spin for a moment, then give their core away between looks, and after some idle
-milliseconds go to sleep in Python: an idle program uses no processor time.
+Every thread calls the kernel with its thread number and computes its slice of the work. The caller
+is thread 0. A waiting worker first spins, then yields its core between polls, and after a few idle
+milliseconds blocks on a Python event: an idle program uses no processor time.
 
-Nothing ever waits for a thread that does not come. A worker that falls asleep says so first and
-looks for a ticket once more; a caller posts its ticket first and then looks for sleepers. So one of
-them sees the other, and the caller wakes the sleeper before it does its own share.
+Two rules prevent a lost wake-up. A worker counts itself as asleep before it polls the ticket a last
+time. A caller publishes its ticket before it reads the count of sleepers. So either the worker sees
+the ticket, or the caller sees the sleeper and wakes it.
 """
 
 from __future__ import annotations
@@ -28,49 +28,49 @@ from .atomics import (
     atomic_load,
     atomic_store,
     atomic_swap_if,
-    give_way,
     nanoseconds,
     pause,
+    yield_core,
 )
-from .cache import entry, kept
+from .cache import cached, entry_point
 from .cpu_count import available
 from .memory import address_of, call_address, pointer
 
-SMALL = 10_000  # work, in about nanoseconds on one thread, that is not worth sharing
+SMALL = 10_000  # work (about nanoseconds on one thread) below which one thread is used
 
-# The control block: one word a cache line, so that threads do not fight for lines.
+# The control block: one word per cache line, to avoid false sharing.
 _LINE = 64
 _TICKET, _DONE, _MET, _OWNER, _ASLEEP, _STOP, _POST, _ARGUMENTS = (_LINE * k for k in range(8))
-MOST_WORDS = 96  # that a kernel's arguments may take
+MOST_WORDS = 96  # argument words of a kernel, at most
 _BYTES = _ARGUMENTS + 8 * MOST_WORDS
 _KERNEL, _COUNT, _BEGUN, _WAITED = range(4)  # the words of the line _POST
 
-_SPINS, _YIELDS = 1_000, 20_000  # looks before giving the core away, and before sleeping
-_NOTICED = 64  # looks, about 3 us, before a wait is timed
-_TAKEN, _UNDER_WAY = -1, -2  # instead of a time waited
+_SPINS, _YIELDS = 1_000, 20_000  # polls before yielding the core, and before sleeping
+_TIMED_AFTER = 64  # polls, about 3 us, before a wait is timed
+_BUSY, _UNFINISHED = -1, -2  # returned instead of a waiting time
 
-# A wait that cost more than sharing saves: other processes want the cores. Then
-# kernels stay on one thread for so many times as long, but at most a second.
-_REST = 25
+# When waiting cost more than sharing saved, other processes compete for the cores. Kernels then run
+# on one thread for this many times the wait, at most a second.
+_BACK_OFF = 25
 
 
 class _Pool:
-    """The workers of this process: ``count - 1`` threads and the block they watch."""
+    """The workers of this process: ``count - 1`` threads and the control block that they poll."""
 
     def __init__(self, count: int):
         self.count = count
         self.memory = np.zeros((_BYTES + _LINE) // 8, np.int64)
         self.control = -(-address_of(self.memory) // _LINE) * _LINE
-        self.word(_DONE)[0] = count - 1  # nothing is under way
+        self.word(_DONE)[0] = count - 1  # no kernel is running
         self.word(_ASLEEP)[0] = count - 1
-        self.rested = 0.0  # until when to use one thread
+        self.single_until = 0.0  # time until which one thread is used
         self.wake = [threading.Event() for _ in range(count - 1)]
         try:
             for number, event in enumerate(self.wake, 1):
                 threading.Thread(target=self.work, args=(number, event), daemon=True).start()
-        except RuntimeError:  # the system gives no more: those that came go again
+        except RuntimeError:  # the system has no more threads: stop those that started
             self.word(_STOP)[0] = 1
-            self.rouse()
+            self.wake_all()
             raise
 
     def word(self, offset: int) -> np.ndarray:
@@ -84,31 +84,31 @@ class _Pool:
     def work(self, number: int, event: threading.Event) -> None:
         seen = 0
         while not self.word(_STOP)[0]:
-            seen = _serve()(self.control, number, seen)
+            seen = _worker_loop()(self.control, number, seen)
             event.wait()
             event.clear()
 
-    def rouse(self) -> None:
+    def wake_all(self) -> None:
         for event in self.wake:
             event.set()
 
     def complete(self, caller: int) -> None:
-        """Finish what ``caller`` has posted, if anything."""
+        """Finish the kernel that ``caller`` posted, if it posted one."""
         while self.word(_OWNER)[0] == caller:
-            self.rouse()
+            self.wake_all()
             _advance()(self.control)
 
-    def note(self, waited: int, work: float) -> None:
-        """Rest if the caller waited longer for the others than sharing can have saved."""
+    def back_off(self, waited: int, work: float) -> None:
+        """Use one thread for a while if the caller waited longer than sharing can have saved."""
         if waited > work * (1 - 1 / self.count):
-            self.rested = time.monotonic() + min(_REST * waited * 1e-9, 1.0)
+            self.single_until = time.monotonic() + min(_BACK_OFF * waited * 1e-9, 1.0)
 
     def stop(self) -> None:
-        """End the workers, once no kernel is under way. Who still has the pool finds it busy."""
+        """End the workers once no kernel is running. Other callers then find the pool busy."""
         while not _close()(self.control):
             time.sleep(1e-4)
         self.word(_STOP)[0] = 1
-        self.rouse()
+        self.wake_all()
 
 
 _pool: _Pool | None = None
@@ -117,14 +117,22 @@ _changing = threading.RLock()
 
 
 def get_num_threads() -> int:
-    """How many threads a large kernel uses: by default all processors this process may use."""
+    """Return the number of threads of a large kernel.
+
+    By default it is the number of processors that this process may use.
+
+    >>> get_num_threads() >= 1
+    True
+    """
     return _count
 
 
 def set_num_threads(number: int) -> None:
-    """Use ``number`` threads from the next kernel on. The results do not depend on it.
+    """Use ``number`` threads from the next kernel on. Results do not depend on it.
 
-    Raises ValueError for less than one, TypeError for what is no integer.
+    Raises:
+        TypeError: ``number`` is not an integer.
+        ValueError: ``number`` is less than 1.
     """
     global _count, _pool
     if isinstance(number, bool) or not hasattr(number, "__index__"):
@@ -151,59 +159,59 @@ def _start() -> _Pool | None:
         return _pool
 
 
-def shared(kernel: int, words: tuple[int, ...], work: float) -> bool:
-    """Run a kernel on all threads; False, and nothing done, where one thread would be faster.
+def run_on_all(kernel: int, words: tuple[int, ...], work: float) -> bool:
+    """Run a kernel on all threads; return False, having done nothing, if one thread is better.
 
-    That is: small work, another Python thread has the workers, or the last waits for them were
-    long, because other processes want the same cores.
+    One thread is better for small work, while another Python thread uses the workers, and for a
+    while after long waits, which mean that other processes compete for the cores.
     """
     if work < SMALL or _count == 1:
         return False
     pool = _pool or _start()
-    if pool is None or (pool.rested and time.monotonic() < pool.rested):
+    if pool is None or (pool.single_until and time.monotonic() < pool.single_until):
         return False
     caller, posted = threading.get_ident(), array("q", words)
     place, count = posted.buffer_info()
     try:
         waited = _dispatch()(pool.control, caller, kernel, pool.count, place, count)
-        while waited == _UNDER_WAY:
-            pool.rouse()
+        while waited == _UNFINISHED:
+            pool.wake_all()
             waited = _advance()(pool.control)
-    except BaseException:  # Ctrl-C, and the workers still write into the caller's arrays
+    except BaseException:  # Ctrl-C while workers still write into the caller's arrays
         pool.complete(caller)
         raise
     if waited > 0:
-        pool.note(waited, work)
-    return waited != _TAKEN
+        pool.back_off(waited, work)
+    return waited != _BUSY
 
 
-# --- compiled: what runs without the GIL ------------------------------------------------------
+# --- compiled code, which runs without the GIL ---
 
 
 @njit(nogil=True)
-def see_through(control):
-    """Do the caller's share, if that is still to do, and wait for the workers.
+def run_and_wait(control):
+    """Run the caller's slice, unless that is done, and wait for the workers.
 
-    The nanoseconds of waiting after the first microseconds; `_UNDER_WAY` after a long while: then
-    the caller looks after its sleepers, and signals, and comes again.
+    Return the nanoseconds waited, not counting the first few microseconds. After a long wait return
+    `_UNFINISHED`: the caller wakes sleeping workers, handles signals, and calls again.
     """
     post = pointer(control + _POST, int64)
     count = post[_COUNT]
     if not post[_BEGUN]:
         post[_BEGUN] = 1
         call_address(post[_KERNEL], control + _ARGUMENTS, 0, count)
-    look, began = 0, 0
+    polls, began = 0, 0
     while atomic_load(control + _DONE) < count - 1:
-        look += 1
-        if look == _NOTICED:
+        polls += 1
+        if polls == _TIMED_AFTER:
             began = nanoseconds()
-        if look < _SPINS:
+        if polls < _SPINS:
             pause()
             continue
-        if look == _SPINS + _YIELDS:
+        if polls == _SPINS + _YIELDS:
             post[_WAITED] += nanoseconds() - began
-            return _UNDER_WAY
-        give_way()
+            return _UNFINISHED
+        yield_core()
     waited = post[_WAITED]
     if began:
         waited += nanoseconds() - began
@@ -212,34 +220,34 @@ def see_through(control):
 
 
 @njit(nogil=True)
-def meet(arguments, thread, threads, step):
-    """Inside a kernel posted by `shared`: the ``step``-th meeting (1, 2, ...) of all its threads.
+def barrier(arguments, thread, threads, step):
+    """Wait until all threads of a kernel posted by `run_on_all` reach barrier ``step`` (1, 2, ...).
 
-    The count of arrivals only grows, so nobody has to put it back before the next meeting.
+    The count of arrivals only grows, so it is not reset between barriers.
     """
     control = arguments - _ARGUMENTS
     atomic_add(control + _MET, 1)
-    look, began = 0, 0
+    polls, began = 0, 0
     while atomic_load(control + _MET) < threads * step:
-        look += 1
-        if look == _NOTICED:
+        polls += 1
+        if polls == _TIMED_AFTER:
             began = nanoseconds()
-        if look < _SPINS:
+        if polls < _SPINS:
             pause()
         else:
-            give_way()
+            yield_core()
     if began and thread == 0:
         pointer(control + _POST, int64)[_WAITED] += nanoseconds() - began
 
 
 @functools.cache
 def _dispatch():
-    """Post a kernel, unless one is under way, and see it through, unless a worker sleeps."""
+    """Post a kernel unless one is running, and wait for it unless a worker sleeps."""
 
-    @kept(njit(int64(int64, int64, int64, int64, int64, int64), cache=True, nogil=True))
+    @cached(njit(int64(int64, int64, int64, int64, int64, int64), cache=True, nogil=True))
     def dispatch(control, caller, kernel, count, arguments, words):
         if atomic_swap_if(control + _OWNER, 0, caller) != 0:
-            return _TAKEN
+            return _BUSY
         post, target = pointer(control + _POST, int64), pointer(control + _ARGUMENTS, int64)
         source = pointer(arguments, int64)
         for i in range(words):
@@ -249,28 +257,28 @@ def _dispatch():
         atomic_store(control + _MET, 0)
         atomic_add(control + _TICKET, 1)
         if atomic_load(control + _ASLEEP) != 0:
-            return _UNDER_WAY
-        return see_through(control)
+            return _UNFINISHED
+        return run_and_wait(control)
 
-    return entry(dispatch)
+    return entry_point(dispatch)
 
 
 @functools.cache
 def _advance():
-    """See through what was posted."""
+    """Continue with the kernel that was posted."""
 
-    @kept(njit(int64(int64), cache=True, nogil=True))
+    @cached(njit(int64(int64), cache=True, nogil=True))
     def advance(control):
-        return see_through(control)
+        return run_and_wait(control)
 
     return advance
 
 
 @functools.cache
 def _close():
-    """Take the workers for good; False while a kernel is under way."""
+    """Take the workers for good; return False while a kernel is running."""
 
-    @kept(njit(boolean(int64), cache=True, nogil=True))
+    @cached(njit(boolean(int64), cache=True, nogil=True))
     def close(control):
         return atomic_swap_if(control + _OWNER, 0, -1) == 0
 
@@ -278,14 +286,14 @@ def _close():
 
 
 @functools.cache
-def _serve():
-    """A worker's loop: do a share of each kernel; return, as a sleeper, after some idle time.
+def _worker_loop():
+    """Run a worker's slice of each kernel; return after some idle time, counted as asleep.
 
-    Also when it is stopped: workers that stayed until they are idle would slow down the next ones.
+    Return at once when stopped: a worker that went on polling would slow down its successors.
     """
 
-    @kept(njit(int64(int64, int64, int64), cache=True, nogil=True))
-    def serve(control, thread, seen):
+    @cached(njit(int64(int64, int64, int64), cache=True, nogil=True))
+    def worker_loop(control, thread, seen):
         post = pointer(control + _POST, int64)
         idle = 0
         atomic_add(control + _ASLEEP, -1)
@@ -300,7 +308,7 @@ def _serve():
             if idle < _SPINS:
                 pause()
             elif idle < _SPINS + _YIELDS:
-                give_way()
+                yield_core()
             else:
                 atomic_add(control + _ASLEEP, 1)
                 if atomic_load(control + _TICKET) == seen:
@@ -308,16 +316,16 @@ def _serve():
                 atomic_add(control + _ASLEEP, -1)
         return seen
 
-    return serve
+    return worker_loop
 
 
 def compile_dispatch() -> None:
-    """Compile what posts a kernel, and what the workers run."""
-    _dispatch(), _advance(), _serve(), _close()
+    """Compile the functions that post kernels and that workers run."""
+    _dispatch(), _advance(), _worker_loop(), _close()
 
 
 def _after_fork() -> None:
-    """A child has none of its parent's threads."""
+    """Forget the pool: a forked child has none of its parent's threads."""
     global _pool, _changing
     _pool, _changing = None, threading.RLock()
 
@@ -328,6 +336,6 @@ if hasattr(os, "register_at_fork"):
 
 @atexit.register
 def _at_exit() -> None:
-    """Sleepers cannot be woken once the interpreter goes down."""
+    """Use one thread: sleeping workers cannot be woken while the interpreter shuts down."""
     global _count
     _count = 1
