@@ -181,7 +181,7 @@ def test_another_run_does_not_go_on_there(tmp_path: Path) -> None:
         prepare("moons", out=tmp_path / "elsewhere", resume=True)
     assert not (tmp_path / "elsewhere").exists()
     (tmp_path / CHECKPOINT).write_bytes(b"short")
-    with pytest.raises(ValueError, match="is no whole checkpoint"):
+    with pytest.raises(ValueError, match="is not a complete checkpoint"):
         prepare("moons", epochs=2, out=tmp_path, resume=True)
 
 
@@ -245,7 +245,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a checkpoint of another training"):
         load_checkpoint(path, other, optim.SGD(other.parameters(), lr=0.1))
     tg.save(model.state_dict(), path)
-    with pytest.raises(ValueError, match="is no whole checkpoint"):
+    with pytest.raises(ValueError, match="is not a complete checkpoint"):
         load_checkpoint(path, model, optimizer)
     with pytest.raises(FileNotFoundError):
         load_checkpoint(tmp_path / "none", model, optimizer)

@@ -15,11 +15,12 @@ import tinygrad_mlp as tg
 import tinygrad_mlp.nn.functional as F
 from tinygrad_mlp import nn, optim
 from tinygrad_mlp.data import spiral
-from tinygrad_mlp.train.callbacks import Callback, EarlyStopping, Run
+from tinygrad_mlp.train.callbacks import Callback, EarlyStopping
 from tinygrad_mlp.train.fit import fit
 from tinygrad_mlp.train.history import History
 from tinygrad_mlp.train.loggers import CSVLogger, JSONLogger, TensorBoard
 from tinygrad_mlp.train.objective import Penalty, class_weights
+from tinygrad_mlp.train.trainer import Trainer
 
 DATA = spiral(points=20)
 
@@ -46,16 +47,16 @@ def test_callbacks_are_told_in_their_order() -> None:
         def __init__(self, name: str) -> None:
             self.name = name
 
-        def on_train_begin(self, run: Run) -> None:
-            told.append((self.name, "begin", len(run.history)))
+        def on_train_begin(self, trainer: Trainer) -> None:
+            told.append((self.name, "begin", len(trainer.history)))
 
-        def on_epoch_end(self, run: Run) -> None:
-            told.append((self.name, "epoch", run.history.last["epoch"]))
-            if len(run.history) == 2:
-                run.stop("enough")
+        def on_epoch_end(self, trainer: Trainer) -> None:
+            told.append((self.name, "epoch", trainer.history.last["epoch"]))
+            if len(trainer.history) == 2:
+                trainer.stop("enough")
 
-        def on_train_end(self, run: Run) -> None:
-            told.append((self.name, "end", run.stopped))
+        def on_train_end(self, trainer: Trainer) -> None:
+            told.append((self.name, "end", trainer.stop_reason))
 
     assert len(train(network(), callbacks=[Spy("a"), Spy("b")], epochs=9)) == 2
     assert told == [
@@ -72,11 +73,11 @@ def test_batches_are_told_of(compile: bool) -> None:
     means: list[float] = []
 
     class Spy(Callback):
-        def on_batch_end(self, run: Run) -> None:
-            told.append((len(run.history), run.batch))
-            means.append(run.so_far()["loss"])
-            if run.batch == 2 and len(run.history) == 2:
-                run.stop("enough")
+        def on_batch_end(self, trainer: Trainer) -> None:
+            told.append((len(trainer.history), trainer.batch))
+            means.append(trainer.running_metrics()["loss"])
+            if trainer.batch == 2 and len(trainer.history) == 2:
+                trainer.stop("enough")
 
     model, alone = network(), network()
     given = {"epochs": 9, "batch_size": 25, "compile": compile}
@@ -91,8 +92,8 @@ def test_batches_are_told_of(compile: bool) -> None:
 
 def test_what_a_callback_changes_after_a_batch_is_trained_with() -> None:
     class Warmup(Callback):
-        def on_batch_end(self, run: Run) -> None:
-            run.optimizer.param_groups[0]["lr"] = 0.1 * run.batch
+        def on_batch_end(self, trainer: Trainer) -> None:
+            trainer.optimizer.param_groups[0]["lr"] = 0.1 * trainer.batch
 
     found = []
     for compile in (True, False):
@@ -112,10 +113,10 @@ def test_what_is_no_callback_is_named() -> None:
             train(network(), callbacks=given)
 
 
-def run_of(*losses: float, name: str = "loss") -> Run:
+def trainer_of(*losses: float, name: str = "loss") -> Trainer:
     model = network()
     history = History([{"epoch": k, name: v} for k, v in enumerate(losses, 1)])
-    return Run(model, optim.SGD(model.parameters(), lr=0.1), None, history, 99)
+    return Trainer(model, optim.SGD(model.parameters(), lr=0.1), None, history, 99)
 
 
 @pytest.mark.parametrize(
@@ -132,12 +133,12 @@ def run_of(*losses: float, name: str = "loss") -> Run:
     ],
 )
 def test_early_stopping_waits(values, name, options, stops, best) -> None:
-    run, stopping = run_of(name=name), EarlyStopping(name, patience=2, **options)
+    trainer, stopping = trainer_of(name=name), EarlyStopping(name, patience=2, **options)
     for epoch, value in enumerate(values, 1):
-        assert not run.stopped
-        run.history.append({"epoch": epoch, name: value})
-        stopping.on_epoch_end(run)
-    assert bool(run.stopped) == stops
+        assert not trainer.stop_reason
+        trainer.history.append({"epoch": epoch, name: value})
+        stopping.on_epoch_end(trainer)
+    assert bool(trainer.stop_reason) == stops
     assert stopping.best_epoch == best
 
 
@@ -145,8 +146,8 @@ def test_early_stopping_gives_the_best_weights_back() -> None:
     seen = []
 
     class Spy(Callback):
-        def on_epoch_end(self, run: Run) -> None:
-            seen.append(weights(run.model))
+        def on_epoch_end(self, trainer: Trainer) -> None:
+            seen.append(weights(trainer.model))
 
     for restore in (True, False):
         seen.clear()
@@ -171,7 +172,7 @@ def test_early_stopping_begins_anew_with_each_fit() -> None:
 
 def test_early_stopping_names_what_is_wrong() -> None:
     with pytest.raises(ValueError, match="the history has no 'val_loss'; it has epoch, loss"):
-        EarlyStopping("val_loss").on_epoch_end(run_of(1.0))
+        EarlyStopping("val_loss").on_epoch_end(trainer_of(1.0))
     with pytest.raises(ValueError, match='mode must be "auto", "min" or "max"'):
         EarlyStopping(mode="down")
     with pytest.raises(ValueError, match="patience must be at least 1"):
@@ -190,7 +191,7 @@ def test_logs_hold_the_history(tmp_path: Path) -> None:
 
 
 def test_a_log_of_what_is_no_number_is_json(tmp_path: Path) -> None:
-    JSONLogger(tmp_path / "log").on_train_begin(run_of(float("inf")))
+    JSONLogger(tmp_path / "log").on_train_begin(trainer_of(float("inf")))
     assert json.loads((tmp_path / "log").read_text()) == {"epoch": 1, "loss": None}
 
 
@@ -198,11 +199,11 @@ def test_logs_are_whole_after_a_loss_that_is_no_number(tmp_path: Path) -> None:
     ended = []
 
     class Breaks(Callback):
-        def on_epoch_end(self, run: Run) -> None:
-            run.optimizer.param_groups[0]["lr"] = 1e38
+        def on_epoch_end(self, trainer: Trainer) -> None:
+            trainer.optimizer.param_groups[0]["lr"] = 1e38
 
-        def on_train_end(self, run: Run) -> None:
-            ended.append(len(run.history))
+        def on_train_end(self, trainer: Trainer) -> None:
+            ended.append(len(trainer.history))
 
     logger = CSVLogger(tmp_path / "log.csv")
     with pytest.raises(FloatingPointError, match="epoch 2"):

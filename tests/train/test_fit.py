@@ -414,7 +414,7 @@ BAD = {
     "penalty": ({"penalty": 0.1}, TypeError, r"penalty must be a function, got 0\.1"),
     "history": ({"history": []}, TypeError, r"history must be a History, got \[\]"),
     "words": ({"class_weight": ["a"]}, ValueError, "class_weight must be 3 finite numbers"),
-    "a single row": ({"data": (X[:1], Y[:1])}, ValueError, "out of 1.*give it more rows"),
+    "a single row": ({"data": (X[:1], Y[:1])}, ValueError, "out of 1.*pass more rows"),
 }
 
 
@@ -456,7 +456,7 @@ def test_an_optimizer_that_cannot_train_the_model_is_refused() -> None:
 def test_a_schedule_of_another_optimizer_is_refused() -> None:
     model = network()
     ours, other = (optim.SGD(model.parameters(), lr=0.1) for _ in range(2))
-    with pytest.raises(ValueError, match="a StepLR, steps the rates of another optimizer"):
+    with pytest.raises(ValueError, match="a StepLR, sets the learning rates of another"):
         fit(model, ours, (X, Y), scheduler=lr_scheduler.StepLR(other, 1), progress=False)
 
 

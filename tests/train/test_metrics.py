@@ -4,14 +4,14 @@ import pytest
 import tinygrad_mlp as tg
 from tinygrad_mlp.train.metrics import (
     METRICS,
-    Means,
+    RunningMeans,
     TopK,
     accuracy,
-    by_ops,
+    batch_sums,
     confusion_matrix,
     mse,
-    named,
     r2,
+    resolve_metrics,
 )
 
 
@@ -32,8 +32,8 @@ def test_metrics_go_by_their_names() -> None:
     def worst(outputs: np.ndarray, targets: np.ndarray) -> float:
         return float(np.abs(outputs - targets).max())
 
-    assert named(["accuracy", worst]) == {"accuracy": accuracy, "worst": worst}
-    assert named([]) == {}
+    assert resolve_metrics(["accuracy", worst]) == {"accuracy": accuracy, "worst": worst}
+    assert resolve_metrics([]) == {}
     assert METRICS["accuracy"] is accuracy
 
 
@@ -41,9 +41,9 @@ def test_wrong_metrics_are_named() -> None:
     with pytest.raises(
         ValueError, match=r"no metric is called 'acuracy', there are: accuracy, .*; did"
     ):
-        named(["acuracy"])
+        resolve_metrics(["acuracy"])
     with pytest.raises(TypeError, match=r"got a string; write \('accuracy',\)"):
-        named("accuracy")
+        resolve_metrics("accuracy")
 
 
 def test_metrics_take_what_a_person_has() -> None:
@@ -64,9 +64,9 @@ def test_metrics_take_what_a_person_has() -> None:
 
 
 def test_what_gives_no_number_is_no_metric() -> None:
-    means = Means({"confusion_matrix": confusion_matrix})
-    with pytest.raises(TypeError, match=r"'confusion_matrix' must give a number, .*\(2, 2\)"):
-        means.call(np.eye(2), np.array([0, 1]))
+    means = RunningMeans({"confusion_matrix": confusion_matrix}, np.zeros(1))
+    with pytest.raises(TypeError, match=r"'confusion_matrix' must return a number, .*\(2, 2\)"):
+        means.add_in_python(np.eye(2), np.array([0, 1]))
 
 
 def worst(outputs: np.ndarray, targets: np.ndarray) -> float:
@@ -74,28 +74,28 @@ def worst(outputs: np.ndarray, targets: np.ndarray) -> float:
 
 
 def test_means_weigh_batches_by_their_rows() -> None:
-    means = Means({"worst": worst, "accuracy": accuracy})
+    means = RunningMeans({"worst": worst, "accuracy": accuracy}, np.zeros(1))
     for loss, outputs, targets in [(1.0, [[0.0, 1.0]] * 3, [1, 1, 1]), (5.0, [[0.0, 1.0]], [0])]:
         x, y = tg.tensor(outputs), tg.tensor(targets)
         means.add(tg.tensor(loss), x, y)
-        means.call(x.numpy(), y.numpy())
-        means.met(len(targets))
+        means.add_in_python(x.numpy(), y.numpy())
+        means.count_rows(len(targets))
     assert means.rows == 4
     assert means.read() == {"loss": 2.0, "worst": 0.75, "accuracy": 0.75}
     assert list(means.read()) == ["loss", "worst", "accuracy"], "as they were asked for"
     means.clear()
     means.add(tg.tensor(0.1, dtype="float64"), tg.zeros(3, 2), tg.zeros(3).long())
-    means.met(3)
+    means.count_rows(3)
     assert means.read() == {"loss": 3 * 0.1 / 3, "worst": 0.0, "accuracy": 1.0}
 
 
 def together(metric, batches) -> float:
     """What `Means` makes of a metric over batches, by ops."""
-    means = Means({"it": metric})
-    assert not means.called, "Python has no part in it"
+    means = RunningMeans({"it": metric}, np.concatenate([t for _, t in batches]))
+    assert not means.in_python, "Python has no part in it"
     for outputs, targets in batches:
         means.add(tg.tensor(0.0), tg.tensor(outputs), tg.tensor(targets))
-        means.met(len(targets))
+        means.count_rows(len(targets))
     return means.read()["it"]
 
 
@@ -106,9 +106,9 @@ def test_what_ops_count_of_classes_is_what_the_metric_says(metric) -> None:
     batches = [(outputs[:9], targets[:9]), (outputs[9:], targets[9:])]
     assert together(metric, batches) == pytest.approx(metric(outputs, targets), rel=1e-12)
     assert 0 < metric(outputs, targets) < 1
-    (counted,) = by_ops(metric).functions
+    (counted,) = batch_sums(metric).functions
     with pytest.raises(ValueError, match="accuracy needs outputs of shape"):
-        counted(tg.zeros(4, 1), tg.zeros(4))
+        counted(tg.zeros(4, 1), tg.zeros(4), tg.tensor(0.0))
 
 
 @pytest.mark.parametrize("metric", [mse, r2])
@@ -119,7 +119,7 @@ def test_what_ops_sum_of_values_is_what_the_metric_says(metric) -> None:
     batches = [(outputs[:9], targets[:9]), (outputs[9:], targets[9:])]
     assert together(metric, batches) == pytest.approx(metric(outputs, targets), rel=1e-9)
     with pytest.raises(ValueError, match=r"needs targets of the outputs' shape.*\(4, 1\)"):
-        by_ops(metric).functions[0](tg.zeros(4, 1), tg.zeros(4))
+        batch_sums(metric).functions[0](tg.zeros(4, 1), tg.zeros(4), tg.tensor(0.0))
 
 
 def test_r2_is_of_the_whole_and_not_of_batches() -> None:
@@ -134,7 +134,8 @@ def test_r2_is_of_the_whole_and_not_of_batches() -> None:
 def test_top_k_looks_at_more_than_the_first() -> None:
     outputs, targets = np.array([[0.1, 0.2, 0.7], [0.1, 0.2, 0.7]]), np.array([1, 0])
     assert [TopK(k)(outputs, targets) for k in (1, 2, 3)] == [0.0, 0.5, 1.0]
-    assert list(named([TopK(3), "top_5_accuracy"])) == ["top_3_accuracy", "top_5_accuracy"]
+    found = resolve_metrics([TopK(3), "top_5_accuracy"])
+    assert list(found) == ["top_3_accuracy", "top_5_accuracy"]
     with pytest.raises(ValueError, match="k must be at least 1, got 0"):
         TopK(0)
 

@@ -1,4 +1,4 @@
-"""The first Ctrl-C is a wish, the second is obeyed at once."""
+"""The first Ctrl-C sets a flag, the second raises."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import threading
 
 import pytest
 
-from tinygrad_mlp.train.sigint import politely
+from tinygrad_mlp.train.sigint import defer_sigint
 
 
 def test_the_first_is_noted_and_the_second_raises() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with politely() as wish:
-        assert not wish.pressed
+    with defer_sigint() as flag:
+        assert not flag.pressed
         signal.raise_signal(signal.SIGINT)
-        assert wish.pressed
+        assert flag.pressed
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
@@ -25,9 +25,9 @@ def test_a_meaning_of_ones_own_is_left_alone() -> None:
     heard = []
     before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
     try:
-        with politely() as wish:
+        with defer_sigint() as flag:
             signal.raise_signal(signal.SIGINT)
-            assert not wish.pressed
+            assert not flag.pressed
     finally:
         signal.signal(signal.SIGINT, before)
     assert heard == [signal.SIGINT]
@@ -37,8 +37,8 @@ def test_another_thread_is_left_alone() -> None:
     found = []
 
     def inside() -> None:
-        with politely() as wish:
-            found.append(wish.pressed)
+        with defer_sigint() as flag:
+            found.append(flag.pressed)
 
     thread = threading.Thread(target=inside)
     thread.start()

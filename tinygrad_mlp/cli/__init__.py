@@ -25,9 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("tinygrad-mlp: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:  # who reads the other end has seen enough, as `head` has
-        from ..train.progress import silence
+        from ..train.progress import discard_stdout
 
-        silence()
+        discard_stdout()
         return 0
     except Exception as error:
         if options.debug:

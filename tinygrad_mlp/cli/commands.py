@@ -30,7 +30,7 @@ def train(options: argparse.Namespace) -> int:
     """Train a network, and leave a folder."""
     from ..runs.config import Settings
     from ..runs.experiment import prepare
-    from ..train.progress import say
+    from ..train.progress import print_line
     from .warmup import ahead
 
     _threads(options)
@@ -43,7 +43,7 @@ def train(options: argparse.Namespace) -> int:
             tensorboard=options.tensorboard,
             **given,
         )
-        say(str(job))  # who has seen enough of it does not end the training
+        print_line(str(job))  # who has seen enough of it does not end the training
         outcome = job.run()
     if outcome.best is not None:
         print(f"the weights are those of epoch {outcome.best}, the best of {len(outcome.history)}")

@@ -17,13 +17,14 @@ from ..ops.random import manual_seed
 from ..optim import Optimizer
 from ..serialization import save
 from ..train import plots
-from ..train.callbacks import Callback, Checkpoint, EarlyStopping, Run
+from ..train.callbacks import Callback, Checkpoint, EarlyStopping
 from ..train.checkpoint import load_checkpoint
 from ..train.fit import fit
 from ..train.history import History
 from ..train.loggers import TensorBoard
 from ..train.objective import Penalty
-from ..train.sigint import Interrupted, politely
+from ..train.sigint import Interrupted, defer_sigint
+from ..train.trainer import Trainer
 from .config import Settings
 from .run_folder import (
     BOUNDARY,
@@ -132,7 +133,7 @@ class Job:
             if len(self.history):
                 self._save()
             raise
-        with politely() as ctrl_c:  # what is left takes a second: nothing is torn, nothing lost
+        with defer_sigint() as ctrl_c:  # what is left takes a second: nothing is torn, nothing lost
             train, test = scores(self.model, self.train), scores(self.model, self.test)
             self._save()
             pictures, missing = self._draw()
@@ -171,9 +172,9 @@ class _Begin(Callback):
     def __init__(self, job: Job) -> None:
         self.job = job
 
-    def on_train_begin(self, run: Run) -> None:
+    def on_train_begin(self, trainer: Trainer) -> None:
         """Unless it goes on: then the folder is its own."""
-        if not len(run.history):
+        if not len(trainer.history):
             for name in FILES:
                 (self.job.folder / name).unlink(missing_ok=True)
             for part in TensorBoard.PARTS:

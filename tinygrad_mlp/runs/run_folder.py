@@ -20,7 +20,7 @@ from ..nn import Sequential
 from ..serialization import load
 from ..train.fit import evaluate
 from ..train.metrics import confusion_matrix
-from ..train.predict import outputs_of, softmax
+from ..train.predict import predict, softmax
 from ..version import __version__
 from .config import Settings
 
@@ -149,14 +149,14 @@ class SavedRun:
 
     def confusion(self, rows: Dataset) -> Array:
         """Int64 (C, C): how many rows of each class are said to be of each."""
-        return confusion_matrix(outputs_of(self.model, rows.x), rows.y)
+        return confusion_matrix(predict(self.model, rows.x), rows.y)
 
     def predict(self, path: str | os.PathLike[str]) -> tuple[list[str], list[list[str]]]:
         """The header and the rows of a table: what the network says of the rows of a file.
 
         The class and the probability of each class; or the value, in the units of the target.
         """
-        outputs = outputs_of(self.model, read_inputs(path, self.preprocessor, **self.reading))
+        outputs = predict(self.model, read_inputs(path, self.preprocessor, **self.reading))
         classes = self.preprocessor.classes
         if not classes:
             values = self.preprocessor.inverse_transform(outputs[:, 0])

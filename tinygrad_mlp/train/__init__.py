@@ -1,6 +1,23 @@
-"""Training: `fit` and `evaluate`, what is done between epochs, what is left, and pictures of it."""
+"""Training: `fit` and `evaluate`, callbacks, metrics, history, checkpoints and plots.
 
-from .callbacks import Callback, Checkpoint, EarlyStopping, Run
+The way from `tg.fit` to one step, and the order in which to read::
+
+    fit(model, optimizer, (x, y))    fit.py        checks the arguments, builds what follows
+      Samples                        validation.py  inputs and targets that passed the checks
+      Objective                      objective.py   the loss to minimise, the metrics to measure
+      Trainer.run()                  trainer.py     the loop over epochs, passed to callbacks
+        TrainEpoch.run()             epoch.py       all batches of one epoch, natively in slices
+          TrainEpoch.step()          epoch.py       one batch: forward, loss, backward, update
+            RunningMeans.add()       metrics.py     adds the batch to the mean loss and metrics
+        Epoch.run()                  epoch.py       likewise on the validation data, no updates
+
+`evaluate` runs one `Epoch`. Around the loop stand ``callbacks.py`` and ``loggers.py`` (what is done
+between epochs), ``progress.py`` (bar and lines), ``sigint.py`` (Ctrl-C ends the epoch first) and
+``nonfinite.py`` (which layer made a loss inf or nan). What is left after it: ``history.py``,
+``checkpoint.py``, ``predict.py`` and ``plots.py``.
+"""
+
+from .callbacks import Callback, Checkpoint, EarlyStopping
 from .checkpoint import load_checkpoint, save_checkpoint
 from .fit import evaluate, fit
 from .history import History
@@ -9,6 +26,7 @@ from .metrics import METRICS, TopK, confusion_matrix
 from .objective import Penalty
 from .plots import boundary, curves, mistakes, surface
 from .sigint import Interrupted
+from .trainer import Trainer
 
 __all__ = [
     "METRICS",
@@ -20,9 +38,9 @@ __all__ = [
     "Interrupted",
     "JSONLogger",
     "Penalty",
-    "Run",
     "TensorBoard",
     "TopK",
+    "Trainer",
     "boundary",
     "confusion_matrix",
     "curves",

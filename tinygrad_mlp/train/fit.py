@@ -1,42 +1,42 @@
-"""The training loop: `fit` and `evaluate`.
+"""`fit` and `evaluate`: check all arguments, then run a `Trainer` or one `Epoch`.
 
-One epoch is ``for x, y in batches: zero_grad, loss = L(model(x), y), backward, step``; that is in
-``course.py``. All else is what a person would write around it: data checked before the first step,
-modes set and put back, losses and metrics averaged over rows, a stop where a loss is no number any
-more.
+What `fit` does is what a person would write::
+
+    for x, y in batches:
+        optimizer.zero_grad()
+        loss = L(model(x), y)
+        loss.backward()
+        optimizer.step()
+
+This loop is ``TrainEpoch.step`` in ``epoch.py``.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from .._common.validation import check_int
 from .._tensor import Tensor
-from ..autograd.modes import no_grad
 from ..data.batching import Batches
 from ..nn import Module
-from ..ops.fused.epoch_ops import NotFinite
 from ..optim import Optimizer
-from ..optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
-from .callbacks import Callback, Run
-from .epoch import Course, Loss, Training
+from ..optim.lr_scheduler import LRScheduler
+from .callbacks import Callback
+from .epoch import Epoch, Loss, TrainEpoch
 from .history import History
 from .metrics import Metric
-from .nonfinite import first_not_finite
 from .objective import ClassWeight, Objective
-from .progress import Reporter, reporter
-from .runner import Runner
-from .sigint import Interrupted, politely
+from .progress import reporter
+from .trainer import Trainer
 from .validation import (
-    Rows,
+    Samples,
     check_batches,
+    check_data,
     check_optimizer,
     check_scheduler,
-    keeping_modes,
     positive,
-    prepare,
+    preserve_modes,
 )
 
 
@@ -52,7 +52,7 @@ def fit(
     drop_last: bool = False,
     loss: Loss | None = None,
     metrics: Sequence[str | Metric] | None = None,
-    scheduler: Any = None,
+    scheduler: LRScheduler | None = None,
     clip_grad: float | None = None,
     class_weight: ClassWeight | None = None,
     penalty: Callable[[], Tensor] | None = None,
@@ -62,52 +62,67 @@ def fit(
     progress: bool | Literal["auto"] = True,
     compile: bool = True,
 ) -> History:
-    """Train ``model`` in place on ``data``, epoch after epoch; returns what each one measured.
+    """Train ``model`` in place on ``data``, and return one row of measurements per epoch.
 
     Args:
-        data: (x, y), arrays or Tensors, or a Dataset: x (N, F), cast to the model's dtype; y (N,)
+        data: (x, y), arrays or Tensors, or a Dataset: x (N, ...), cast to the model's dtype; y (N,)
             integer labels, or floating-point values of the shape of the model's outputs.
-        validation: (x, y) to evaluate after each epoch.
-        batch_size: rows in a step. The last batch is what is left over, unless ``drop_last``.
-        shuffle: whether each epoch takes the rows in an order of its own, drawn by ``seed``
-            (weights and dropout follow ``tg.manual_seed``).
-        loss: by default ``F.cross_entropy`` for labels, ``F.mse_loss`` for values.
-        metrics: names, or functions of (outputs, targets) arrays; by default accuracy for labels
-            under the default loss. In training they are of the batches as they were met.
+        validation: (x, y) to evaluate after each epoch, in eval mode.
+        epochs: the number of epochs in all, those of ``history`` included.
+        batch_size: rows per step. The last batch has the remaining rows, unless ``drop_last``.
+        shuffle: draw a new order of the rows for each epoch, from ``seed`` (initial weights and
+            dropout follow ``tg.manual_seed``).
+        loss: a function of (outputs, targets) that returns a 0-d tensor; by default
+            ``F.cross_entropy`` for labels and ``F.mse_loss`` for values.
+        metrics: names in ``tg.train.METRICS``, or functions of (outputs, targets) arrays; by
+            default accuracy for labels under the default loss. Those of training are means over
+            the batches of the epoch, each measured before its update.
         scheduler: stepped after each epoch; ``OneCycleLR`` after each batch, and
-            ``ReduceLROnPlateau`` with ``val_loss``, or ``loss`` if there is no validation.
-        clip_grad: the norm that the gradients of a step are scaled down to, if theirs is larger.
-        class_weight: what the errors of each class weigh in training: a number for each, a dict of
-            some, or "balanced".
-        penalty: what is added to the loss of each training batch, such as :class:`Penalty`.
-        callbacks: told of each epoch, in their order; see :class:`Callback`.
-        history: goes on after the epochs that it has, and is added to; it is what is returned.
-        progress: True for a live bar on a terminal and a line per epoch elsewhere, "auto" for
-            the bar only, False for silence.
-        compile: train natively, by a program of the step that the first batch is captured as (see
-            ``tg.compile``); False runs each batch in Python. Both give the same numbers. What
-            cannot be captured, as hooks and ``.item()`` in a loss, runs in Python with a warning.
+            ``ReduceLROnPlateau`` with ``val_loss``, or with ``loss`` if there is no validation.
+        clip_grad: largest total norm of the gradients; larger ones are scaled down.
+        class_weight: weights of the classes in the training loss: one number for each class, a dict
+            of those that are not 1, or "balanced".
+        penalty: returns a term to add to the loss of each training batch, such as
+            :class:`Penalty`; ``loss`` in the history does not contain it.
+        callbacks: called during training, in this order; see :class:`Callback`.
+        history: continue after these epochs; new rows are added to it, and it is returned.
+        progress: True for a live bar on a terminal and one line per epoch elsewhere, "auto" for
+            the bar only, False for no output.
+        compile: run the training step as a native program (see ``tg.compile``); False runs each
+            batch in Python. Both give the same numbers. A step that cannot be captured, e.g. with
+            hooks or ``.item()`` in the loss, runs in Python with a warning.
+
+    Returns:
+        The ``history`` with a row for each epoch.
 
     Raises:
         TypeError, ValueError: an argument or the data are wrong; nothing was trained.
-        RuntimeError: called inside ``no_grad()``.
-        FloatingPointError: a loss became inf or nan; the model, its weights and its buffers, is as
-            it was before that batch, or as a callback leaves it at the end.
-        KeyboardInterrupt: Ctrl-C was pressed, the epoch ended, and ``history`` has it, which is
-            also that of the error. Pressed again, it ends at once.
+        RuntimeError: gradients are off (``no_grad()``).
+        FloatingPointError: a loss became inf or nan; parameters and buffers are as before that
+            batch, or as a callback sets them in ``on_train_end``.
+        KeyboardInterrupt: Ctrl-C was pressed; the epoch was completed first, and the error has the
+            ``history``. A second Ctrl-C ends training at once.
 
-    Example::
-
-        history = tg.fit(model, optimizer, (x, y), validation=(x_test, y_test), epochs=20)
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn, optim
+    >>> from tinygrad_mlp.data import spiral
+    >>> tg.manual_seed(0)
+    >>> model = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 3))
+    >>> optimizer = optim.Adam(model.parameters(), lr=0.03)
+    >>> history = tg.fit(model, optimizer, spiral(), epochs=10, progress=False)
+    >>> history.names[:3], len(history)
+    (('epoch', 'loss', 'accuracy'), 10)
+    >>> history["loss"][-1] < history["loss"][0]
+    True
     """
     epochs = check_int("epochs", epochs, minimum=1, example=20)
     check_optimizer(model, optimizer)
     check_scheduler(scheduler, optimizer)
-    rows = prepare("data", data, model)
-    held_out = None if validation is None else prepare("validation", validation, model)
-    batches = Batches((rows.x, rows.y), batch_size, shuffle, drop_last, seed)
+    train = check_data("data", data, model)
+    held_out = None if validation is None else check_data("validation", validation, model)
+    batches = Batches((train.x, train.y), batch_size, shuffle, drop_last, seed)
     check_batches(model, batches)
-    objective = Objective(model, rows, loss, metrics, class_weight)
+    objective = Objective(model, train, loss, metrics, class_weight)
     if held_out is not None:
         objective.check(model, held_out)
     if penalty is not None and not callable(penalty):
@@ -117,9 +132,9 @@ def fit(
     if not isinstance(history, History | None):
         raise TypeError(f"history must be a History, got {history!r:.60}; write history=History()")
     history = History() if history is None else history
-    run = Run(model, optimizer, scheduler, history, epochs, callbacks)
-    left, said = epochs - len(history), set[str]()  # said: why it is not compiled, if so
-    course = Training(
+    trainer = Trainer(model, optimizer, scheduler, history, epochs, callbacks)
+    options: dict[str, Any] = dict(epochs=epochs - len(history), compile=compile, warned=set())
+    epoch = TrainEpoch(
         model,
         objective.training_loss,
         objective.metrics,
@@ -127,40 +142,16 @@ def fit(
         optimizer,
         penalty,
         positive("clip_grad", clip_grad),
+        by_batch=trainer.by_batch,
+        **options,
     )
-    training = _Training(course, run, batches, left, compile, said)
-    measuring = (
-        None
-        if held_out is None
-        else _Measuring(model, objective, held_out, max(batch_size, 1024), left, compile, said)
-    )
-    shown = reporter(progress, epochs, len(batches), len(history))
-    with keeping_modes(model), shown as report:
-        _go_on(run, training, measuring, report)
+    measured = None
+    if held_out is not None:
+        measured = _evaluation(model, objective, held_out, max(batch_size, 1024), **options)
+    show = reporter(progress, epochs, len(batches), len(history))
+    with preserve_modes(model), show as report:
+        trainer.run(epoch, measured, report)
     return history
-
-
-def _go_on(run: Run, training: _Training, measuring: _Measuring | None, report: Reporter) -> None:
-    """The epochs that are left."""
-    with politely() as ctrl_c:
-        run.tell("on_train_begin")
-        while not run.over:
-            try:
-                row, pace = training.epoch(len(run.history) + 1, report)
-            except FloatingPointError:
-                run.tell("on_train_end")
-                raise
-            if measuring is not None:
-                row |= {f"val_{name}": value for name, value in measuring().items()}
-            run.history.append(row | pace)
-            report.epoch(run.history.last)
-            training.ended(row)
-            if ctrl_c.pressed:
-                run.stop("Ctrl-C")
-            run.tell("on_epoch_end")
-        run.tell("on_train_end")
-    if ctrl_c.pressed:
-        raise Interrupted(run.history)
 
 
 def evaluate(
@@ -172,103 +163,29 @@ def evaluate(
     metrics: Sequence[str | Metric] | None = None,
     compile: bool = True,
 ) -> dict[str, float]:
-    """The mean ``loss`` and metrics of ``model`` over the rows of ``data``, in eval mode.
+    """Return the mean ``loss`` and metrics of ``model`` over the rows of ``data``, in eval mode.
 
-    Arguments and errors are those of :func:`fit`; nothing is changed, and nothing is recorded.
-    A model that is asked for few batches is not compiled.
+    Parameters, buffers and modes stay as they are, and nothing is recorded on the tape. The
+    arguments and errors are those of :func:`fit`. Up to two batches are not compiled.
 
-    Example::
+    Returns:
+        ``loss`` and each metric by name.
 
-        evaluate(model, (x_test, y_test))  # {'loss': 0.0841, 'accuracy': 0.9833}
+    >>> from tinygrad_mlp import nn
+    >>> model = nn.Linear(1, 1)
+    >>> _ = nn.init.constant_(model.weight, 2.0), nn.init.constant_(model.bias, 0.0)
+    >>> evaluate(model, ([[1.0], [2.0]], [[2.0], [5.0]]), metrics=["mse"])
+    {'loss': 0.5, 'mse': 0.5}
     """
-    rows = prepare("data", data, model)
+    samples = check_data("data", data, model)
     check_int("batch_size", batch_size, minimum=1, example=1024)
-    objective = Objective(model, rows, loss, metrics)
-    with keeping_modes(model):
-        return _Measuring(model, objective, rows, batch_size, 1, compile)()
+    objective = Objective(model, samples, loss, metrics)
+    with preserve_modes(model):
+        return _evaluation(model, objective, samples, batch_size, compile=compile).run()
 
 
-class _Training:
-    """Epochs of updates of the weights, and what follows a batch and an epoch."""
-
-    def __init__(
-        self,
-        course: Training,
-        run: Run,
-        batches: Batches,
-        epochs: int,
-        compile: bool,
-        said: set[str],
-    ) -> None:
-        self.course, self.run, self.batches = course, run, batches
-        self.optimizer, self.scheduler = run.optimizer, run.scheduler
-        self.by_batch = isinstance(run.scheduler, OneCycleLR)
-        self.told = run.by_batch
-        singly = self.by_batch or self.told
-        self.runner = Runner(course, batches, epochs, compile, singly=singly, said=said)
-        run.so_far = course.means.read
-
-    @property
-    def lr(self) -> float:
-        return float(self.optimizer.param_groups[0]["lr"])
-
-    def epoch(self, number: int, report: Reporter) -> tuple[dict[str, float], dict[str, float]]:
-        """The means over the rows of one epoch, and how fast it went."""
-        self.course.model.train()
-        means, lr, start = self.course.means, self.lr, time.perf_counter()
-
-        def told(done: int) -> None:
-            if self.by_batch:
-                self.scheduler.step()
-            report.batch(number, done, means)
-            self.run.batch = done
-            if self.told:
-                self.run.tell("on_batch_end")
-
-        try:
-            self.runner.epoch(number, told)
-        except NotFinite as error:
-            self.optimizer.zero_grad()
-            done = int(self.course.cursor.item())
-            full = self.batches.batch_size
-            x, _ = self.course.batch(min(full, self.batches.rows - done * full))
-            raise FloatingPointError(
-                f"the loss became {error.value} in epoch {number}, batch {done + 1}, "
-                f"with lr={self.lr:g}; this batch changed nothing, and "
-                f"{first_not_finite(self.course.model, x)}. Lower lr, clip the gradients, or "
-                "scale the inputs"
-            ) from None
-        seconds = time.perf_counter() - start
-        pace = {"lr": lr, "seconds": seconds, "samples_per_second": means.rows / seconds}
-        return {"epoch": number} | means.read(), pace
-
-    def ended(self, row: dict[str, float]) -> None:
-        """Step the schedule after an epoch."""
-        if isinstance(self.scheduler, ReduceLROnPlateau):
-            self.scheduler.step(row.get("val_loss", row["loss"]))
-        elif self.scheduler is not None and not self.by_batch:
-            self.scheduler.step()
-
-
-class _Measuring:
-    """Losses and metrics over all rows, in eval mode, which it leaves the model in."""
-
-    def __init__(
-        self,
-        model: Module,
-        objective: Objective,
-        rows: Rows,
-        batch_size: int,
-        times: int,
-        compile: bool,
-        said: set[str] | None = None,
-    ) -> None:
-        batches = Batches((rows.x, rows.y), min(batch_size, len(rows)), shuffle=False)
-        self.course = Course(model, objective.loss, objective.metrics, batches)
-        self.runner = Runner(self.course, batches, times, compile, said=said)
-
-    def __call__(self) -> dict[str, float]:
-        self.course.model.eval()
-        with no_grad():
-            self.runner.epoch(0)
-        return self.course.means.read()
+def _evaluation(
+    model: Module, objective: Objective, samples: Samples, batch_size: int, **options: Any
+) -> Epoch:
+    batches = Batches((samples.x, samples.y), min(batch_size, len(samples)), shuffle=False)
+    return Epoch(model, objective.loss, objective.metrics, batches, **options)

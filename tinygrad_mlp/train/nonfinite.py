@@ -1,4 +1,4 @@
-"""Which layer made the first number that is no number any more."""
+"""Find the first layer whose output is not finite."""
 
 from __future__ import annotations
 
@@ -11,42 +11,37 @@ from ..autograd.tape import Value
 from ..autograd.values import as_array
 from ..nn import Module
 from ..ops.random import get_rng_state, set_rng_state
+from .validation import restore_buffers
 
 
-class _Found(Exception):
-    """Ends the forward pass."""
+class _NotFiniteOutput(Exception):
+    """Ends the forward pass; its message describes the layer."""
 
 
 def first_not_finite(model: Module, x: Any) -> str:
-    """The first layer of ``model`` whose output for ``x`` is inf or nan, said in words.
+    """Return a description of the first layer of ``model`` whose output for ``x`` is inf or nan.
 
-    The model runs once more, layer by layer; it and the random numbers stay as they are.
+    The model runs once more, with a hook on each layer; its buffers and the random number
+    generator are restored.
     """
     names = {id(module): name for name, module in model.named_modules()}
-    found = "every layer's output is finite: it came about in the loss itself"
 
-    def look(module: Module, inputs: Any, output: Any) -> None:
-        nonlocal found
+    def check_output(module: Module, inputs: Any, output: Any) -> None:
         if isinstance(output, Value) and not np.isfinite(as_array(output)).all():
             name = names[id(module)]
-            which = f"layer {name!r} ({type(module).__name__})" if name else "the model"
-            found = f"the first output that is not finite is that of {which}"
-            raise _Found
+            layer = f"layer {name!r} ({type(module).__name__})" if name else "the model"
+            raise _NotFiniteOutput(f"the first output that is not finite is that of {layer}")
 
-    kept = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
     rng = get_rng_state()
     leaves = [module for module in model.modules() if not any(True for _ in module.children())]
-    hooks = [module.register_forward_hook(look) for module in leaves]
+    hooks = [module.register_forward_hook(check_output) for module in leaves]
     try:
-        with no_grad():
+        with restore_buffers(model, always=True), no_grad():
             model(x)
-    except _Found:
-        pass
+    except _NotFiniteOutput as found:
+        return str(found)
     finally:
         for hook in hooks:
             hook.remove()
         set_rng_state(rng)
-        with no_grad():
-            for buffer, before in kept:
-                buffer.copy_(before)
-    return found
+    return "every layer's output is finite: the loss itself is not"

@@ -1,4 +1,4 @@
-"""What a trained network says of rows."""
+"""Compute a model's outputs for many rows, in eval mode."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from ..autograd.modes import no_grad
 from ..nn import Module
 from ..nn import functional as F
 from ..ops.create import tensor
-from .validation import keeping_modes, model_dtype
+from .validation import model_dtype, preserve_modes
 
-ROWS = 4096  # at a time, so that hidden layers of many rows need no more memory than of few
+ROWS = 4096  # per batch, which bounds the memory for hidden layers
 
 
-def outputs_of(model: Module, x: Array) -> Array:
-    """The outputs of ``model`` in eval mode for rows x (N, ...), cast to its dtype."""
-    rows = x.astype(model_dtype(model))
-    with keeping_modes(model), no_grad():
+def predict(model: Module, x: Array) -> Array:
+    """Return the outputs of ``model`` in eval mode for rows x (N, ...), cast to its dtype."""
+    x = x.astype(model_dtype(model))
+    with preserve_modes(model), no_grad():
         model.eval()
-        parts = [model(tensor(rows[k : k + ROWS])).numpy() for k in range(0, len(rows), ROWS)]
+        parts = [model(tensor(x[k : k + ROWS])).numpy() for k in range(0, len(x), ROWS)]
     outputs: Array = np.concatenate(parts)
     return outputs
 
 
 def softmax(logits: Array) -> Array:
-    """The probabilities that logits (N, C) mean: (N, C)."""
+    """Return the probabilities of the classes for logits (N, C): (N, C)."""
     with no_grad():
         probabilities: Array = F.softmax(tensor(logits), dim=1).numpy()
     return probabilities

@@ -1,4 +1,4 @@
-"""Ctrl-C, so that it ends an epoch and does not tear it."""
+"""Handling of Ctrl-C (SIGINT): the first one ends the epoch, the second one the process."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .history import History
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C was pressed in a fit, which ended its epoch, and all that belongs to the end.
+    """Ctrl-C was pressed during `fit`, which completed the epoch and called ``on_train_end``.
 
-    Its ``history`` is what the fit would have returned: in a notebook it is
-    ``sys.last_value.history``.
+    Attributes:
+        history: what `fit` would have returned; in a notebook ``sys.last_value.history``.
     """
 
     def __init__(self, history: History) -> None:
@@ -23,32 +23,33 @@ class Interrupted(KeyboardInterrupt):
         self.history = history
 
 
-class Wish:
-    """Whether Ctrl-C was pressed."""
+class SigintFlag:
+    """Whether Ctrl-C was ``pressed`` inside `defer_sigint`."""
 
     pressed = False
 
 
 @contextmanager
-def politely() -> Iterator[Wish]:
-    """Note the first Ctrl-C, and raise KeyboardInterrupt at the second.
+def defer_sigint() -> Iterator[SigintFlag]:
+    """Set a flag at the first Ctrl-C, and raise KeyboardInterrupt at the second.
 
-    Where Ctrl-C means something else than KeyboardInterrupt, or in another thread than the main
-    one, which alone is told of it, nothing is changed.
+    Does nothing in other threads than the main one, which alone receives signals, and where another
+    handler than Python's default one is installed.
     """
-    wish = Wish()
+    flag = SigintFlag()
 
-    def press(number: int, frame: FrameType | None) -> None:
-        if wish.pressed:
+    def handle(number: int, frame: FrameType | None) -> None:
+        if flag.pressed:
             raise KeyboardInterrupt
-        wish.pressed = True
+        flag.pressed = True
 
+    default = signal.default_int_handler
     main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield wish
+    if not main or signal.getsignal(signal.SIGINT) is not default:
+        yield flag
         return
-    signal.signal(signal.SIGINT, press)
+    signal.signal(signal.SIGINT, handle)
     try:
-        yield wish
+        yield flag
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, default)

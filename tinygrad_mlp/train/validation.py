@@ -1,7 +1,6 @@
-"""Data as `fit` wants them, or an error before anything was trained.
+"""Checks of data, optimizer and schedule, before the first step and for all rows at once.
 
-What can be wrong with data is found here, once and for all rows, and not in the middle of an epoch
-when half of the weights' updates are made.
+An error in the middle of an epoch would leave a model with half of its updates.
 """
 
 from __future__ import annotations
@@ -22,14 +21,15 @@ from ..data.batching import Batches
 from ..nn import BatchNorm1d, Module
 from ..ops.create import tensor
 from ..optim import Optimizer
+from ..optim.lr_scheduler import ReduceLROnPlateau
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
-    """Inputs and targets that can be trained on: checked, and in the model's dtype.
+class Samples:
+    """Checked inputs and targets, in the model's dtype.
 
     Attributes:
-        name: what the caller calls them, for errors.
+        name: the name of the argument that they come from, for errors.
         x: (N, ...) in the model's dtype, finite.
         y: (N,) int64 labels, or (N, ...) finite in the model's dtype.
     """
@@ -47,15 +47,15 @@ class Rows:
         return len(self.x)
 
 
-def prepare(name: str, pair: Any, model: Module) -> Rows:
-    """``pair`` of inputs and targets (arrays, lists or Tensors, or a Dataset) as :class:`Rows`.
+def check_data(name: str, pair: Any, model: Module) -> Samples:
+    """Return a pair of inputs and targets (arrays, lists, Tensors or a Dataset) as `Samples`.
 
-    Inputs are cast to the model's dtype, integer and boolean targets to int64 (they are labels),
-    other targets to the model's dtype.
+    Inputs are cast to the model's dtype, integer and boolean targets (labels) to int64, other
+    targets to the model's dtype.
 
     Raises:
-        TypeError: ``pair`` is no pair, or holds what is not numbers.
-        ValueError: no rows, different lengths, or values that are not finite.
+        TypeError: ``pair`` is not a pair, or an array does not hold numbers.
+        ValueError: there are no rows, the lengths differ, or a value is not finite.
     """
     try:
         x, y = pair
@@ -65,8 +65,8 @@ def prepare(name: str, pair: Any, model: Module) -> Rows:
             f"write {name}=(x, y)"
         ) from None
     dtype = model_dtype(model)
-    inputs = _floats(f"x of {name}", array_of(x), dtype)
-    targets = _targets(f"y of {name}", array_of(y), dtype)
+    inputs = _floats(f"x of {name}", to_array(x), dtype)
+    targets = _targets(f"y of {name}", to_array(y), dtype)
     if inputs.ndim < 2:
         raise ValueError(
             f"x of {name} must be (rows, features), got shape {inputs.shape}; "
@@ -74,56 +74,57 @@ def prepare(name: str, pair: Any, model: Module) -> Rows:
         )
     if targets.ndim == 0 or len(inputs) != len(targets):
         raise ValueError(
-            f"{name}: x and y must have a row for each other, got x of shape {inputs.shape} "
+            f"{name}: x and y must have the same number of rows, got x of shape {inputs.shape} "
             f"and y of shape {targets.shape}"
         )
     if len(inputs) == 0:
         raise ValueError(f"{name} has no rows: x has shape {inputs.shape}")
-    return Rows(name, inputs, targets)
+    return Samples(name, inputs, targets)
 
 
 def model_dtype(model: Module) -> np.dtype[Any]:
-    """The dtype of the model's first floating-point parameter; float32 if it has none."""
+    """Return the dtype of the model's first floating-point parameter; float32 if it has none."""
     dtypes = (np.dtype(parameter.dtype) for parameter in model.parameters())
     return next((dtype for dtype in dtypes if dtype.kind == "f"), np.dtype(np.float32))
 
 
-def check_targets(model: Module, rows: Rows) -> None:
-    """Hold the targets against what ``model`` gives for the first row, where the loss is our own.
+def check_targets(model: Module, samples: Samples) -> None:
+    """Check the targets against the outputs of ``model``, for the default losses.
 
-    Cross-entropy wants labels from 0 to the number of outputs; the squared error wants targets
-    of the outputs' shape, which broadcasting would otherwise hide.
+    Cross-entropy needs labels below the number of outputs; the squared error needs targets of the
+    outputs' shape, since broadcasting would hide a mistake. The model is run on the first row.
 
     Raises:
         ValueError: they do not fit.
     """
-    with keeping_modes(model), no_grad():
+    with preserve_modes(model), no_grad():
         model.eval()
-        shape = (len(rows), *model(tensor(rows.x[:1])).shape[1:])
-    if not rows.labels:
-        _check_values(rows, shape)
-    elif len(shape) != 2 or rows.y.ndim != 1:
+        shape = (len(samples), *model(tensor(samples.x[:1])).shape[1:])
+    y = samples.y
+    if not samples.labels:
+        _check_values(samples, shape)
+    elif len(shape) != 2 or y.ndim != 1:
         raise ValueError(
-            f"{rows.name}: integer targets are labels of shape (N,) for outputs (N, classes), got "
-            f"y of shape {rows.y.shape} and outputs {shape}; one-hot labels are y.argmax(1), and "
-            f"integers that are quantities are y.astype({str(rows.x.dtype)!r})"
+            f"{samples.name}: integer targets are labels of shape (N,) for outputs (N, classes), "
+            f"got y of shape {y.shape} and outputs {shape}; write y.argmax(1) for one-hot labels, "
+            f"y.astype({str(samples.x.dtype)!r}) for integers that are quantities"
         )
     else:
-        _check_labels(rows, classes=shape[1])
+        _check_labels(samples, classes=shape[1])
 
 
 def check_optimizer(model: Module, optimizer: Any) -> None:
-    """Refuse to train with what cannot change the model.
+    """Check that ``optimizer`` can train the model.
 
     Raises:
-        TypeError: it is no optimizer.
+        TypeError: it is not an Optimizer.
         ValueError: it has none of the model's parameters.
         RuntimeError: gradients are off.
     """
     if not isinstance(optimizer, Optimizer):
-        kind = optimizer.__name__ if isinstance(optimizer, type) else type(optimizer).__name__
+        cls = optimizer if isinstance(optimizer, type) else type(optimizer)
         raise TypeError(
-            f"optimizer must be an Optimizer, got {kind}; "
+            f"optimizer must be an Optimizer, got {cls.__name__}; "
             "write optimizer=optim.Adam(model.parameters())"
         )
     own = {id(parameter) for parameter in model.parameters()}
@@ -133,14 +134,14 @@ def check_optimizer(model: Module, optimizer: Any) -> None:
             "this model, as in optim.Adam(model.parameters())"
         )
     if not is_grad_enabled():
-        raise RuntimeError("fit needs gradients, and they are off; call it outside of no_grad()")
+        raise RuntimeError("fit needs gradients, which are off; call it outside of no_grad()")
 
 
 def check_batches(model: Module, batches: Batches) -> None:
-    """Refuse to train on no batch at all, and on one row where BatchNorm would take its variance.
+    """Check that there is a batch, and none of a single row if the model has a BatchNorm.
 
     Raises:
-        ValueError: there is no batch, or its last one has one row and the model a BatchNorm.
+        ValueError: otherwise.
     """
     rows, size = batches.rows, batches.batch_size
     if len(batches) == 0:
@@ -152,27 +153,28 @@ def check_batches(model: Module, batches: Batches) -> None:
     if norms and batches.last == 1:
         raise ValueError(
             f"batch_size={size} makes a batch of one row out of {rows}, and BatchNorm1d "
-            f"({norms[0]!r}) cannot take the variance of one row in training; "
-            f"{_without_single_rows(rows, size)}"
+            f"({norms[0]!r}) has no variance of one row in training; "
+            f"{_fix_single_row(rows, size)}"
         )
 
 
-def _without_single_rows(rows: int, size: int) -> str:
+def _fix_single_row(rows: int, size: int) -> str:
     if rows == 1:
-        return "give it more rows"
+        return "pass more rows"
     larger = next(other for other in range(max(size, 2), rows + 1) if rows % other != 1)
     return f"write batch_size={larger}" + (" or drop_last=True" if size > 1 else "")
 
 
 def check_scheduler(scheduler: Any, optimizer: Optimizer) -> None:
-    """Refuse a schedule that would not change the rates of ``optimizer``.
+    """Check that ``scheduler`` is None or sets the learning rates of ``optimizer``.
 
     Raises:
-        TypeError: it is no schedule.
-        ValueError: it is one of another optimizer.
+        TypeError: it has no ``step``.
+        ValueError: it belongs to another optimizer, or waits for a loss that grows.
     """
     if scheduler is None:
         return
+    name = type(scheduler).__name__
     if isinstance(scheduler, type) or not callable(getattr(scheduler, "step", None)):
         raise TypeError(
             f"scheduler must be a schedule of the optimizer, got {scheduler!r:.60}; "
@@ -180,17 +182,19 @@ def check_scheduler(scheduler: Any, optimizer: Optimizer) -> None:
         )
     if getattr(scheduler, "optimizer", optimizer) is not optimizer:
         raise ValueError(
-            f"scheduler, a {type(scheduler).__name__}, steps the rates of another optimizer; make "
-            "it from the one that trains"
+            f"scheduler, a {name}, sets the learning rates of another optimizer; make it from the "
+            "one passed to fit"
         )
+    if isinstance(scheduler, ReduceLROnPlateau) and scheduler.mode != "min":
+        raise ValueError(f'scheduler, a {name}, is stepped with the loss; write mode="min"')
 
 
 def positive(name: str, value: float | None) -> float | None:
-    """``value``, which must be above 0 and finite, or None.
+    """Return ``value``, which must be None or a positive finite number.
 
     Raises:
-        TypeError: it is no number.
-        ValueError: it is not.
+        TypeError: it is not a number.
+        ValueError: it is not positive and finite.
     """
     if isinstance(value, bool) or not (value is None or isinstance(value, Real)):
         raise TypeError(f"{name} must be a number, got {value!r}; write {name}=1.0")
@@ -200,88 +204,91 @@ def positive(name: str, value: float | None) -> float | None:
 
 
 @contextmanager
-def keeping_modes(model: Module) -> Iterator[None]:
-    """Put each module's own ``training`` flag back at the end, whatever its parent's is."""
-    was = [(module, module.training) for module in model.modules()]
+def preserve_modes(model: Module) -> Iterator[None]:
+    """Restore the ``training`` flag of each module of ``model`` at the end."""
+    modes = [(module, module.training) for module in model.modules()]
     try:
         yield
     finally:
-        for module, training in was:
+        for module, training in modes:
             module.training = training
 
 
 @contextmanager
-def buffers_put_back(model: Module) -> Iterator[None]:
-    """After an error, give the model's buffers, as running statistics, their values of before."""
-    kept = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+def restore_buffers(model: Module, always: bool = False) -> Iterator[None]:
+    """Restore the buffers of ``model``, such as running statistics, after an error (or always)."""
+    saved = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+    restore = True
     try:
         yield
-    except Exception:
-        with no_grad():
-            for buffer, before in kept:
-                buffer.copy_(before)
-        raise
+        restore = always
+    finally:
+        if restore:
+            with no_grad():
+                for buffer, value in saved:
+                    buffer.copy_(value)
 
 
-def array_of(value: Any) -> Array:
-    """``value``, an array, a list or a Tensor, as an array."""
+def to_array(value: Any) -> Array:
+    """Return an array, a list or a Tensor as an array."""
     if isinstance(value, Tensor):
         value = value.detach().numpy()
     array: Array = np.asarray(value)
     return array
 
 
-def _floats(what: str, array: Array, dtype: np.dtype[Any]) -> Array:
+def _floats(name: str, array: Array, dtype: np.dtype[Any]) -> Array:
+    """Return ``array`` in C order and in this dtype; raise if a value is not finite in it."""
     if array.dtype.kind not in "biuf":
         raise TypeError(
-            f"{what} must be numbers, got dtype {array.dtype}; "
-            f"write {what[0]}.astype({str(dtype)!r})"
+            f"{name} must be numbers, got dtype {array.dtype}; "
+            f"write {name[0]}.astype({str(dtype)!r})"
         )
-    with np.errstate(over="ignore"):  # what overflows is found as inf below, with its place
+    with np.errstate(over="ignore"):  # an overflow to inf is reported below
         floats: Array = np.ascontiguousarray(array, dtype=dtype)
     finite = np.isfinite(floats)
     if not finite.all():
-        place = tuple(int(i) for i in np.argwhere(~finite)[0])
+        index = tuple(int(i) for i in np.argwhere(~finite)[0])
         raise ValueError(
-            f"{what} must be finite in {dtype}, got {array[place]} at {list(place)} and "
+            f"{name} must be finite in {dtype}, got {array[index]} at {list(index)} and "
             f"{floats.size - int(finite.sum())} such values in all; drop or fill these rows"
         )
     return floats
 
 
-def _targets(what: str, array: Array, dtype: np.dtype[Any]) -> Array:
+def _targets(name: str, array: Array, dtype: np.dtype[Any]) -> Array:
     if array.dtype.kind in "biu":
         return np.ascontiguousarray(array, dtype=np.int64)
     if array.dtype.kind != "f":
         raise TypeError(
-            f"{what} must be integer labels or floating-point values, got dtype {array.dtype}; "
-            "np.unique(y, return_inverse=True) numbers the classes"
+            f"{name} must be integer labels or floating-point values, got dtype {array.dtype}; "
+            "np.unique(y, return_inverse=True)[1] numbers the classes"
         )
-    return _floats(what, array, dtype)
+    return _floats(name, array, dtype)
 
 
-def _check_labels(rows: Rows, classes: int) -> None:
-    low, high = int(rows.y.min()), int(rows.y.max())
-    if low < 0 or high >= classes:
-        row = int(rows.y.argmin() if low < 0 else rows.y.argmax())
-        raise ValueError(
-            f"y of {rows.name} must be labels from 0 to {classes - 1}, because the model has "
-            f"{classes} outputs, got {rows.y[row]} in row {row}; number the classes from 0, or "
-            "widen the last layer"
-        )
-
-
-def _check_values(rows: Rows, outputs: tuple[int, ...]) -> None:
-    if rows.y.shape == outputs:
+def _check_labels(samples: Samples, classes: int) -> None:
+    y = samples.y
+    if 0 <= y.min() <= y.max() < classes:
         return
-    whole = rows.y.ndim == 1 and bool((rows.y == np.floor(rows.y)).all())
-    if whole and len(outputs) == 2 and outputs[1] > 1:
-        hint = "labels must be integers: write y.astype('int64')"
-    elif rows.y.shape == outputs[:1] and outputs[1:] == (1,):
-        hint = "write y[:, None]"
-    else:
-        hint = "give the last layer one output for each target"
+    row = int(y.argmin() if y.min() < 0 else y.argmax())
     raise ValueError(
-        f"y of {rows.name} has shape {rows.y.shape} where the model's outputs have {outputs}; "
-        f"{hint}"
+        f"y of {samples.name} must be labels from 0 to {classes - 1}, because the model has "
+        f"{classes} outputs, got {y[row]} in row {row}; number the classes from 0, or widen the "
+        "last layer"
+    )
+
+
+def _check_values(samples: Samples, outputs: tuple[int, ...]) -> None:
+    y = samples.y
+    if y.shape == outputs:
+        return
+    if len(outputs) == 2 and outputs[1] > 1 and y.ndim == 1 and (y == np.floor(y)).all():
+        fix = "labels must be integers: write y.astype('int64')"
+    elif y.shape == outputs[:1] and outputs[1:] == (1,):
+        fix = "write y[:, None]"
+    else:
+        fix = "give the last layer one output for each target"
+    raise ValueError(
+        f"y of {samples.name} has shape {y.shape} where the model's outputs have {outputs}; {fix}"
     )

@@ -7,7 +7,7 @@ import numpy as np
 import tinygrad_mlp as tg
 from races.race import BATCH, DROPOUT, RATE, Race, run
 from tinygrad_mlp import nn, optim
-from tinygrad_mlp.train import Callback, Run
+from tinygrad_mlp.train import Callback, Trainer
 
 
 class Judge(Callback):
@@ -16,10 +16,10 @@ class Judge(Callback):
     def __init__(self, race: Race):
         self.race = race
 
-    def on_epoch_end(self, run: Run) -> None:
+    def on_epoch_end(self, trainer: Trainer) -> None:
         """Tell the race."""
-        if self.race.ends(run.history.last["val_accuracy"]):
-            run.stop("the race is over")
+        if self.race.ends(trainer.history.last["val_accuracy"]):
+            trainer.stop("the race is over")
 
 
 def contestant(race: Race) -> None:
