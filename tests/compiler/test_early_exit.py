@@ -92,11 +92,11 @@ def test_a_gate_is_between_what_lasts_before_and_after_it() -> None:
     step = CompiledFunction(walk.step)
     step()
     steps = schedule(step.program.instructions)
-    [gate] = [k for k, each in enumerate(steps) if each.gate is not None]
+    [gate] = [k for k, each in enumerate(steps) if each.early_exit is not None]
     assert steps[gate - 1].phase < steps[gate].phase, "all threads have met"
     order = [each.instruction for each in steps]
     for k, instruction in enumerate(step.program.instructions):
-        if instruction.gate is not None:
+        if instruction.early_exit is not None:
             place = k
     for k, instruction in enumerate(step.program.instructions):
         if any(buffer.kind == "state" for buffer in instruction.writes()) and k != place:
@@ -193,6 +193,6 @@ def test_a_gate_is_passed_by_all_before_its_word_is_written_again() -> None:
     run = CompiledFunction(step)
     run(tg.ones(3))
     steps = schedule(run.program.instructions)
-    gates = [each.phase for each in steps if each.gate is not None]
+    gates = [each.phase for each in steps if each.early_exit is not None]
     halts = [each.phase for each in steps if each.call and "halt" in each.instruction.name]
     assert halts[0] < gates[0] < halts[1] < gates[1]
