@@ -121,6 +121,7 @@ TRANSCENDENTAL = [
             "inf, 1": ((INF, 1.0), float(np.float32(PI / 2))),
             "nan, 1": ((NAN, 1.0), NAN),
         },
+        kinks={"0, 0": ((0.0, 0.0), (0.0, 0.0))},
     ),
 ]
 
@@ -288,7 +289,7 @@ ARITHMETIC = [
             "1, nan": ((1.0, NAN), NAN),
             "inf, -inf": ((INF, -INF), INF),
         },
-        kinks={"equal": ((1.0, 1.0), (0.5, 0.5))},
+        kinks={"equal": ((1.0, 1.0), (0.5, 0.5)), "nan": ((NAN, 1.0), (1.0, 1.0))},
     ),
     pair(
         "minimum",
@@ -301,7 +302,7 @@ ARITHMETIC = [
             "1, nan": ((1.0, NAN), NAN),
             "inf, -inf": ((INF, -INF), -INF),
         },
-        kinks={"equal": ((1.0, 1.0), (0.5, 0.5))},
+        kinks={"equal": ((1.0, 1.0), (0.5, 0.5)), "nan": ((NAN, 1.0), (1.0, 1.0))},
     ),
     pair(
         "clamp_min",
@@ -309,7 +310,11 @@ ARITHMETIC = [
         odd_tenths(-2, 2),
         even_tenths(-2, 2),
         accepts="bif",
-        special={"nan": ((NAN, 1.0), NAN), "-inf": ((-INF, 1.0), 1.0)},
+        special={
+            "nan": ((NAN, 1.0), NAN),
+            "at least nan": ((1.0, NAN), NAN),
+            "-inf": ((-INF, 1.0), 1.0),
+        },
         kinks={"at the bound": ((1.0, 1.0), (1.0, 0.0))},
     ),
     pair(
@@ -318,7 +323,11 @@ ARITHMETIC = [
         odd_tenths(-2, 2),
         even_tenths(-2, 2),
         accepts="bif",
-        special={"nan": ((NAN, 1.0), NAN), "inf": ((INF, 1.0), 1.0)},
+        special={
+            "nan": ((NAN, 1.0), NAN),
+            "at most nan": ((1.0, NAN), NAN),
+            "inf": ((INF, 1.0), 1.0),
+        },
         kinks={"at the bound": ((1.0, 1.0), (1.0, 0.0))},
     ),
     single(
@@ -507,7 +516,7 @@ ACTIVATION = [
         FROM_ZERO,
         accepts="bif",
         special={"-0": ((-0.0,), 0.0), "nan": ((NAN,), NAN), "-inf": ((-INF,), 0.0)},
-        kinks={"0": ((0.0,), (0.0,))},
+        kinks={"0": ((0.0,), (0.0,)), "nan": ((NAN,), (1.0,))},
     ),
     with_numbers(
         "leaky_relu",
@@ -523,7 +532,7 @@ ACTIVATION = [
         FROM_ZERO,
         numbers={"alpha": 0.7},
         special={"-inf": ((-INF,), float(np.float32(-0.7))), "inf": ((INF,), INF)},
-        kinks={"0": ((0.0,), (0.7,))},
+        kinks={"0": ((0.0,), (0.7,)), "nan": ((NAN,), (1.0,))},
     ),
     function(
         "gelu",

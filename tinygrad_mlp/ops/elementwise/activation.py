@@ -17,8 +17,8 @@ SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 relu = elementwise(
     "relu",
     lambda x: expression.where(x <= 0, 0, x),
-    about="max(x, 0); NaN for NaN. The derivative at 0 is 0.",
-    x=lambda g, out: where(out > 0, g, 0),
+    about="max(x, 0); NaN for NaN. The derivative at 0 is 0, at NaN it is 1.",
+    x=lambda g, out: where(out <= 0, 0, g),
 )
 
 leaky_relu = elementwise(
@@ -35,7 +35,7 @@ elu = elementwise(
     public=False,
     dtype="float",
     about="Exponential linear unit (D.-A. Clevert et al., arXiv 1511.07289).",
-    x=lambda g, x, alpha: where(x > 0, g, g * alpha * exp(where(x > 0, 0, x))),
+    x=lambda g, x, alpha: where(x <= 0, g * alpha * exp(where(x <= 0, x, 0)), g),
 )
 
 gelu = elementwise(
@@ -132,13 +132,13 @@ binary_cross_entropy_with_logits = elementwise(
     about="Cross-entropy of one logit: -p y log(sigmoid(x)) - (1 - y) log(1 - sigmoid(x)), "
     "p is ``pos_weight``. By softplus, so that no exponential overflows.",
     x=lambda g, x, y, pos_weight: g * (1 - y - (1 + (pos_weight - 1) * y) * (1 - sigmoid(x))),
-    y=lambda g, x, y, pos_weight: g * ((pos_weight - 1) * _softplus_of_minus(x) - x),
-    pos_weight=lambda g, x, y: g * y * _softplus_of_minus(x),
+    y=lambda g, x, pos_weight: g * (pos_weight * _softplus(-x) - _softplus(x)),
+    pos_weight=lambda g, x, y: g * y * _softplus(-x),
 )
 
 
-def _softplus_of_minus(x: Any) -> Any:
-    return softplus(-x, 1, 50)
+def _softplus(x: Any) -> Any:
+    return softplus(x, 1, 50)
 
 
 relu_ = relu.in_place_form()

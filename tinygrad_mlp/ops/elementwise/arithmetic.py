@@ -12,19 +12,8 @@ from ...autograd.values import as_array, constant
 from ...kernels.codegen import expression
 from ...kernels.runtime.layout import DTYPES, Layout
 from .declare import Elementwise, elementwise
+from .declare import where as where
 from .transcendental import log
-
-# --- selection first: the rules below are written with it ---
-
-where: Elementwise = elementwise(
-    "where",
-    lambda condition, x, y: expression.where(condition, x, y),
-    masks=["condition"],
-    method=False,  # x.where(condition, y) takes them in another order
-    about="``x`` where the condition holds, else ``y``. The condition is a bool tensor.",
-    x=lambda g, condition: where(condition, g, 0),
-    y=lambda g, condition: where(condition, 0, g),
-)
 
 # --- arithmetic ---
 
@@ -140,31 +129,33 @@ remainder = Partial(
 maximum = elementwise(
     "maximum",
     lambda x, y: expression.where((x > y) | (x != x), x, y),
-    about="The larger of two; NaN if either is. Where they are equal each gets half the gradient.",
-    x=lambda g, x, y: where(x == y, g / 2, where(x > y, g, 0)),
-    y=lambda g, x, y: where(x == y, g / 2, where(y > x, g, 0)),
+    about="The larger of two; NaN if either is. Each gets half the gradient where they are equal, "
+    "and the whole of it where one is NaN.",
+    x=lambda g, x, y: where(x == y, g / 2, where(x < y, 0, g)),
+    y=lambda g, x, y: where(x == y, g / 2, where(y < x, 0, g)),
 )
 
 minimum = elementwise(
     "minimum",
     lambda x, y: expression.where((x < y) | (x != x), x, y),
-    about="The smaller of two; NaN if either is. Where they are equal each gets half the gradient.",
-    x=lambda g, x, y: where(x == y, g / 2, where(x < y, g, 0)),
-    y=lambda g, x, y: where(x == y, g / 2, where(y < x, g, 0)),
+    about="The smaller of two; NaN if either is. Each gets half the gradient where they are equal, "
+    "and the whole of it where one is NaN.",
+    x=lambda g, x, y: where(x == y, g / 2, where(x > y, 0, g)),
+    y=lambda g, x, y: where(x == y, g / 2, where(y > x, 0, g)),
 )
 
 clamp_min = elementwise(
     "clamp_min",
-    lambda x, min: expression.where(x < min, min, x),
-    about="``x``, but at least ``min``. At the bound the gradient is that of ``x``.",
+    lambda x, min: expression.where((x >= min) | (x != x), x, min),
+    about="``x``, but at least ``min``, NaN if either is. At the bound ``x`` has the gradient.",
     x=lambda g, x, min: where(x >= min, g, 0),
     min=lambda g, x, min: where(x < min, g, 0),
 )
 
 clamp_max = elementwise(
     "clamp_max",
-    lambda x, max: expression.where(x > max, max, x),
-    about="``x``, but at most ``max``. At the bound the gradient is that of ``x``.",
+    lambda x, max: expression.where((x <= max) | (x != x), x, max),
+    about="``x``, but at most ``max``, NaN if either is. At the bound ``x`` has the gradient.",
     x=lambda g, x, max: where(x <= max, g, 0),
     max=lambda g, x, max: where(x > max, g, 0),
 )
@@ -173,14 +164,14 @@ abs = elementwise(
     "abs",
     lambda x: expression.absolute(x),
     dtype="number",
-    about="Absolute value. The derivative at 0 is 0.",
+    about="Absolute value. The derivative at 0 is 0, at NaN it is NaN (in PyTorch 0).",
     x=lambda g, x: g * sign(x),
 )
 
 sign: Elementwise = elementwise(
     "sign",
     lambda x: expression.where(x > 0, 1, expression.where(x < 0, -1, x)),
-    about="-1, 0 or 1; NaN for NaN. Flat: its derivative is 0.",
+    about="-1, 0 or 1; NaN for NaN, as in NumPy (0 in PyTorch). Its derivative is 0.",
     x=lambda g: g * 0,
 )
 

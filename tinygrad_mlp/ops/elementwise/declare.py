@@ -325,3 +325,15 @@ def broadcast(op: str, names: Sequence[str], layouts: Sequence[Layout]) -> tuple
         raise ValueError(
             f"{op}: shapes do not broadcast: {shapes}. Aligned right, sizes must be equal or 1"
         ) from None
+
+
+# The op that rules with kinks are written with.
+where: Elementwise = elementwise(
+    "where",
+    lambda condition, x, y: scalar.where(condition, x, y),
+    masks=["condition"],
+    method=False,  # x.where(condition, y) takes them in another order
+    about="``x`` where the condition holds, else ``y``. The condition is a bool tensor.",
+    x=lambda g, condition: where(condition, g, 0),
+    y=lambda g, condition: where(condition, 0, g),
+)

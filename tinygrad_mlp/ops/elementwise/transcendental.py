@@ -7,9 +7,10 @@ Functions*, chapter 4.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from ...kernels.codegen import expression
-from .declare import Elementwise, elementwise
+from .declare import Elementwise, elementwise, where
 
 LN_2 = math.log(2)
 LN_10 = math.log(10)
@@ -99,10 +100,16 @@ atan2 = elementwise(
     "atan2",
     lambda y, x: expression.atan2(y, x),
     dtype="float",
-    about="The angle of the point (x, y), in radians, from -pi to pi.",
-    y=lambda g, y, x: g * x / (x * x + y * y),
-    x=lambda g, y, x: -g * y / (x * x + y * y),
+    about="The angle of the point (x, y), in radians, from -pi to pi. "
+    "The derivatives at (0, 0) are 0.",
+    y=lambda g, y, x: g * x / _squared_radius(y, x),
+    x=lambda g, y, x: -g * y / _squared_radius(y, x),
 )
+
+
+def _squared_radius(y: Any, x: Any) -> Any:
+    return where((x == 0) & (y == 0), 1, x * x + y * y)
+
 
 sinh = elementwise("sinh", lambda x: expression.sinh(x), dtype="float", x=lambda g, x: g * cosh(x))
 cosh: Elementwise = elementwise(
