@@ -107,7 +107,7 @@ def test_errors_say_what_to_write():
         net.offset = [0, 0, 0]
     with pytest.raises(TypeError, match=r"nn\.Parameter"):
         net.register_parameter("other", tg.ones(3))
-    with pytest.raises(KeyError, match="no dot"):
+    with pytest.raises(KeyError, match="without dots"):
         net.register_buffer("a.b", tg.ones(1))
     with pytest.raises(KeyError, match="already"):
         net.register_buffer("forward", tg.ones(1))

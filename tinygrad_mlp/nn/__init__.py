@@ -1,4 +1,9 @@
-"""Networks: modules, layers, losses; the same as functions in `functional`; first values in `init`.
+"""Networks: modules, layers, losses; the same as functions in `functional`; `init`, `utils`.
+
+Read in this order: ``parameter.py``, ``module.py`` (the base class), ``hooks.py``, ``state.py``
+(state dicts), ``functional.py``, ``functional_module.py``, ``activation.py``, ``loss.py``,
+``init.py`` (initial values), ``linear.py``, ``dropout.py``, ``normalization.py``, ``container.py``,
+``clip_grad.py``, ``utils.py``.
 
 >>> import tinygrad_mlp as tg
 >>> from tinygrad_mlp import nn
@@ -62,4 +67,5 @@ __all__ = [
     "Tanh",
     "functional",
     "init",
+    "utils",
 ]

@@ -1,13 +1,35 @@
-"""Activations as modules: elementwise, but `Softmax` and `LogSoftmax` along an axis."""
+"""Activation functions as modules. Each holds the options of the function of the same name.
+
+The result has the shape and the floating dtype of the input x. An integer input becomes one of the
+default dtype, but `ReLU` keeps it and `Softmax` and `LogSoftmax` refuse it with a TypeError. These
+two work along an axis, the others elementwise. The functions are in ``functional.py``.
+
+>>> import tinygrad_mlp as tg
+>>> from tinygrad_mlp import nn
+>>> x = tg.tensor([-1.0, 2.0])
+>>> for module in (nn.LeakyReLU(0.1), nn.ELU(), nn.GELU(), nn.SiLU(), nn.Tanh(), nn.Softplus()):
+...     print(module, module(x).numpy().round(3))
+LeakyReLU(negative_slope=0.1) [-0.1  2. ]
+ELU(alpha=1.0) [-0.632  2.   ]
+GELU(approximate='none') [-0.159  1.954]
+SiLU() [-0.269  1.762]
+Tanh() [-0.762  0.964]
+Softplus(beta=1.0, threshold=20.0) [0.313 2.127]
+"""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from . import functional as F
 from .functional_module import FunctionalModule
 
 
 class ReLU(FunctionalModule):
-    """max(x, 0).
+    """Rectified linear unit: max(x, 0).
+
+    Args:
+        inplace: whether to write the result into the input.
 
     >>> import tinygrad_mlp as tg
     >>> from tinygrad_mlp import nn
@@ -22,7 +44,15 @@ class ReLU(FunctionalModule):
 
 
 class LeakyReLU(FunctionalModule):
-    """x where x > 0, else ``negative_slope`` x (A. L. Maas et al., ICML 2013)."""
+    """Leaky rectified linear unit: x where x > 0, else ``negative_slope`` x.
+
+    Args:
+        negative_slope: the factor of negative x.
+        inplace: whether to write the result into the input.
+
+    Source: A. L. Maas, A. Y. Hannun and A. Y. Ng, "Rectifier nonlinearities improve neural network
+    acoustic models", ICML 2013.
+    """
 
     function = staticmethod(F.leaky_relu)
 
@@ -31,7 +61,15 @@ class LeakyReLU(FunctionalModule):
 
 
 class ELU(FunctionalModule):
-    """x where x > 0, else ``alpha`` (exp(x) - 1) (D.-A. Clevert et al., ICLR 2016)."""
+    """Exponential linear unit: x where x > 0, else ``alpha`` (exp(x) - 1).
+
+    Args:
+        alpha: minus the limit at minus infinity.
+        inplace: whether to write the result into the input.
+
+    Source: D.-A. Clevert, T. Unterthiner and S. Hochreiter, "Fast and accurate deep network
+    learning by exponential linear units", ICLR 2016.
+    """
 
     function = staticmethod(F.elu)
 
@@ -40,19 +78,29 @@ class ELU(FunctionalModule):
 
 
 class GELU(FunctionalModule):
-    """x P(X <= x) for a normal X; ``approximate="tanh"`` takes the tanh formula of the same paper.
+    """Gaussian error linear unit: x P(X <= x) for a standard normal X.
+
+    Args:
+        approximate: "none", or "tanh" for 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
 
     Source: D. Hendrycks and K. Gimpel, "Gaussian error linear units", arXiv 1606.08415.
     """
 
     function = staticmethod(F.gelu)
 
-    def __init__(self, approximate: str = "none"):
+    def __init__(self, approximate: Literal["none", "tanh"] = "none"):
         super().__init__(approximate=approximate)
 
 
 class SiLU(FunctionalModule):
-    """x sigmoid(x), also called swish (S. Elfwing et al., arXiv 1702.03118)."""
+    """Sigmoid linear unit, also called swish: x / (1 + exp(-x)).
+
+    Args:
+        inplace: whether to write the result into the input.
+
+    Source: S. Elfwing, E. Uchibe and K. Doya, "Sigmoid-weighted linear units for neural network
+    function approximation in reinforcement learning", arXiv 1702.03118.
+    """
 
     function = staticmethod(F.silu)
 
@@ -61,19 +109,24 @@ class SiLU(FunctionalModule):
 
 
 class Sigmoid(FunctionalModule):
-    """1 / (1 + exp(-x))."""
+    """Logistic function: 1 / (1 + exp(-x))."""
 
     function = staticmethod(F.sigmoid)
 
 
 class Tanh(FunctionalModule):
-    """The hyperbolic tangent."""
+    """Hyperbolic tangent: (exp(x) - exp(-x)) / (exp(x) + exp(-x))."""
 
     function = staticmethod(F.tanh)
 
 
 class Softplus(FunctionalModule):
-    """log(1 + exp(``beta`` x)) / ``beta``, and x itself where ``beta`` x > ``threshold``."""
+    """Smooth form of ReLU: log(1 + exp(``beta`` x)) / ``beta``.
+
+    Args:
+        beta: the larger, the nearer to ReLU.
+        threshold: x itself is returned where ``beta`` x is above it.
+    """
 
     function = staticmethod(F.softplus)
 
@@ -82,9 +135,12 @@ class Softplus(FunctionalModule):
 
 
 class Softmax(FunctionalModule):
-    """exp(x_i) / sum_j exp(x_j) along ``dim``: positive, and sums to one.
+    """Normalised exponentials: exp(x_i) / sum_j exp(x_j) along an axis, positive and of sum 1.
 
     Do not put it before `CrossEntropyLoss`, which takes logits.
+
+    Args:
+        dim: the axis; None chooses one with a warning, as in PyTorch.
 
     >>> import tinygrad_mlp as tg
     >>> from tinygrad_mlp import nn
@@ -99,7 +155,16 @@ class Softmax(FunctionalModule):
 
 
 class LogSoftmax(FunctionalModule):
-    """The logarithm of `Softmax`, without its underflow: what `NLLLoss` takes."""
+    """Logarithm of `Softmax`: x_i - log(sum_j exp(x_j)) along an axis. `NLLLoss` takes it.
+
+    Args:
+        dim: the axis; None chooses one with a warning, as in PyTorch.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.LogSoftmax(dim=1)(tg.tensor([[0.0, 1000.0]]))
+    tensor([[-1000.,     0.]])
+    """
 
     function = staticmethod(F.log_softmax)
 

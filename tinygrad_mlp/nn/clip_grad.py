@@ -7,7 +7,7 @@ networks", ICML 2013, section 3.2.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import reduce
 
 from .._tensor import Tensor
@@ -17,10 +17,6 @@ from ..ops.elementwise.arithmetic import add, clamp_, clamp_max, maximum, mul_
 from ..ops.reduce import sum_of_squares
 
 Tensors = Tensor | Iterable[Tensor]
-SUMMANDS: dict[float, Callable[[Tensor], Tensor]] = {
-    1: lambda x: x.abs().sum(),
-    2: sum_of_squares,
-}  # by order p: the sum of |x|^p over the elements, where it is cheaper than a power
 
 
 def clip_grad_norm_(
@@ -53,10 +49,9 @@ def clip_grad_norm_(
     >>> x.grad
     tensor([0.6, 0.8])
     """
-    _at_least_0("clip_grad_norm_: `max_norm`", max_norm)
-    gradients = _gradients("clip_grad_norm_", parameters)
-    norm = get_total_norm(gradients, norm_type, error_if_nonfinite)
-    _scale(gradients, max_norm, norm)
+    tensors = _tensors("clip_grad_norm_", parameters)
+    norm = get_total_norm(_gradients(tensors), norm_type, error_if_nonfinite)
+    clip_grads_with_norm_(tensors, max_norm, norm)
     return norm
 
 
@@ -77,22 +72,24 @@ def get_total_norm(
         raise ValueError(
             f"get_total_norm: `norm_type` must be above 0 (2, 1, inf, ...), got {order:g}"
         )
+    filled = [x for x in _tensors("get_total_norm", tensors) if x.numel()]
     with grad_mode(False):
-        filled = [x for x in _tensors("get_total_norm", tensors) if x.numel()]
         norm: Tensor
         if not filled:
             norm = zeros(())
         elif order == math.inf:
             norm = reduce(maximum, [x.abs().amax() for x in filled])
+        elif order == 2:
+            norm = reduce(add, [sum_of_squares(x) for x in filled]).sqrt()
         else:
-            summand = SUMMANDS.get(order, lambda x: (x.abs() ** order).sum())
-            total = reduce(add, map(summand, filled))
-            norm = total if order == 1 else total.sqrt() if order == 2 else total ** (1 / order)
-        if error_if_nonfinite and not math.isfinite(norm.item()):
-            raise RuntimeError(
-                f"the total norm of the gradients is {norm.item()}, so they cannot be scaled to a "
-                "finite norm; error_if_nonfinite=False scales them all the same"
-            )
+            powers = [x.abs() if order == 1 else x.abs() ** order for x in filled]
+            total = reduce(add, [x.sum() for x in powers])
+            norm = total if order == 1 else total ** (1 / order)
+    if error_if_nonfinite and not math.isfinite(norm.item()):
+        raise RuntimeError(
+            f"the total norm of the gradients is {norm.item()}, so they cannot be scaled to a "
+            "finite norm; error_if_nonfinite=False scales them all the same"
+        )
     return norm
 
 
@@ -101,8 +98,11 @@ def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Tens
 
     The second half of `clip_grad_norm_`, for a norm that `get_total_norm` returned.
     """
-    _at_least_0("clip_grads_with_norm_: `max_norm`", max_norm)
-    _scale(_gradients("clip_grads_with_norm_", parameters), max_norm, total_norm)
+    _check_limit("max_norm", max_norm)
+    with grad_mode(False):
+        scale = clamp_max(float(max_norm) / (total_norm + 1e-6), 1.0)
+        for gradient in _gradients(_tensors("clip_grads_with_norm_", parameters)):
+            mul_(gradient, scale)
 
 
 def clip_grad_value_(parameters: Tensors, clip_value: float) -> None:
@@ -119,22 +119,15 @@ def clip_grad_value_(parameters: Tensors, clip_value: float) -> None:
     >>> x.grad
     tensor([ 1. , -0.5])
     """
-    _at_least_0("clip_grad_value_: `clip_value`", clip_value)
+    _check_limit("clip_value", clip_value)
     with grad_mode(False):
-        for gradient in _gradients("clip_grad_value_", parameters):
+        for gradient in _gradients(_tensors("clip_grad_value_", parameters)):
             clamp_(gradient, -float(clip_value), float(clip_value))
 
 
-def _scale(gradients: list[Tensor], max_norm: float, norm: Tensor) -> None:
-    with grad_mode(False):
-        scale = clamp_max(float(max_norm) / (norm + 1e-6), 1.0)
-        for gradient in gradients:
-            mul_(gradient, scale)
-
-
-def _at_least_0(name: str, value: float) -> None:
+def _check_limit(name: str, value: float) -> None:
     if not float(value) >= 0:
-        raise ValueError(f"{name} must be 0 or more, got {float(value):g}")
+        raise ValueError(f"gradient clipping: `{name}` must be 0 or more, got {float(value):g}")
 
 
 def _tensors(function: str, values: Tensors) -> list[Tensor]:
@@ -145,9 +138,8 @@ def _tensors(function: str, values: Tensors) -> list[Tensor]:
     return tensors
 
 
-def _gradients(function: str, parameters: Tensors) -> list[Tensor]:
-    """Return the gradients of the parameters that have one; a recording guards that it stays so."""
-    tensors = _tensors(function, parameters)
+def _gradients(tensors: list[Tensor]) -> list[Tensor]:
+    """Return the gradients of the tensors that have one; a recording guards that it stays so."""
     if (record := recording()) is not None:
         for each in tensors:
             if each.grad is None:

@@ -32,5 +32,4 @@ class FunctionalModule(Module):
 
     def extra_repr(self) -> str:
         """Return the options; ``inplace`` only if it is True, as in PyTorch."""
-        shown = [name for name in self.options if name != "inplace" or getattr(self, name)]
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
+        return self._options(*(n for n in self.options if n != "inplace" or getattr(self, n)))

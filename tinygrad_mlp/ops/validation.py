@@ -73,3 +73,12 @@ def reduction_of(function: str, reduction: str, size: int) -> str:
             'the batch, or use reduction="sum"'
         )
     return reduction
+
+
+def integer(function: str, name: str, value: Any, least: int) -> int:
+    """Return ``value`` as an int of at least ``least``; TypeError or ValueError if it is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{function}: `{name}` must be an integer, not {value!r}")
+    if value < least:
+        raise ValueError(f"{function}: `{name}` must be {least} or more, not {value}")
+    return int(value)
