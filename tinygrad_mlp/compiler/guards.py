@@ -297,7 +297,7 @@ class GuardContext:
     def held(self) -> Iterator[tuple[str, Any]]:
         """The tensors that the function's surroundings hold, and where."""
         for name, module in self.modules:
-            for path, each in module.named_modules(name):
+            for path, each in module.named_modules(prefix=name):
                 kept = {**vars(each), **each._parameters, **each._buffers}
                 yield from ((f"{path}.{key}", value) for key, value in kept.items())
         for name, optimizer in self.optimizers:
