@@ -77,6 +77,58 @@ def test_data_is_copied_but_from_numpy_shares() -> None:
     assert np.shares_memory(sharing.numpy(), a)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "array"),
+    [
+        ((), np.zeros(0)),
+        ((3,), np.zeros(3)),
+        ((2, 3), np.zeros((2, 3))),
+        ((np.int64(2), 0), np.zeros((2, 0))),
+        (([1, 2.5],), np.array([1, 2.5])),
+        (((2, 3),), np.array([2.0, 3.0])),
+        ((range(3),), np.arange(3.0)),
+        ((np.arange(3),), np.arange(3.0)),
+        ((np.array(2.0),), np.array(2.0)),
+    ],
+)
+def test_the_class_takes_sizes_or_data(arguments: tuple, array: np.ndarray) -> None:
+    same(tg.Tensor(*arguments), array.astype("float32"))
+
+
+def test_the_class_of_a_tensor_is_an_alias() -> None:
+    x = tg.tensor([1, 2])
+    same(alias := tg.Tensor(x), [1, 2])
+    alias.add_(1)
+    assert x.tolist() == [2, 3]
+    leaf = tg.ones(2, requires_grad=True)
+    (tg.Tensor(leaf) * 3).sum().backward()
+    assert leaf.grad.tolist() == [3, 3]
+
+
+def test_the_class_copies_data_and_follows_the_default_dtype() -> None:
+    array = np.ones(2, "float32")
+    made = tg.Tensor(array)
+    array[0] = 5
+    assert made.tolist() == [1, 1]
+    tg.set_default_dtype("float64")
+    try:
+        assert tg.Tensor([1]).dtype == tg.Tensor(1).dtype == "float64"
+    finally:
+        tg.set_default_dtype("float32")
+
+
+@pytest.mark.parametrize("data", [3.0, True, None, "ab", {1}])
+def test_the_class_refuses_what_is_no_data(data) -> None:
+    with pytest.raises(TypeError, match=r"`data` must be a sequence, an array or sizes, not .*"):
+        tg.Tensor(data)
+
+
+@pytest.mark.parametrize("sizes", [(2, 3.0), ([1.0], 2), (-1,), (2, -3)])
+def test_the_class_refuses_what_is_no_size(sizes: tuple) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        tg.Tensor(*sizes)
+
+
 @pytest.mark.parametrize("key", [np.s_[::2], np.s_[::-1], np.s_[1:, ::-2], np.s_[:, 1]])
 def test_from_numpy_of_any_strides(key) -> None:
     a = np.arange(12.0).reshape(3, 4)[key]
@@ -401,3 +453,27 @@ def test_transpose_of_a_matrix_takes_integers(wrong) -> None:
     with pytest.raises(TypeError, match="must be an integer"):
         tg.ones(2, 3).transpose(*wrong)
     assert tg.ones(2, 3).transpose(np.int64(0), np.int64(1)).shape == (3, 2)
+
+
+# --- undoing broadcasting ---
+
+
+@pytest.mark.parametrize("size", [(2, 3), (1, 3), (2, 1), (1, 1), (3,), (1,), ()])
+def test_sum_to_size_sums_over_repeated_axes(size: tuple) -> None:
+    x = tg.tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+    summed = x.sum_to_size(size)
+    assert summed.shape == size
+    y = tg.zeros(size, dtype=tg.float64, requires_grad=True)
+    (y.expand(2, 3) * x.detach()).sum().backward()
+    np.testing.assert_array_equal(summed.detach().numpy(), y.grad.numpy())
+    summed.sum().backward()
+    assert x.grad.tolist() == [[1] * 3] * 2
+    assert x.sum_to_size(*size).shape == size
+
+
+@pytest.mark.parametrize("size", [(4, 3), (1, 2, 3), (2,), (0,)])
+def test_sum_to_size_needs_a_size_that_broadcasts(size: tuple) -> None:
+    with pytest.raises(
+        ValueError, match=r"sum_to_size: .* does not broadcast to the shape \(2, 3\)"
+    ):
+        tg.ones(2, 3).sum_to_size(size)
