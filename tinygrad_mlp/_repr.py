@@ -1,4 +1,4 @@
-"""How a tensor prints: its values, and what is not obvious about it."""
+"""How a tensor is printed."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from .autograd.dtypes import BOOL, INT64, get_default_dtype
+from .autograd.dtypes import get_default_dtype
+from .autograd.tape import Value
 from .autograd.values import as_array
+from .kernels.runtime.layout import BOOL, INT64
 
 _OPTIONS: dict[str, Any] = {"precision": 4, "threshold": 1000, "edgeitems": 3, "suppress": False}
 
 
-def format_tensor(value: Any) -> str:
-    """``tensor([1., 2.])``; dtype where it is not the usual; ``grad_fn`` or ``requires_grad``."""
+def format_tensor(value: Value) -> str:
+    """Return ``tensor([1., 2.])``, with the dtype if unusual, ``grad_fn`` or ``requires_grad``."""
     array = as_array(value)
     with np.printoptions(**_OPTIONS):
-        text = (
-            np.array2string(array, separator=", ", prefix="tensor(")
-            if array.ndim
-            else (np.array2string(array, floatmode="maxprec"))
-        )
+        if array.ndim:
+            text = np.array2string(array, separator=", ", prefix="tensor(")
+        else:
+            text = np.array2string(array, floatmode="maxprec")
     notes = []
     if array.size == 0 and array.shape != (0,):
         notes.append(f"shape={array.shape}")

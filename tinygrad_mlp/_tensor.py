@@ -65,7 +65,7 @@ class Tensor(Value):
         return self.layout.shape
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype:
         """The dtype of its elements, a NumPy dtype."""
         return self.layout.dtype
 
@@ -155,7 +155,7 @@ class Tensor(Value):
         forbid_during_capture("tolist()")
         return as_array(self).tolist()
 
-    def numpy(self) -> np.ndarray[Any, Any]:
+    def numpy(self) -> np.ndarray:
         """Return a NumPy array on the same memory; RuntimeError if a gradient is required."""
         if self.requires_grad:
             raise RuntimeError(
@@ -165,7 +165,7 @@ class Tensor(Value):
         forbid_during_capture("numpy()")
         return as_array(self)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     __array_ufunc__, __array_function__ = numpy_interop.ufunc, numpy_interop.function

@@ -1,4 +1,4 @@
-"""`run_backward` equals the textbook walk on random graphs; `backward` takes PyTorch's arguments."""
+"""`run_backward` equals the textbook walk on random graphs; `backward` is PyTorch's."""
 
 from __future__ import annotations
 

@@ -1,42 +1,44 @@
-"""`Function`: an op of your own, with its forward and backward."""
+"""`Function`: an op defined by a user, with its own forward and backward."""
 
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import modes, tape
-from .modes import grad_mode
 from .op import Op, Rule
 from .tape import Lookup, Params, Value
 
+if TYPE_CHECKING:
+    from .._tensor import Tensor
+
 
 class Context:
-    """Carries what a `Function`'s forward wants its backward to know.
+    """What the forward of a `Function` passes to its backward.
 
-    ``ctx.save_for_backward(*tensors)`` keeps tensors (and notices if they are changed in between);
-    anything else may be an attribute. ``ctx.needs_input_grad`` says which inputs want a gradient.
+    ``ctx.save_for_backward(*tensors)`` keeps tensors, and detects in-place changes of them; any
+    other value may be an attribute. ``ctx.needs_input_grad`` is a bool for each input.
     """
 
     needs_input_grad: tuple[bool, ...] = ()
 
     def __init__(self) -> None:
-        self._saved: list[tuple[Any, int]] = []
-        self._results: dict[int, int] = {}  # place in what was saved -> output that it is
-        self._node: weakref.ref[tape.Node] | None = None  # weak: a node must not own itself
+        self._saved: list[tuple[Any, int]] = []  # with the version of each
+        self._results: dict[int, int] = {}  # index of a saved tensor -> the output that it is
+        self._node: weakref.ref[tape.Node] | None = None  # weak: the node owns this context
         self._constant: set[int] = set()
 
-    def save_for_backward(self, *tensors: Any) -> None:
-        """Keep tensors, inputs or outputs, for backward: None is allowed."""
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Keep inputs or outputs for backward."""
         self._saved = [(t, 0 if t is None else t.storage.version) for t in tensors]
 
-    def mark_non_differentiable(self, *tensors: Any) -> None:
-        """Say that these outputs have no gradient."""
+    def mark_non_differentiable(self, *tensors: Tensor) -> None:
+        """Mark outputs that have no gradient."""
         self._constant = {id(t) for t in tensors}
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
-        """What was saved, if it is still as it was."""
+        """The saved tensors; RuntimeError if one was changed in place since."""
         for k, (value, version) in enumerate(self._saved):
             if value is not None and value.storage.version != version:
                 raise RuntimeError(
@@ -45,22 +47,22 @@ class Context:
                 )
         return tuple(self._on_tape(k, value) for k, (value, _) in enumerate(self._saved))
 
-    def _on_tape(self, place: int, value: Any) -> Any:
-        """A saved output as the output that it was: for second derivatives."""
+    def _on_tape(self, k: int, value: Any) -> Any:
+        """Return saved tensor ``k``, an output with its node: for second derivatives."""
         node = None if self._node is None else self._node()
-        if place not in self._results or node is None:
+        if k not in self._results or node is None:
             return value
-        twin = value.alias()
-        twin.node, twin.slot = node, self._results[place]
-        twin.requires_grad = twin.slot in node.op.differentiable
-        return twin
+        output = value.alias()
+        output.node, output.slot = node, self._results[k]
+        output.requires_grad = output.slot in node.op.differentiable
+        return output
 
 
 class Function:
-    """An op of your own: subclass it, write forward and backward, call ``apply``.
+    """An op defined by a user: subclass it, write forward and backward, call ``apply``.
 
-    ``forward(ctx, *inputs)`` computes with tensors, untaped; ``backward(ctx, *gradients)`` gets one
-    gradient per output and returns one per input (None for what has none).
+    ``forward(ctx, *inputs)`` computes with tensors, without recording. ``backward(ctx, *grads)``
+    takes one gradient per output and returns one per input, None for an input without one.
 
     >>> import tinygrad_mlp as tg
     >>> class Cube(Function):
@@ -85,15 +87,14 @@ class Function:
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        """The gradients of the inputs, from those of the outputs."""
+        """Compute the gradients of the inputs, from those of the outputs."""
         raise NotImplementedError("a Function needs a static method backward(ctx, *gradients)")
 
     @classmethod
     def apply(cls, *inputs: Any, **params: Any) -> Any:
-        """Run forward and put the op on the tape."""
+        """Run forward, and record the op on the tape."""
         op = _FunctionOp(cls, inputs, params)
-        tensors = tuple(value for value in inputs if isinstance(value, Value))
-        result = tape.apply(op, tensors)
+        result = tape.apply(op, tuple(value for value in inputs if isinstance(value, Value)))
         node = (result[0] if isinstance(result, tuple) else result).node
         op.context._node = None if node is None else weakref.ref(node)
         return result
@@ -114,32 +115,33 @@ class _FunctionRule(Rule):
 
 
 class _PullbackOp(Op):
-    """The backward of one call of a `Function`, as an op of a recording."""
+    """The backward of one call of a `Function`, as an op in a `Record`."""
 
     python_only = True
 
     def __init__(self, forward: _FunctionOp):
-        self.forward, self.found = forward, []  # type: _FunctionOp, list[Any]
+        self.forward = forward
+        self.found: list[Any] = []
         super().__init__(f"{forward.name}.backward", ("g",), register=False)
         del self.planned
 
     def gradients(self, gradient: Any) -> list[Any]:
-        """Those of the inputs of the forward, None where there is none."""
+        """Return the gradients of the forward's inputs, None for an input without one."""
         given = tuple(gradient) if isinstance(gradient, list) else (gradient,)
-        found = tape.apply(self, given)
-        made = iter((found,) if len(self.outputs) == 1 else found)
-        return [None if each is None else next(made) for each in self.found]
+        applied = tape.apply(self, given)
+        results = iter((applied,) if len(self.outputs) == 1 else applied)
+        return [None if each is None else next(results) for each in self.found]
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         with modes.unrecorded():
             self.found = self.forward.pullback(list(inputs) if len(inputs) > 1 else inputs[0])
-        made = tuple(each for each in self.found if each is not None)
-        self.outputs = tuple(f"g{k}" for k in range(len(made)))
-        return made
+        results = tuple(each for each in self.found if each is not None)
+        self.outputs = tuple(f"g{k}" for k in range(len(results)))
+        return results
 
 
 class _FunctionOp(Op):
-    """One call of a `Function` as an op; opaque, for only Python knows what it does."""
+    """One call of a `Function`, as an op. A compiled step returns to Python for it."""
 
     python_only = True
 
@@ -151,7 +153,7 @@ class _FunctionOp(Op):
         self.context = Context()
         names = [f"x{k}" for k in range(len(self.places))]
         super().__init__(function.__name__, names, register=False)
-        del self.planned  # it plans nothing, and the cache of a method is a cycle
+        del self.planned  # a cached method would form a cycle
 
     def make_joint_rule(self) -> Rule:
         return _FunctionRule(self)
@@ -160,12 +162,12 @@ class _FunctionOp(Op):
         context, arguments = self.context, list(self.arguments)
         for place, value in zip(self.places, inputs, strict=True):
             arguments[place] = value
-        if not context.needs_input_grad:  # a compiled step runs this op again, off the tape
+        if not context.needs_input_grad:  # else a compiled step runs this op again
             context.needs_input_grad = tuple(
                 isinstance(value, Value) and value.requires_grad for value in arguments
             )
         context._results = {}
-        with grad_mode(False), modes.unrecorded():
+        with modes.grad_mode(False), modes.unrecorded():
             result = self.function.forward(context, *arguments, **self.keywords)
         results = result if isinstance(result, tuple) else (result,)
         for k, value in enumerate(results):
@@ -177,21 +179,21 @@ class _FunctionOp(Op):
         self.outputs = tuple(f"out{k}" for k in range(len(results)))
         self.differentiable = tuple(
             k
-            for k, v in enumerate(results)
-            if v.dtype.kind == "f" and id(v) not in context._constant
+            for k, value in enumerate(results)
+            if value.dtype.kind == "f" and id(value) not in context._constant
         )
+        # An input that forward returns would be its own ancestor on the tape: return an alias.
         given = {id(value) for value in inputs}
-        # An input returned as it is would be its own ancestor on the tape: return an alias.
         results = tuple(v.alias() if id(v) in given else v for v in results)
-        for place, (value, version) in enumerate(context._saved):
+        for k, (value, version) in enumerate(context._saved):
             for slot, output in enumerate(results):
-                if value is output:  # keep an alias: the output owns the node that owns us
-                    context._saved[place] = (value.alias(), version)
-                    context._results[place] = slot
+                if value is output:  # save an alias: the output owns the node that owns the context
+                    context._saved[k] = (value.alias(), version)
+                    context._results[k] = slot
         return results
 
     def pullback(self, gradients: Any) -> list[Any]:
-        """The user's backward, its results checked and put in the order of the tensor inputs."""
+        """Run the user's backward; return the gradients of the tensor inputs, checked."""
         given = gradients if isinstance(gradients, list) else [gradients]
         result = self.function.backward(self.context, *given)
         results = result if isinstance(result, tuple) else (result,)
@@ -213,6 +215,3 @@ class _FunctionOp(Op):
                     f"its input has {shape}"
                 )
         return [results[place] for place in self.places]
-
-
-__all__ = ["Context", "Function"]

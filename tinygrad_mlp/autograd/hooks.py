@@ -1,4 +1,4 @@
-"""Hooks: functions that tensors and modules call on the way, and how to take them away again."""
+"""`RemovableHandle`: how a hook of a tensor or a module is removed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class RemovableHandle:
-    """Takes a hook away again: ``handle.remove()``, or leave a ``with handle:`` block."""
+    """Removes a hook: by ``handle.remove()``, or at the end of a ``with handle:`` block."""
 
     _numbers = itertools.count()
 
@@ -16,7 +16,7 @@ class RemovableHandle:
         hooks[self.id] = hook
 
     def remove(self) -> None:
-        """Take the hook away."""
+        """Remove the hook; a second call does nothing."""
         self.hooks.pop(self.id, None)
 
     def __enter__(self) -> RemovableHandle:

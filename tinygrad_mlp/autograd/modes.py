@@ -1,4 +1,4 @@
-"""What this thread does with the ops that it applies: tape them, record them, both or neither."""
+"""The modes of a thread: whether it records ops on the tape, and in a list for `compile`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from .tape import Entry
+
+AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 
 class _Mode(threading.local):
@@ -19,7 +24,7 @@ mode = _Mode()
 
 
 class grad_mode(contextlib.ContextDecorator):
-    """Set whether ops are taped, inside a ``with`` block or a decorated function."""
+    """Set whether ops are recorded on the tape, in a ``with`` block or a decorated function."""
 
     def __init__(self, enabled: bool):
         self.enabled = enabled
@@ -33,11 +38,11 @@ class grad_mode(contextlib.ContextDecorator):
         mode.grad = self.before.pop()
 
     def _recreate_cm(self) -> grad_mode:
-        """A decorated function takes a new one for each call: it may run in several threads."""
+        """Return a new object for each call of a decorated function: threads share the function."""
         return grad_mode(self.enabled)
 
-    def __call__(self, function: Any) -> Any:
-        """Decorate a function; of a generator function, each step runs in this mode."""
+    def __call__(self, function: AnyFunction) -> AnyFunction:
+        """Decorate a function; of a generator function, every step runs in this mode."""
         if not inspect.isgeneratorfunction(function):
             return super().__call__(function)
 
@@ -52,97 +57,107 @@ class grad_mode(contextlib.ContextDecorator):
                     return end.value
                 sent = yield produced
 
-        return stepwise
+        return stepwise  # type: ignore[return-value]
 
 
 class no_grad(grad_mode):
-    """Do not tape what happens inside ``with tg.no_grad():``, or a function so decorated."""
+    """Record nothing on the tape inside ``with tg.no_grad():``, or a function so decorated.
+
+    >>> import tinygrad_mlp as tg
+    >>> x = tg.ones(2, requires_grad=True)
+    >>> with tg.no_grad():
+    ...     (x * 2).requires_grad
+    False
+    """
 
     def __init__(self) -> None:
         super().__init__(False)
 
 
 class enable_grad(grad_mode):
-    """Tape what happens inside, also within `no_grad`."""
+    """Record on the tape, also inside `no_grad`."""
 
     def __init__(self) -> None:
         super().__init__(True)
 
 
 class set_grad_enabled(grad_mode):
-    """Tape or not, by a flag: from the call on, or as ``with tg.set_grad_enabled(training):``."""
+    """Set recording by a flag: from the call on, or as ``with tg.set_grad_enabled(training):``."""
 
     def __init__(self, mode: bool) -> None:
         super().__init__(bool(mode))
         grad_mode.__enter__(self)
 
     def __enter__(self) -> None:
-        """The call has set it already."""
+        """Do nothing: the mode is set by the call."""
 
-    def __call__(self, function: Any) -> Any:
-        """Decorate a function: then the call was not meant for what comes after it."""
+    def __call__(self, function: AnyFunction) -> AnyFunction:
+        """Decorate a function, and restore the mode that the call set."""
         self.__exit__()
         return grad_mode(self.enabled)(function)
 
 
 def is_grad_enabled() -> bool:
-    """Whether ops that read a tensor with ``requires_grad`` are being taped."""
+    """Return whether ops on tensors that require gradients are recorded on the tape."""
     return mode.grad
 
 
-# --- recording ---
+# --- the list of applied ops ---
 
 
-class Record(list[Any]):
-    """Every op applied by a thread, in order; and what else a recording may want to be told.
+class Record(list["Entry"]):
+    """The ops applied by a thread, in order.
 
-    Here that falls on deaf ears; the capture of a compiled step (``program/``) listens.
+    The methods are calls at which a compiled step must take care. They do nothing here;
+    ``compiler/capture.py`` overrides them.
     """
 
-    replayed = False  # whether what is recorded will be run again
+    replayed = False  # whether what is recorded will run again
 
     def graph_break(self, what: str, instead: str = "") -> None:
-        """``what`` is no op: a value that goes out into Python, or comes in. What to do instead."""
+        """Raise, as ``what`` is no op: a value leaves for Python, or enters from it."""
 
     def add_guard(self, fact: Callable[[], Any]) -> None:
-        """What is recorded depends on this ``fact`` of Python being what it is now."""
+        """Run what is recorded again only while ``fact()`` returns what it returns now."""
 
     def on_grad_reset(self, leaf: Any) -> None:
-        """The gradient of ``leaf`` was forgotten."""
+        """Note that ``leaf.grad`` was set to None."""
 
     def guard_grad_is_none(self, leaf: Any) -> None:
-        """What follows depends on ``leaf`` having no gradient now."""
+        """Run what is recorded again only if ``leaf.grad`` is None."""
 
 
 @contextlib.contextmanager
 def record(into: Record | None = None) -> Iterator[Record]:
-    """Collect every op applied by this thread inside the block, in order.
+    """List every op applied by this thread inside the block, in order.
 
+    >>> import tinygrad_mlp as tg
     >>> with record() as entries:
-    ...     pass
-    >>> entries
-    []
+    ...     y = tg.ones(2) * 2
+    >>> [entry.op.name for entry in entries]
+    ['full', 'mul']
     """
     entries = Record() if into is None else into
-    before, mode.record = mode.record, entries
+    outer, mode.record = mode.record, entries
     try:
         yield entries
     finally:
-        mode.record = before
-        for entry in entries if before is not None else ():
-            before.append(entry)  # type: ignore[union-attr]
+        mode.record = outer
+        if outer is not None:
+            for entry in entries:
+                outer.append(entry)
 
 
 @contextlib.contextmanager
 def unrecorded() -> Iterator[None]:
-    """Inside the block no op is recorded: it is part of one that is."""
-    before, mode.record = mode.record, None
+    """List no ops inside the block: they are part of an op that is listed."""
+    outer, mode.record = mode.record, None
     try:
         yield
     finally:
-        mode.record = before
+        mode.record = outer
 
 
 def recording() -> Record | None:
-    """The recording of this thread, if there is one."""
+    """Return the list into which this thread records ops, if any."""
     return mode.record
