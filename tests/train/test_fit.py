@@ -460,6 +460,14 @@ def test_a_schedule_of_another_optimizer_is_refused() -> None:
         fit(model, ours, (X, Y), scheduler=lr_scheduler.StepLR(other, 1), progress=False)
 
 
+def test_a_plateau_that_waits_for_a_growing_loss_is_refused() -> None:
+    model = network()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    scheduler = lr_scheduler.ReduceLROnPlateau(optimizer, mode="max")
+    with pytest.raises(ValueError, match='is stepped with the loss; write mode="min"'):
+        fit(model, optimizer, (X, Y), scheduler=scheduler, progress=False)
+
+
 def test_training_wants_gradients() -> None:
     model = network()
     optimizer = optim.SGD(model.parameters(), lr=0.1)

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 import tinygrad_mlp as tg
+from tinygrad_mlp import nn, optim
+from tinygrad_mlp.train.fit import evaluate, fit
 from tinygrad_mlp.train.metrics import (
     METRICS,
     RunningMeans,
@@ -9,6 +11,7 @@ from tinygrad_mlp.train.metrics import (
     accuracy,
     batch_sums,
     confusion_matrix,
+    metric_mode,
     mse,
     r2,
     resolve_metrics,
@@ -120,6 +123,76 @@ def test_what_ops_sum_of_values_is_what_the_metric_says(metric) -> None:
     assert together(metric, batches) == pytest.approx(metric(outputs, targets), rel=1e-9)
     with pytest.raises(ValueError, match=r"needs targets of the outputs' shape.*\(4, 1\)"):
         batch_sums(metric).functions[0](tg.zeros(4, 1), tg.zeros(4), tg.tensor(0.0))
+
+
+def two_pass(outputs: np.ndarray, targets: np.ndarray) -> float:
+    """r2 in extended precision, with the mean subtracted first."""
+    o, t = outputs.astype(np.longdouble), targets.astype(np.longdouble)
+    return float(1 - np.square(o - t).sum() / np.square(t - t.mean()).sum())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("center", "spread"), [(1e8, 100.0), (-1e8, 100.0), (1e-8, 1e-10), (0.0, 1e-20), (0.0, 1e20)]
+)
+def test_r2_of_targets_far_from_zero(center: float, spread: float, dtype: str) -> None:
+    """E[t^2] - E[t]^2 in float64 keeps no digit of a variance of 1e4 around 1e8."""
+    draw = np.random.default_rng(0)
+    targets = (center + spread * draw.normal(size=(501, 1))).astype(dtype)
+    outputs = (targets + 0.3 * spread * draw.normal(size=(501, 1))).astype(dtype)
+    expected = two_pass(outputs, targets)
+    assert 0.8 < expected < 0.95
+    batches = [(outputs[k : k + 50], targets[k : k + 50]) for k in range(0, 501, 50)]
+    assert r2(outputs, targets) == pytest.approx(expected, rel=1e-7)
+    assert together(r2, batches) == pytest.approx(expected, rel=1e-7)
+    error = np.square(outputs.astype(np.longdouble) - targets).mean()
+    assert mse(outputs, targets) == pytest.approx(float(error), rel=1e-6, abs=0)
+    assert together(mse, batches) == pytest.approx(float(error), rel=1e-6, abs=0)
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_r2_of_an_epoch_far_from_zero(compile: bool) -> None:
+    """Measured by `fit` and `evaluate`, with the rows in another order and a smaller last batch."""
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(103, 1)).astype(np.float32)
+    y = (1e8 + 1000 * x + 100 * draw.normal(size=(103, 1))).astype(np.float32)
+    model = nn.Linear(1, 1)
+    nn.init.constant_(model.weight, 1000.0)
+    nn.init.constant_(model.bias, 1e8)
+    expected = two_pass(model(tg.tensor(x)).detach().numpy(), y)
+    assert expected > 0.98
+    options = {"metrics": ["r2"], "batch_size": 10, "compile": compile}
+    assert evaluate(model, (x, y), **options)["r2"] == pytest.approx(expected, rel=1e-7)
+    optimizer = optim.SGD(model.parameters(), lr=1e-30)
+    history = fit(model, optimizer, (x, y), epochs=3, progress=False, **options)
+    assert history["r2"] == pytest.approx([expected] * 3, rel=1e-7)
+
+
+@pytest.mark.parametrize("value", [0.1, 1e8 + 0.3, -3e-8])
+def test_r2_of_equal_targets_is_zero(value: float) -> None:
+    targets = np.full((7, 1), value, np.float32)
+    assert r2(targets + 1, targets) == 0
+    assert together(r2, [(targets[:3] + 1, targets[:3]), (targets[3:], targets[3:])]) == 0
+
+
+MODES = {"accuracy": "max", "top_5_accuracy": "max", "mse": "min", "r2": "max"}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_the_mode_of_each_metric(name: str) -> None:
+    assert metric_mode(name) == metric_mode(f"val_{name}") == MODES[name]
+
+
+def test_the_mode_of_ones_own_metric() -> None:
+    """Minimised, unless a word of the name is a metric known to grow."""
+    shrinking = "loss val_loss mae val_mae rmse error my_error worst profit accuracy_error factor"
+    growing = "acc top_k_accuracy val_auc F1 f1_score val_precision macro_recall explained_variance"
+    assert {metric_mode(name) for name in shrinking.split()} == {"min"}
+    assert {metric_mode(name) for name in growing.split()} == {"max"}
+    assert metric_mode("profit", "max") == "max"
+    assert metric_mode("accuracy", "min") == "min"
+    with pytest.raises(ValueError, match='mode must be "auto", "min" or "max", got \'up\''):
+        metric_mode("loss", "up")
 
 
 def test_r2_is_of_the_whole_and_not_of_batches() -> None:
