@@ -219,10 +219,12 @@ _prod = Reduce(
     textbook=lambda x, dims, keepdim: _product_by_halves(x, dims, keepdim),
 )
 
+# Which of 0 and -0 is larger is open (kernels/vmath/minmax.py): a + 0 is 0 of both.
 _amax = Reduce(
     "amax",
     lambda a, b: expression.maximum(a, b),
     "lowest",
+    finish=lambda a, n: a + 0,
     about="The largest element; equal ones share the gradient.",
     x=lambda g, x, out, dims, keepdim: _share(g, x, out, dims, keepdim),
 )
@@ -231,6 +233,7 @@ amin_ = Reduce(
     "amin",
     lambda a, b: expression.minimum(a, b),
     "highest",
+    finish=lambda a, n: a + 0,
     about="The smallest element; equal ones share the gradient.",
     x=lambda g, x, out, dims, keepdim: _share(g, x, out, dims, keepdim),
 )

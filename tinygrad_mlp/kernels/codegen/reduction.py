@@ -4,7 +4,8 @@ A fold is given by ``each`` (what is folded, of one element ``x``), ``combine`` 
 results ``a`` and ``b``), its neutral element, and ``finish`` (of the total ``a`` and the number of
 elements ``n``). Two loops serve every layout; `source` writes the one that fits:
 
-- *along*: the innermost axis is folded, in blocks of 512 elements, each in vector lanes.
+- *along*: the innermost axis is folded, in blocks of 512 elements. Floats are folded in sixteen
+  lanes (see ``lanes.py``), each a tree of every sixteenth element, and the lanes are a tree again.
 - *across*: the innermost axis is kept, a strip of it side by side. Rows are folded into a row of
   results, in blocks of 16 rows. Rows at equal distances are read eight at a time: that stores the
   row of results once for eight, and where memory is far away its waits overlap.
@@ -35,6 +36,7 @@ from ..runtime.launch import keep_alive
 from ..runtime.memory import pointer
 from .elementwise import Formula, Operand, Writer, stored_as
 from .expression import Expression, trace
+from .lanes import LANES
 
 ALONG, ACROSS = "along", "across"
 ELEMENTS, ROWS = 512, 16  # of a block, along and across
@@ -89,29 +91,77 @@ def source(fold: Fold, loop: str, dtype: str, step: str, real: str, result: str)
     each = _inline(fold.each, real, x=element)
     fold_row = f"folded = {_inline(fold.combine, real, a='folded', b=each)}"
     together, width = range(_TOGETHER), WIDTH * 8 // np.dtype(real).itemsize
-    return _HEAD.format(
+    head = _HEAD.format(
         name=fold.name,
         about=f"{trace(fold.combine)} of {trace(fold.each)}",
         dtype=dtype,
         real=real,
         neutral=_neutral(fold.neutral, real),
-    ) + (_ALONG if loop == ALONG else _ACROSS).format(
+    )
+    if loop == ALONG:
+        return head + _ALONG.format(
+            memory=memory,
+            result=stored_as(result),
+            elements=ELEMENTS,
+            finish=_inline(fold.finish, real, a="total", n="count"),
+            **_along(fold, real, step, each),
+        )
+    return head + _ACROSS.format(
         memory=memory,
         item=np.dtype(dtype).itemsize,
         result=stored_as(result),
-        elements=ELEMENTS,
         rows=ROWS,
         width=width,
         together=_TOGETHER,
-        fold=_inline(fold.combine, real, a="total", b=each),
         fold_column=_inline(fold.combine, real, a="total[i]", b=each),
         pointers=_lines(20, [f"x{k} = pointer(at + {k} * apart, {memory})" for k in together]),
         fold_rows=_lines(24, [_replace_word(fold_row, "x", f"x{k}") for k in together]),
-        merge=_inline(fold.combine, real, a="tree[level]", b="total"),
         merge_strips=_inline(fold.combine, real, a=f"tree[{width} * level + i]", b="total[i]"),
-        finish=_inline(fold.finish, real, a="total", n="count"),
         finish_strip=_inline(fold.finish, real, a="total[i]", n="count"),
     )
+
+
+def _along(fold: Fold, real: str, step: str, element: str) -> dict[str, str]:
+    """The pieces of `_ALONG` that depend on whether numbers are folded one by one or in lanes."""
+
+    def combine(a: str, b: str) -> str:
+        return _inline(fold.combine, real, a=a, b=b)
+
+    if not real.startswith("float"):
+        return {
+            "room": "64",
+            "fold_block": _indent(12, _BLOCK.format(each=combine("folded", element))),
+            "merge_blocks": combine("tree[level]", "folded"),
+            "put": "tree[level] = folded",
+            "nothing": "neutral",
+            "total": "total = folded",
+        }
+
+    def each(i: str, count: object = None) -> str:
+        lanes = f"load(x, {i}, {count})" if step == "c" else f"load_apart(x, {i}, step, {count})"
+        return _inline(fold.each, real, x=lanes)
+
+    tree = [each(f"i + {k}") for k in range(0, 256, LANES)]
+    while len(tree) > 1:
+        tree = [combine(*pair) for pair in zip(tree[::2], tree[1::2], strict=True)]
+    block = _BLOCK_OF_LANES.format(
+        together=combine("folded", tree[0]),
+        some=combine("folded", each("i")),
+        rest=combine("folded", f"keep({each('i', 'stop - i')}, stop - i, neutral)"),
+    )
+    halves = [f"folded = {combine('folded', f'behind(folded, {k})')}" for k in (8, 4, 2, 1)]
+    return {
+        "room": f"{64 * LANES}",
+        "fold_block": _indent(12, block),
+        "merge_blocks": combine(f"load(tree, {LANES} * level, None)", "folded"),
+        "put": f"store(folded, tree, {LANES} * level)",
+        "nothing": "spread(neutral)",
+        "total": _lines(8, [*halves, "total = lane_0(folded)"]),
+    }
+
+
+def _indent(indent: int, text: str) -> str:
+    return _lines(indent, text.split("\n"))
 
 
 def _lines(indent: int, lines: list[str]) -> str:
@@ -157,6 +207,8 @@ import numpy as np
 from numba import cfunc, float32, float64, int32, int64, uint8
 
 from tinygrad_mlp.kernels.vmath.minmax import maximum, minimum
+from tinygrad_mlp.kernels.codegen.lanes import (
+    behind, first as lane_0, keep, load, load_apart, spread, store)
 from tinygrad_mlp.kernels.runtime.memory import SIGNATURE, on_stack, pointer
 from tinygrad_mlp.kernels.codegen.reduction import offset
 from tinygrad_mlp.kernels.runtime.slices import share
@@ -165,8 +217,7 @@ real = {real}
 neutral = {neutral}
 
 
-# "reassoc" lets a block be folded in vector lanes; nothing else is relaxed.
-@cfunc(SIGNATURE, cache=True, error_model="numpy", fastmath={{"reassoc"}})
+@cfunc(SIGNATURE, cache=True, error_model="numpy")
 def kernel(arguments, thread, threads):
     words = pointer(arguments, int64)
     sizes = pointer(words[0], int64)
@@ -176,8 +227,9 @@ def kernel(arguments, thread, threads):
     count = sizes[7]
 '''
 
+# `Lanes` are folded as floats are, but for the names; only the total of all blocks is one number.
 _ALONG = """    out = pointer(words[2], {result})
-    tree = on_stack(64, real)
+    tree = on_stack({room}, real)
     in_a_row = (columns + {elements} - 1) // {elements}
     first, last = share(kept * parts, thread, threads)
     for task in range(first, last):
@@ -186,20 +238,35 @@ _ALONG = """    out = pointer(words[2], {result})
         for block in range(begin, end):
             x = pointer(origin + offset(block // in_a_row, sizes[2], folded_at), {memory})
             start = block % in_a_row * {elements}
-            total = neutral
-            for i in range(start, min(start + {elements}, columns)):
-                total = {fold}
+            stop = min(start + {elements}, columns)
+            {fold_block}
             level = 0
             while ((block - begin) >> level) & 1:  # a carry: two trees of this height become one
-                total = {merge}
+                folded = {merge_blocks}
                 level += 1
-            tree[level] = total
-        total = neutral
-        for level in range(64):
+            {put}
+        folded, level = {nothing}, 0
+        while (end - begin) >> level:
             if ((end - begin) >> level) & 1:
-                total = {merge}
+                folded = {merge_blocks}
+            level += 1
+        {total}
         out[task] = {result}({finish})
 """
+
+_BLOCK = """folded = neutral
+for i in range(start, stop):
+    folded = {each}"""
+
+_BLOCK_OF_LANES = """folded, i = spread(neutral), start
+while i + 256 <= stop:
+    folded = {together}
+    i += 256
+while i + 16 <= stop:
+    folded = {some}
+    i += 16
+if i < stop:
+    folded = {rest}"""
 
 _ACROSS = """    out = pointer(words[2], {result})
     total, tree = on_stack({width}, real), on_stack({width} * 10, real)

@@ -52,7 +52,7 @@ def address(what: str, dtype: str) -> int:
         "update_running_stats_": _update,
     }[what]
     real = getattr(types, dtype)
-    return compiled(make(real, real.bitwidth // 8), fastmath={"contract"})
+    return compiled(make(real, real.bitwidth // 8))
 
 
 def _sums(real, item):

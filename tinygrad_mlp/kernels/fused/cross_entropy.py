@@ -21,6 +21,7 @@ from numba import float64, int64, njit
 from numba.core import types
 
 from .. import vmath
+from ..codegen.lanes import element, inlined, load, sum_row
 from ..runtime.launch import compiled
 from ..runtime.memory import on_stack, pointer
 from ..runtime.slices import share
@@ -40,7 +41,13 @@ def address(what: str, dtype: str) -> int:
         "total": _total,
     }[what]
     real = getattr(types, dtype)
-    return compiled(make(real, real.bitwidth // 8), fastmath={"reassoc", "contract"})
+    return compiled(make(real, real.bitwidth // 8))
+
+
+@inlined
+def weighted(c, count, weights, x, shift, log_total):
+    """Terms of `sum_row`: each class's negative log-likelihood, times its weight."""
+    return load(weights, c, count) * (log_total - (load(x, c, count) - shift))
 
 
 def _cross_entropy(real, item):
@@ -78,9 +85,7 @@ def _cross_entropy(real, item):
                     row_weights[row] = weights[label]
                     losses[row] = weights[label] * (log_total - (x[label] - shift))
                     if smoothing != 0:
-                        spread = real(0)
-                        for c in range(columns):
-                            spread += weights[c] * (log_total - (x[c] - shift))
+                        spread = sum_row(real(0), weighted, columns, (weights, x, shift, log_total))
                         losses[row] = (real(1) - smoothing) * losses[row] + (
                             smoothing * (spread / real(columns))
                         )  # either may be infinite
@@ -141,9 +146,7 @@ def _cross_entropy_backward(real, item):
             pointer(words[6], real),
         )
         total_weight, sums = pointer(words[7], real), pointer(words[4], real)
-        all_weights = real(0)
-        for c in range(columns):
-            all_weights += weights[c]
+        all_weights = sum_row(real(0), element, columns, (weights, 0))
         smooth = smoothing / real(columns)
         begin, last = share(rows, thread, threads)
         for first in range(begin, last, rows_together(columns)):

@@ -7,9 +7,9 @@ and with h = (x - mean) r and d = g w
     dL/dx = r (d - sum_i(d)/D - h sum_i(d h)/D)        dL/dw = sum_n(g h)        dL/db = sum_n(g)
 
 The mean is summed from the differences to the row's first element, so that it keeps its digits far
-from zero. Sums along a row are made in vector lanes ("reassoc"). Backward takes two launches: the
-first reads g and x once, gives dL/dx, and sums a block of rows for dL/dw and dL/db while each row
-is in the cache; the second adds up the blocks, in float64. The blocks depend on the shape alone.
+from zero. Sums along a row are made in sixteen lanes (``lanes.py``). Backward takes two launches:
+the first gives dL/dx, and sums a block of rows for dL/dw and dL/db while each row is in the cache;
+the second adds up the blocks, in float64. The blocks depend on the shape alone.
 
 Source: J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization", arXiv 1607.06450.
 
@@ -24,9 +24,11 @@ import math
 from numba import float64, int64
 from numba.core import types
 
+from ..codegen.lanes import inlined, load, sum_row
 from ..runtime.launch import compiled
 from ..runtime.memory import pointer
 from ..runtime.slices import share
+from ..vmath.bits import multiply_add
 from .column_sums import BLOCK, add_blocks, blocks_of, fill
 
 
@@ -35,7 +37,32 @@ def address(what: str, dtype: str) -> int:
     """The address of layer_norm, or of one of the two kernels of its gradient."""
     makers = {"layer_norm": _forward, "backward": _backward, "backward_totals": _backward_totals}
     real = getattr(types, dtype)
-    return compiled(makers[what](real, real.bitwidth // 8), fastmath={"contract", "reassoc"})
+    return compiled(makers[what](real, real.bitwidth // 8))
+
+
+@inlined
+def deviation(i, count, x, mean):
+    """Terms of `sum_row`, as are the following: x - mean."""
+    return load(x, i, count) - mean
+
+
+@inlined
+def squared_deviation(i, count, x, mean):
+    """(x - mean)^2."""
+    apart = load(x, i, count) - mean
+    return apart * apart
+
+
+@inlined
+def product(i, count, g, weight):
+    """g w."""
+    return load(g, i, count) * load(weight, i, count)
+
+
+@inlined
+def product_with_h(i, count, g, weight, x, mean, r):
+    """g w h."""
+    return load(g, i, count) * load(weight, i, count) * ((load(x, i, count) - mean) * r)
 
 
 def _forward(real, item):
@@ -52,16 +79,11 @@ def _forward(real, item):
         for row in range(first, last):
             x = pointer(words[1] + row * columns * item, real)
             out = pointer(words[4] + row * columns * item, real)
-            total = real(0)
-            for i in range(columns):
-                total += x[i] - x[0]
-            mean = x[0] + total / count
-            total = real(0)
-            for i in range(columns):
-                total += (x[i] - mean) * (x[i] - mean)
+            mean = x[0] + sum_row(real(0), deviation, columns, (x, x[0])) / count
+            total = sum_row(real(0), squared_deviation, columns, (x, mean))
             r = real(1) / math.sqrt(total / count + eps)
             for i in range(columns):
-                out[i] = (x[i] - mean) * r * weight[i] + bias[i]
+                out[i] = multiply_add((x[i] - mean) * r, weight[i], bias[i])
             means[row], rs[row] = mean, r
 
     return layer_norm
@@ -90,16 +112,14 @@ def _backward(real, item):
                 x = pointer(words[2] + row * columns * item, real)
                 for_x = pointer(words[6] + row * columns * item, real)
                 mean, r = means[row], rs[row]
-                total, total_h = real(0), real(0)
-                for i in range(columns):
-                    total += g[i] * weight[i]
-                    total_h += g[i] * weight[i] * ((x[i] - mean) * r)
+                total = sum_row(real(0), product, columns, (g, weight))
+                total_h = sum_row(real(0), product_with_h, columns, (g, weight, x, mean, r))
                 shift, slope = total / count, total_h / count
                 for i in range(columns):
                     h = (x[i] - mean) * r
                     sums[i] += g[i]
-                    sums_h[i] += g[i] * h
-                    for_x[i] = r * (g[i] * weight[i] - shift - h * slope)
+                    sums_h[i] = multiply_add(g[i], h, sums_h[i])
+                    for_x[i] = r * multiply_add(-h, slope, multiply_add(g[i], weight[i], -shift))
 
     return layer_norm_backward
 

@@ -8,7 +8,8 @@ The shift keeps every exponential at most 1: nothing overflows. A row of -inf ha
 
 Short rows are taken in groups of about a thousand elements, which stay in the nearest cache: what
 is done to each element alone, the exponential above all, then runs over a whole group in vector
-lanes, however short its rows are. A row's result does not depend on its group.
+lanes, however short its rows are. A row's result does not depend on its group. Sums have the order
+that ``lanes.py`` says; those of fewer than eight elements are made one by one.
 
 Constants: rows, columns. Words: x (rows in C order), result.
 """
@@ -22,14 +23,13 @@ from numba import int64, njit
 from numba.core import types
 
 from .. import vmath
+from ..codegen.lanes import SHORT, element, inlined, load, sum_row, zero_of
 from ..runtime.launch import compiled
 from ..runtime.memory import on_stack, pointer
 from ..runtime.slices import share
 from ..vmath.minmax import maximum
 
 GROUP, LONG = 1024, 64  # elements of a group; of a row that needs no group to fill the lanes
-SHORT = 8  # elements of a row from which on a loop over it is worth its beginning
-_LANES = {"reassoc", "contract"}  # sums of a row in vector lanes
 
 
 @functools.cache
@@ -37,7 +37,7 @@ def address(what: str, dtype: str) -> int:
     """The address of softmax, log_softmax or logsumexp for float32 or float64."""
     make = {"softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp}[what]
     real = getattr(types, dtype)
-    return compiled(make(real, real.bitwidth // 8), fastmath={"contract"})
+    return compiled(make(real, real.bitwidth // 8))
 
 
 @njit(inline="always")
@@ -46,24 +46,27 @@ def rows_together(columns):
     return GROUP // max(columns, 1) if columns < LONG else 1
 
 
-@njit(fastmath=_LANES)
+@njit(error_model="numpy")
 def maxima(x, rows, columns, out):
-    """The largest element of each row; NaN if there is one."""
+    """The largest element of each row, 0 for -0; NaN if there is one."""
+    zero = zero_of(x)
     if columns < SHORT:
         for row in range(rows):
             out[row] = x[row * columns]
         for column in range(1, columns):
             for row in range(rows):
                 out[row] = maximum(out[row], x[row * columns + column])
+        for row in range(rows):
+            out[row] += zero
         return
     for row in range(rows):
         largest = x[row * columns]
         for i in range(row * columns, (row + 1) * columns):
             largest = maximum(largest, x[i])
-        out[row] = largest
+        out[row] = largest + zero
 
 
-@njit(fastmath=_LANES)
+@njit(error_model="numpy")
 def exponentials(x, shift, rows, columns, out):
     """exp(x - shift), element by element; each row has its shift."""
     if columns >= LONG:
@@ -83,7 +86,7 @@ def exponentials(x, shift, rows, columns, out):
         out[i] = vmath.exp(out[i])
 
 
-@njit(fastmath=_LANES)
+@njit(error_model="numpy")
 def totals(x, shift, rows, columns, buffer, out):
     """The sum of exp(x - shift) of each row; short rows by way of a buffer of GROUP elements."""
     if columns < LONG:
@@ -96,15 +99,17 @@ def totals(x, shift, rows, columns, buffer, out):
                 out[row] += buffer[row * columns + column]
         return
     for row in range(rows):
-        out[row] = 0
-        total = out[row]
         if columns < LONG:
-            for i in range(row * columns, (row + 1) * columns):
-                total += buffer[i]
+            out[row] = sum_row(zero_of(x), element, columns, (buffer, row * columns))
         else:
-            for i in range(row * columns, (row + 1) * columns):
-                total += vmath.exp(x[i] - shift[row])
-        out[row] = total
+            terms = (x, row * columns, shift[row])
+            out[row] = sum_row(zero_of(x), exponential, columns, terms)
+
+
+@inlined
+def exponential(i, count, x, start, shift):
+    """Terms of `sum_row`: exp(x - shift)."""
+    return vmath.exp(load(x, start + i, count) - shift)
 
 
 def _softmax(real, item):
@@ -125,13 +130,11 @@ def _softmax(real, item):
     return softmax
 
 
-@njit(fastmath=_LANES)
+@njit(error_model="numpy")
 def divide_by_sums(x, rows, columns):
     """Divide each row by its sum."""
     for row in range(rows):
-        total = x[row * columns]
-        for i in range(row * columns + 1, (row + 1) * columns):
-            total += x[i]
+        total = sum_row(zero_of(x), element, columns, (x, row * columns))
         for i in range(row * columns, (row + 1) * columns):
             x[i] /= total
 

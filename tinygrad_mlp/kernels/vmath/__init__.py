@@ -15,7 +15,7 @@ sin            1.58     1.28    log10          1.12     1.00    erf            0
 cos            1.58     1.30    pow            0.51     0.69    rsqrt          1.50     1.50
 ==========  =======  =======    ==========  =======  =======    ==========  =======  =======
 
-Where the machine has no fused multiply-add some errors grow: at most by half a unit.
+The same bits on every machine; one that has no fused multiply-add takes longer.
 """
 
 from .error_function import erf

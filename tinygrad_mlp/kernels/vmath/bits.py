@@ -16,12 +16,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import llvmlite.binding
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
+
+from ..codegen.lanes import Lanes, in_lanes
+from ..codegen.target import constant, fma, like
 
 
 @dataclass(frozen=True)
@@ -46,45 +48,36 @@ FORMATS = MappingProxyType(
 def for_each_format(make: Callable) -> Callable:
     """Turn a factory, from the types of the arguments to scalar code, into a function of kernels.
 
-    LLVM is told to inline it wherever it is called, and no division checks for zero.
+    LLVM is told to inline it wherever it is called, and no division checks for zero. Of `Lanes` it
+    is the same code; what is not for them is no operation of theirs.
     """
 
     @functools.wraps(make)
     def function(*arguments):
         raise NotImplementedError(f"{make.__name__} runs in kernels only")
 
-    overload(function, jit_options={"forceinline": True, "error_model": "numpy"})(make)
+    @functools.wraps(make)
+    def of_kinds(*arguments):
+        kinds = [each.real if isinstance(each, Lanes) else each for each in arguments]
+        return make(*kinds)
+
+    overload(function, jit_options={"forceinline": True, "error_model": "numpy"})(of_kinds)
     return function
-
-
-def fuses() -> bool:
-    """Whether this machine computes a * b + c with one rounding."""
-    features = llvmlite.binding.get_host_cpu_features()
-    return bool(features.get("fma") or features.get("avx512f") or features.get("neon"))
-
-
-def _fma(builder, a, b, c):
-    name = "llvm.fma.f32" if isinstance(a.type, ir.FloatType) else "llvm.fma.f64"
-    function = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(a.type, [a.type] * 3), name
-    )
-    return builder.call(function, [a, b, c])
-
-
-def _multiply_add(builder, a, b, c):
-    return _fma(builder, a, b, c) if fuses() else builder.fadd(builder.fmul(a, b), c)
-
-
-@intrinsic
-def fused(typingctx, a, b, c):
-    """a * b + c rounded once, on any machine: without the instruction it is slow."""
-    return a(a, b, c), lambda context, builder, signature, values: _fma(builder, *values)
 
 
 @intrinsic
 def multiply_add(typingctx, a, b, c):
-    """a * b + c, rounded once where the machine can, else twice."""
-    return a(a, b, c), lambda context, builder, signature, values: _multiply_add(builder, *values)
+    """a * b + c rounded once, on any machine; of floats, or `Lanes` and floats."""
+
+    def codegen(context, builder, signature, values):
+        return fma(builder, *(_as_many(builder, values[0], each) for each in values))
+
+    return a(a, b, c), codegen
+
+
+def _as_many(builder, value, other):
+    """``other`` in as many lanes as ``value`` has."""
+    return in_lanes(builder, other) if isinstance(value.type, ir.VectorType) else other
 
 
 @intrinsic
@@ -96,12 +89,15 @@ def polynomial(typingctx, x, coefficients):
 
     def codegen(context, builder, signature, values):
         x, packed = values
-        terms = [builder.extract_value(packed, i) for i in range(coefficients.count)]
+        terms = [
+            _as_many(builder, x, builder.extract_value(packed, i))
+            for i in range(coefficients.count)
+        ]
         if len(terms) < 8:
             return _horner(builder, x, terms)
         square = builder.fmul(x, x)
         even, odd = (_horner(builder, square, terms[start::2]) for start in (0, 1))
-        return _multiply_add(builder, odd, x, even)
+        return fma(builder, odd, x, even)
 
     return x(x, coefficients), codegen
 
@@ -109,13 +105,14 @@ def polynomial(typingctx, x, coefficients):
 def _horner(builder, x, terms):
     *rest, total = terms
     for term in reversed(rest):
-        total = _multiply_add(builder, total, x, term)
+        total = fma(builder, total, x, term)
     return total
 
 
 def _integers(value):
-    """The LLVM integer type as wide as a float, and the bits of its fraction."""
-    return (ir.IntType(32), 23) if isinstance(value.type, ir.FloatType) else (ir.IntType(64), 52)
+    """The LLVM integer type as wide as a float, and the bits of its fraction; so of lanes."""
+    single = like(value.type, ir.FloatType()) == value.type
+    return like(value.type, ir.IntType(32 if single else 64)), 23 if single else 52
 
 
 @intrinsic
@@ -124,7 +121,7 @@ def two_to(typingctx, shifted):
 
     def codegen(context, builder, signature, values):
         word, fraction = _integers(values[0])
-        moved = builder.shl(builder.bitcast(values[0], word), word(fraction))
+        moved = builder.shl(builder.bitcast(values[0], word), constant(word, fraction))
         return builder.bitcast(moved, values[0].type)
 
     return shifted(shifted), codegen
@@ -135,7 +132,7 @@ def clamp(typingctx, x, least, most):
     """x, but at least ``least`` and at most ``most``; NaN stays."""
 
     def codegen(context, builder, signature, values):
-        x, least, most = values
+        x, least, most = (_as_many(builder, values[0], each) for each in values)
         x = builder.select(builder.fcmp_ordered("<", x, least), least, x)
         return builder.select(builder.fcmp_ordered(">", x, most), most, x)
 

@@ -1,12 +1,12 @@
 """Sums and products that lose nothing: the rounded result, and what rounding it lost.
 
 Source: D. E. Knuth, *The Art of Computer Programming*, vol. 2, section 4.2.2, theorem B; the
-product is T. J. Dekker's (1971), with one fused multiply-add.
+product is T. J. Dekker's (1971), with one multiply_add multiply-add.
 """
 
 from __future__ import annotations
 
-from .bits import for_each_format, fused
+from .bits import for_each_format, multiply_add
 
 
 @for_each_format
@@ -27,6 +27,6 @@ def two_product(a, b):
 
     def two_product(a, b):
         product = a * b
-        return product, fused(a, b, -product)
+        return product, multiply_add(a, b, -product)
 
     return two_product

@@ -21,7 +21,7 @@ import math
 import numpy as np
 from numba import types
 
-from .bits import FORMATS, clamp, for_each_format, fused, multiply_add, polynomial, split, with_sign
+from .bits import FORMATS, clamp, for_each_format, multiply_add, polynomial, split, with_sign
 from .exponential import COEFFICIENTS as EXP_COEFFICIENTS
 from .exponential import LOG2_E, RANGE, times_power
 from .pairs import two_product, two_sum
@@ -52,7 +52,7 @@ def log_in_two(x):
         k = k * UNIT - (53.0 if subnormal else 0.0)
         f, below = m - 1.0, m + 1.0
         s = f / below
-        rest = fused(-s, below, f) - s * (m - (below - 1.0))
+        rest = multiply_add(-s, below, f) - s * (m - (below - 1.0))
         s_low = rest / below
         z, z_low = two_product(s, s)
         z_low += 2.0 * s * s_low
