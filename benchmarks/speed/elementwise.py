@@ -1,11 +1,11 @@
-"""Vector functions, fused passes, normalisation, losses, updates and reductions, beside the peers.
+"""Vector functions, fused chains, losses, normalisation, updates and reductions, beside the peers.
 
-    python benchmarks/elementwise.py                       # everything, every number of threads
-    python benchmarks/elementwise.py --only exp Adam --threads 1 --json elementwise.json
+    python benchmarks/speed/elementwise.py                 # all cases, every number of threads
+    python benchmarks/speed/elementwise.py --only exp Adam --threads 1 --json elementwise.json
 
-Bytes count each array once for each way it has to go, however often a kernel really touches it: so
-the share of bandwidth says how near a row is to the least that memory allows. Rows whose arrays
-fit a cache are held against that cache.
+Bytes count each array once per direction (read, written), however often a kernel touches it. So the
+share compares a time with the shortest that memory allows. Where the arrays fit a cache, the
+bandwidth is that of this cache.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from report import OURS, Case, main, peer
+from report import OURS, Case, import_peer, main
 
 import tinygrad_mlp as tg
 import tinygrad_mlp.nn.functional as F
@@ -26,53 +26,53 @@ from tinygrad_mlp.ops.elementwise.arithmetic import maximum
 from tinygrad_mlp.ops.elementwise.declare import Elementwise
 
 Calls = dict[str, Callable[[], object]]
-CACHED = 1 << 15  # elements of a vector function's input: in and out fit the second-level cache
+SIZE = 1 << 15  # elements of a vector function's input: input and output fit the L2 cache
 generator = np.random.default_rng(0)
 
 
-def cases(given: argparse.Namespace) -> Iterator[Case]:
-    """All rows; the vector functions in both dtypes."""
+def cases(args: argparse.Namespace) -> Iterator[Case]:
+    """Yield all cases; the vector functions in both dtypes."""
     for name in FUNCTIONS:
         for dtype in ("float32", "float64"):
             yield Case(
                 f"{name} {dtype}",
-                functools.partial(function, name, dtype),
-                bytes=2.0 * CACHED * np.dtype(dtype).itemsize,
+                functools.partial(vector_function, name, dtype),
+                bytes=2.0 * SIZE * np.dtype(dtype).itemsize,
                 level="L2",
             )
     million = 1_000_000
     yield Case("chain of 5 ops, 1 M", chain, bytes=3.0 * 4 * million, level="L3")
     for shape in [(128, 10), (4096, 1000)]:
-        yield fused("cross-entropy", cross_entropy, shape, arrays=3)  # x, x again, its gradient
+        yield fused_case("cross-entropy", cross_entropy, shape, arrays=3)  # x; x, its gradient
     for shape in [(128, 512), (4096, 1024)]:
-        yield fused("batch-norm", batch_norm, shape, arrays=5)  # x, y; g, x, its gradient
+        yield fused_case("batch-norm", batch_norm, shape, arrays=5)  # x, y; g, x, its gradient
     yield Case("Adam, 10 M", adam, bytes=7.0 * 4 * 10 * million)  # p, g, m, v; p, m, v
     for name in ("sum", "amax"):
-        for axis in (None, 1, 0):
-            where = {None: "all", 1: "along rows", 0: "across rows"}[axis]
+        for axis, direction in ((None, "all"), (1, "along rows"), (0, "across rows")):
             yield Case(
-                f"{name} {where}, 4096x4096",
+                f"{name} {direction}, 4096x4096",
                 functools.partial(reduction, name, axis),
                 bytes=4.0 * 4096**2,
             )
     yield Case("dropout, 4096x4096", dropout, bytes=2.0 * 4 * 4096**2)
 
 
-def fused(what: str, build: Callable[..., Calls], shape: tuple[int, int], arrays: int) -> Case:
-    """Forward and backward of an op on a matrix."""
-    size = 4.0 * arrays * shape[0] * shape[1]
-    level = "memory" if size > 1 << 25 else "L2"
-    name = f"{what} forward and backward, {shape[0]}x{shape[1]}"
-    return Case(name, functools.partial(build, shape), bytes=size, level=level)
+def fused_case(op: str, build: Callable[..., Calls], shape: tuple[int, int], arrays: int) -> Case:
+    """Return the case of an op on a matrix, forward and backward."""
+    count = 4.0 * arrays * shape[0] * shape[1]
+    level = "memory" if count > 1 << 25 else "L2"
+    name = f"{op} forward and backward, {shape[0]}x{shape[1]}"
+    return Case(name, functools.partial(build, shape), bytes=count, level=level)
 
 
-def normal(*shape: int, dtype: str = "float32") -> np.ndarray:
-    return generator.standard_normal(shape, dtype=np.float32).astype(dtype)
+def normal(*shape: int) -> np.ndarray:
+    """Draw a float32 array from the standard normal distribution."""
+    return generator.standard_normal(shape, dtype=np.float32)
 
 
 # --- vector functions ------------------------------------------------------------------------
 
-# name -> (NumPy's own form or SciPy's, PyTorch's name, JAX's name); inputs are positive
+# name -> (NumPy's function, or a name in SciPy; PyTorch's name; JAX's name); inputs are positive
 FUNCTIONS: dict[str, tuple[Callable[..., Any] | str, str, str]] = {
     "exp": (np.exp, "exp", "numpy.exp"),
     "expm1": (np.expm1, "expm1", "numpy.expm1"),
@@ -92,48 +92,50 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any] | str, str, str]] = {
     "sin": (np.sin, "sin", "numpy.sin"),
     "cos": (np.cos, "cos", "numpy.cos"),
 }
-EXTRA: dict[str, tuple[float, ...]] = {"softplus": (1.0, 20.0)}  # our ops' further inputs
+PARAMETERS: dict[str, tuple[float, ...]] = {"softplus": (1.0, 20.0)}  # our ops' further inputs
 
 
-def function(name: str, dtype: str) -> Calls:
-    """``ours, kernel``: the compiled code on memory that is there. Others make their results."""
-    x = generator.uniform(0.1, 5, CACHED).astype(dtype)
-    y = [generator.uniform(-2, 2, CACHED).astype(dtype)] if name == "pow" else []
-    by_numpy, by_torch, by_jax = FUNCTIONS[name]
-    tensors = [tg.from_numpy(each) for each in (x, *y)]
-    further = [tg.tensor(value, dtype=dtype) for value in EXTRA.get(name, ())]
-    op, out = REGISTRY[name], tg.empty(CACHED, dtype=dtype)
-    inputs = [*tensors, *further]
+def vector_function(name: str, dtype: str) -> Calls:
+    """Return the calls of one function.
+
+    ``ours, kernel`` writes into memory that exists; all others allocate their results.
+    """
+    x = generator.uniform(0.1, 5, SIZE).astype(dtype)
+    y = [generator.uniform(-2, 2, SIZE).astype(dtype)] if name == "pow" else []
+    numpy_function, torch_name, jax_name = FUNCTIONS[name]
+    parameters = [tg.tensor(value, dtype=dtype) for value in PARAMETERS.get(name, ())]
+    inputs = [*map(tg.from_numpy, (x, *y)), *parameters]
+    op, out = REGISTRY[name], tg.empty(SIZE, dtype=dtype)
     _, launch = op.planned(*[value.layout for value in inputs])
 
     def kernel() -> None:
         launch(*[value.address for value in inputs], out.address)
 
     calls: Calls = {f"{OURS}, kernel": kernel, OURS: lambda: op(*inputs)}
-    if isinstance(by_numpy, str):
-        if scipy := peer("scipy.special"):
+    if isinstance(numpy_function, str):
+        if scipy := import_peer("scipy.special"):
             calls["SciPy"] = lambda: scipy.erf(x)
     else:
-        calls["NumPy"] = lambda: by_numpy(x, *y)
-    return calls | others(by_torch, by_jax, x, *y)
+        calls["NumPy"] = lambda: numpy_function(x, *y)
+    return calls | peer_functions(torch_name, jax_name, x, *y)
 
 
-def others(by_torch: str, by_jax: str, *arrays: np.ndarray) -> Calls:
-    """One of PyTorch's and one of JAX's functions on arrays, where they are installed."""
+def peer_functions(torch_name: str, jax_name: str, *arrays: np.ndarray) -> Calls:
+    """Return the calls of PyTorch's and of JAX's function, where these are installed."""
     calls: Calls = {}
-    if torch := peer("torch"):
-        apply, given = find(torch, by_torch), [torch.from_numpy(each) for each in arrays]
-        calls["PyTorch"] = lambda: apply(*given)
-    if jax := peer("jax", float64=True):
-        compiled, on_jax = jax.jit(find(jax, by_jax)), [jax.numpy.asarray(a) for a in arrays]
-        calls["JAX"] = lambda: compiled(*on_jax).block_until_ready()
+    if torch := import_peer("torch"):
+        function, inputs = resolve(torch, torch_name), list(map(torch.from_numpy, arrays))
+        calls["PyTorch"] = lambda: function(*inputs)
+    if jax := import_peer("jax", float64=True):
+        compiled, operands = jax.jit(resolve(jax, jax_name)), list(map(jax.numpy.asarray, arrays))
+        calls["JAX"] = lambda: compiled(*operands).block_until_ready()
     return calls
 
 
-def find(module: Any, path: str) -> Any:
-    """``find(torch, "nn.functional.softplus")``."""
+def resolve(module: Any, path: str) -> Any:
+    """Return the attribute at a dotted path, as in ``resolve(torch, "nn.functional.softplus")``."""
     if module.__name__ == "jax":
-        peer("jax.scipy.special")  # a part that has to be imported by itself
+        import_peer("jax.scipy.special")  # jax does not import it
     return functools.reduce(getattr, path.split("."), module)
 
 
@@ -141,16 +143,16 @@ def find(module: Any, path: str) -> Any:
 
 
 def chain() -> Calls:
-    """max(x * y + x, 0) * y - x: five passes for NumPy, one for a generated kernel."""
+    """Return the calls of max(x * y + x, 0) * y - x: five passes in NumPy, one in our kernel."""
     x, y = normal(1_000_000), normal(1_000_000)
     op = Elementwise("chain", lambda x, y: maximum(x * y + x, 0) * y - x, register=False)
     a, b = tg.from_numpy(x), tg.from_numpy(y)
     calls: Calls = {OURS: lambda: op(a, b)}
     calls["NumPy"] = lambda: np.maximum(x * y + x, 0) * y - x
-    if torch := peer("torch"):
+    if torch := import_peer("torch"):
         p, q = torch.from_numpy(x), torch.from_numpy(y)
         calls["PyTorch"] = lambda: torch.relu(p * q + p) * q - p
-    if jax := peer("jax", float64=True):
+    if jax := import_peer("jax", float64=True):
         compiled = jax.jit(lambda x, y: jax.numpy.maximum(x * y + x, 0) * y - x)
         u, v = jax.numpy.asarray(x), jax.numpy.asarray(y)
         calls["JAX"] = lambda: compiled(u, v).block_until_ready()
@@ -158,10 +160,10 @@ def chain() -> Calls:
 
 
 def cross_entropy(shape: tuple[int, int]) -> Calls:
-    """The mean over rows, and its gradient by the logits."""
+    """Return the calls of the mean over rows, and its gradient with respect to the logits."""
     x, labels = normal(*shape), generator.integers(0, shape[1], shape[0])
 
-    def by_numpy() -> object:
+    def numpy_step() -> object:
         shifted = x - x.max(1, keepdims=True)
         p = np.exp(shifted)
         total = p.sum(1, keepdims=True)
@@ -172,31 +174,35 @@ def cross_entropy(shape: tuple[int, int]) -> Calls:
         p /= len(labels)
         return loss, p
 
-    a, at = tg.from_numpy(x).requires_grad_(), tg.from_numpy(labels)
-    calls: Calls = {OURS: with_gradient(a, lambda: F.cross_entropy(a, at)), "NumPy": by_numpy}
-    if torch := peer("torch"):
-        p, on = torch.from_numpy(x).requires_grad_(), torch.from_numpy(labels)
-        loss = torch.nn.functional.cross_entropy
-        calls["PyTorch"] = with_gradient(p, lambda: loss(p, on))
-    if jax := peer("jax", float64=True):
+    a, b = tg.from_numpy(x).requires_grad_(), tg.from_numpy(labels)
+    calls: Calls = {OURS: with_gradient(a, lambda: F.cross_entropy(a, b)), "NumPy": numpy_step}
+    if torch := import_peer("torch"):
+        p, q = torch.from_numpy(x).requires_grad_(), torch.from_numpy(labels)
+        torch_loss = torch.nn.functional.cross_entropy
+        calls["PyTorch"] = with_gradient(p, lambda: torch_loss(p, q))
+    if jax := import_peer("jax", float64=True):
 
-        def by_jax(z: Any, k: Any) -> Any:
-            picked = jax.numpy.take_along_axis(jax.nn.log_softmax(z), k[:, None], 1)
+        def jax_loss(u: Any, v: Any) -> Any:
+            picked = jax.numpy.take_along_axis(jax.nn.log_softmax(u), v[:, None], 1)
             return -picked.mean()
 
-        both = jax.jit(jax.value_and_grad(by_jax))
-        z, k = jax.numpy.asarray(x), jax.numpy.asarray(labels)
-        calls["JAX"] = lambda: jax.block_until_ready(both(z, k))
+        compiled = jax.jit(jax.value_and_grad(jax_loss))
+        u, v = jax.numpy.asarray(x), jax.numpy.asarray(labels)
+        calls["JAX"] = lambda: jax.block_until_ready(compiled(u, v))
     return calls
 
 
 def batch_norm(shape: tuple[int, int]) -> Calls:
-    """A layer in training mode, its running statistics kept, and all three gradients."""
-    x, g = normal(*shape), normal(*shape)
-    layer, a, up = nn.BatchNorm1d(shape[1]), tg.from_numpy(x).requires_grad_(), tg.from_numpy(g)
-    calls: Calls = {OURS: with_gradient(a, lambda: layer(a), up)}
+    """Return the calls of a layer in training mode, forward and backward.
 
-    def by_numpy() -> object:
+    Forward updates the running statistics; backward makes the gradients of input, weight and bias.
+    """
+    x, g = normal(*shape), normal(*shape)
+    layer, a, b = nn.BatchNorm1d(shape[1]), tg.from_numpy(x).requires_grad_(), tg.from_numpy(g)
+    calls: Calls = {OURS: with_gradient(a, lambda: layer(a), b)}
+    weight, bias = np.ones(shape[1], np.float32), np.zeros(shape[1], np.float32)
+
+    def numpy_step() -> object:
         mean, variance = x.mean(0), x.var(0)
         r = 1 / np.sqrt(variance + 1e-5)
         h = (x - mean) * r
@@ -204,40 +210,36 @@ def batch_norm(shape: tuple[int, int]) -> Calls:
         g_bias, g_weight = g.sum(0), (g * h).sum(0)
         return out, weight * r * (g - (g_bias + h * g_weight) / len(x)), g_weight, g_bias
 
-    weight, bias = np.ones(shape[1], np.float32), np.zeros(shape[1], np.float32)
-    calls["NumPy"] = by_numpy
-    if torch := peer("torch"):
-        norm, p, from_above = (
-            torch.nn.BatchNorm1d(shape[1]),
-            torch.from_numpy(x).requires_grad_(),
-            torch.from_numpy(g),
-        )
-        calls["PyTorch"] = with_gradient(p, lambda: norm(p), from_above)
+    calls["NumPy"] = numpy_step
+    if torch := import_peer("torch"):
+        norm = torch.nn.BatchNorm1d(shape[1])
+        p, q = torch.from_numpy(x).requires_grad_(), torch.from_numpy(g)
+        calls["PyTorch"] = with_gradient(p, lambda: norm(p), q)
     return calls
 
 
 def with_gradient(x: Any, forward: Callable[[], Any], *cotangent: Any) -> Callable[[], object]:
-    """Forward and backward, the gradient made anew each time."""
+    """Return a call of forward and backward that allocates the gradient of ``x`` each time."""
 
-    def both() -> object:
+    def call() -> object:
         x.grad = None
         out = forward()
         out.backward(*cotangent)
         return out
 
-    return both
+    return call
 
 
 def adam() -> Calls:
-    """One tensor of 10 million parameters; the fused form in PyTorch."""
+    """Return the calls of an update of 10 million parameters; PyTorch's Adam is the fused one."""
     size = 10_000_000
     p, g = normal(size), normal(size)
+    moments = np.zeros_like(p), np.zeros_like(p)
     parameter = nn.Parameter(tg.from_numpy(p))
     parameter.grad = tg.from_numpy(g)
     calls: Calls = {OURS: optim.Adam([parameter]).step}
-    moments = [np.zeros_like(p), np.zeros_like(p)]
 
-    def by_numpy() -> None:
+    def numpy_step() -> None:
         m, v = moments
         m *= 0.9
         m += 0.1 * g
@@ -245,8 +247,8 @@ def adam() -> Calls:
         v += 0.001 * g * g
         p[:] -= 1e-3 * m / (np.sqrt(v) + 1e-8)
 
-    calls["NumPy"] = by_numpy
-    if torch := peer("torch"):
+    calls["NumPy"] = numpy_step
+    if torch := import_peer("torch"):
         q = torch.nn.Parameter(torch.from_numpy(p.copy()))
         q.grad = torch.from_numpy(g)
         calls["PyTorch"] = torch.optim.Adam([q], fused=True).step
@@ -254,27 +256,27 @@ def adam() -> Calls:
 
 
 def reduction(name: str, axis: int | None) -> Calls:
+    """Return the calls of a reduction of a matrix: of all elements, or along an axis."""
     x = normal(4096, 4096)
-    a = tg.from_numpy(x)
-    by_numpy = getattr(np, name)
-    calls: Calls = {OURS: lambda: getattr(a, name)(axis), "NumPy": lambda: by_numpy(x, axis)}
-    if torch := peer("torch"):
-        p, by_torch = torch.from_numpy(x), getattr(torch, name)
+    a, numpy_function = tg.from_numpy(x), getattr(np, name)
+    calls: Calls = {OURS: lambda: getattr(a, name)(axis), "NumPy": lambda: numpy_function(x, axis)}
+    if torch := import_peer("torch"):
+        p, torch_function = torch.from_numpy(x), getattr(torch, name)
         dim = () if axis is None else axis
-        calls["PyTorch"] = lambda: by_torch(p, dim)
+        calls["PyTorch"] = lambda: torch_function(p, dim)
     return calls
 
 
 def dropout() -> Calls:
-    """Half of the elements; the random numbers are drawn in the same call."""
+    """Return the calls of dropout at rate 0.5, the drawing of its random numbers included."""
     x = normal(4096, 4096)
-    a, draw = tg.from_numpy(x), np.random.default_rng(0)
+    a, random = tg.from_numpy(x), np.random.default_rng(0).random
 
-    def by_numpy() -> object:
-        return np.where(draw.random(x.shape, dtype=np.float32) < 0.5, 0, x * 2)
+    def numpy_step() -> object:
+        return np.where(random(x.shape, dtype=np.float32) < 0.5, 0, x * 2)
 
-    calls: Calls = {OURS: lambda: F.dropout(a, 0.5), "NumPy": by_numpy}
-    if torch := peer("torch"):
+    calls: Calls = {OURS: lambda: F.dropout(a, 0.5), "NumPy": numpy_step}
+    if torch := import_peer("torch"):
         p = torch.from_numpy(x)
         calls["PyTorch"] = lambda: torch.nn.functional.dropout(p, 0.5)
     return calls

@@ -1,9 +1,10 @@
-"""One process of `start.py`: imports, and the first compiled step of a network. Prints seconds.
+"""One process of `start.py`: import a library, run the first compiled step. Prints JSON.
 
-    python benchmarks/first_step.py ours 784 300 10
+    python benchmarks/speed/first_step.py ours 784 300 10
 
-``--novel``: afterwards the first step of two more networks, one whose activation is known by then,
-and one whose activation nobody has met; and how many files of generated kernels that added.
+With ``--chains`` two more networks follow, each with its first step: one whose elementwise ops have
+been compiled before, and one with a new chain of them. Their seconds, and the number of kernels
+generated for the new chain, are printed too.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from collections.abc import Callable
 from typing import Any
 
 BATCH = 128
-FORMS = ("tanh", "sigmoid", "sin", "cos", "square", "abs", "sqrt", "expm1", "log1p", "erf")
+FUNCTIONS = ("tanh", "sigmoid", "sin", "cos", "square", "abs", "sqrt", "expm1", "log1p", "erf")
 
 
-def first(contestant: str, sizes: list[int]) -> Callable[[], object]:
-    """The step; its library is imported here, and NumPy."""
+def build_step(contestant: str, sizes: list[int]) -> Callable[[], object]:
+    """Import the contestant's library, and return its training step."""
     from workload import Workload
 
     workload = Workload("first", tuple(sizes), BATCH, norm="BatchNorm1d", dropout=0.5)
@@ -39,15 +40,15 @@ def first(contestant: str, sizes: list[int]) -> Callable[[], object]:
     return pytorch.step(workload, torch, compiled=True)
 
 
-def with_activation(words: list[str], sizes: list[int]) -> float:
-    """Seconds of the first step of a perceptron with these functions, one after another."""
+def time_chain(functions: list[str], sizes: list[int]) -> float:
+    """Return the seconds of the first step of a perceptron whose activation is this chain."""
     import tinygrad_mlp as tg
     from tinygrad_mlp import nn, optim
 
     class Chain(nn.Module):
         def forward(self, x: Any) -> Any:
-            for word in words:
-                x = getattr(tg, word)(x * x + 0.5 if word in ("sqrt", "log1p") else x)
+            for name in functions:
+                x = getattr(tg, name)(x * x + 0.5 if name in ("sqrt", "log1p") else x)
             return x
 
     inputs, hidden, outputs = sizes
@@ -64,41 +65,52 @@ def with_activation(words: list[str], sizes: list[int]) -> float:
         return loss
 
     x, y = tg.randn(BATCH, inputs), tg.randint(0, outputs, (BATCH,))
-    begin = time.perf_counter()
+    start = time.perf_counter()
     step(x, y)
-    return time.perf_counter() - begin
+    return time.perf_counter() - start
 
 
-def novel(seed: int, sizes: list[int]) -> dict[str, float]:
-    """What chains nobody has met cost: the second network's step beside the third's."""
+def measure_chains(seed: int, sizes: list[int]) -> dict[str, float]:
+    """Time the first step of a network without a new chain, and of one with a new chain."""
     import numpy as np
 
     from tinygrad_mlp.kernels.runtime.cache import folder
 
+    def generated() -> int:
+        return len(list(folder().glob("*.py")))
+
     generator = np.random.default_rng(seed)
-    words = [FORMS[k] for k in generator.integers(len(FORMS), size=6)]
-    for word in set(words):  # each op by itself is known
-        with_activation([word], sizes)
-    known = with_activation(words[:1], [size + 1 for size in sizes])
-    before = len(list(folder().glob("*.py")))
-    unknown = with_activation(words, [size + 2 for size in sizes])
-    return {"known": known, "unknown": unknown, "new": len(list(folder().glob("*.py"))) - before}
+    functions = [FUNCTIONS[k] for k in generator.integers(len(FUNCTIONS), size=6)]
+    for name in set(functions):  # compile each op alone
+        time_chain([name], sizes)
+    known = time_chain(functions[:1], [size + 1 for size in sizes])
+    before = generated()
+    new = time_chain(functions, [size + 2 for size in sizes])
+    return {"known": known, "new": new, "kernels": generated() - before}
 
 
 def main() -> None:
-    """Parse, run, print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("contestant", choices=["ours", "JAX", "torch.compile"])
-    parser.add_argument("sizes", type=int, nargs="+")
-    parser.add_argument("--novel", type=int, metavar="SEED")
-    given = parser.parse_args()
-    begin = time.perf_counter()
-    step = first(given.contestant, given.sizes)
-    step()
-    said: dict[str, Any] = {"seconds": time.perf_counter() - begin}
-    if given.novel is not None:
-        said["novel"] = novel(given.novel, [given.sizes[0], given.sizes[1], given.sizes[-1]])
-    json.dump(said, sys.stdout)
+    """Parse the options, run, print JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "contestant", choices=["ours", "JAX", "torch.compile"], help="the library to start"
+    )
+    parser.add_argument(
+        "sizes", type=int, nargs="+", help="features of the input, of each layer, of the output"
+    )
+    parser.add_argument(
+        "--chains", type=int, metavar="SEED", help="also time a new chain, drawn with this seed"
+    )
+    args = parser.parse_args()
+    start = time.perf_counter()
+    build_step(args.contestant, args.sizes)()
+    result: dict[str, Any] = {"seconds": time.perf_counter() - start}
+    if args.chains is not None:
+        sizes = [args.sizes[0], args.sizes[1], args.sizes[-1]]
+        result["chains"] = measure_chains(args.chains, sizes)
+    json.dump(result, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What this machine can do at most: arithmetic from registers, bytes from memory and caches.
+"""Measure the limits of this machine: arithmetic on registers, bytes from memory and caches.
 
     peak("float32", threads=2)         FLOP/s of fused multiply-adds on vectors in registers
-    bandwidth(threads=2)               bytes/s of the best of four streams far beyond the caches
+    bandwidth(threads=2)               bytes/s of the best of four streams, far larger than caches
 
-The other benchmarks print their share of these. The kernels run on the project's own workers.
+The other benchmarks print their share of these. The kernels run on the package's own workers.
 STREAM: J. D. McCalpin, *Memory Bandwidth and Machine Balance*, IEEE TCCA Newsletter, 1995.
 """
 
@@ -25,13 +25,13 @@ from tinygrad_mlp.kernels.runtime.launch import Launch, compiled
 from tinygrad_mlp.kernels.runtime.memory import address_of, pointer
 
 CHAINS = 24  # independent sums: two units of latency 4 or 5 need 10, and 24 still fit 32 registers
-# Bytes of all arrays: of each thread where the cache is its own, else of all threads.
-LEVELS = {"L1": 24 << 10, "L2": 384 << 10, "L3": 12 << 20, "memory": 384 << 20}  # divide by 48
-OWN = ("L1", "L2")
+# Bytes of all arrays, multiples of 48: per thread in caches of a core, in total elsewhere.
+LEVELS = {"L1": 24 << 10, "L2": 384 << 10, "L3": 12 << 20, "memory": 384 << 20}
+CORE_CACHES = ("L1", "L2")
 
 
 def peak(dtype: str = "float32", threads: int = 1, seconds: float = 0.2) -> float:
-    """FLOP/s: each thread computes ``x = x * a + b`` on vectors, in a loop that reads no memory."""
+    """Measure FLOP/s of ``x = x * a + b`` on vectors, in a loop that reads no memory."""
     rounds = 100_000
     out = np.zeros(threads * 8)
     launch = Launch(arithmetic_kernel(dtype), 1, [rounds], 1e9)
@@ -40,7 +40,7 @@ def peak(dtype: str = "float32", threads: int = 1, seconds: float = 0.2) -> floa
 
 
 def vector_flops(dtype: str) -> int:
-    """Operations in one turn of the arithmetic kernel's loop."""
+    """Return the operations in one round of the arithmetic kernel's loop."""
     return CHAINS * _lanes(dtype) * 2
 
 
@@ -49,31 +49,31 @@ def _lanes(dtype: str) -> int:
 
 
 def bandwidth(threads: int = 1, level: str = "memory", seconds: float = 0.2) -> float:
-    """Bytes/s, each byte counted once for each way it is asked to go: the best of `STREAMS`."""
+    """Measure bytes/s, each byte counted once per direction: the best of `STREAMS`."""
     return max(stream(name, threads, level, seconds) for name in STREAMS)
 
 
 def stream(name: str, threads: int = 1, level: str = "memory", seconds: float = 0.2) -> float:
-    """Bytes/s of one loop over float64 arrays that together fill ``level`` of the memory."""
+    """Measure bytes/s of one loop over float64 arrays that together fill ``level``."""
     arrays, kernel = STREAMS[name]
-    size = LEVELS[level] // 8 // arrays * (threads if level in OWN else 1)
+    size = LEVELS[level] // 8 // arrays * (threads if level in CORE_CACHES else 1)
     operands = np.split(_buffer(size * arrays), arrays)
     rounds = max(1, (1 << 21) // (size // threads))
     launch = Launch(compiled(kernel, fastmath={"reassoc"}), arrays, [size, rounds], 1e9)
     words = [address_of(array) for array in operands]
     best = _fastest(lambda: launch(*words), threads, seconds)
-    moved = arrays + (name == "update")
-    return moved * size * 8 * rounds / best
+    directions = arrays + (name == "update")  # which reads and writes its first array
+    return directions * size * 8 * rounds / best
 
 
 @functools.lru_cache(maxsize=1)
 def _buffer(size: int) -> np.ndarray:
-    """Memory that has been written once, so that all its pages are there."""
+    """Return memory that has been written once, so that all its pages are mapped."""
     return np.ones(size)
 
 
 def _fastest(call: Callable[[], object], threads: int, seconds: float) -> float:
-    """The best time of many calls: what the machine can do is seen when nobody disturbs it."""
+    """Return the shortest time of many calls: that of a call that nothing disturbed."""
     before = tg.get_num_threads()
     tg.set_num_threads(threads)
     try:
@@ -97,7 +97,7 @@ def _read(arguments, thread, threads):
     for _ in range(sizes[1]):
         for i in range(sizes[0] * thread // threads, sizes[0] * (thread + 1) // threads):
             total += a[i]
-    if total == -1.0:  # never, but the compiler cannot know
+    if total == -1.0:  # never true; it keeps the compiler from dropping the sum
         a[0] = total
 
 
@@ -137,7 +137,10 @@ STREAMS = {"read": (1, _read), "copy": (2, _copy), "update": (2, _update), "tria
 
 @functools.cache
 def arithmetic_kernel(dtype: str) -> int:
-    """A kernel of ``rounds`` (its only constant) turns, shared; word 1: a line for each thread."""
+    """Return a kernel that divides ``rounds`` (its only constant) among the threads.
+
+    Word 1 is the address of its output: a cache line for each thread.
+    """
     real, lanes = getattr(types, dtype), _lanes(dtype)
 
     def arithmetic(arguments, thread, threads):
@@ -150,31 +153,34 @@ def arithmetic_kernel(dtype: str) -> int:
 
 @intrinsic(prefer_literal=True)
 def _multiply_add_chains(typingctx, real, lanes, rounds, out):
-    """``rounds`` times x[c] = x[c] * a + b for all chains c, each x[c] a vector; stores a sum."""
+    """Compute x[c] = x[c] * a + b for all chains c, ``rounds`` times, and store a sum.
+
+    Each x[c] is a vector of ``lanes`` elements.
+    """
     signature = types.void(real, lanes, types.int64, types.int64)
     count = lanes.literal_value
 
     def codegen(context, builder, signature, values):
         element = context.get_value_type(real.dtype)
         vector = ir.VectorType(element, count)
-        kind = ir.FunctionType(vector, [vector] * 3)
+        function_type = ir.FunctionType(vector, [vector] * 3)
         name = f"llvm.fma.v{count}f{real.dtype.bitwidth}"
-        multiply_add = cgutils.get_or_insert_function(builder.module, kind, name)
+        multiply_add = cgutils.get_or_insert_function(builder.module, function_type, name)
         a, b = (ir.Constant(vector, [value] * count) for value in (0.5, 1.0))
         entry, loop = builder.block, builder.append_basic_block("chains")
         done = builder.append_basic_block("chains.done")
         builder.branch(loop)
         builder.position_at_end(loop)
-        turn = builder.phi(values[2].type)
+        index = builder.phi(values[2].type)
         sums = [builder.phi(vector) for _ in range(CHAINS)]
         after = [builder.call(multiply_add, [x, a, b]) for x in sums]
-        following = builder.add(turn, ir.Constant(turn.type, 1))
-        turn.add_incoming(ir.Constant(turn.type, 0), entry)
-        turn.add_incoming(following, loop)
+        next_round = builder.add(index, ir.Constant(index.type, 1))
+        index.add_incoming(ir.Constant(index.type, 0), entry)
+        index.add_incoming(next_round, loop)
         for chain, (x, y) in enumerate(zip(sums, after, strict=True)):
             x.add_incoming(ir.Constant(vector, [float(chain)] * count), entry)
             x.add_incoming(y, loop)
-        builder.cbranch(builder.icmp_signed("<", following, values[2]), loop, done)
+        builder.cbranch(builder.icmp_signed("<", next_round, values[2]), loop, done)
         builder.position_at_end(done)
         total = functools.reduce(builder.fadd, after)
         first = builder.extract_element(total, ir.IntType(32)(0))

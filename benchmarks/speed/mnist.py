@@ -1,32 +1,35 @@
-"""MNIST from its files to 98 % test accuracy: whole processes, from a fresh interpreter to the end.
+"""MNIST from its files to 98 % test accuracy: the time of whole processes, imports included.
 
-    python benchmarks/mnist.py --data-dir folder            # default: $TINYGRAD_MLP_DATA
-    python benchmarks/mnist.py --only ours JAX --threads 2 --rounds 5
+    python benchmarks/speed/mnist.py --data-dir folder      # default: $TINYGRAD_MLP_DATA
+    python benchmarks/speed/mnist.py --only ours JAX --threads 2 --rounds 5
 
-Each contestant is a program of its own (``races/``), which reads the IDX files, trains
+Each contestant is a program of its own (``races/``). It reads the IDX files, trains
 784-512-512-10 with dropout 0.2 by Adam in batches of 128, classifies the test set after each epoch,
-and ends as soon as it is right often enough. Each round is another seed, and everybody has a turn
-in it. One run of each, of one epoch, goes before: it fills caches on disk.
+and ends when the accuracy reaches the goal. Each round has another seed, and each contestant runs
+once in it. Before the first round each contestant trains one epoch, to fill caches on disk.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import subprocess
-import sys
-import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report import OURS, limited, parse, processors, show, write
-from rich.console import Console
+from report import (
+    OURS,
+    count_threads,
+    open_console,
+    parse_args,
+    print_table,
+    time_process,
+    write_json,
+)
 from rich.table import Table
 
-# name -> (module of races/, what it imports)
+# name -> (module of races/, the library that it imports)
 CONTESTANTS = {
     OURS: ("ours", "tinygrad_mlp"),
     "JAX": ("jax", "jax"),
@@ -37,97 +40,93 @@ CONTESTANTS = {
 
 
 def run(module: str, threads: int, *options: str) -> dict[str, Any]:
-    """One contestant's process: its seconds, from outside, and what it says."""
-    command = [sys.executable, "-m", f"races.{module}", "--threads", str(threads), *options]
-    environment = os.environ | limited(threads)
-    with processors(threads):
-        begin = time.perf_counter()
-        done = subprocess.run(
-            command,
-            env=environment,
-            cwd=Path(__file__).parent,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        seconds = time.perf_counter() - begin
-    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return {"seconds": seconds} | said
+    """Run one contestant's process; return its seconds, and the figures that it prints."""
+    command = ["-m", f"races.{module}", "--threads", str(threads), *options]
+    seconds, result = time_process(command, threads)
+    return {"seconds": seconds} | result
 
 
-def measure(given: argparse.Namespace, threads: int) -> list[dict[str, Any]]:
-    """Everyone's runs, in turns."""
-    common = ("--data-dir", str(given.data_dir.absolute()), "--goal", str(given.goal))
-    entered = {
+def measure(args: argparse.Namespace, threads: int) -> list[dict[str, Any]]:
+    """Run all contestants in turns."""
+    options = ("--data-dir", str(args.data_dir.absolute()), "--goal", str(args.goal))
+    modules = {
         name: module
-        for name, (module, needed) in CONTESTANTS.items()
-        if find_spec(needed) and (not given.only or name in given.only)
+        for name, (module, library) in CONTESTANTS.items()
+        if find_spec(library) and (not args.only or name in args.only)
     }
-    for module in entered.values():
-        run(module, threads, *common, "--epochs", "1")
-    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in entered}
-    for seed in range(given.rounds):
-        for name, module in entered.items():
-            runs[name].append(run(module, threads, *common, "--seed", str(seed)))
-    return [{"name": name, "threads": threads, "runs": found} for name, found in runs.items()]
+    for module in modules.values():
+        run(module, threads, *options, "--epochs", "1")
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in modules}
+    for seed in range(args.rounds):
+        for name, module in modules.items():
+            runs[name].append(run(module, threads, *options, "--seed", str(seed)))
+    return [{"name": name, "threads": threads, "runs": results} for name, results in runs.items()]
 
 
 def median(row: dict[str, Any]) -> float:
-    """Seconds of a row's middle run."""
+    """Return the median seconds of a row's runs."""
     return float(np.median([run["seconds"] for run in row["runs"]]))
 
 
-def table(rows: list[dict[str, Any]], threads: int, goal: float) -> Table:
-    """A row for each contestant."""
-    grid = Table(
+def race_table(rows: list[dict[str, Any]], threads: int, goal: float) -> Table:
+    """Return a table with a row for each contestant."""
+    table = Table(
         "",
         "median",
-        "least",
-        "most",
+        "min",
+        "max",
         "epochs",
-        "reached",
-        "ours is faster by",
-        title=f"seconds to {goal:.0%} test accuracy, {threads} thread{'s' if threads > 1 else ''}",
+        "goal reached",
+        "time / ours",
+        title=f"seconds to {goal:.0%} test accuracy, {count_threads(threads)}",
     )
     ours = [median(row) for row in rows if row["name"] == OURS]
     for row in rows:
         seconds = [run["seconds"] for run in row["runs"]]
-        epochs = sorted(len(run["accuracies"]) for run in row["runs"])
+        epochs = [len(run["accuracies"]) for run in row["runs"]]
         reached = sum(run["reached"] for run in row["runs"])
-        middle = median(row)
-        grid.add_row(
+        table.add_row(
             row["name"],
-            f"{middle:.2f}",
+            f"{median(row):.2f}",
             f"{min(seconds):.2f}",
             f"{max(seconds):.2f}",
-            f"{epochs[0]} to {epochs[-1]}",
+            f"{min(epochs)} to {max(epochs)}",
             f"{reached} of {len(seconds)}",
-            f"{middle / ours[0]:.2f}x" if ours and row["name"] != OURS else "",
+            f"{median(row) / ours[0]:.2f}x" if ours and row["name"] != OURS else "",
         )
-    return grid
+    return table
 
 
 def main() -> None:
-    """Parse, measure, print."""
+    """Parse the options, measure, print the tables and write the JSON."""
     folder = os.environ.get("TINYGRAD_MLP_DATA")
-    given = parse(
+    args = parse_args(
         __doc__ or "",
-        rounds=dict(type=int, default=5, help="turns of each contestant, each with its own seed"),
-        **{"data-dir": dict(type=Path, default=folder and Path(folder), help="of the IDX files")},
-        goal=dict(type=float, default=0.98, help="test accuracy"),
+        only=dict(nargs="+", choices=list(CONTESTANTS), help="only these contestants"),
+        rounds=dict(type=int, default=5, metavar="N", help="seeds, each run by every contestant"),
+        seconds=None,
+        data_dir=dict(
+            type=Path,
+            default=folder and Path(folder),
+            metavar="FOLDER",
+            help="folder with MNIST's four IDX files, which may be compressed with gzip",
+        ),
+        goal=dict(type=float, default=0.98, help="test accuracy that ends a run"),
     )
-    if given.data_dir is None:
-        raise SystemExit("say where MNIST's four files are: --data-dir, or TINYGRAD_MLP_DATA")
-    console = Console(stderr=given.json == "-")
-    found: list[dict[str, Any]] = []
-    for threads in given.threads:
-        with console.status(f"racing on {threads} thread(s)"):
-            rows = measure(given, threads)
-        show(console, table(rows, threads, given.goal))
-        found += rows
-    if not found:
-        raise SystemExit(f"no contestant is called any of {given.only}")
-    write(given.json, {"rows": found})
+    if args.data_dir is None:
+        raise SystemExit(
+            "the folder with MNIST's four files is needed: pass --data-dir or set TINYGRAD_MLP_DATA"
+        )
+    console = open_console(args)
+    figures: list[dict[str, Any]] = []
+    for threads in args.threads:
+        with console.status(f"measuring on {count_threads(threads)}"):
+            rows = measure(args, threads)
+        print_table(console, race_table(rows, threads, args.goal))
+        figures += rows
+    if not figures:
+        raise SystemExit(f"--only: none of {args.only} is installed")
+    write_json(args.json, {"rows": figures})
 
 
 if __name__ == "__main__":

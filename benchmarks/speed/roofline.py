@@ -1,26 +1,23 @@
-"""The limits of this machine: arithmetic from registers, bytes from each cache and from memory.
+"""The limits of this machine: arithmetic on registers, bytes from each cache and from memory.
 
-    python benchmarks/roofline.py --threads 1 2 --json roofline.json
+    python benchmarks/speed/roofline.py --threads 1 2 --json roofline.json
 
-The best of many short runs, which is what the machine can do when nobody disturbs it.
+Each figure is the best of many short runs: what the machine can do when nothing disturbs it.
 """
 
 from __future__ import annotations
 
-import argparse
-import platform
 from typing import Any
 
 from machine import CHAINS, LEVELS, STREAMS, peak, stream
-from report import parse, write
-from rich.console import Console
+from report import open_console, parse_args, print_table, write_json
 from rich.table import Table
 
-from tinygrad_mlp.kernels.gemm import host
+FORMULAS = {"read": "s += a", "copy": "a = b", "update": "a = s a + b", "triad": "a = b + s c"}
 
 
 def measure(threads: int, seconds: float) -> dict[str, Any]:
-    """FLOP/s by dtype, and bytes/s by level of memory and stream."""
+    """Measure FLOP/s by dtype, and bytes/s by level of memory and stream."""
     return {
         "threads": threads,
         "flops": {dtype: peak(dtype, threads, seconds) for dtype in ("float32", "float64")},
@@ -31,37 +28,36 @@ def measure(threads: int, seconds: float) -> dict[str, Any]:
     }
 
 
-def arithmetic(rows: list[dict[str, Any]]) -> Table:
-    """Multiply-adds that read no memory."""
-    title = f"GFLOP/s of {CHAINS} independent multiply-adds on {host()} vectors"
-    grid = Table("threads", "float32", "float64", title=title)
+def arithmetic_table(rows: list[dict[str, Any]]) -> Table:
+    """Return the rates of multiply-adds that read no memory."""
+    title = f"GFLOP/s of {CHAINS} independent multiply-adds on vectors in registers"
+    table = Table("threads", "float32", "float64", title=title)
     for row in rows:
-        grid.add_row(str(row["threads"]), *(f"{each / 1e9:,.1f}" for each in row["flops"].values()))
-    return grid
+        rates = (f"{rate / 1e9:,.1f}" for rate in row["flops"].values())
+        table.add_row(str(row["threads"]), *rates)
+    return table
 
 
-def streams(rows: list[dict[str, Any]]) -> Table:
-    """Loops over float64 arrays; what a loop reads and writes counts once each."""
-    forms = {"read": "s += a", "copy": "a = b", "update": "a = s a + b", "triad": "a = b + s c"}
-    columns = (f"{name}: {forms[name]}" for name in STREAMS)
-    grid = Table("threads", "from", *columns, title="GB/s of streams")
+def stream_table(rows: list[dict[str, Any]]) -> Table:
+    """Return the rates of loops over float64 arrays; each array counts once per direction."""
+    columns = (f"{name}: {FORMULAS[name]}" for name in STREAMS)
+    table = Table("threads", "from", *columns, title="GB/s of streams")
     for row in rows:
-        for level, found in row["bytes"].items():
-            rates = (f"{each / 1e9:,.1f}" for each in found.values())
-            grid.add_row(str(row["threads"]), level, *rates)
-    return grid
+        for level, measured in row["bytes"].items():
+            rates = (f"{rate / 1e9:,.1f}" for rate in measured.values())
+            table.add_row(str(row["threads"]), level, *rates)
+    return table
 
 
 def main() -> None:
-    """Parse, measure, print."""
-    given: argparse.Namespace = parse(__doc__ or "")
-    console = Console(stderr=given.json == "-", width=max(Console().width, 100))
-    console.print(f"{platform.machine()}, {platform.processor() or 'unnamed processor'}")
+    """Parse the options, measure, print the tables and write the JSON."""
+    args = parse_args(__doc__ or "", only=None, rounds=None)
+    console = open_console(args)
     with console.status("measuring"):
-        rows = [measure(threads, given.seconds) for threads in given.threads]
-    console.print(arithmetic(rows))
-    console.print(streams(rows))
-    write(given.json, {"rows": rows})
+        rows = [measure(threads, args.seconds) for threads in args.threads]
+    for table in (arithmetic_table(rows), stream_table(rows)):
+        print_table(console, table)
+    write_json(args.json, {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
 """A whole training step (forward, loss, backward, update) of perceptrons, beside the peers.
 
-    python benchmarks/step.py                       # every workload, every number of threads
-    python benchmarks/step.py --only deep --threads 2 --json step.json
+    python benchmarks/speed/step.py                 # every workload, every number of threads
+    python benchmarks/speed/step.py --only deep --threads 2 --json step.json
 
-Same data, same first weights, same batch; a call ends when the loss and the new parameters are
-there. Peers are measured where they are installed (``pip install ".[bench]"``) and for what they
-can express: PyTorch eager and `torch.compile`, JAX `jit` with donated buffers, Keras on JAX,
-scikit-learn, MyGrad, and NumPy by hand.
+All use the same data, first weights and batch. A call ends when the loss and the new parameters
+have been computed. Peers are measured where they are installed (``pip install ".[bench]"``), each
+on the workloads that it can express: PyTorch eager and `torch.compile`, JAX `jit` with donated
+buffers, Keras on JAX, scikit-learn, MyGrad, and NumPy written by hand.
 
-The rate counts matrix products only. The share is of the roofline: the products at measured peak;
-parameters, gradients and optimizer state once each way and activations once at measured bandwidth;
-whichever takes longer.
+The rate counts matrix products only. The share is that of the roofline, the longer of two times:
+the products at measured peak; parameters, gradients and optimizer state once in each direction and
+activations once, at measured bandwidth.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import functools
 from collections.abc import Callable, Collection, Iterator
 
 from peers import jax, keras, mygrad, numpy, ours, pytorch, sklearn
-from report import OURS, Case, main, peer
+from report import OURS, Case, import_peer, main
 from workload import INFERENCE, Workload
 
 Step = Callable[[], object]
@@ -40,44 +40,44 @@ WORKLOADS = [
 
 
 def candidates(workload: Workload, without: Collection[str] = ()) -> dict[str, Step]:
-    """What can be measured here, by name, but for some."""
+    """Return the steps that can be measured here, by name, except those in ``without``."""
     steps: dict[str, Step | None] = {
         f"{OURS}, compiled": ours.step(workload, compiled=True),
         f"{OURS}, eager": ours.step(workload, compiled=False),
         "NumPy": numpy.step(workload),
     }
-    if library := peer("torch"):
+    if library := import_peer("torch"):
         steps["PyTorch"] = pytorch.step(workload, library)
-        if "torch.compile" not in without and pytorch.compiler():
+        if "torch.compile" not in without and pytorch.has_compiler():
             steps["torch.compile"] = pytorch.step(workload, library, compiled=True)
-    if library := peer("jax"):
+    if library := import_peer("jax"):
         steps["JAX"] = jax.step(workload, library)
     if workload.training:
-        steps |= frameworks(workload)
+        steps |= training_only(workload)
     return {name: step for name, step in steps.items() if step and name not in without}
 
 
-def frameworks(workload: Workload) -> dict[str, Step | None]:
-    """Those that train, and have no quicker way for one row."""
+def training_only(workload: Workload) -> dict[str, Step | None]:
+    """Return the steps of peers that are measured in training only."""
     steps: dict[str, Step | None] = {}
-    keras.backend()
-    if library := peer("keras"):
+    keras.select_backend()
+    if library := import_peer("keras"):
         steps["Keras"] = keras.step(workload, library)
-    if peer("sklearn.neural_network") and (library := peer("sklearn")):
+    if import_peer("sklearn.neural_network") and (library := import_peer("sklearn")):
         steps["scikit-learn"] = sklearn.step(workload, library)
-    if library := peer("mygrad"):
+    if library := import_peer("mygrad"):
         steps["MyGrad"] = mygrad.step(workload, library)
     return steps
 
 
-def cases(given: argparse.Namespace) -> Iterator[Case]:
-    """Every workload."""
+def cases(args: argparse.Namespace) -> Iterator[Case]:
+    """Yield a case for each workload."""
     for workload in WORKLOADS:
         name = f"{workload.name}: {workload}"
-        make = functools.partial(candidates, workload, given.without)
+        make = functools.partial(candidates, workload, args.without)
         yield Case(name, make, workload.flops, workload.bytes, level=workload.level)
 
 
 if __name__ == "__main__":
-    leave_out = dict(nargs="+", default=[], metavar="PEER", help="peers to leave out")
-    main(__doc__ or "", cases, without=leave_out)
+    without = dict(nargs="+", default=[], metavar="PEER", help="peers that are not measured")
+    main(__doc__ or "", cases, without=without)

@@ -1,4 +1,4 @@
-"""Fair timing: candidates in turn, A B A B, medians over rounds, compile time apart."""
+"""Timing of several candidates: turns A B A B, medians over all turns, compilation apart."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Idle seconds before a turn. A peer's threads may go on spinning after its last call: those of
-# LLVM's OpenMP for 200 ms (KMP_BLOCKTIME). The next candidate is to find its cores free.
-_SETTLE = 0.25
+# Idle seconds before a turn. A peer's threads may spin after its last call (LLVM's OpenMP: 200 ms,
+# KMP_BLOCKTIME) and would slow down the next candidate.
+_PAUSE = 0.25
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds per call: the median of all rounds, and its spread (the 10th and 90th percentile)."""
+    """Seconds per call: the median over all turns, the 10th and 90th percentile, the first call."""
 
     median: float
     low: float
@@ -28,36 +28,36 @@ def interleaved(
 ) -> dict[str, Timing]:
     """Time each candidate in ``rounds`` turns of about ``seconds``, one after another.
 
-    The first call of each (compilation, caches) is timed apart. A turn begins after a rest, and its
-    first tenth is not counted: it pays for what the candidate before left behind.
+    The first call of each candidate (compilation, caches) is timed apart. Each turn begins after a
+    pause. Its first tenth is not counted: caches still hold what the previous candidate used.
     """
-    first: dict[str, float] = {}
+    first_calls: dict[str, float] = {}
     for name, call in candidates.items():
         start = time.perf_counter()
         call()
-        first[name] = time.perf_counter() - start
+        first_calls[name] = time.perf_counter() - start
         for _ in range(3):
             call()
     samples: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(rounds):
         for name, call in candidates.items():
             if len(candidates) > 1:
-                time.sleep(_SETTLE)
+                time.sleep(_PAUSE)
             samples[name] += _turn(call, seconds)
     return {
-        name: Timing(*np.quantile(times, [0.5, 0.1, 0.9]).tolist(), first_call=first[name])
+        name: Timing(*np.quantile(times, [0.5, 0.1, 0.9]).tolist(), first_call=first_calls[name])
         for name, times in samples.items()
     }
 
 
 def _turn(call: Callable[[], object], seconds: float) -> list[float]:
-    """The times of the calls made in one turn, without the first tenth of it."""
+    """Return the times of the calls of one turn, without its first tenth."""
     times = []
-    begin = now = time.perf_counter()
-    while now - begin < seconds or len(times) < 3:
+    start = now = time.perf_counter()
+    while now - start < seconds or len(times) < 3:
         call()
         after = time.perf_counter()
-        if now - begin >= seconds / 10:
+        if now - start >= seconds / 10:
             times.append(after - now)
         now = after
     return times

@@ -1,6 +1,6 @@
-"""Who is measured in a training step, each in a file.
+"""The libraries whose training step is measured, one per file.
 
-``step(workload, library)`` makes what is called over and over. A call returns the loss (or the
-outputs, where a workload only asks) when all that it changes is really there. What a library cannot
-express is None.
+``step(workload, library)`` returns the function that is timed. A call of it returns the loss (or
+the outputs, for inference) after all parameters have been updated. ``step`` returns None for a
+workload that the library cannot express.
 """

@@ -1,6 +1,6 @@
-"""JAX: the whole step is one `jit`, whose parameters and state are donated, so updated in place.
+"""JAX: the whole step is one `jit` that updates its donated parameters and state in place.
 
-Weights are (inputs, outputs), which suits ``x @ w``. The update rules are those of PyTorch.
+Weights are (inputs, outputs), for ``x @ w``. The update rules are those of PyTorch.
 """
 
 from __future__ import annotations
@@ -14,49 +14,50 @@ Tree = Any
 
 
 def step(workload: Workload, jax: Any) -> Callable[[], object]:
-    """A call waits until the loss and all parameters are there."""
+    """Return the step; a call waits for the loss and all parameters."""
     jnp = jax.numpy
     network = Network(workload, jax)
-    x, y = (jnp.asarray(each) for each in workload.data())
-    parameters, statistics = network.first()
+    x, y = map(jnp.asarray, workload.data())
+    parameters, statistics = network.initial()
     if not workload.training:
         infer = jax.jit(lambda p, s, x: network(p, s, x, None)[0])
         return lambda: infer(parameters, statistics, x).block_until_ready()
-    first_state, update = optimizer(workload.optimizer, jax)
+    init, update = optimizer(workload.optimizer, jax)
     loss_of = criterion(workload.loss, jax)
 
     def objective(parameters: Tree, statistics: Tree, key: Any, x: Any, y: Any) -> Any:
         outputs, statistics = network(parameters, statistics, x, key)
         return loss_of(outputs, y), statistics
 
-    def train_step(everything: Tree, x: Any, y: Any) -> tuple[Tree, Any]:
-        parameters, statistics, state, key = everything
-        key, now = jax.random.split(key) if workload.dropout else (key, key)
+    def train_step(carry: Tree, x: Any, y: Any) -> tuple[Tree, Any]:
+        parameters, statistics, state, key = carry
+        key, mask_key = jax.random.split(key) if workload.dropout else (key, key)
         gradient = jax.value_and_grad(objective, has_aux=True)
-        (loss, statistics), gradients = gradient(parameters, statistics, now, x, y)
+        (loss, statistics), gradients = gradient(parameters, statistics, mask_key, x, y)
         parameters, state = update(parameters, gradients, state)
         return (parameters, statistics, state, key), loss
 
     compiled = jax.jit(train_step, donate_argnums=0)
-    held = [(parameters, statistics, first_state(parameters), jax.random.key(0))]
+    carry = (parameters, statistics, init(parameters), jax.random.key(0))
 
     def call() -> object:
-        held[0], loss = compiled(held[0], x, y)
-        jax.block_until_ready(held[0])
+        nonlocal carry
+        carry, loss = compiled(carry, x, y)
+        jax.block_until_ready(carry)
         return loss.block_until_ready()
 
     return call
 
 
 class Network:
-    """The forward pass; ``key`` is None outside training."""
+    """The forward pass. ``key`` draws the dropout masks; it is None in inference."""
 
     def __init__(self, workload: Workload, jax: Any):
         self.workload, self.jax = workload, jax
         self.activation = activation(workload.activation, jax)
 
-    def first(self) -> tuple[Tree, Tree]:
-        """Parameters and running statistics of each layer."""
+    def initial(self) -> tuple[Tree, Tree]:
+        """Return the first parameters and running statistics of each layer."""
         jnp, parameters, statistics = self.jax.numpy, [], []
         for k, (weight, bias) in enumerate(self.workload.weights()):
             layer = {"w": jnp.array(weight), "b": jnp.array(bias)}
@@ -69,13 +70,13 @@ class Network:
         return parameters, statistics
 
     def __call__(self, parameters: Tree, statistics: Tree, x: Any, key: Any) -> tuple[Any, Tree]:
-        """Outputs, and the running statistics after this batch."""
-        jax, rate, after = self.jax, self.workload.dropout, []
+        """Return the outputs, and the running statistics after this batch."""
+        jax, rate, running = self.jax, self.workload.dropout, []
         for k, layer in enumerate(parameters[:-1]):
             x = x @ layer["w"] + layer["b"]
             if self.workload.norm == "BatchNorm1d":
                 x, updated = self.batch_norm(x, statistics[k], training=key is not None)
-                after.append(updated)
+                running.append(updated)
             elif self.workload.norm:
                 x = (x - x.mean(1, keepdims=True)) * jax.lax.rsqrt(x.var(1, keepdims=True) + 1e-5)
             if self.workload.norm:
@@ -84,10 +85,10 @@ class Network:
             if rate and key is not None:
                 keep = jax.random.bernoulli(jax.random.fold_in(key, k), 1 - rate, x.shape)
                 x = jax.numpy.where(keep, x / (1 - rate), 0)
-        return x @ parameters[-1]["w"] + parameters[-1]["b"], after
+        return x @ parameters[-1]["w"] + parameters[-1]["b"], running
 
     def batch_norm(self, x: Any, statistics: Any, training: bool) -> tuple[Any, Any]:
-        """Normalised, and the running statistics after this batch."""
+        """Return the normalised values, and the running statistics after this batch."""
         mean, variance = (x.mean(0), x.var(0)) if training else statistics
         unbiased = variance * (len(x) / max(len(x) - 1, 1))
         updated = tuple(
@@ -97,7 +98,7 @@ class Network:
 
 
 def activation(name: str, jax: Any) -> Callable[[Any], Any]:
-    """The function of PyTorch's module of this name."""
+    """Return the function that PyTorch's module of this name computes."""
     if name == "GELU":
         return lambda x: jax.nn.gelu(x, approximate=False)
     names = {
@@ -114,7 +115,7 @@ def activation(name: str, jax: Any) -> Callable[[Any], Any]:
 
 
 def criterion(name: str, jax: Any) -> Callable[[Any, Any], Any]:
-    """The mean loss of outputs and targets."""
+    """Return the function (outputs, targets) -> mean loss."""
 
     def cross_entropy(outputs: Any, labels: Any) -> Any:
         log = jax.nn.log_softmax(outputs)
@@ -134,35 +135,35 @@ def criterion(name: str, jax: Any) -> Callable[[Any, Any], Any]:
 
 
 def optimizer(name: str, jax: Any) -> tuple[Callable[[Tree], Tree], Callable[..., Tree]]:
-    """First state of parameters; and (parameters, gradients, state) -> (parameters, state)."""
-    jnp, of = jax.numpy, jax.tree.map
+    """Return parameters -> state, and (parameters, gradients, state) -> (parameters, state)."""
+    jnp, tree_map = jax.numpy, jax.tree.map
     _, options, arrays = OPTIMIZERS[name]
 
-    def first(parameters: Tree) -> Tree:
-        return [of(jnp.zeros_like, parameters) for _ in range(arrays)], jnp.zeros(())
+    def init(parameters: Tree) -> Tree:
+        return [tree_map(jnp.zeros_like, parameters) for _ in range(arrays)], jnp.zeros(())
 
     def sgd(parameters: Tree, gradients: Tree, state: Tree) -> Tree:
-        (kept, count) = state
-        if kept:
-            gradients = of(lambda v, g: options["momentum"] * v + g, kept[0], gradients)
-            kept = [gradients]
-        return of(lambda p, g: p - RATE * g, parameters, gradients), (kept, count)
+        (velocity, count) = state
+        if velocity:
+            gradients = tree_map(lambda v, g: options["momentum"] * v + g, velocity[0], gradients)
+            velocity = [gradients]
+        return tree_map(lambda p, g: p - RATE * g, parameters, gradients), (velocity, count)
 
     def rmsprop(parameters: Tree, gradients: Tree, state: Tree) -> Tree:
         ((square,), count) = state
-        square = of(lambda s, g: 0.99 * s + 0.01 * g * g, square, gradients)
-        return of(
+        square = tree_map(lambda s, g: 0.99 * s + 0.01 * g * g, square, gradients)
+        return tree_map(
             lambda p, g, s: p - RATE * g / (jnp.sqrt(s) + 1e-8), parameters, gradients, square
         ), ([square], count)
 
     def adam(parameters: Tree, gradients: Tree, state: Tree) -> Tree:
         ((mean, square), count) = state
         count += 1
-        mean = of(lambda m, g: 0.9 * m + 0.1 * g, mean, gradients)
-        square = of(lambda v, g: 0.999 * v + 0.001 * g * g, square, gradients)
+        mean = tree_map(lambda m, g: 0.9 * m + 0.1 * g, mean, gradients)
+        square = tree_map(lambda v, g: 0.999 * v + 0.001 * g * g, square, gradients)
         rate, root = RATE / (1 - 0.9**count), jnp.sqrt(1 - 0.999**count)
         decayed = 1 - RATE * options.get("weight_decay", 0)
-        return of(
+        return tree_map(
             lambda p, m, v: decayed * p - rate * m / (jnp.sqrt(v) / root + 1e-8),
             parameters,
             mean,
@@ -170,4 +171,4 @@ def optimizer(name: str, jax: Any) -> tuple[Callable[[Tree], Tree], Callable[...
         ), ([mean, square], count)
 
     updates = {"SGD": sgd, "momentum": sgd, "RMSprop": rmsprop}
-    return first, updates.get(name, adam)
+    return init, updates.get(name, adam)

@@ -1,4 +1,4 @@
-"""Keras on JAX: `train_on_batch`, which returns the loss as a number."""
+"""Keras on JAX: `train_on_batch`, which returns the loss as a Python number."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ NORMS = {
 }
 
 
-def backend() -> None:
-    """To be called before Keras is imported."""
+def select_backend() -> None:
+    """Select JAX as the backend; call this before Keras is imported."""
     os.environ["KERAS_BACKEND"] = "jax"
 
 
 def step(workload: Workload, keras: Any) -> Callable[[], object] | None:
-    """A compiled `Sequential`; None for more than ReLU, cross-entropy, SGD and Adam."""
-    wanted = (workload.activation, workload.loss)
-    known = workload.optimizer in ("SGD", "Adam")
-    if wanted != ("ReLU", "cross-entropy") or not known:
+    """Return the step of a compiled `Sequential`: ReLU, cross-entropy, SGD or Adam only."""
+    functions = (workload.activation, workload.loss)
+    if functions != ("ReLU", "cross-entropy") or workload.optimizer not in ("SGD", "Adam"):
         return None
     model = keras.Sequential([keras.Input((workload.sizes[0],)), *layers(workload, keras)])
     dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
@@ -38,14 +37,14 @@ def step(workload: Workload, keras: Any) -> Callable[[], object] | None:
 
 
 def layers(workload: Workload, keras: Any) -> list[Any]:
-    """All layers in order."""
-    found = []
+    """Return all layers in order."""
+    stack = []
     for size in workload.sizes[1:-1]:
-        found.append(keras.layers.Dense(size))
+        stack.append(keras.layers.Dense(size))
         if workload.norm:
             name, options = NORMS[workload.norm]
-            found.append(getattr(keras.layers, name)(**options))
-        found.append(keras.layers.ReLU())
+            stack.append(getattr(keras.layers, name)(**options))
+        stack.append(keras.layers.ReLU())
         if workload.dropout:
-            found.append(keras.layers.Dropout(workload.dropout))
-    return [*found, keras.layers.Dense(workload.sizes[-1])]
+            stack.append(keras.layers.Dropout(workload.dropout))
+    return [*stack, keras.layers.Dense(workload.sizes[-1])]

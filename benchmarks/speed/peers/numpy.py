@@ -1,4 +1,4 @@
-"""NumPy by hand: the step as someone writes it who knows the formulas and no framework."""
+"""NumPy: the step written by hand from the formulas."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Array = np.ndarray
 
 
 def step(workload: Workload) -> Callable[[], object] | None:
-    """None for more than ReLU, BatchNorm, cross-entropy, SGD and Adam."""
-    known = (
+    """Return the step: ReLU, BatchNorm1d, dropout, cross-entropy, SGD or Adam only."""
+    supported = (
         workload.activation == "ReLU"
         and workload.norm in ("", "BatchNorm1d")
         and workload.loss == "cross-entropy"
         and workload.optimizer in ("SGD", "Adam", "")
     )
-    if not known or (workload.norm and not workload.training):
+    if not supported or (workload.norm and not workload.training):
         return None
     x, y = workload.data()
     network = Network(workload)
@@ -42,7 +42,7 @@ def step(workload: Workload) -> Callable[[], object] | None:
 
 
 class Network:
-    """Forward and backward; the parameters are w, b of each layer, then the norms' scale, shift."""
+    """Forward and backward. Parameters: w, b of each layer, then scale, shift of each norm."""
 
     def __init__(self, workload: Workload):
         self.norm, self.dropout = bool(workload.norm), workload.dropout * workload.training
@@ -54,25 +54,22 @@ class Network:
         self.generator = np.random.default_rng(0)
 
     def forward(self, x: Array) -> tuple[Array, list[tuple[Array, ...]]]:
-        """Outputs, and of each layer its input; of hidden ones what backward needs besides."""
+        """Return the outputs, and what backward needs of each layer: its input, factors, norms."""
         saved = []
         for k in range(self.depth - 1):
             z = x @ self.parameters[2 * k] + self.parameters[2 * k + 1]
-            normed = self.normalise(k, z) if self.norm else (z,)
-            positive = normed[0] > 0
-            factor = positive.astype(np.float32)
+            normalised = self.normalise(k, z) if self.norm else (z,)
+            factor = (normalised[0] > 0).astype(np.float32)
             if self.dropout:
                 keep = self.generator.random(z.shape, dtype=np.float32) >= self.dropout
                 factor *= keep / np.float32(1 - self.dropout)
-            saved.append((x, factor, *normed[1:]))
-            x = normed[0] * factor
-        return x @ self.parameters[2 * self.depth - 2] + self.parameters[2 * self.depth - 1], [
-            *saved,
-            (x,),
-        ]
+            saved.append((x, factor, *normalised[1:]))
+            x = normalised[0] * factor
+        weight, bias = self.parameters[2 * self.depth - 2 : 2 * self.depth]
+        return x @ weight + bias, [*saved, (x,)]
 
     def normalise(self, k: int, z: Array) -> tuple[Array, Array, Array]:
-        """BatchNorm of the k-th hidden layer: its value, (z - mean) / deviation, 1 / deviation."""
+        """Return BatchNorm of hidden layer ``k``: result, (z - mean) / deviation, 1 / deviation."""
         mean, variance = z.mean(0), z.var(0)
         unbiased = variance * np.float32(len(z) / (len(z) - 1))
         for old, new in zip(self.statistics[k], (mean, unbiased), strict=True):
@@ -83,7 +80,7 @@ class Network:
         return unit * scale + shift, unit, inverse
 
     def backward(self, g: Array, saved: list[tuple[Array, ...]]) -> list[Array]:
-        """Gradients, in the order of the parameters."""
+        """Return the gradients, in the order of the parameters."""
         linear: list[Array] = []
         norms: list[Array] = []
         for k in reversed(range(self.depth)):
@@ -92,10 +89,10 @@ class Network:
                 g = g * factor
                 if rest:
                     unit, inverse = rest
-                    along, across = (g * unit).sum(0), g.sum(0)
-                    norms = [along, across, *norms]
+                    g_scale, g_shift = (g * unit).sum(0), g.sum(0)
+                    norms = [g_scale, g_shift, *norms]
                     scale = self.parameters[2 * (self.depth + k)]
-                    g = (scale * inverse) * (g - (unit * along + across) / np.float32(len(g)))
+                    g = (scale * inverse) * (g - (unit * g_scale + g_shift) / np.float32(len(g)))
             linear = [saved[k][0].T @ g, g.sum(0), *linear]
             if k:
                 g = g @ self.parameters[2 * k].T
@@ -103,20 +100,20 @@ class Network:
 
 
 def sgd(parameters: list[Array], gradients: list[Array]) -> None:
-    """p -= lr g."""
+    """Update p -= lr g."""
     for p, g in zip(parameters, gradients, strict=True):
         p -= np.float32(RATE) * g
 
 
 class Adam:
-    """As in `tinygrad_mlp.optim.Adam`."""
+    """Adam with the defaults of `tinygrad_mlp.optim.Adam`."""
 
     def __init__(self, parameters: list[Array]):
         self.moments = [(np.zeros_like(p), np.zeros_like(p)) for p in parameters]
         self.count = 0
 
     def __call__(self, parameters: list[Array], gradients: list[Array]) -> None:
-        """One update."""
+        """Update all parameters in place."""
         self.count += 1
         rate = np.float32(RATE / (1 - 0.9**self.count))
         root = np.float32((1 - 0.999**self.count) ** 0.5)

@@ -11,7 +11,7 @@ from tinygrad_mlp import nn, optim
 
 
 def step(workload: Workload, compiled: bool) -> Callable[[], object]:
-    """As a user writes it."""
+    """Return the step as a user writes it."""
     tg.manual_seed(0)
     model = workload.model(nn)
     model.load_state_dict(workload.state(tg.tensor), strict=False)
@@ -19,7 +19,7 @@ def step(workload: Workload, compiled: bool) -> Callable[[], object]:
     if not workload.training:
         infer = tg.compile(model, disable=not compiled)
         return tg.no_grad()(lambda: infer(x))
-    optimizer = workload.update(optim, model.parameters())
+    optimizer = workload.make_optimizer(optim, model.parameters())
     criterion = workload.criterion(nn)
 
     @tg.compile(disable=not compiled)

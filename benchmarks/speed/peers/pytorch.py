@@ -13,21 +13,24 @@ from workload import Workload
 
 
 def step(workload: Workload, torch: Any, compiled: bool = False) -> Callable[[], object]:
-    """As its tutorials write it; compiled: forward with loss, and the update, one graph each."""
+    """Return the step as PyTorch's tutorials write it.
+
+    ``compiled``: forward with loss is one graph, the update another.
+    """
     torch.manual_seed(0)
     model = workload.model(torch.nn)
     model.load_state_dict(workload.state(torch.from_numpy), strict=False)
     x, y = map(torch.from_numpy, workload.data())
-    translate = torch.compile if compiled else lambda function: function
+    maybe_compile = torch.compile if compiled else lambda function: function
     if compiled:
-        torch._logging.set_logs(dynamo=logging.ERROR)  # it warns of what optimizers do themselves
+        torch._logging.set_logs(dynamo=logging.ERROR)  # no warnings about code in torch.optim
     if not workload.training:
-        infer = translate(model)
+        infer = maybe_compile(model)
         return torch.inference_mode()(lambda: infer(x))
-    optimizer = workload.update(torch.optim, model.parameters())
+    optimizer = workload.make_optimizer(torch.optim, model.parameters())
     criterion = workload.criterion(torch.nn)
-    loss_of = translate(lambda x, y: criterion(model(x), y))
-    update = translate(optimizer.step)
+    loss_of = maybe_compile(lambda x, y: criterion(model(x), y))
+    update = maybe_compile(optimizer.step)
 
     def train_step() -> object:
         optimizer.zero_grad()
@@ -39,10 +42,13 @@ def step(workload: Workload, torch: Any, compiled: bool = False) -> Callable[[],
     return train_step
 
 
-def compiler() -> bool:
-    """Whether `torch.compile` finds the C++ compiler that it needs; says so if it does not."""
+def has_compiler() -> bool:
+    """Whether `torch.compile` finds the C++ compiler that it needs; prints a note if not."""
     names = (os.environ.get("CXX", ""), "c++", "g++", "clang++")
     if any(name and shutil.which(name) for name in names):
         return True
-    print("torch.compile is left out: it needs a C++ compiler (c++, g++, clang++)", file=sys.stderr)
+    print(
+        "torch.compile is not measured: it needs a C++ compiler (c++, g++, clang++)",
+        file=sys.stderr,
+    )
     return False

@@ -10,10 +10,14 @@ from workload import RATE, Workload
 
 
 def step(workload: Workload, sklearn: Any) -> Callable[[], object] | None:
-    """None for what its classifier does not have: norms, dropout, other losses, two classes."""
-    unknown = workload.norm or workload.dropout or workload.sizes[-1] == 2
-    wanted = (workload.activation, workload.loss)
-    if unknown or wanted != ("ReLU", "cross-entropy") or workload.optimizer not in ("SGD", "Adam"):
+    """Return the step: ReLU, cross-entropy of three classes or more, SGD or Adam only."""
+    unsupported = workload.norm or workload.dropout or workload.sizes[-1] == 2
+    functions = (workload.activation, workload.loss)
+    if (
+        unsupported
+        or functions != ("ReLU", "cross-entropy")
+        or workload.optimizer not in ("SGD", "Adam")
+    ):
         return None
     x, y = workload.data()
     model = sklearn.neural_network.MLPClassifier(
@@ -26,11 +30,11 @@ def step(workload: Workload, sklearn: Any) -> Callable[[], object] | None:
         batch_size=workload.batch,
         shuffle=False,
     )
-    model.partial_fit(x, y, classes=np.arange(workload.sizes[-1]))  # makes the arrays
+    model.partial_fit(x, y, classes=np.arange(workload.sizes[-1]))  # allocates the arrays
     arrays = zip(model.coefs_, model.intercepts_, strict=True)
-    for (weight, bias), given in zip(arrays, workload.weights(), strict=True):
-        weight[...], bias[...] = given
-    del model._optimizer  # it has counted that step
+    for (weight, bias), initial in zip(arrays, workload.weights(), strict=True):
+        weight[...], bias[...] = initial
+    del model._optimizer  # its step count is 1 already
 
     def train_step() -> object:
         model.partial_fit(x, y)

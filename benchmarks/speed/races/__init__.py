@@ -1,1 +1,1 @@
-"""MNIST to an accuracy, each contestant a program of its own: ``python -m races.ours --help``."""
+"""MNIST to a test accuracy, one program per library: ``python -m races.ours --help``."""

@@ -1,4 +1,4 @@
-"""JAX: a `jit` for the step, whose parameters and moments are donated; the data stay with it."""
+"""JAX: one `jit` for the step, with donated parameters and moments; data in JAX's memory."""
 
 from __future__ import annotations
 
@@ -28,30 +28,31 @@ def loss_of(parameters: Tree, x: Any, y: Any, key: Any) -> Any:
     return -jnp.take_along_axis(log, y[:, None], 1).mean()
 
 
-def train_step(everything: Tree, x: Any, y: Any, rows: Any) -> Tree:
-    parameters, mean, square, count, key = everything
-    key, now = jax.random.split(key)
-    gradients = jax.grad(loss_of)(parameters, x[rows], y[rows], now)
-    of, count = jax.tree.map, count + 1
-    mean = of(lambda m, g: 0.9 * m + 0.1 * g, mean, gradients)
-    square = of(lambda v, g: 0.999 * v + 0.001 * g * g, square, gradients)
+def train_step(carry: Tree, x: Any, y: Any, rows: Any) -> Tree:
+    parameters, mean, square, count, key = carry
+    key, mask_key = jax.random.split(key)
+    gradients = jax.grad(loss_of)(parameters, x[rows], y[rows], mask_key)
+    tree_map, count = jax.tree.map, count + 1
+    mean = tree_map(lambda m, g: 0.9 * m + 0.1 * g, mean, gradients)
+    square = tree_map(lambda v, g: 0.999 * v + 0.001 * g * g, square, gradients)
     rate, root = RATE / (1 - 0.9**count), jnp.sqrt(1 - 0.999**count)
-    step = of(lambda m, v: rate * m / (jnp.sqrt(v) / root + 1e-8), mean, square)
-    return of(jnp.subtract, parameters, step), mean, square, count, key
+    step = tree_map(lambda m, v: rate * m / (jnp.sqrt(v) / root + 1e-8), mean, square)
+    return tree_map(jnp.subtract, parameters, step), mean, square, count, key
 
 
 def contestant(race: Race) -> None:
     parameters = [(jnp.asarray(w), jnp.zeros(w.shape[1])) for w in race.weights()]
     zeros = (jax.tree.map(jnp.zeros_like, parameters) for _ in range(2))
-    held = [(parameters, *zeros, jnp.zeros(()), jax.random.key(race.seed))]
+    carry = (parameters, *zeros, jnp.zeros(()), jax.random.key(race.seed))
     step, infer = jax.jit(train_step, donate_argnums=0), jax.jit(forward)
     x, y, x_test = map(jnp.asarray, (race.x, race.y.astype(np.int32), race.x_test))
 
-    def epoch() -> None:
+    def train_epoch() -> None:
+        nonlocal carry
         for rows in race.batches():
-            held[0] = step(held[0], x, y, rows.astype(np.int32))
+            carry = step(carry, x, y, rows.astype(np.int32))
 
-    race.by_epochs(epoch, lambda: np.asarray(infer(held[0][0], x_test)).argmax(1))
+    race.train(train_epoch, lambda: np.asarray(infer(carry[0], x_test)).argmax(1))
 
 
 if __name__ == "__main__":

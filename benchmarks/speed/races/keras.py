@@ -1,4 +1,4 @@
-"""Keras on JAX, by `fit`."""
+"""Keras on JAX, trained by `fit`."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def contestant(race: Race) -> None:
         model.add(keras.layers.Dense(size, activation="relu"))
         model.add(keras.layers.Dropout(DROPOUT))
     model.add(keras.layers.Dense(outputs))
-    model.set_weights([each for w in race.weights() for each in (w, np.zeros(w.shape[1]))])
+    model.set_weights([array for w in race.weights() for array in (w, np.zeros(w.shape[1]))])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer=keras.optimizers.Adam(RATE), loss=loss)
-    whole = len(race.x) // BATCH * BATCH
+    count = len(race.x) // BATCH * BATCH
 
-    def epoch() -> None:
-        model.fit(race.x[:whole], race.y[:whole], batch_size=BATCH, epochs=1, verbose=0)
+    def train_epoch() -> None:
+        model.fit(race.x[:count], race.y[:count], batch_size=BATCH, epochs=1, verbose=0)
 
     def classify() -> np.ndarray:
         return model.predict(race.x_test, batch_size=1000, verbose=0).argmax(1)
 
-    race.by_epochs(epoch, classify)
+    race.train(train_epoch, classify)
 
 
 if __name__ == "__main__":

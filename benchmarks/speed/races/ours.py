@@ -1,4 +1,4 @@
-"""tinygrad_mlp, by `fit`: epochs run in a program."""
+"""tinygrad_mlp, trained by `fit`, which runs each epoch natively."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from tinygrad_mlp import nn, optim
 from tinygrad_mlp.train import Callback, Trainer
 
 
-class Judge(Callback):
-    """Ends the training where the race ends."""
+class StopAtGoal(Callback):
+    """Stop the training when the race ends."""
 
     def __init__(self, race: Race):
         self.race = race
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        """Tell the race."""
-        if self.race.ends(trainer.history.last["val_accuracy"]):
+        """Record the accuracy; stop if the race ends."""
+        if self.race.record(trainer.history.last["val_accuracy"]):
             trainer.stop("the race is over")
 
 
@@ -38,17 +38,17 @@ def contestant(race: Race) -> None:
         epochs=race.epochs,
         batch_size=BATCH,
         drop_last=True,
-        callbacks=[Judge(race)],
+        callbacks=[StopAtGoal(race)],
         seed=race.seed,
         progress=False,
     )
 
 
 def layer(weight: np.ndarray) -> nn.Linear:  # (inputs, outputs)
-    """A layer with this weight, and biases 0."""
-    made = nn.Linear(*weight.shape)
-    made.load_state_dict({"weight": tg.tensor(weight.T), "bias": tg.zeros(weight.shape[1])})
-    return made
+    """Return a layer with this weight and zero bias."""
+    linear = nn.Linear(*weight.shape)
+    linear.load_state_dict({"weight": tg.tensor(weight.T), "bias": tg.zeros(weight.shape[1])})
+    return linear
 
 
 if __name__ == "__main__":

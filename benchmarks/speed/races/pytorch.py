@@ -1,4 +1,4 @@
-"""PyTorch, eager, with its fused Adam."""
+"""PyTorch, eager, with the fused Adam."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def contestant(race: Race) -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=RATE, fused=True)
     x, y, x_test = map(torch.from_numpy, (race.x, race.y, race.x_test))
 
-    def epoch() -> None:
+    def train_epoch() -> None:
         model.train()
         for rows in map(torch.from_numpy, race.batches()):
             optimizer.zero_grad()
@@ -32,16 +32,16 @@ def contestant(race: Race) -> None:
         with torch.inference_mode():
             return model(x_test).argmax(1).numpy()
 
-    race.by_epochs(epoch, classify)
+    race.train(train_epoch, classify)
 
 
 def layer(weight: np.ndarray) -> nn.Linear:  # (inputs, outputs)
-    """A layer with this weight, and biases 0."""
-    made = nn.Linear(*weight.shape)
+    """Return a layer with this weight and zero bias."""
+    linear = nn.Linear(*weight.shape)
     with torch.no_grad():
-        made.weight.copy_(torch.from_numpy(weight.T))
-        made.bias.zero_()
-    return made
+        linear.weight.copy_(torch.from_numpy(weight.T))
+        linear.bias.zero_()
+    return linear
 
 
 if __name__ == "__main__":

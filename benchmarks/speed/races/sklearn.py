@@ -1,4 +1,4 @@
-"""scikit-learn's MLPClassifier. It has no dropout, so its network learns without."""
+"""scikit-learn's MLPClassifier, without dropout, which it does not have."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def contestant(race: Race) -> None:
         random_state=race.seed,
     )
     classes = np.arange(race.sizes[-1])
-    race.by_epochs(
+    race.train(
         lambda: model.partial_fit(race.x, race.y, classes=classes),  # one epoch
         lambda: model.predict(race.x_test),
     )

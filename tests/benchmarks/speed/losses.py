@@ -1,19 +1,19 @@
-"""Prints the losses of everyone's first steps as JSON, a line for each workload.
+"""Print the losses of every library's first steps as JSON, one line per workload.
 
-In a process of its own: JAX and Keras warn of what other tests do.
+Run in a process of its own, since JAX and Keras raise warnings about what other tests do.
 """
 
 import json
 
 import numpy as np
 from peers import jax, keras, mygrad, numpy, ours, pytorch, sklearn
-from report import peer
+from report import import_peer
 from workload import Workload
 
 STEPS = 10
 WORKLOADS = [
-    Workload("by hand", (5, 7, 6, 3), 16, norm="BatchNorm1d"),
-    Workload("everyone", (5, 7, 6, 3), 16),
+    Workload("norm", (5, 7, 6, 3), 16, norm="BatchNorm1d"),
+    Workload("plain", (5, 7, 6, 3), 16),
     Workload("Adam", (5, 7, 6, 3), 16, "Adam"),
     Workload("RMSprop", (5, 7, 3), 16, "RMSprop", "GELU", "LayerNorm", loss="squared error"),
     Workload("AdamW", (5, 7, 3), 16, "AdamW", "Softplus", loss="binary cross-entropy"),
@@ -21,30 +21,34 @@ WORKLOADS = [
 ]
 
 
-def everyone(workload):
-    """Each one's step that is here and can express the workload."""
-    keras.backend()
+def all_steps(workload):
+    """Return the steps of our two modes, of NumPy, and of every library that is installed."""
+    keras.select_backend()
     libraries = {
-        "PyTorch": (pytorch, peer("torch")),
-        "JAX": (jax, peer("jax")),
-        "Keras": (keras, peer("keras")),
-        "scikit-learn": (sklearn, peer("sklearn.neural_network") and peer("sklearn")),
-        "MyGrad": (mygrad, peer("mygrad")),
+        "PyTorch": (pytorch, import_peer("torch")),
+        "JAX": (jax, import_peer("jax")),
+        "Keras": (keras, import_peer("keras")),
+        "scikit-learn": (sklearn, import_peer("sklearn.neural_network") and import_peer("sklearn")),
+        "MyGrad": (mygrad, import_peer("mygrad")),
     }
-    steps = {name: module.step(workload, it) for name, (module, it) in libraries.items() if it}
+    steps = {
+        name: module.step(workload, library)
+        for name, (module, library) in libraries.items()
+        if library
+    }
     steps["NumPy"] = numpy.step(workload)
     steps["ours, eager"] = ours.step(workload, compiled=False)
     return {"ours, compiled": ours.step(workload, compiled=True)} | steps
 
 
-def number(loss):
-    """What is in it, off every tape."""
+def as_float(loss):
+    """Return the value of a scalar of any library, detached from its graph."""
     loss = getattr(loss, "detach", lambda: loss)()
     return float(np.asarray(getattr(loss, "data", loss) if "mygrad" in str(type(loss)) else loss))
 
 
 if __name__ == "__main__":
-    for each in WORKLOADS:
-        steps = {name: step for name, step in everyone(each).items() if step}
-        losses = {name: [number(step()) for _ in range(STEPS)] for name, step in steps.items()}
-        print(json.dumps({"name": each.name, "losses": losses}))
+    for workload in WORKLOADS:
+        steps = {name: step for name, step in all_steps(workload).items() if step}
+        losses = {name: [as_float(step()) for _ in range(STEPS)] for name, step in steps.items()}
+        print(json.dumps({"name": workload.name, "losses": losses}))

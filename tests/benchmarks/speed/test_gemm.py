@@ -1,9 +1,9 @@
-"""The benchmark of products runs and writes its figures."""
+"""The benchmark of matrix products runs and writes its figures."""
 
 import numpy as np
 import pytest
 
-from tests.benchmarks.speed.scripts import check_rows, figures
+from tests.benchmarks.speed.scripts import BENCHMARKS, check_rows, figures
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -16,9 +16,7 @@ def test_figures(dtype):
     assert {row["dtype"] for row in rows} == {dtype}
 
 
-def test_the_three_forms_are_a_layers_product_and_gradients(monkeypatch):
-    from tests.benchmarks.speed.scripts import BENCHMARKS
-
+def test_candidates_of_each_form_agree(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     from gemm import candidates
 

@@ -1,12 +1,11 @@
-"""The race to an accuracy, on files of few digits: format, rules, figures."""
+"""The race to a test accuracy, on small files: format, rules, figures."""
 
 import gzip
-import json
 
 import numpy as np
 import pytest
 
-from tests.benchmarks.speed.scripts import BENCHMARKS, script
+from tests.benchmarks.speed.scripts import BENCHMARKS, script, written
 from tinygrad_mlp.data import load
 
 NAMES = {"train": "train", "test": "t10k"}
@@ -23,7 +22,7 @@ def write_idx(path, array, compress):
 
 @pytest.fixture
 def folder(tmp_path):
-    """The packaged digits, as MNIST's files are; one of them compressed."""
+    """The packaged digits as files in MNIST's format; one of them compressed."""
     x, y = load("digits").x, load("digits").y
     images = np.round(x.reshape(-1, 8, 8) * 255)
     for part, rows in (("train", slice(300, None)), ("test", slice(300))):
@@ -44,12 +43,12 @@ def test_files_are_read(folder, monkeypatch):
         np.testing.assert_array_equal(y, digits.y[rows])
 
 
-def test_batches_are_each_row_once_in_a_new_order(folder, monkeypatch):
+def test_batches_hold_each_row_once_in_a_new_order(folder, monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     from races.race import BATCH, Race, read
 
-    parts = *read(folder, "train"), *read(folder, "test")
-    race = Race(*parts, seed=0, threads=1, goal=0.8, epochs=2)
+    arrays = *read(folder, "train"), *read(folder, "test")
+    race = Race(*arrays, seed=0, threads=1, goal=0.8, epochs=2)
     first, second = (np.concatenate(list(race.batches())) for _ in range(2))
     assert len(first) == len(race.x) // BATCH * BATCH == len(np.unique(first))
     assert not np.array_equal(first, second)
@@ -60,12 +59,12 @@ def test_a_race_ends_at_its_goal_or_its_last_epoch(folder, monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     from races.race import Race, read
 
-    parts = *read(folder, "train"), *read(folder, "test")
-    right, wrong = parts[3], (parts[3] + 1) % 10
+    arrays = *read(folder, "train"), *read(folder, "test")
+    right, wrong = arrays[3], (arrays[3] + 1) % 10
 
-    def run(*answers):
-        race, given = Race(*parts, seed=0, threads=1, goal=0.8, epochs=3), iter(answers)
-        race.by_epochs(lambda: None, lambda: next(given))
+    def run(*predictions):
+        race, classes = Race(*arrays, seed=0, threads=1, goal=0.8, epochs=3), iter(predictions)
+        race.train(lambda: None, lambda: next(classes))
         return race.accuracies, race.reached
 
     assert run(wrong, right) == ([0.0, 1.0], True)
@@ -77,14 +76,14 @@ def test_figures(folder):
     done = script("mnist", *options, "--only", "ours", "PyTorch", "--json", "-")
     assert done.returncode == 0, done.stderr
     assert "seconds to 80% test accuracy, 1 thread" in done.stderr
-    rows = json.loads(done.stdout)["rows"]
+    rows = written(done)["rows"]
     assert rows[0]["name"] == "ours"
     for row in rows:
         (run,) = row["runs"]
         assert run["reached"]
         assert run["seconds"] > 0
-        *before, last = run["accuracies"]
-        assert last >= 0.8 > max(before, default=0)
+        *earlier, last = run["accuracies"]
+        assert last >= 0.8 > max(earlier, default=0)
 
 
 def test_a_folder_without_the_files_is_refused(tmp_path):

@@ -1,13 +1,12 @@
-"""The benchmark of random networks: its distribution, its figures, its mean."""
+"""The benchmark of random networks: its distribution, figures and geometric mean."""
 
 import argparse
-import json
 import math
 
 import numpy as np
 import pytest
 
-from tests.benchmarks.speed.scripts import BENCHMARKS, SHORT, script
+from tests.benchmarks.speed.scripts import BENCHMARKS, SHORT, script, written
 
 
 @pytest.fixture
@@ -18,23 +17,23 @@ def benchmark(monkeypatch):
     return networks
 
 
-def given(**options):
-    usual = dict(seed=0, count=30, flops=1e10, depth="log-uniform")
-    return argparse.Namespace(**usual | options)
+def arguments(**options):
+    defaults = dict(seed=0, count=30, flops=1e10, depth="log-uniform")
+    return argparse.Namespace(**defaults | options)
 
 
-def test_a_seed_names_the_networks(benchmark):
-    first, again = (list(benchmark.networks(given())) for _ in range(2))
+def test_a_seed_determines_the_networks(benchmark):
+    first, again = (list(benchmark.networks(arguments())) for _ in range(2))
     assert first == again
     assert len(set(map(str, first))) == 30
-    assert first != list(benchmark.networks(given(seed=1)))
-    assert first[:5] == list(benchmark.networks(given(count=5)))
+    assert first != list(benchmark.networks(arguments(seed=1)))
+    assert first[:5] == list(benchmark.networks(arguments(count=5)))
 
 
-def test_draws_keep_to_the_distribution(benchmark):
+def test_draws_follow_the_distribution(benchmark):
     for depth, middle in (("log-uniform", 7), ("uniform", 25)):
-        drawn = list(benchmark.networks(given(count=2000, flops=math.inf, depth=depth)))
-        depths = [len(each.sizes) - 1 for each in drawn]
+        drawn = list(benchmark.networks(arguments(count=2000, flops=math.inf, depth=depth)))
+        depths = [len(network.sizes) - 1 for network in drawn]
         batches = [each.batch for each in drawn]
         widths = [width for each in drawn for width in set(each.sizes)]
         assert (min(depths), max(depths)) == (1, 50)
@@ -49,8 +48,8 @@ def test_draws_keep_to_the_distribution(benchmark):
         assert {each.activation for each in drawn} == {*benchmark.ACTIVATIONS}
 
 
-def test_steps_are_capped_and_no_batch_of_one_is_normalised(benchmark):
-    for each in benchmark.networks(given(count=500, flops=1e6)):
+def test_steps_are_limited_and_no_batch_of_one_row_is_normalised(benchmark):
+    for each in benchmark.networks(arguments(count=500, flops=1e6)):
         assert each.flops <= 1e6
         assert each.batch > 1 or each.norm != "BatchNorm1d" or len(each.sizes) == 2
 
@@ -65,20 +64,20 @@ def test_the_mean_is_geometric(benchmark, capsys):
         }
 
     rows = [row("a", 1.0, 4.0), row("b", 2.0, 1.0), row("c", 1.0, 4.0)]
-    found = benchmark.conclude(Console(), rows)
-    assert found["geometric mean"] == pytest.approx(2)
-    assert (found["below 1"], found["worst"], found["of"]) == (1, 0.5, "b")
+    summary = benchmark.summarize(Console(), rows)
+    assert summary["geometric mean"] == pytest.approx(2)
+    assert (summary["below 1"], summary["worst"], summary["of"]) == (1, 0.5, "b")
     assert "worst 0.50x (b)" in capsys.readouterr().out
-    assert benchmark.conclude(Console(), [{"name": "alone", "seconds": {}}]) == {}
+    assert benchmark.summarize(Console(), [{"name": "alone", "seconds": {}}]) == {}
 
 
 def test_figures():
     options = ["--count", "2", "--flops", "1e5", "--threads", "1", "--json", "-"]
     done = script("networks", *SHORT, *options)
     assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout)
+    figures = written(done)
     assert len(figures["rows"]) == 2
-    assert figures["conclusions"][0]["threads"] == 1
+    assert figures["summaries"][0]["threads"] == 1
     for row in figures["rows"]:
         assert row["flops"] <= 1e5
         assert row["seconds"]["ours, compiled"]["median"] > 0

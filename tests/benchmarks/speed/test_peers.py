@@ -1,4 +1,4 @@
-"""Everyone who is measured does the same step: equal losses from equal weights."""
+"""All candidates of a benchmark run the same step: equal losses from equal weights."""
 
 import json
 import os
@@ -27,9 +27,9 @@ def test_losses_are_equal():
         losses = row["losses"]
         expected = losses["ours, eager"]
         assert expected[0] > expected[-1] + 1e-3
-        if row["name"] in ("by hand", "everyone", "Adam"):
+        if row["name"] in ("norm", "plain", "Adam"):
             assert "NumPy" in losses
         for name, found in losses.items():
-            if name != "Keras":  # which returns means
+            if name != "Keras":  # returns running means
                 assert found == pytest.approx(expected, abs=1e-5), (row["name"], name)
             assert found[0] == pytest.approx(expected[0], abs=1e-5), (row["name"], name)

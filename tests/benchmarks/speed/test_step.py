@@ -16,17 +16,17 @@ def test_figures():
     assert rows[0]["bytes"] == 4 * (4 * 603 + 300 * 105)
 
 
-def test_a_table_and_a_file(tmp_path):
+def test_table_and_json_file(tmp_path):
     options = ["--only", "spiral", *QUICK, "--threads", "1", "--json", str(tmp_path / "step.json")]
     done = script("step", *SHORT, *options)
     assert done.returncode == 0, done.stderr
     assert "microseconds on 1 thread" in done.stdout
     assert "milliseconds of the first call" in done.stdout
     assert "spiral: 2-100-3, batch 300, SGD" in done.stdout
-    assert json.loads((tmp_path / "step.json").read_text())["rows"]
+    assert json.loads((tmp_path / "step.json").read_text(encoding="utf-8"))["rows"]
 
 
-def test_a_name_that_no_case_has_is_refused():
+def test_a_name_of_no_case_is_an_error():
     done = script("step", "--only", "nonsense", "--threads", "1")
     assert done.returncode == 1
     assert "nonsense" in done.stderr

@@ -1,4 +1,4 @@
-"""What a step must do, counted by hand."""
+"""The work of a step: operations and bytes, against counts by hand."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def workloads(monkeypatch):
     return {workload.name: workload for workload in step.WORKLOADS}
 
 
-def test_operations_are_those_of_the_products(workloads):
+def test_flops_count_the_matrix_products(workloads):
     assert workloads["spiral"].flops == 2 * 300 * (2 * 2 * 100 + 3 * 100 * 3)
     assert workloads["funnel"].flops == 262_144_000  # 0.60 ms at libxsmm-dnn's 438 GFLOP/s
     assert workloads["single"].flops == 2 * 128 * 2 * 784 * 256
@@ -21,7 +21,7 @@ def test_operations_are_those_of_the_products(workloads):
     assert workloads["one image"].flops == 2 * 475_776
 
 
-def test_bytes_are_parameters_gradients_and_state_both_ways_and_activations_once(workloads):
+def test_bytes_count_parameters_gradients_and_state_twice_and_activations_once(workloads):
     assert workloads["spiral"].parameters == 2 * 100 + 100 + 100 * 3 + 3
     assert workloads["spiral"].bytes == 4 * (4 * 603 + 300 * 105)
     assert workloads["deep"].parameters == 476_490 + 2 * 704
@@ -30,12 +30,12 @@ def test_bytes_are_parameters_gradients_and_state_both_ways_and_activations_once
     assert workloads["one image"].bytes == 4 * (476_490 + 784 + 714)
 
 
-def test_large_networks_are_held_against_memory(workloads):
+def test_level_of_large_networks_is_memory(workloads):
     assert workloads["wide"].level == "memory"
     assert {each.level for name, each in workloads.items() if name != "wide"} == {"L3"}
 
 
-def test_parameters_are_those_of_the_model(workloads):
+def test_parameters_count_those_of_the_model(workloads):
     from tinygrad_mlp import nn
 
     for workload in workloads.values():
@@ -46,7 +46,7 @@ def test_parameters_are_those_of_the_model(workloads):
         assert not unmatched.unexpected_keys
 
 
-def test_a_name_tells_all(workloads):
+def test_text_names_all_options(workloads):
     assert str(workloads["deep"]) == "784-512-128-64-10, BatchNorm1d, Dropout 0.5, batch 128, SGD"
     assert str(workloads["narrow"]) == "64-19x64-64, batch 128, SGD"
     assert str(workloads["one image"]) == "784-512-128-64-10, batch 1, inference"
