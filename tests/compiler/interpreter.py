@@ -90,7 +90,7 @@ class Interpreted:
             output[...] = value
         for output, name in zip(outputs, op.outputs, strict=False):
             if name == op.error_flag:
-                output[...] = -1
+                output[...] = 0
 
 
 def _wide(array: np.ndarray) -> np.ndarray:

@@ -51,7 +51,7 @@ def test_a_program_in_print():
         r"0\.weight +float32 \(8, 5\)",
         r"optimizer\.lr +float64 \(\) = 0\.1",
         r"rng +int64 +\(2,\)",
-        r" 1  %1 = linear\S*\(x, 0\.weight, 0\.bias.*\) +float32 \(6, 8\)",
+        r"  %\d = linear\S*\(x, 0\.weight, 0\.bias.*\) +float32 \(6, 8\)",
         r"= mask\(rng, p=0\.5\) +bool +\(6, 8\)",
         r"mul\S*\(.*0\.5.*\)",
         r"4\.weight\.grad = matmul\S*\(%\S+\.T, %\S+\) +float32 \(3, 8\)",

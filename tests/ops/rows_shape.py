@@ -367,7 +367,7 @@ INDEXING = [
     ),
     row(
         "wrap_index",
-        lambda i: index._wrap_index(i, size=5),
+        lambda i: index._wrap_index(i, 5),
         lambda i: i % 5,
         integers(-5, 5),
         gives="int64",

@@ -113,8 +113,7 @@ class Op:
     """
 
     python_only = False  # whether a compiled step must return to Python for it
-    error_flag = ""  # the int64 result that is 0 or more where `verify` has to raise
-    early_exit: int | None = None  # an input, one int64: a program ends after the op unless it is 0
+    error_flag = ""  # the name of the int64 result that is not 0 where `verify` raises
     differentiable: tuple[int, ...] = (0,)  # which results have gradients
 
     def __init__(

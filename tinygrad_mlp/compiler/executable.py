@@ -44,9 +44,7 @@ class Executable:
             self.inputs.setdefault(region.buffer, (k, region.offset))
         self.given: Sequence[Any] = ()  # the tensors that are bound
         self.bound = [0] * len(self.inputs)  # where they lie
-        self.early_exits: dict[
-            int, list[Region]
-        ] = {}  # the words to look at, by the part they are in
+        self.early_exits: dict[int, list[Region]] = {}  # the error flags, by the part they are in
         self.parts = self._parts()
         self.work = {part: part.work for part in self.parts if isinstance(part, Launch)}  # once
         self.pace = Pace(sum(self.work.values()), threads.SMALL, threads.get_num_threads())
@@ -91,9 +89,9 @@ class Executable:
                 parts.append(build_program(rows, work))
 
         for k, step in enumerate(self.steps):
-            if step.early_exit is not None:
-                self.early_exits.setdefault(len(parts), []).append(step.early_exit)
-                word = self.address(step.early_exit.buffer) + step.early_exit.offset
+            if step.error_flag is not None:
+                self.early_exits.setdefault(len(parts), []).append(step.error_flag)
+                word = self.address(step.error_flag.buffer) + step.error_flag.offset
                 rows.append(TableRow(0, word, barrier=step.barrier))
                 continue
             if step.call is None:

@@ -105,10 +105,10 @@ class Instruction:
         return not self.calls
 
     @property
-    def early_exit(self) -> Region | None:
-        """The word after which the program ends unless it is 0."""
-        place = self.op.early_exit
-        return None if place is None else self.inputs[place]
+    def error_flag(self) -> Region | None:
+        """The int64 output after which the program ends unless it is 0."""
+        name = self.op.error_flag
+        return self.outputs[self.op.outputs.index(name)] if name else None
 
     @property
     def name(self) -> str:
@@ -150,6 +150,7 @@ class Program:
     results: list[Region] = field(default_factory=list)  # to be returned
     gradients: list[tuple[Any, Region]] = field(default_factory=list)  # leaf, what its grad becomes
     notes: list[str] = field(default_factory=list)  # what the passes did, in words
+    saved: list[tuple[Region, Region]] = field(default_factory=list)  # state, its copy of before
 
     def buffers(self) -> list[Buffer]:
         """Every buffer, in the order in which it is met first."""
@@ -163,14 +164,14 @@ class Program:
             met[region.buffer] = None
         return list(met)
 
+    def error_flags(self) -> list[Region]:
+        """Return the error flags, in the order of the checks."""
+        return [i.error_flag for i in self.instructions if i.error_flag is not None]
+
     def kept(self) -> list[Region]:
-        """What is still looked at after the last instruction."""
-        verdicts = [
-            i.outputs[i.op.outputs.index(i.op.error_flag)]
-            for i in as_captured(self.instructions)
-            if i.op.error_flag
-        ]
-        return [*self.results, *(region for _, region in self.gradients), *verdicts]
+        """Return the regions that are read after the last instruction."""
+        gradients, saved = [g for _, g in self.gradients], [copy for _, copy in self.saved]
+        return [*self.results, *gradients, *saved, *self.error_flags()]
 
     def __str__(self) -> str:
         from .printer import text

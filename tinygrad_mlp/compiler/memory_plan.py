@@ -47,6 +47,9 @@ def lives(program: Program, steps: list[Step]) -> list[Life]:
     for region in program.kept():
         if region.buffer in found:
             found[region.buffer].last = end + 1
+    for flag in program.error_flags():  # 0 from the start: a program may end before it is written
+        if flag.buffer in found:
+            found[flag.buffer].first = -1
     return list(found.values())
 
 

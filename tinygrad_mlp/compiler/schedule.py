@@ -10,9 +10,10 @@ writes:
 So a layer's weights are updated beside the product that carries the gradient on, and all small
 updates at the end cost one meeting together.
 
-A gate ends a program early. What outlives the program is then as if the instructions before the
-gate had run, and none after it: so the gate waits for those before it that write to such memory,
-and those after it wait for the gate. It is the first row of its phase.
+An error flag ends a program early, at the start of the first phase after the one that writes it.
+Flags are looked at in the order of their checks, so the error is the one that eager mode raises
+first. Instructions behind the last check that write to state wait for the last early exit; what is
+written to state before it is saved first (``passes/sink_state_writes.py``).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..kernels.runtime.executor import MANY
-from .ir import STATE, Buffer, Call, Instruction, Region
+from .ir import INPUT, STATE, Buffer, Call, Instruction, Region
 
 SHARED = 1_500  # work, in about nanoseconds on one thread, that pays for several inside a program
 
@@ -30,11 +31,11 @@ class Step:
     """One kernel at its time: which threads run it, and whether all meet after it."""
 
     instruction: Instruction
-    call: Call | None  # None: back to Python, or a gate
+    call: Call | None  # None: back to Python, or an early exit
     phase: int
     threads: int = MANY  # at most
     first: int = 0  # the first of the threads
-    early_exit: Region | None = None  # the word to look at
+    error_flag: Region | None = None  # of an early exit: the word to look at
     barrier: bool = True  # whether the threads meet after it
 
 
@@ -43,17 +44,18 @@ def schedule(instructions: list[Instruction]) -> list[Step]:
     written: dict[Buffer, int] = {}  # the last phase that writes a buffer
     read: dict[Buffer, int] = {}
     floor = 0  # nothing crosses a step into Python
-    early_exit, lasting = 0, -1  # the phase of the last gate; the last one that writes what lasts
+    exit_phase = 0  # of the last early exit so far
+    last_check = max((k for k, i in enumerate(instructions) if i.error_flag), default=-1)
     steps: list[Step] = []
-    for instruction in instructions:
+    for number, instruction in enumerate(instructions):
         reads, writes = instruction.reads(), instruction.writes()
-        lasts = any(buffer.kind == STATE for buffer in writes)
+        waits = number > last_check and any(buffer.kind in (STATE, INPUT) for buffer in writes)
         phase = max(
             [
                 floor,
                 *(written.get(b, -1) + 1 for b in reads | writes),
                 *(read.get(b, -1) + 1 for b in writes),
-                early_exit if lasts else 0,
+                exit_phase if waits else 0,
             ]
         )
         if instruction.in_python:
@@ -65,13 +67,12 @@ def schedule(instructions: list[Instruction]) -> list[Step]:
             floor = phase + 1
         written |= dict.fromkeys(writes, last)
         read |= {b: max(read.get(b, -1), last) for b in reads}
-        lasting = max(lasting, last) if lasts else lasting
-        if instruction.early_exit is not None:
-            early_exit = lasting + 1  # the word itself is among what lasts
-            read[instruction.early_exit.buffer] = early_exit  # by each thread, in its own time
-            steps.append(Step(instruction, None, early_exit, early_exit=instruction.early_exit))
-            floor = early_exit if instruction.in_python else floor
-    steps.sort(key=lambda step: (step.phase, step.early_exit is None))  # stable: as in the program
+        flag = instruction.error_flag
+        if flag is not None:
+            exit_phase = max(exit_phase, last + 1)
+            read[flag.buffer] = exit_phase  # by each thread, in its own time
+            steps.append(Step(instruction, None, exit_phase, error_flag=flag))
+    steps.sort(key=lambda step: (step.phase, step.error_flag is None))  # stable: as in the program
     return _shared_out(steps)
 
 

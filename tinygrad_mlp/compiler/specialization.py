@@ -18,7 +18,7 @@ from ..ops.elementwise.arithmetic import clone
 from .capture import Captured, CaptureError
 from .executable import Executable
 from .guards import PLAIN, GuardSnapshot
-from .ir import MADE, STATE, Instruction, Region, as_captured
+from .ir import MADE, STATE, Instruction, Region
 from .passes import optimize
 from .signature import mapped
 
@@ -51,10 +51,10 @@ class Specialization:
         self.apart_from = frozenset(
             id(b.owner) for b in program.buffers() if b.kind == STATE and (changed or b in written)
         )
-        self.verified = [
-            (i, _word(self.executable, i.outputs[i.op.outputs.index(i.op.error_flag)]))
-            for i in as_captured(program.instructions)
-            if i.op.error_flag
+        self.checks = [
+            (i, _word(self.executable, i.error_flag))
+            for i in program.instructions
+            if i.error_flag is not None
         ]
         self.result = Result(captured, self.executable)
 
@@ -166,17 +166,24 @@ class Specialization:
             for module, training in self.modes:
                 if module.training is not training:
                     module.training = training
+        for check, error_flag in self.checks:
+            if error_flag[0]:
+                self._fail(check)
         for place, copy in self.input_gradients:
             given[place].grad = copy()
-        for instruction, error_flag in self.verified:
-            if error_flag[0] >= 0:
-                self._complain(instruction)
         return self.result()
 
-    def _complain(self, instruction: Instruction) -> None:
-        values = [*map(self.executable.value, (*instruction.inputs, *instruction.outputs))]
-        count = len(instruction.inputs)
-        instruction.op.verify(tuple(values[:count]), tuple(values[count:]), instruction.params)
+    def _fail(self, check: Instruction) -> None:
+        """Undo what the last run did before its early exit, and raise the error of the check."""
+        value = self.executable.value
+        for leaf, _ in self.gradients:
+            leaf.grad = None
+        inputs, outputs = tuple(map(value, check.inputs)), tuple(map(value, check.outputs))
+        try:
+            check.op.verify(inputs, outputs, check.params)
+        finally:
+            for region, copy in self.executable.program.saved:
+                as_array(value(region))[...] = as_array(value(copy))
 
 
 def _word(executable: Executable, region: Region) -> memoryview:

@@ -28,7 +28,6 @@ from collections.abc import Callable
 from typing import Any
 
 from .._tensor import Tensor
-from ..autograd.modes import recording
 from ..ops.create import arange
 from ..ops.elementwise import activation, transcendental
 from ..ops.elementwise.arithmetic import copy_, eq
@@ -48,6 +47,7 @@ from ..ops.fused.dropout import drop_connect
 from ..ops.fused.layer_norm import layer_norm
 from ..ops.shape.view import unsqueeze
 from ..ops.validation import as_tensor
+from ..ops.value_check import ValueCheck
 
 __all__ = [
     "batch_norm",
@@ -220,6 +220,16 @@ def _into(input: Tensor, function: Callable[[Tensor], Any], inplace: bool) -> Te
 
 # --- labels ---
 
+_check_one_hot = ValueCheck(
+    "check_one_hot",
+    lambda num_classes: (0, num_classes - 1),
+    lambda label, k, num_classes: ValueError(
+        f"one_hot: `tensor` holds the label {label}; with {num_classes} classes labels are 0 to "
+        f"{num_classes - 1}"
+    ),
+    params=("num_classes",),
+)
+
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """Return a row for each label, with 1 at the label and 0 elsewhere.
@@ -233,8 +243,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 
     Raises:
         TypeError: for labels that are no integers.
-        ValueError: for a label that is no class. In a compiled step, where ``num_classes`` must be
-            given, such a label makes a row of zeros instead.
+        ValueError: for a label that is no class. In a compiled step ``num_classes`` must be given.
 
     >>> import tinygrad_mlp as tg
     >>> import tinygrad_mlp.nn.functional as F
@@ -247,12 +256,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         raise TypeError(f"one_hot: `tensor` must hold int64 labels, not {labels.dtype}: x.long()")
     if labels.numel() == 0 and num_classes < 1:
         raise ValueError("one_hot: `tensor` is empty, so `num_classes` must be given")
-    if recording() is None or num_classes < 1:
-        least, largest = (int(labels.min()), int(labels.max())) if labels.numel() else (0, -1)
-        num_classes = largest + 1 if num_classes == -1 else num_classes
-        if least < 0 or largest >= num_classes:
-            raise ValueError(
-                f"one_hot: `tensor` holds the label {least if least < 0 else largest}; with "
-                f"{num_classes} classes labels are 0 to {num_classes - 1}"
-            )
+    if num_classes == -1:
+        num_classes = int(labels.max()) + 1
+    _check_one_hot(labels, num_classes=num_classes)
     return eq(unsqueeze(labels, -1), arange(num_classes)).long()

@@ -23,7 +23,6 @@ from .._tensor import Tensor
 from ..autograd.modes import set_grad_enabled
 from ..autograd.values import from_memory
 from ..compiler import CaptureError, CompiledFunction
-from ..compiler.passes.sink_state_writes import early
 from ..data.batching import Batches
 from ..nn import Module
 from ..nn.clip_grad import clip_grad_norm_
@@ -173,16 +172,7 @@ class Epoch:
             self._stop_compiling(f"a step changes the Python value {changed[0]}")
         elif compiled.captures == MANY:
             self._stop_compiling("Python numbers that the loss or the model uses keep changing")
-        elif self._writes_buffer_early(compiled):
-            self._stop_compiling("the model writes a buffer and reads it before the loss is known")
         return result
-
-    def _writes_buffer_early(self, compiled: CompiledFunction) -> bool:
-        """Return whether a step writes a buffer of the model before its loss is checked."""
-        buffers = {buffer.storage for buffer in self.model.buffers()}
-        return compiled.last is not None and any(
-            buffer.owner in buffers for buffer in early(compiled.program)
-        )
 
     def _has_hooks(self) -> bool:
         """Return whether the step has hooks, which a program would leave out; warn if so."""

@@ -19,6 +19,7 @@ from .._tensor import Tensor
 from ..autograd.modes import is_grad_enabled, no_grad
 from ..data.batching import Batches
 from ..nn import BatchNorm1d, Module
+from ..ops import random
 from ..ops.create import tensor
 from ..optim import Optimizer
 from ..optim.lr_scheduler import ReduceLROnPlateau
@@ -216,8 +217,8 @@ def preserve_modes(model: Module) -> Iterator[None]:
 
 @contextmanager
 def restore_buffers(model: Module, always: bool = False) -> Iterator[None]:
-    """Restore the buffers of ``model``, such as running statistics, after an error (or always)."""
-    saved = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+    """Restore the model's buffers and the random generator after an error (or always)."""
+    saved = [(buffer, buffer.detach().clone()) for buffer in (*model.buffers(), random.state())]
     restore = True
     try:
         yield

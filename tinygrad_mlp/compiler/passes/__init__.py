@@ -6,9 +6,9 @@ from ..ir import Program, check
 from .cse import without_copies, without_repetitions
 from .dce import without_dead
 from .fuse_elementwise import fuse_chains
-from .sink_state_writes import delay
+from .sink_state_writes import sink_state_writes
 
-PASSES = (without_dead, without_repetitions, without_copies, delay, fuse_chains)
+PASSES = (without_dead, without_repetitions, without_copies, sink_state_writes, fuse_chains)
 
 
 def optimize(program: Program) -> None:

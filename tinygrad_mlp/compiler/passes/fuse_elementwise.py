@@ -200,7 +200,6 @@ class Fusion:
     outputs: tuple[str, ...]
     mutates: tuple[int, ...] = ()
     error_flag: str = ""
-    early_exit: int | None = None
     python_only: bool = False
 
 

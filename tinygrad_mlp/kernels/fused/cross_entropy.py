@@ -6,8 +6,8 @@ With p = softmax(x), y the label of a row, w the weights of the C classes and s 
     dloss/dx_c = p_c ((1 - s) w_y + s/C sum_k w_k) - s/C w_c - (1 - s) w_y [c = y]
 
 and a mean divides the sum of the losses by the sum of w_y. A row whose label is to be ignored has
-loss, weight and gradient 0. A label that is no class makes the loss of its row NaN, and ``total``
-reports the row; no kernel reads or writes outside of the arrays.
+loss, weight and gradient 0. A label that is no class makes the loss of its row NaN; no kernel
+reads or writes outside of the arrays.
 
 Words of all kernels: see each. Constants: rows, columns, ignore_index, then what the kernel adds.
 """
@@ -95,29 +95,23 @@ def _cross_entropy(real, item):
 
 def _total(real, item):
     def total(arguments, thread, threads):
-        """Words: labels, losses, row weights, total, total weight, first row with a wrong label.
+        """Words: losses, row weights, total, total weight.
 
-        Constant 3: SUM, MEAN, or NONE, which leaves the losses as they are. -1: no label is wrong.
+        Constant 3: SUM, MEAN, or NONE, which leaves the losses as they are.
         """
         if thread != 0:
             return
         words = pointer(arguments, int64)
         sizes = pointer(words[0], int64)
-        rows, columns, ignored, reduction = sizes[0], sizes[1], sizes[2], sizes[3]
-        labels, wrong = pointer(words[1], int64), pointer(words[6], int64)
-        wrong[0] = -1
-        for row in range(rows):
-            if labels[row] != ignored and (labels[row] < 0 or labels[row] >= columns):
-                wrong[0] = row
-                break
-        losses, row_weights = pointer(words[2], real), pointer(words[3], real)
+        rows, reduction = sizes[0], sizes[3]
+        losses, row_weights = pointer(words[1], real), pointer(words[2], real)
         loss, weight = float64(0), float64(0)  # float64: one thread sums all rows, one by one
         for row in range(rows):
             loss += losses[row]
             weight += row_weights[row]
         if reduction != NONE:
-            pointer(words[4], real)[0] = loss / weight if reduction == MEAN else loss
-        pointer(words[5], real)[0] = weight
+            pointer(words[3], real)[0] = loss / weight if reduction == MEAN else loss
+        pointer(words[4], real)[0] = weight
 
     return total
 

@@ -4,9 +4,10 @@
 
 Threads share the rows of the batch. A row of 8 bytes (a label) is copied as one word, any other row
 by the C library's memcpy. A row outside of ``order`` or ``x`` is filled with zero bytes: the kernel
-never reads outside of the arrays.
+never reads outside of the arrays. The flag is 1 if there is such a row, else 0.
 
-Words: x, order, cursor, out. Constants: rows, batch, bytes of a row, rows of x, length of order.
+Words: x, order, cursor, out, flag.
+Constants: rows, batch, bytes of a row, rows of x, length of order.
 """
 
 from __future__ import annotations
@@ -48,6 +49,11 @@ def _gather(arguments, thread, threads):
     sizes = pointer(words[0], int64)
     rows, batch, width, most, length = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
     order, begin = pointer(words[2], int64), pointer(words[3], int64)[0] * batch
+    if thread == 0:
+        wrong = 0 if begin >= 0 and begin + rows <= length else 1
+        for i in range(0 if wrong else rows):
+            wrong |= (order[begin + i] < 0) | (order[begin + i] >= most)
+        pointer(words[5], int64)[0] = wrong
     first, last = share(rows, thread, threads)
     for i in range(first, last):
         out, at = words[4] + i * width, begin + i

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ...autograd.tape import Params, Value
-from ...autograd.values import as_array, constant
+from ...autograd.tape import Value
+from ...autograd.values import constant
 from ...kernels.codegen import expression
 from ...kernels.runtime.layout import DTYPES, Layout
+from ..value_check import ValueCheck
 from .declare import Elementwise, elementwise
 from .declare import where as where
 from .transcendental import log
@@ -41,17 +42,19 @@ neg = elementwise("neg", lambda x: -x, dtype="number", numpy=np.negative, x=lamb
 
 
 class Partial(Elementwise):
-    """An op that integers cannot take at every ``y``: ``refuse`` raises; floats give inf or NaN."""
+    """An op whose integer form is not defined at every ``y``: ``check`` raises there.
 
-    def __init__(self, *declared: Any, refuse: Callable[[np.ndarray], None], **more: Any):
-        self.refuse = refuse
+    Floating inputs are not checked: they give inf or NaN.
+    """
+
+    def __init__(self, *declared: Any, check: ValueCheck, **more: Any):
+        self.check = check
         super().__init__(*declared, **more)
 
-    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        x, y = inputs
-        if y.layout.dtype.kind != "f" and x.layout.dtype.kind != "f":
-            self.refuse(as_array(y))
-        return super().run(inputs, params)
+    def __call__(self, *inputs: Any) -> Any:
+        if len(inputs) == 2 and all(map(_is_integer, inputs)):
+            self.check(inputs[1])
+        return super().__call__(*inputs)
 
     def in_place_form(self) -> Elementwise:
         declared: dict[str, Any] = {"dtype": self.kind, "vjp": self.vjp}
@@ -59,7 +62,7 @@ class Partial(Elementwise):
         return Partial(
             f"{self.name}_",
             self.formula,
-            refuse=self.refuse,
+            check=self.check,
             in_place=True,
             method=True,
             about=about,
@@ -67,22 +70,30 @@ class Partial(Elementwise):
         )
 
 
-def _no_zeros(y: np.ndarray) -> None:
-    if not y.all():
-        raise ZeroDivisionError("integer division or modulo by zero")
+def _is_integer(value: Any) -> bool:
+    """Return whether a tensor, array or number is an integer or a bool."""
+    dtype = value.layout.dtype if isinstance(value, Value) else getattr(value, "dtype", None)
+    return isinstance(value, int) if dtype is None else dtype.kind in "biu"
 
 
-def _no_negatives(y: np.ndarray) -> None:
-    if (y < 0).any():
-        raise RuntimeError(
-            "Integers to negative integer powers are not allowed: use x.float() ** y"
-        )
-
+_check_not_zero = ValueCheck(
+    "check_not_zero",
+    lambda: (0, 0),
+    lambda y, k: ZeroDivisionError("integer division or modulo by zero"),
+    inside=False,
+)
+_check_not_negative = ValueCheck(
+    "check_not_negative",
+    lambda: (0, 2**63 - 1),
+    lambda y, k: RuntimeError(
+        "Integers to negative integer powers are not allowed: use x.float() ** y"
+    ),
+)
 
 pow = Partial(
     "pow",
     lambda x, y: x**y,
-    refuse=_no_negatives,
+    check=_check_not_negative,
     dtype="number",
     numpy=np.power,
     about="Power. The derivative by ``x`` at y = 0 is 0; by ``y`` at x = 0, y >= 0 it is 0.",
@@ -103,7 +114,7 @@ reciprocal = elementwise(
 floor_divide = Partial(
     "floor_divide",
     lambda x, y: x // y,
-    refuse=_no_zeros,
+    check=_check_not_zero,
     dtype="number",
     public=True,
     method=True,
@@ -115,7 +126,7 @@ floor_divide = Partial(
 remainder = Partial(
     "remainder",
     lambda x, y: x % y,
-    refuse=_no_zeros,
+    check=_check_not_zero,
     dtype="number",
     public=True,
     method=True,

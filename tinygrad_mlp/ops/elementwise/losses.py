@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ...autograd.values import as_array
 from ...kernels.codegen import expression
 from .. import reduce
 from ..validation import as_floating, as_tensor, like, reduction_of
+from ..value_check import ValueCheck
 from .activation import binary_cross_entropy as _binary_cross_entropy
 from .activation import binary_cross_entropy_with_logits as _binary_cross_entropy_with_logits
 from .activation import huber
@@ -102,9 +102,8 @@ def binary_cross_entropy(
     """
     name = "binary_cross_entropy"
     input, target = _pair(name, input, target)
-    way_out = "put a sigmoid before it, or use binary_cross_entropy_with_logits"
-    _check_probabilities(name, "input", input, way_out)
-    _check_probabilities(name, "target", target, "0 and 1 stand for the two classes")
+    _check_input(input)
+    _check_target(target)
     weight = _factor(name, "weight", weight, input)
     losses = _binary_cross_entropy(input, target)
     return _reduced(name, losses if weight is None else losses * weight, reduction)
@@ -140,14 +139,22 @@ def _pair(name: str, input: Any, target: Any) -> tuple[Any, Any]:
     return input, like(name, "target", target, "input", input)
 
 
-def _check_probabilities(name: str, argument: str, value: Any, way_out: str) -> None:
-    array = as_array(value)
-    outside = array[~((array >= 0) & (array <= 1))]  # nan is outside, as in PyTorch
-    if outside.size:
-        raise ValueError(
-            f"{name}: `{argument}` must be probabilities from 0 to 1, but holds {outside.flat[0]}; "
-            f"{way_out}"
+def _check_probabilities(argument: str, advice: str) -> ValueCheck:
+    """Return a check that all elements of an argument are from 0 to 1; NaN is not."""
+
+    def error(value: float, k: int) -> ValueError:
+        return ValueError(
+            f"binary_cross_entropy: `{argument}` must be probabilities from 0 to 1, but holds "
+            f"{value}; {advice}"
         )
+
+    return ValueCheck(f"check_{argument}", lambda: (0.0, 1.0), error)
+
+
+_check_input = _check_probabilities(
+    "input", "put a sigmoid before it, or use binary_cross_entropy_with_logits"
+)
+_check_target = _check_probabilities("target", "0 and 1 stand for the two classes")
 
 
 def _factor(name: str, argument: str, value: Any, input: Any) -> Any:

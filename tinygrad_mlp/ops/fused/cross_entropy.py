@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...autograd.tape import Params, Value, empty
-from ...autograd.values import as_array
 from ...kernels.fused import cross_entropy as kernels
 from ...kernels.runtime.launch import Launch
 from ...kernels.runtime.layout import INT64, Layout, dense
@@ -17,6 +16,7 @@ from ..create import arange
 from ..elementwise.arithmetic import where
 from ..shape.view import contiguous, permute, reshape, unsqueeze
 from ..validation import as_floating, as_tensor, like, reduction_of
+from ..value_check import ValueCheck
 from .declare import Fused, filled, float_bits
 from .softmax import log_softmax
 
@@ -26,25 +26,24 @@ MODES = {"none": kernels.NONE, "mean": kernels.MEAN, "sum": kernels.SUM}
 class LabelLoss(Fused):
     """A loss of each row of (N, C) by its label, summed or averaged by the labels' weights.
 
-    Further outputs: what the gradient needs, the sum of the weights, and ``wrong``, the first row
-    whose label is no class (-1 if there is none), which raises.
+    Further outputs: what the gradient needs, and the sum of the weights. The public forms check the
+    labels first; here a label that is no class gives NaN.
     """
 
     integers = ("target",)
-    error_flag = "wrong"
 
     def lower(self, *signature: Any) -> tuple[list[Layout], list[Launch]]:
         x, _, _, ignore_index, *smoothing, reduction = signature
         rows, columns = x.shape
         constants = [rows, columns, ignore_index]
-        total = Launch(kernels.address("total", str(x.dtype)), 6, [*constants, MODES[reduction]], 0)
+        total = Launch(kernels.address("total", str(x.dtype)), 4, [*constants, MODES[reduction]], 0)
         kernel = kernels.address(self.name, str(x.dtype))
         bits = [float_bits(s) for s in smoothing]
         kept = [dense((rows,), x.dtype)] * (2 * len(smoothing))  # the softmax's shifts and sums
         work = rows * 6.0 + x.size * 0.7 if smoothing else rows * 2.0
         each = Launch(kernel, 5 + len(kept), [*constants, *bits], work)
         result = dense((rows,) if reduction == "none" else (), x.dtype)
-        return [result, *kept, dense((), x.dtype), dense((), INT64)], [each, total]
+        return [result, *kept, dense((), x.dtype)], [each, total]
 
     def scratch_size(self, first: Layout, results: Sequence[Layout]) -> int:
         return 2 * first.shape[0] * first.dtype.itemsize  # weights and losses of the rows
@@ -53,7 +52,7 @@ class LabelLoss(Fused):
         x, target, weight = inputs
         layouts, (each, total), size = self.plan_of(inputs, params)
         outputs = tuple(map(empty, layouts))
-        out, *kept, total_weight, wrong = outputs
+        out, *kept, total_weight = outputs
         row_weights = scratch(size)
         losses = out.address if params["reduction"] == "none" else row_weights + size // 2
         each.run(
@@ -67,30 +66,25 @@ class LabelLoss(Fused):
                 *[v.address for v in kept],
             )
         )
-        total.run(
-            (
-                total.constants_address,
-                target.address,
-                losses,
-                row_weights,
-                out.address,
-                total_weight.address,
-                wrong.address,
-            )
-        )
-        self.verify(inputs, outputs, params)
+        total.run((total.constants_address, losses, row_weights, out.address, total_weight.address))
         return outputs
 
-    def verify(self, inputs: tuple[Value, ...], outputs: tuple[Value, ...], params: Params) -> None:
-        """Raise IndexError for a label that is no class."""
-        x, target, _ = inputs
-        row, shape = as_array(outputs[-1]).item(), x.layout.shape
-        if row >= 0:
-            raise IndexError(
-                f"{self.name}: target[{row}] is {as_array(target)[row]}, but `input` of shape "
-                f"{shape} has {shape[1]} classes: labels are 0 to {shape[1] - 1}, or ignore_index "
-                f"({params['ignore_index']})"
-            )
+
+def _label_error(
+    label: int, row: int, function: str, shape: tuple[int, ...], ignore_index: int
+) -> IndexError:
+    return IndexError(
+        f"{function}: target[{row}] is {label}, but `input` of shape {shape} has {shape[1]} "
+        f"classes: labels are 0 to {shape[1] - 1}, or ignore_index ({ignore_index})"
+    )
+
+
+_check_labels = ValueCheck(
+    "check_labels",
+    lambda function, shape, ignore_index: (0, shape[1] - 1, ignore_index),
+    _label_error,
+    params=("function", "shape", "ignore_index"),
+)
 
 
 class LabelLossBackward(Fused):
@@ -193,7 +187,7 @@ _cross_entropy = LabelLoss(
     "cross_entropy",
     ("logits", "target", "weight"),
     params=("ignore_index", "label_smoothing", "reduction"),
-    outputs=("out", "shift", "sum", "total_weight", "wrong"),
+    outputs=("out", "shift", "sum", "total_weight"),
     textbook=_cross_entropy_textbook,
     vjp=lambda g, logits, shift, sum, target, weight, total_weight, ignore_index, label_smoothing, reduction: [  # noqa: E501
         _cross_entropy_backward(
@@ -224,7 +218,7 @@ _nll_loss = LabelLoss(
     "nll_loss",
     ("log_p", "target", "weight"),
     params=("ignore_index", "reduction"),
-    outputs=("out", "total_weight", "wrong"),
+    outputs=("out", "total_weight"),
     textbook=_nll_loss_textbook,
     vjp=lambda g, target, weight, total_weight, ignore_index, reduction: [
         _nll_loss_backward(
@@ -293,7 +287,7 @@ def cross_entropy(
                 "labels; leave it out, and give the rows to be ignored probabilities of 0"
             )
         return _from_probabilities(input, target, weight, axis, reduction, float(label_smoothing))
-    rows, labels = _rows(name, input, target, axis, reduction)
+    rows, labels = _rows(name, input, target, axis, reduction, ignore_index)
     out = _cross_entropy(
         rows,
         labels,
@@ -325,7 +319,7 @@ def nll_loss(
     """
     input, axis, weight = _classes_of("nll_loss", input, weight)
     target = as_tensor("nll_loss", "target", target)
-    rows, labels = _rows("nll_loss", input, target, axis, reduction)
+    rows, labels = _rows("nll_loss", input, target, axis, reduction, ignore_index)
     out = _nll_loss(rows, labels, weight, ignore_index=ignore_index, reduction=reduction)[0]
     return reshape(out, target.layout.shape) if reduction == "none" else out
 
@@ -343,17 +337,20 @@ def _classes_of(name: str, input: Any, weight: Any) -> tuple[Any, int, Any]:
     return input, axis, contiguous(weight.detach())
 
 
-def _rows(name: str, input: Any, target: Any, axis: int, reduction: str) -> tuple[Any, Any]:
-    """The classes of each row side by side, (N, C), and the labels, (N,) int64."""
+def _rows(
+    name: str, input: Any, target: Any, axis: int, reduction: str, ignore_index: int
+) -> tuple[Any, Any]:
+    """Return the classes of each row side by side, (N, C), and the labels, (N,) int64, checked."""
     x, y = input.layout, target.layout
-    if _are_rows(name, x, y, axis, reduction):
-        return input, target
-    labels = target.long()
-    if x.ndim != 2:
-        order = (*(k for k in range(x.ndim) if k != axis), axis)
-        input = reshape(permute(input, order), (y.size, x.shape[axis]))
-        labels = reshape(labels, (y.size,))
-    return contiguous(input), contiguous(labels)
+    if not _are_rows(name, x, y, axis, reduction):
+        target = target.long()
+        if x.ndim != 2:
+            order = (*(k for k in range(x.ndim) if k != axis), axis)
+            input = reshape(permute(input, order), (y.size, x.shape[axis]))
+            target = reshape(target, (y.size,))
+        input, target = contiguous(input), contiguous(target)
+    _check_labels(target, function=name, shape=input.layout.shape, ignore_index=ignore_index)
+    return input, target
 
 
 @functools.lru_cache(maxsize=4096)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ...autograd.op import Op
 from ...autograd.tape import Params, Value, empty
 from ...autograd.values import as_array
@@ -32,12 +30,14 @@ class TakeBatch(Op):
     """The rows of a batch: out[i] = x[order[cursor * batch + i]] for i below ``rows``.
 
     x (N, ...) of any dtype, order (M,) and cursor () int64, all in C order. Raises IndexError for
-    rows that ``order`` or ``x`` do not have; in a compiled step they come as zeros.
+    rows that ``order`` or ``x`` do not have: ``flag`` is 1 then, else 0.
     """
+
+    error_flag = "flag"
 
     def plan(
         self, x: Layout, order: Layout, cursor: Layout, batch: int, rows: int
-    ) -> tuple[Layout, Launch]:
+    ) -> tuple[list[Layout], Launch]:
         right = order.ndim == 1 and cursor.size == 1 and order.dtype == cursor.dtype == INT64
         if not (right and x.ndim and x.contiguous and order.contiguous):
             raise TypeError(
@@ -49,26 +49,28 @@ class TakeBatch(Op):
         width = result.nbytes // rows if rows else 0
         constants = [rows, batch, width, x.shape[0], order.shape[0]]
         work = rows * 5.0 + result.nbytes * 0.1
-        return result, Launch(gather.address(), 4, constants, work)
+        return [result, dense((), INT64)], Launch(gather.address(), 5, constants, work)
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        x, order, cursor = inputs
-        batch, rows = params["batch"], params["rows"]
-        layout, launch = self.planned(x.layout, order.layout, cursor.layout, batch, rows)
-        self._check(x, order, int(as_array(cursor).item()) * batch, rows)
-        result = empty(layout)
-        launch.run((launch.constants_address, *[v.address for v in (*inputs, result)]))
-        return (result,)
+        layouts, launch = self.planned(*[v.layout for v in inputs], params["batch"], params["rows"])
+        outputs = tuple(map(empty, layouts))
+        launch.run((launch.constants_address, *[v.address for v in (*inputs, *outputs)]))
+        self.verify(inputs, outputs, params)
+        return outputs
 
-    def _check(self, x: Value, order: Value, first: int, rows: int) -> None:
+    def verify(self, inputs: tuple[Value, ...], outputs: tuple[Value, ...], params: Params) -> None:
+        """Raise IndexError if the flag is set."""
+        if not as_array(outputs[1]).item():
+            return
+        x, order, cursor = inputs
+        rows, first = params["rows"], int(as_array(cursor).item()) * params["batch"]
         count, length = x.layout.shape[0], order.layout.shape[0]
         if not 0 <= first <= first + rows <= length:
             raise IndexError(f"take_batch: order has {length} rows, not {first} to {first + rows}")
         chosen = as_array(order)[first : first + rows]
-        if rows and chosen.view(np.uint64).max() >= count:  # unsigned, what is negative is huge
-            raise IndexError(
-                f"take_batch: order has rows {chosen.min()} to {chosen.max()}, x has {count}"
-            )
+        raise IndexError(
+            f"take_batch: order has rows {chosen.min()} to {chosen.max()}, x has {count}"
+        )
 
 
 class HaltUnlessFinite(Op):
@@ -80,7 +82,7 @@ class HaltUnlessFinite(Op):
     flag () int64, x () float32 or float64. Raises NotFinite, a FloatingPointError.
     """
 
-    early_exit, error_flag = 0, "out"
+    error_flag = "out"
 
     def plan(self, flag: Layout, x: Layout) -> Launch:
         if flag.dtype != INT64 or x.dtype.kind != "f" or flag.size != 1 or x.size != 1:
@@ -107,10 +109,30 @@ def _take_batch_textbook(x: Any, order: Any, cursor: Any, batch: int, rows: int)
     return _take(x, _take(order, arange(rows) + cursor * batch, dim=0), dim=0)
 
 
-take_batch = TakeBatch(
-    "take_batch", ("x", "order", "cursor"), params=("batch", "rows"), textbook=_take_batch_textbook
+_take_batch = TakeBatch(
+    "take_batch",
+    ("x", "order", "cursor"),
+    params=("batch", "rows"),
+    outputs=("out", "flag"),
+    textbook=_take_batch_textbook,
 )
 
 halt_unless_finite_ = HaltUnlessFinite(
     "halt_unless_finite_", ("flag", "x"), mutates=("flag",), in_place=True, vjp={}
 )
+
+
+def take_batch(x: Any, order: Any, cursor: Any, *, batch: int, rows: int) -> Any:
+    """Return the rows of a batch: out[i] = x[order[cursor * batch + i]] for i below ``rows``.
+
+    Args:
+        x: (N, ...), of any dtype, in C order.
+        order: (M,) int64, the rows of ``x`` in the order in which they are taken.
+        cursor: () int64, the number of batches before this one.
+        batch: rows of a full batch.
+        rows: rows of this one.
+
+    Raises:
+        IndexError: ``order`` does not have so many rows, or ``x`` does not have one of them.
+    """
+    return _take_batch(x, order, cursor, batch=batch, rows=rows)[0]

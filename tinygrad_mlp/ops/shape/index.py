@@ -18,9 +18,12 @@ from ...autograd import modes
 from ...autograd.op import Op
 from ...autograd.tape import Params, Value
 from ...autograd.values import as_array, constant, forbid_during_capture, from_array, from_memory
+from ...kernels.codegen import expression
 from ...kernels.runtime.layout import BOOL
 from .. import reduce
 from ..elementwise.arithmetic import copy_, maximum, minimum
+from ..elementwise.declare import elementwise
+from ..value_check import ValueCheck
 from .view import _slice, dim_of, freeze, permute, reshape, thaw
 
 
@@ -41,20 +44,6 @@ class _TakeBackward(Op):
         array = np.zeros(shape, g.dtype)
         np.add.at(array, (slice(None),) * dim + (index,), g)
         return (from_memory(array),)
-
-
-class _WrapIndex(Op):
-    """Positions counted from the front; IndexError for one that is not in the axis."""
-
-    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        index, size = as_array(inputs[0]).astype(np.int64), params["size"]
-        wrong = (index < -size) | (index >= size)
-        if wrong.any():
-            raise IndexError(
-                f"index {index[wrong][0]} is out of range for an axis of size {size}: "
-                f"{-size} to {size - 1}"
-            )
-        return (from_array(np.where(index < 0, index + size, index)),)
 
 
 class _Nonzero(Op):
@@ -114,7 +103,20 @@ _take_backward: Op = _TakeBackward(
     params=("dim", "shape"),
     vjp={"x": lambda g, index, dim: _take(g, index, dim=dim)},
 )
-_wrap_index = _WrapIndex("wrap_index", ("index",), params=("size",))
+_check_index = ValueCheck(
+    "check_index",
+    lambda size: (-size, size - 1),
+    lambda value, k, size: IndexError(
+        f"index {value} is out of range for an axis of size {size}: {-size} to {size - 1}"
+    ),
+    params=("size",),
+)
+_wrap_index = elementwise(
+    "wrap_index",
+    lambda index, size: expression.where(index < 0, index + size, index),
+    dtype="integer",
+    about="Positions counted from the front.",
+)
 _nonzero = _Nonzero("nonzero", ("x",))
 _put = _Put(
     "put_",
@@ -259,12 +261,18 @@ def _one_index(x: Any, advanced: dict[int, Any]) -> tuple[Any, Any, int]:
     if axes != list(range(first, first + len(axes))):  # apart: the indexed axes move to the front
         x = permute(x, *axes, *(k for k in range(x.layout.ndim) if k not in indices))
         first = 0
-    flat = _wrap_index(indices[axes[0]], size=sizes[0])
+    flat = _wrapped(indices[axes[0]], sizes[0])
     for axis, size in zip(axes[1:], sizes[1:], strict=True):
-        flat = flat * size + _wrap_index(indices[axis], size=size)
+        flat = flat * size + _wrapped(indices[axis], size)
     shape = x.layout.shape
     merged = (*shape[:first], math.prod(sizes), *shape[first + len(axes) :])
     return reshape(x, merged), flat, first
+
+
+def _wrapped(index: Any, size: int) -> Any:
+    """Return int64 positions counted from the front; IndexError for one outside of the axis."""
+    _check_index(index, size=size)
+    return _wrap_index(index.long(), size)
 
 
 def _check_mask(shape: tuple[int, ...], mask: tuple[int, ...]) -> None:
