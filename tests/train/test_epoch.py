@@ -180,7 +180,7 @@ def test_losses_of_ones_own() -> None:
 def test_threads(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     one = both()
     before = tg.get_num_threads()
-    for module, name in ((threads, "SMALL"), (threads, "_REST"), (schedule, "SHARED")):
+    for module, name in ((threads, "SMALL"), (threads, "_BACK_OFF"), (schedule, "SHARED")):
         monkeypatch.setattr(module, name, 0)
     try:
         tg.set_num_threads(count)
