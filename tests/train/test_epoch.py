@@ -23,6 +23,8 @@ from tinygrad_mlp.optim import lr_scheduler
 from tinygrad_mlp.train import epoch as epochs
 from tinygrad_mlp.train.epoch import TrainEpoch
 from tinygrad_mlp.train.fit import evaluate, fit
+from tinygrad_mlp.train.objective import Objective
+from tinygrad_mlp.train.validation import check_data
 
 ROWS, FEATURES, CLASSES = 53, 4, 3
 PACE = ("seconds", "samples_per_second")
@@ -292,7 +294,8 @@ def test_ctrl_c_comes_between_two_batches() -> None:
     assert steps > 10
     again, other = start()
     batches = Batches((x, y), 100)
-    epoch = TrainEpoch(again, F.cross_entropy, {}, batches, other)
+    objective = Objective(again, check_data("data", (x, y), again), None, ())
+    epoch = TrainEpoch(again, objective, batches, optimizer=other)
     for step in range(steps):
         if step % 30 == 0:
             epoch.start(batches.order(1 + step // 30))

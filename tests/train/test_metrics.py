@@ -31,6 +31,17 @@ def test_accuracy_refuses_other_shapes(outputs: tuple[int, ...], targets: tuple[
         accuracy(np.zeros(outputs), np.zeros(targets, np.int64))
 
 
+def test_metrics_refuse_lengths_that_differ_and_no_rows() -> None:
+    for metric in (accuracy, TopK(2), confusion_matrix):
+        with pytest.raises(ValueError, match=r"needs outputs .* got \(1, 3\) and \(4,\)"):
+            metric(np.zeros((1, 3)), np.zeros(4, int))
+    with pytest.raises(ValueError, match=r"mse needs targets of the outputs' shape"):
+        mse(np.zeros((1, 1)), np.zeros((4, 1)))
+    for metric, targets in ((accuracy, np.zeros(0, int)), (mse, np.zeros((0, 2)))):
+        with pytest.raises(ValueError, match=r"needs at least one row, got outputs of .*\(0, 2\)"):
+            metric(np.zeros((0, 2)), targets)
+
+
 def test_metrics_go_by_their_names() -> None:
     def worst(outputs: np.ndarray, targets: np.ndarray) -> float:
         return float(np.abs(outputs - targets).max())
@@ -107,8 +118,11 @@ def test_what_ops_count_of_classes_is_what_the_metric_says(metric) -> None:
     outputs = np.random.default_rng(0).normal(size=(23, 4))
     targets = np.arange(23) % 4
     batches = [(outputs[:9], targets[:9]), (outputs[9:], targets[9:])]
-    assert together(metric, batches) == pytest.approx(metric(outputs, targets), rel=1e-12)
-    assert 0 < metric(outputs, targets) < 1
+    largest = np.argsort(-outputs, axis=1)[:, : getattr(metric, "k", 1)]
+    expected = (largest == targets[:, None]).any(axis=1).mean()
+    assert 0 < expected < 1
+    assert metric(outputs, targets) == pytest.approx(expected, rel=1e-12)
+    assert together(metric, batches) == pytest.approx(expected, rel=1e-12)
     (counted,) = batch_sums(metric).functions
     with pytest.raises(ValueError, match="accuracy needs outputs of shape"):
         counted(tg.zeros(4, 1), tg.zeros(4), tg.tensor(0.0))
@@ -120,7 +134,9 @@ def test_what_ops_sum_of_values_is_what_the_metric_says(metric) -> None:
     targets = draw.normal(size=(23, 1)) + 5
     outputs = targets + 0.3 * draw.normal(size=(23, 1))
     batches = [(outputs[:9], targets[:9]), (outputs[9:], targets[9:])]
-    assert together(metric, batches) == pytest.approx(metric(outputs, targets), rel=1e-9)
+    expected = np.square(outputs - targets).mean() if metric is mse else two_pass(outputs, targets)
+    assert metric(outputs, targets) == pytest.approx(expected, rel=1e-12)
+    assert together(metric, batches) == pytest.approx(expected, rel=1e-12)
     with pytest.raises(ValueError, match=r"needs targets of the outputs' shape.*\(4, 1\)"):
         batch_sums(metric).functions[0](tg.zeros(4, 1), tg.zeros(4), tg.tensor(0.0))
 

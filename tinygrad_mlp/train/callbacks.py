@@ -182,12 +182,6 @@ class Checkpoint(Callback):
             self._write(trainer)
 
     def _write(self, trainer: Trainer) -> None:
-        save_checkpoint(
-            self.path,
-            trainer.model,
-            trainer.optimizer,
-            scheduler=trainer.scheduler,
-            history=trainer.history,
-            callbacks=trainer.callbacks,
-        )
+        names = ("model", "optimizer", "scheduler", "history", "callbacks")
+        save_checkpoint(self.path, **{name: getattr(trainer, name) for name in names})
         self.last_write = time.monotonic()

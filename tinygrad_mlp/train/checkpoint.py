@@ -27,7 +27,6 @@ from ..optim.lr_scheduler import LRScheduler
 from .history import History
 
 FORMAT = 1
-TENSOR, TUPLE, PAIRS, COUNTS = "<tensor>", "<tuple>", "<dict>", "<counter>"
 
 
 def save_checkpoint(
@@ -115,7 +114,7 @@ def write(path: str | os.PathLike[str], tree: Any) -> None:
     from safetensors.numpy import save
 
     arrays: dict[str, Any] = {}
-    header = json.dumps({"format": FORMAT, "tree": _to_json(tree, "", arrays)})
+    header = json.dumps({"format": FORMAT, "tree": _to_json(tree, "checkpoint", arrays)})
     with atomic_write(path) as temporary:
         temporary.write_bytes(save(arrays, metadata={"checkpoint": header}))
 
@@ -146,17 +145,13 @@ def _to_json(tree: Any, name: str, arrays: dict[str, Any]) -> Any:
     if isinstance(tree, Value):
         array = as_array(tree)
         arrays[name] = np.ascontiguousarray(array).reshape(array.shape)  # NumPy makes 0-d 1-d
-        return {TENSOR: name}
+        return {"tensor": name}
     if isinstance(tree, Mapping):
-        pairs = [
-            [k, _to_json(v, f"{name}.{k}" if name else str(k), arrays)] for k, v in tree.items()
-        ]
-        if isinstance(tree, Counter):
-            return {COUNTS: pairs}
-        return dict(pairs) if all(isinstance(k, str) for k in tree) else {PAIRS: pairs}
+        pairs = [[key, _to_json(value, f"{name}.{key}", arrays)] for key, value in tree.items()]
+        return {"counter" if isinstance(tree, Counter) else "dict": pairs}
     if isinstance(tree, (list, tuple)):
         items = [_to_json(value, f"{name}.{k}", arrays) for k, value in enumerate(tree)]
-        return {TUPLE: items} if isinstance(tree, tuple) else items
+        return {"tuple": items} if isinstance(tree, tuple) else items
     return tree
 
 
@@ -165,11 +160,10 @@ def _from_json(tree: Any, arrays: Mapping[str, Any]) -> Any:
         return [_from_json(value, arrays) for value in tree]
     if not isinstance(tree, dict):
         return tree
-    if TENSOR in tree:
-        return tensor(arrays[tree[TENSOR]])
-    if TUPLE in tree:
-        return tuple(_from_json(value, arrays) for value in tree[TUPLE])
-    for tag, cls in ((PAIRS, dict), (COUNTS, Counter)):
-        if tag in tree:
-            return cls({key: _from_json(value, arrays) for key, value in tree[tag]})
-    return {key: _from_json(value, arrays) for key, value in tree.items()}
+    ((tag, content),) = tree.items()
+    if tag == "tensor":
+        return tensor(arrays[content])
+    items = _from_json(content, arrays)
+    if tag == "tuple":
+        return tuple(items)
+    return Counter(dict(items)) if tag == "counter" else dict(items)

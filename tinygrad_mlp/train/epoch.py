@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,11 +31,11 @@ from ..ops.create import zeros
 from ..ops.elementwise.arithmetic import copy_
 from ..ops.fused.epoch_ops import NotFinite, halt_unless_finite_, take_batch
 from ..optim import Optimizer
-from .metrics import Metric, RunningMeans
+from .metrics import RunningMeans
 from .nonfinite import first_not_finite
-from .validation import restore_buffers
+from .objective import Objective
+from .validation import restore_state
 
-Loss = Callable[[Tensor, Tensor], Tensor]
 StepResult = tuple[Tensor, Tensor] | None
 """The outputs and targets of a batch, for metrics that are computed in Python; else None."""
 
@@ -43,43 +44,39 @@ FEW = 2  # batches of one size, for which compiling does not pay
 MANY = 6  # captures, after which the step is taken to change every time
 
 
+@dataclass(eq=False, repr=False)
 class Epoch:
     """The evaluation of ``model`` on all ``batches`` (of inputs and targets).
 
-    Args:
+    Attributes:
         epochs: how often `run` will be called; few batches in all are not compiled.
         by_batch: call ``after_slice`` after every batch.
         warned: reasons for not compiling that the user has been warned of, to warn once.
     """
 
+    model: Module
+    objective: Objective
+    batches: Batches
+    epochs: int = 1
+    compile: bool = True
+    by_batch: bool = False
+    warned: set[str] = field(default_factory=set)
     training = False
 
-    def __init__(
-        self,
-        model: Module,
-        loss: Loss,
-        metrics: Mapping[str, Metric],
-        batches: Batches,
-        *,
-        epochs: int = 1,
-        compile: bool = True,
-        by_batch: bool = False,
-        warned: set[str] | None = None,
-    ) -> None:
-        self.model, self.loss, self.batches, self.epochs = model, loss, batches, epochs
-        x, y = batches.arrays
+    def __post_init__(self) -> None:
+        self.loss = self.objective.training_loss if self.training else self.objective.loss
+        x, y = self.batches.arrays
         self.x = from_memory(x)
         # The compiler assumes that two tensors of a program share no memory.
         self.y = self.x if y is x else from_memory(y.copy() if np.may_share_memory(x, y) else y)
-        self.order = zeros(batches.rows, dtype="int64")
+        self.order = zeros(self.batches.rows, dtype="int64")
         self.cursor = zeros((), dtype="int64")  # number of batches done
-        self.means = RunningMeans(metrics, y)
+        self.means = RunningMeans(self.objective.metrics, y)
         self.sums = self.means.sums  # an attribute, so that the printed program names them
-        self.by_batch = by_batch or bool(self.means.in_python)
+        self.by_batch = self.by_batch or bool(self.means.in_python)
         self.seconds: dict[int, float] = {}  # per native batch, by its number of rows
-        self.warned = set() if warned is None else warned
         self.compiled: CompiledFunction | None = None
-        if compile and not self._has_hooks():
+        if self.compile and not self._has_hooks():
             self.compiled = CompiledFunction(self.step)
             self.compiled.to_the_end = True
 
@@ -157,7 +154,7 @@ class Epoch:
     def _capture(self, compiled: CompiledFunction, rows: int) -> StepResult:
         """Run one step and capture it; stop compiling if a program could not repeat it."""
         before = compiled.surroundings.numbers()
-        with restore_buffers(self.model):
+        with restore_state(self.model):
             try:
                 result: StepResult = compiled(rows)
             except CaptureError as error:
@@ -198,32 +195,22 @@ class Epoch:
             )
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class TrainEpoch(Epoch):
     """An epoch that updates the parameters of ``optimizer`` after each batch.
 
-    Args:
-        penalty: returns a term to add to the loss that is minimised; it is not measured.
+    Attributes:
         clip_grad: the largest total norm of the gradients.
-        options: see :class:`Epoch`.
     """
 
+    optimizer: Optimizer
+    clip_grad: float | None = None
     training = True
 
-    def __init__(
-        self,
-        model: Module,
-        loss: Loss,
-        metrics: Mapping[str, Metric],
-        batches: Batches,
-        optimizer: Optimizer,
-        penalty: Callable[[], Tensor] | None = None,
-        clip_grad: float | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(model, loss, metrics, batches, **options)
-        self.optimizer, self.not_finite = optimizer, zeros((), dtype="int64")
-        self.penalty, self.clip_grad = penalty, clip_grad
-        self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.not_finite, self.penalty = zeros((), dtype="int64"), self.objective.penalty
+        self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
 
     def step(self, rows: int) -> StepResult:
         """Train on the next ``rows`` rows; if the loss is inf or nan, raise before any update."""
@@ -257,5 +244,5 @@ class TrainEpoch(Epoch):
             ) from None
 
     def _run_in_python(self, rows: int) -> StepResult:
-        with restore_buffers(self.model):
+        with restore_state(self.model):
             return self.step(rows)

@@ -23,14 +23,13 @@ from ..nn import Module
 from ..optim import Optimizer
 from ..optim.lr_scheduler import LRScheduler
 from .callbacks import Callback
-from .epoch import Epoch, Loss, TrainEpoch
+from .epoch import Epoch, TrainEpoch
 from .history import History
 from .metrics import Metric
-from .objective import ClassWeight, Objective
+from .objective import ClassWeight, Loss, Objective
 from .progress import reporter
 from .trainer import Trainer
 from .validation import (
-    Samples,
     check_batches,
     check_data,
     check_optimizer,
@@ -118,39 +117,29 @@ def fit(
     epochs = check_int("epochs", epochs, minimum=1, example=20)
     check_optimizer(model, optimizer)
     check_scheduler(scheduler, optimizer)
-    train = check_data("data", data, model)
+    positive("clip_grad", clip_grad)
+    samples = check_data("data", data, model)
     held_out = None if validation is None else check_data("validation", validation, model)
-    batches = Batches((train.x, train.y), batch_size, shuffle, drop_last, seed)
+    batches = Batches((samples.x, samples.y), batch_size, shuffle, drop_last, seed)
     check_batches(model, batches)
-    objective = Objective(model, train, loss, metrics, class_weight)
-    if held_out is not None:
-        objective.check(model, held_out)
-    if penalty is not None and not callable(penalty):
-        raise TypeError(
-            f"penalty must be a function, got {penalty!r:.60}; write penalty=Penalty(..)"
-        )
+    objective = Objective(model, samples, loss, metrics, class_weight, penalty)
     if not isinstance(history, History | None):
         raise TypeError(f"history must be a History, got {history!r:.60}; write history=History()")
     history = History() if history is None else history
     trainer = Trainer(model, optimizer, scheduler, history, epochs, callbacks)
     options: dict[str, Any] = dict(epochs=epochs - len(history), compile=compile, warned=set())
-    epoch = TrainEpoch(
-        model,
-        objective.training_loss,
-        objective.metrics,
-        batches,
-        optimizer,
-        penalty,
-        positive("clip_grad", clip_grad),
-        by_batch=trainer.by_batch,
-        **options,
+    training: dict[str, Any] = dict(
+        optimizer=optimizer, clip_grad=clip_grad, by_batch=trainer.by_batch
     )
-    measured = None
+    epoch = TrainEpoch(model, objective, batches, **training, **options)
+    evaluation = None
     if held_out is not None:
-        measured = _evaluation(model, objective, held_out, max(batch_size, 1024), **options)
-    show = reporter(progress, epochs, len(batches), len(history))
+        objective.check(model, held_out)
+        batches = Batches((held_out.x, held_out.y), max(batch_size, 1024), shuffle=False)
+        evaluation = Epoch(model, objective, batches, **options)
+    show = reporter(progress, epochs, len(epoch.batches), len(history))
     with preserve_modes(model), show as report:
-        trainer.run(epoch, measured, report)
+        trainer.run(epoch, evaluation, report)
     return history
 
 
@@ -178,14 +167,7 @@ def evaluate(
     {'loss': 0.5, 'mse': 0.5}
     """
     samples = check_data("data", data, model)
-    check_int("batch_size", batch_size, minimum=1, example=1024)
+    batches = Batches((samples.x, samples.y), batch_size, shuffle=False)
     objective = Objective(model, samples, loss, metrics)
     with preserve_modes(model):
-        return _evaluation(model, objective, samples, batch_size, compile=compile).run()
-
-
-def _evaluation(
-    model: Module, objective: Objective, samples: Samples, batch_size: int, **options: Any
-) -> Epoch:
-    batches = Batches((samples.x, samples.y), min(batch_size, len(samples)), shuffle=False)
-    return Epoch(model, objective.loss, objective.metrics, batches, **options)
+        return Epoch(model, objective, batches, compile=compile).run()

@@ -1,15 +1,17 @@
 """Metrics: functions of outputs and targets, and their running means over batches.
 
-Each built-in metric has two forms: a function of arrays, and sums over a batch by ops
-(:class:`BatchSums`), which become a part of the compiled training step. A test holds the two
-together. A user's own metric is a function of arrays, called in Python after each batch.
+Each built-in metric is defined by sums over a batch (:class:`BatchSums`). Ops compute them, so they
+become a part of the compiled training step; called with arrays, the metric takes all rows as one
+batch. A user's own metric is any function of arrays, called in Python after each batch.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -71,8 +73,7 @@ def accuracy(outputs: Array, targets: Array) -> float:
     >>> accuracy(np.array([[0.2, 0.8], [0.9, 0.1]]), np.array([1, 1]))
     0.5
     """
-    outputs, targets = _as_classes("accuracy", outputs, targets)
-    return float(np.mean(outputs.argmax(axis=1) == targets))
+    return _of_all_rows(accuracy, outputs, targets)
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,7 @@ class TopK:
 
     def __call__(self, outputs: Array, targets: Array) -> float:
         """Return the fraction for outputs (N, C) and labels (N,)."""
-        outputs, targets = _as_class_indices(self.__name__, outputs, targets)
-        target_outputs = np.take_along_axis(outputs, targets[:, None], axis=1)
-        return float(np.mean((outputs > target_outputs).sum(axis=1) < self.k))
+        return _of_all_rows(self, *_check_labels(self.__name__, outputs, targets))
 
 
 def mse(outputs: Array, targets: Array) -> float:
@@ -116,9 +115,7 @@ def mse(outputs: Array, targets: Array) -> float:
     >>> mse(np.array([[1.0], [2.0]]), np.array([[1.0], [4.0]]))
     2.0
     """
-    outputs, targets = to_array(outputs), to_array(targets)
-    _check_values("mse", outputs.shape, targets.shape)
-    return float(np.mean(np.square(outputs - targets, dtype=np.float64)))
+    return _of_all_rows(mse, outputs, targets)
 
 
 def r2(outputs: Array, targets: Array) -> float:
@@ -135,11 +132,7 @@ def r2(outputs: Array, targets: Array) -> float:
     >>> r2(np.array([[1.0], [3.0]]), np.array([[0.0], [4.0]]))
     0.75
     """
-    outputs, targets = to_array(outputs), to_array(targets)
-    _check_column(outputs.shape, targets.shape)
-    error = np.square(outputs - targets, dtype=np.float64).mean()
-    deviation = targets.astype(np.float64) - _median(targets)
-    return _explained(error, deviation.mean(), np.square(deviation).mean())
+    return _of_all_rows(r2, outputs, targets)
 
 
 def confusion_matrix(outputs: Array, targets: Array) -> Array:
@@ -155,74 +148,43 @@ def confusion_matrix(outputs: Array, targets: Array) -> Array:
     >>> confusion_matrix(np.eye(2)[[0, 1, 1]], np.array([0, 0, 1])).tolist()
     [[1, 1], [0, 1]]
     """
-    outputs, targets = _as_class_indices("confusion_matrix", outputs, targets)
+    outputs, targets = _check_labels("confusion_matrix", outputs, targets)
     classes = outputs.shape[1]
     counts = np.bincount(targets * classes + outputs.argmax(axis=1), minlength=classes**2)
     matrix: Array = counts.reshape(classes, classes)
     return matrix
 
 
-def _median(targets: Array) -> float:
-    """The shift that variances are summed around.
-
-    E[(t - s)^2] - (E[t] - s)^2 cancels if the mean is many standard deviations away from s. The
-    median is at most one away, and for equal targets the difference is exactly 0.
-    """
-    return float(np.median(targets.astype(np.float64)))
-
-
-def _explained(error: float, mean: float, square: float) -> float:
-    """Return r2 from the means of (o - t)^2, t - s and (t - s)^2."""
-    variance = square - mean**2
-    return float(1 - error / variance) if variance > 0 else 0.0
-
-
-def _as_classes(name: str, outputs: Any, targets: Any) -> tuple[Array, Array]:
-    """Return outputs (N, C) and labels (N,) as arrays; raise if they are not."""
+def _check_labels(name: str, outputs: Any, targets: Any) -> tuple[Array, Array]:
+    """Return outputs (N, C) and labels (N,) as arrays; raise if a label is not below C."""
     outputs, targets = to_array(outputs), to_array(targets)
-    _check_classes(name, outputs.shape, targets.shape)
-    if targets.dtype.kind not in "biu":
-        raise TypeError(f"{name} needs integer labels, got dtype {targets.dtype}")
-    return outputs, targets.astype(np.int64, copy=False)
-
-
-def _as_class_indices(name: str, outputs: Any, targets: Any) -> tuple[Array, Array]:
-    """Return the same; raise if a label is not the index of an output."""
-    outputs, targets = _as_classes(name, outputs, targets)
+    _check_classes(name, outputs, targets)
     classes = outputs.shape[1]
     if len(targets) and not 0 <= targets.min() <= targets.max() < classes:
         raise ValueError(
             f"{name} needs labels from 0 to {classes - 1}, because there are {classes} outputs, "
             f"got {targets.min()} to {targets.max()}"
         )
-    return outputs, targets
+    return outputs, targets.astype(np.int64)
 
 
-def _check_classes(name: str, outputs: tuple[int, ...], targets: tuple[int, ...]) -> None:
-    if len(outputs) != 2 or len(targets) != 1 or outputs[1] < 2:
+def _check_classes(name: str, outputs: Any, targets: Any) -> None:
+    N, *classes = outputs.shape or (0,)
+    if len(classes) != 1 or classes[0] < 2 or targets.shape != (N,):
         raise ValueError(
             f"{name} needs outputs of shape (N, classes) and labels of shape (N,), "
-            f"got {outputs} and {targets}; write metrics=() to go without"
+            f"got {outputs.shape} and {targets.shape}; write metrics=() to go without"
         )
+    if targets.dtype.kind not in "biu":
+        raise TypeError(f"{name} needs integer labels, got dtype {targets.dtype}")
 
 
-def _check_values(name: str, outputs: tuple[int, ...], targets: tuple[int, ...]) -> None:
-    if outputs != targets:
-        raise ValueError(f"{name} needs targets of the outputs' shape, got {outputs} and {targets}")
-
-
-def _check_column(outputs: tuple[int, ...], targets: tuple[int, ...]) -> None:
-    _check_values("r2", outputs, targets)
-    if len(outputs) == 2 and outputs[1] > 1:
-        raise ValueError(f"r2 is of one column, got outputs of shape {outputs}")
-
-
-# --- by ops ---------------------------------------------------------------------------------------
+# --- sums over a batch ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class BatchSums:
-    """A metric by ops: sums over the rows of a batch, and the metric as a function of their means.
+    """A metric as sums over the rows of a batch, and as a function of the means over all rows.
 
     Each of ``functions`` takes (outputs, targets, shift); the shift, a float64 0-d tensor, is the
     median of all targets.
@@ -233,14 +195,14 @@ class BatchSums:
 
 
 def _correct(outputs: Tensor, targets: Tensor, shift: Tensor) -> Tensor:
-    _check_classes("accuracy", outputs.shape, targets.shape)
+    _check_classes("accuracy", outputs, targets)
     count: Tensor = (outputs.argmax(1) == targets).sum()
     return count
 
 
 def _correct_in_top(k: int) -> BatchSums:
     def count(outputs: Tensor, targets: Tensor, shift: Tensor) -> Tensor:
-        _check_classes(f"top_{k}_accuracy", outputs.shape, targets.shape)
+        _check_classes(f"top_{k}_accuracy", outputs, targets)
         target_outputs = outputs.gather(1, targets.unsqueeze(1))
         count: Tensor = ((outputs > target_outputs).sum(1) < k).sum()
         return count
@@ -248,17 +210,21 @@ def _correct_in_top(k: int) -> BatchSums:
     return BatchSums((count,))
 
 
-def _squared_errors(outputs: Tensor, targets: Tensor, shift: Tensor) -> Tensor:
+def _squared_errors(outputs: Tensor, targets: Tensor, shift: Tensor, name: str = "mse") -> Tensor:
     """Return the sum over rows of the mean squared error of a row."""
-    _check_values("mse", outputs.shape, targets.shape)
+    if outputs.shape != targets.shape:
+        raise ValueError(
+            f"{name} needs targets of the outputs' shape, got {outputs.shape} and {targets.shape}"
+        )
     total = (outputs - targets).to("float64").square().sum()
     mean: Tensor = total / max(1, outputs.numel() // outputs.shape[0])
     return mean
 
 
 def _column_errors(outputs: Tensor, targets: Tensor, shift: Tensor) -> Tensor:
-    _check_column(outputs.shape, targets.shape)
-    return _squared_errors(outputs, targets, shift)
+    if outputs.ndim == 2 and outputs.shape[1] > 1:
+        raise ValueError(f"r2 is of one column, got outputs of shape {outputs.shape}")
+    return _squared_errors(outputs, targets, shift, "r2")
 
 
 def _deviations(outputs: Tensor, targets: Tensor, shift: Tensor) -> Tensor:
@@ -269,6 +235,12 @@ def _deviations(outputs: Tensor, targets: Tensor, shift: Tensor) -> Tensor:
 def _squared_deviations(outputs: Tensor, targets: Tensor, shift: Tensor) -> Tensor:
     total: Tensor = (targets.to("float64") - shift).square().sum()
     return total
+
+
+def _explained(error: float, mean: float, square: float) -> float:
+    """Return r2 from the means of (o - t)^2, t - shift and (t - shift)^2."""
+    variance = square - mean**2
+    return 1 - error / variance if variance > 0 else 0.0
 
 
 BATCH_SUMS: dict[Metric, BatchSums] = {
@@ -283,6 +255,17 @@ METRICS: dict[str, Metric] = {"accuracy": accuracy, "top_5_accuracy": TopK(5), "
 def batch_sums(metric: Metric) -> BatchSums | None:
     """Return how ops compute ``metric``; None if only Python can."""
     return _correct_in_top(metric.k) if isinstance(metric, TopK) else BATCH_SUMS.get(metric)
+
+
+def _of_all_rows(metric: Metric, outputs: Any, targets: Any) -> float:
+    """Return a built-in metric of arrays, lists or Tensors."""
+    outputs, targets = to_array(outputs), to_array(targets)
+    if not outputs.size:
+        raise ValueError(f"a metric needs at least one row, got outputs of shape {outputs.shape}")
+    means = RunningMeans({"metric": metric}, targets)
+    means.add(zeros(()), tensor(outputs), tensor(targets))
+    means.count_rows(len(outputs))
+    return means.read()["metric"]
 
 
 def resolve_metrics(metrics: Sequence[str | Metric]) -> dict[str, Metric]:
@@ -312,7 +295,9 @@ class RunningMeans:
 
     Args:
         metrics: functions by name.
-        targets: all targets, whose median is the shift of :class:`BatchSums`.
+        targets: all targets, whose median is the shift of :class:`BatchSums`. A variance
+            E[(t - s)^2] - (E[t] - s)^2 cancels if the mean is many standard deviations from s; the
+            median is at most one, and equal targets give exactly 0.
     """
 
     def __init__(self, metrics: Mapping[str, Metric], targets: Array) -> None:
@@ -321,13 +306,14 @@ class RunningMeans:
         found = {name: batch_sums(metric) for name, metric in metrics.items()}
         self.by_ops = {name: sums for name, sums in found.items() if sums is not None}
         self.in_python = {name: m for name, m in metrics.items() if name not in self.by_ops}
-        self.shift = tensor(_median(targets) if r2 in metrics.values() else 0.0, dtype="float64")
-        self.parts = {
-            name: [name, *(f"{name}.{k}" for k in range(1, len(sums.functions)))]
+        shift = np.median(targets.astype(np.float64)) if r2 in metrics.values() else 0.0
+        self.shift = tensor(shift, dtype="float64")
+        self.terms = {
+            f"{name}.{k}" if k else name: function
             for name, sums in self.by_ops.items()
+            for k, function in enumerate(sums.functions)
         }
-        names = ["loss", *(part for parts in self.parts.values() for part in parts)]
-        self.sums = {name: zeros((), dtype="float64") for name in names}
+        self.sums = {name: zeros((), dtype="float64") for name in ("loss", *self.terms)}
         self.python_sums = dict.fromkeys(self.in_python, 0.0)
 
     def add(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
@@ -335,9 +321,8 @@ class RunningMeans:
         with no_grad():
             loss = loss.reshape(()) if loss.ndim else loss
             self.sums["loss"].add_(loss.to("float64") * targets.shape[0])
-            for name, sums in self.by_ops.items():
-                for part, function in zip(self.parts[name], sums.functions, strict=True):
-                    self.sums[part].add_(function(outputs, targets, self.shift).to("float64"))
+            for name, function in self.terms.items():
+                self.sums[name].add_(function(outputs, targets, self.shift).to("float64"))
 
     def count_rows(self, rows: int) -> None:
         """Count the rows of batches that were added."""
@@ -362,8 +347,9 @@ class RunningMeans:
 
     def read(self) -> dict[str, float]:
         """Return the mean loss and each metric, by name in the order of ``metrics``."""
-        means = {name: float(total.item()) / self.rows for name, total in self.sums.items()}
-        found = {name: value / self.rows for name, value in self.python_sums.items()}
+        means = iter([float(total.item()) / self.rows for total in self.sums.values()])
+        found = {"loss": next(means)} | dict.fromkeys(self.metrics, math.nan)
+        found |= {name: value / self.rows for name, value in self.python_sums.items()}
         for name, sums in self.by_ops.items():
-            found[name] = sums.finish(*(means[part] for part in self.parts[name]))
-        return {"loss": means["loss"]} | {name: found[name] for name in self.metrics}
+            found[name] = sums.finish(*islice(means, len(sums.functions)))
+        return found

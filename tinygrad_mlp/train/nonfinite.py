@@ -10,8 +10,7 @@ from ..autograd.modes import no_grad
 from ..autograd.tape import Value
 from ..autograd.values import as_array
 from ..nn import Module
-from ..ops.random import get_rng_state, set_rng_state
-from .validation import restore_buffers
+from .validation import restore_state
 
 
 class _NotFiniteOutput(Exception):
@@ -32,16 +31,14 @@ def first_not_finite(model: Module, x: Any) -> str:
             layer = f"layer {name!r} ({type(module).__name__})" if name else "the model"
             raise _NotFiniteOutput(f"the first output that is not finite is that of {layer}")
 
-    rng = get_rng_state()
     leaves = [module for module in model.modules() if not any(True for _ in module.children())]
     hooks = [module.register_forward_hook(check_output) for module in leaves]
     try:
-        with restore_buffers(model, always=True), no_grad():
+        with restore_state(model, always=True), no_grad():
             model(x)
     except _NotFiniteOutput as found:
         return str(found)
     finally:
         for hook in hooks:
             hook.remove()
-        set_rng_state(rng)
     return "every layer's output is finite: the loss itself is not"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -11,18 +11,18 @@ from .._tensor import Tensor
 from ..nn import Module
 from ..nn import functional as F
 from ..ops.create import tensor, zeros
-from .epoch import Loss
 from .metrics import Metric, accuracy, resolve_metrics
 from .validation import Samples, check_targets, model_dtype
 
+Loss = Callable[[Tensor, Tensor], Tensor]
 ClassWeight = Mapping[int, float] | Sequence[float] | str
 
 
 class Objective:
     """The losses and metrics of a training or an evaluation.
 
-    ``training_loss`` is minimised, ``loss`` is measured in validation: they differ if there is a
-    ``class_weight``.
+    ``training_loss`` plus ``penalty()`` is minimised; ``loss``, without class weights, is measured
+    in validation.
     """
 
     def __init__(
@@ -32,12 +32,18 @@ class Objective:
         loss: Loss | None,
         metrics: Sequence[str | Metric] | None,
         class_weight: ClassWeight | None = None,
+        penalty: Callable[[], Tensor] | None = None,
     ) -> None:
         if loss is not None and not callable(loss):
             raise TypeError(
                 f"loss must be a function of (outputs, targets), got {type(loss).__name__} "
                 f"{loss!r:.60}; write loss=F.mse_loss"
             )
+        if penalty is not None and not callable(penalty):
+            raise TypeError(
+                f"penalty must be a function, got {penalty!r:.60}; write penalty=Penalty(model, ..)"
+            )
+        self.penalty = penalty
         self.is_default, self.labels = loss is None, samples.labels
         self.loss: Loss = loss or (F.cross_entropy if self.labels else F.mse_loss)
         classifies = self.is_default and self.labels

@@ -66,10 +66,8 @@ def _curve(axes: Axes, history: History, name: str) -> None:
         values = history[column]
         axes.plot(epochs, values, color=color, linewidth=2, label=f"{label} {values[-1]:.4f}")
         axes.plot(epochs[-1:], values[-1:], "o", color=color, markersize=5, clip_on=False)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(FAINT)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(FAINT)
     axes.tick_params(which="both", color=FAINT, labelcolor=INK, labelsize=9)
     axes.grid(axis="y", color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
@@ -112,9 +110,8 @@ def boundary(
             f"boundary draws rows of two features with integer labels, got x of shape "
             f"{x.shape} and y of dtype {y.dtype}"
         )
-    u, v, outputs = _predict_grid(model, x, points)
-    figure, axes = _square(u, v)
-    _background(axes, u, v, softmax(outputs.reshape(points**2, -1)).reshape(points, points, -1))
+    figure, axes, outputs = _plane(model, x, points)
+    _background(axes, softmax(outputs.reshape(points**2, -1)).reshape(points, points, -1))
     _scatter(axes, x, c=_colors(y))
     wrong = x[predict(model, x).argmax(axis=1) != y]
     _scatter(axes, wrong, s=80, facecolors="none", edgecolors=INK, linewidths=1.2, zorder=4)
@@ -150,55 +147,49 @@ def surface(
             f"surface draws rows of two features with one value each, got x of shape "
             f"{x.shape} and y of {y.dtype} of shape {y.shape}"
         )
-    u, v, outputs = _predict_grid(model, x, points)
+    figure, axes, outputs = _plane(model, x, points)
     values, targets = outputs.reshape(points, points), y.reshape(-1)
-    figure, axes = _square(u, v)
     low, high = np.percentile(np.concatenate([targets, values.reshape(-1)]), (1, 99))
     scale = _matplotlib("colors").Normalize(low, max(high, low + 1e-6), clip=True)
-    axes.imshow(values, extent=_extent(u, v), origin="lower", cmap=COLOR_MAP, norm=scale)
+    _image(axes, values, cmap=COLOR_MAP, norm=scale)
     if values.max() > values.min():  # matplotlib warns of contours of a constant
-        style: dict[str, Any] = dict(colors="white", linestyles="solid", linewidths=0.6, alpha=0.6)
-        axes.contour(u, v, values, levels=12, **style)
+        _lines(axes, values, levels=12, linestyles="solid", linewidths=0.6, alpha=0.6)
     _scatter(axes, x, c=_matplotlib("cm").ScalarMappable(scale, COLOR_MAP).to_rgba(targets))
     return _save(figure, path)
 
 
-def _predict_grid(model: Module, x: Array, points: int) -> tuple[Array, Array, Array]:
-    """Return the axes (P,), (P,) of a square around the rows x (N, 2), and outputs (P, P, C)."""
+def _plane(model: Module, x: Array, points: int) -> tuple[Figure, Axes, Array]:
+    """Return axes of a square around the rows x (N, 2), and outputs (P, P, C) on a grid there."""
     center = (x.max(axis=0) + x.min(axis=0)) / 2
     radius = 1.08 * float(np.abs(x - center).max()) or 1.0
     u, v = (np.linspace(c - radius, c + radius, points) for c in center)
-    grid = np.stack(np.meshgrid(u, v), axis=-1)  # (P, P, 2)
-    return u, v, predict(model, grid.reshape(-1, 2)).reshape(points, points, -1)
-
-
-def _square(u: Array, v: Array) -> tuple[Figure, Axes]:
-    """Return a figure, and axes without a frame that fill it."""
+    grid = np.stack(np.meshgrid(u, v), axis=-1).reshape(-1, 2)  # (P * P, 2)
     figure = _figure(width=6, height=6, layout="none")
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(u[0], u[-1])
-    axes.set_ylim(v[0], v[-1])
+    axes.set(xlim=(u[0], u[-1]), ylim=(v[0], v[-1]), autoscale_on=False)
     axes.set_axis_off()
-    axes.set_autoscale_on(False)
-    return figure, axes
+    return figure, axes, predict(model, grid).reshape(points, points, -1)
 
 
-def _extent(u: Array, v: Array) -> tuple[float, float, float, float]:
-    return float(u[0]), float(u[-1]), float(v[0]), float(v[-1])
+def _image(axes: Axes, values: Array, **style: Any) -> None:
+    axes.imshow(values, extent=(*axes.get_xlim(), *axes.get_ylim()), origin="lower", **style)
 
 
-def _background(axes: Axes, u: Array, v: Array, probabilities: Array) -> None:
+def _lines(axes: Axes, values: Array, **style: Any) -> None:
+    u, v = (np.linspace(*limits, len(values)) for limits in (axes.get_xlim(), axes.get_ylim()))
+    axes.contour(u, v, values, colors="white", **style)
+
+
+def _background(axes: Axes, probabilities: Array) -> None:
     """Draw the mixed colors and the boundaries of classes, from probabilities (P, P, classes)."""
     classes = probabilities.shape[2]
     darkness = 1 - _colors(np.arange(classes))  # (classes, 3)
     confidence = probabilities.max(axis=2, keepdims=True)
     colors = 1 - 0.5 * confidence * (probabilities @ darkness)  # half as dark as the points
-    style: dict[str, Any] = dict(origin="lower", interpolation="bilinear", aspect="equal")
-    axes.imshow(colors.clip(0, 1), extent=_extent(u, v), **style)
+    _image(axes, colors.clip(0, 1), interpolation="bilinear", aspect="equal")
     for k in range(classes if classes > 2 else 1):
         others = np.delete(probabilities, k, axis=2).max(axis=2)
-        margin = probabilities[:, :, k] - others
-        axes.contour(u, v, margin, levels=[0], colors="white", linewidths=1.4)
+        _lines(axes, probabilities[:, :, k] - others, levels=[0], linewidths=1.4)
 
 
 def _scatter(axes: Axes, x: Array, **style: Any) -> None:

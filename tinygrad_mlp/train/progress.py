@@ -110,13 +110,13 @@ class Bar(Reporter):
 
     def epoch(self, row: Mapping[str, float]) -> None:
         """Draw likewise, always after the last epoch; keep showing the validation metrics."""
-        self.validation = {name: value for name, value in row.items() if _is_validation(name)}
+        self.validation = {name: v for name, v in row.items() if name.startswith("val_")}
         self.epoch_start = time.perf_counter()
         if self.epoch_start - self.last_draw >= self.PERIOD or row["epoch"] == self.epochs:
             self._draw(int(row["epoch"]), self.batches, row, row["samples_per_second"])
 
     def _draw(self, epoch: int, number: int, row: Mapping[str, float], speed: float) -> None:
-        shown = {name: v for name, v in row.items() if self.wide or not _is_validation(name)}
+        shown = {name: v for name, v in row.items() if self.wide or not name.startswith("val_")}
         self.progress.update(
             self.task,
             completed=(epoch - 1) * self.batches + number,
@@ -149,10 +149,6 @@ def reporter(
     if progress and sys.stdout.isatty():
         return Bar(epochs, batches, done)
     return Lines(epochs) if progress is True else Reporter()
-
-
-def _is_validation(name: str) -> bool:
-    return name.startswith("val_")
 
 
 def format_metrics(row: Mapping[str, float]) -> str:

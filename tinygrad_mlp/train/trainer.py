@@ -61,12 +61,9 @@ class Trainer:
 
     @property
     def by_batch(self) -> bool:
-        """Whether a callback or the schedule is called after each batch."""
-        return isinstance(self.scheduler, OneCycleLR) or self._calls_on_batch_end
-
-    @property
-    def _calls_on_batch_end(self) -> bool:
-        return any(type(c).on_batch_end is not Callback.on_batch_end for c in self.callbacks)
+        """Whether the schedule or a callback has to be called after each batch."""
+        overridden = (type(c).on_batch_end is not Callback.on_batch_end for c in self.callbacks)
+        return isinstance(self.scheduler, OneCycleLR) or any(overridden)
 
     def run(self, epoch: TrainEpoch, validation: Epoch | None, report: Reporter) -> None:
         """Train until the last epoch, a call of `stop`, Ctrl-C or an error.
@@ -112,16 +109,15 @@ class Trainer:
     def _run_epoch(self, epoch: TrainEpoch, validation: Epoch | None, report: Reporter) -> None:
         """Train for one epoch, validate, add a row to the history, step the schedule."""
         number, lr = len(self.history) + 1, float(self.optimizer.param_groups[0]["lr"])
-        scheduler, calls_on_batch_end = self.scheduler, self._calls_on_batch_end
+        scheduler = self.scheduler
 
         def after_slice(done: int) -> None:
             if isinstance(scheduler, OneCycleLR):
                 scheduler.step()
             report.batch(number, done, epoch.means)
             self.batch = done
-            if calls_on_batch_end:
-                for callback in self.callbacks:
-                    callback.on_batch_end(self)
+            for callback in self.callbacks:
+                callback.on_batch_end(self)
 
         start = time.perf_counter()
         row = {"epoch": number} | epoch.run(number, after_slice)

@@ -61,26 +61,20 @@ def check_data(name: str, pair: Any, model: Module) -> Samples:
     try:
         x, y = pair
     except (TypeError, ValueError):
-        raise TypeError(
-            f"{name} must be a pair of inputs and targets, got {type(pair).__name__}; "
-            f"write {name}=(x, y)"
-        ) from None
+        cls = type(pair).__name__
+        raise TypeError(f"{name} must be a pair, got {cls}; write {name}=(x, y)") from None
     dtype = model_dtype(model)
-    inputs = _floats(f"x of {name}", to_array(x), dtype)
-    targets = _targets(f"y of {name}", to_array(y), dtype)
-    if inputs.ndim < 2:
+    x, y = _to_numbers(f"x of {name}", x, dtype), _to_numbers(f"y of {name}", y, dtype)
+    if x.ndim < 2:
         raise ValueError(
-            f"x of {name} must be (rows, features), got shape {inputs.shape}; "
+            f"x of {name} must be (rows, features), got shape {x.shape}; "
             "write x[:, None] for one feature, x[None] for one row"
         )
-    if targets.ndim == 0 or len(inputs) != len(targets):
-        raise ValueError(
-            f"{name}: x and y must have the same number of rows, got x of shape {inputs.shape} "
-            f"and y of shape {targets.shape}"
-        )
-    if len(inputs) == 0:
-        raise ValueError(f"{name} has no rows: x has shape {inputs.shape}")
-    return Samples(name, inputs, targets)
+    if x.shape[:1] != y.shape[:1]:
+        raise ValueError(f"{name}: x of shape {x.shape} and y of shape {y.shape} differ in length")
+    if not len(x):
+        raise ValueError(f"{name} has no rows: x has shape {x.shape}")
+    return Samples(name, x, y)
 
 
 def model_dtype(model: Module) -> np.dtype[Any]:
@@ -123,9 +117,8 @@ def check_optimizer(model: Module, optimizer: Any) -> None:
         RuntimeError: gradients are off.
     """
     if not isinstance(optimizer, Optimizer):
-        cls = optimizer if isinstance(optimizer, type) else type(optimizer)
         raise TypeError(
-            f"optimizer must be an Optimizer, got {cls.__name__}; "
+            f"optimizer must be an Optimizer, got {optimizer!r:.60}; "
             "write optimizer=optim.Adam(model.parameters())"
         )
     own = {id(parameter) for parameter in model.parameters()}
@@ -145,25 +138,21 @@ def check_batches(model: Module, batches: Batches) -> None:
         ValueError: otherwise.
     """
     rows, size = batches.rows, batches.batch_size
-    if len(batches) == 0:
+    if not len(batches):
         raise ValueError(
             f"drop_last=True leaves no batch, because {rows} rows do not fill batch_size={size}; "
             f"write batch_size={rows}"
         )
     norms = [name for name, module in model.named_modules() if isinstance(module, BatchNorm1d)]
     if norms and batches.last == 1:
+        larger = (other for other in range(max(size, 2), rows + 1) if rows % other != 1)
+        fix = "pass more rows" if rows == 1 else f"write batch_size={next(larger)}"
         raise ValueError(
             f"batch_size={size} makes a batch of one row out of {rows}, and BatchNorm1d "
-            f"({norms[0]!r}) has no variance of one row in training; "
-            f"{_fix_single_row(rows, size)}"
+            f"({norms[0]!r}) has no variance of one row in training; {fix}"
+            + " or drop_last=True"
+            * (1 < size < rows)
         )
-
-
-def _fix_single_row(rows: int, size: int) -> str:
-    if rows == 1:
-        return "pass more rows"
-    larger = next(other for other in range(max(size, 2), rows + 1) if rows % other != 1)
-    return f"write batch_size={larger}" + (" or drop_last=True" if size > 1 else "")
 
 
 def check_scheduler(scheduler: Any, optimizer: Optimizer) -> None:
@@ -182,10 +171,7 @@ def check_scheduler(scheduler: Any, optimizer: Optimizer) -> None:
             "write scheduler=CosineAnnealingLR(optimizer, T_max=epochs)"
         )
     if getattr(scheduler, "optimizer", optimizer) is not optimizer:
-        raise ValueError(
-            f"scheduler, a {name}, sets the learning rates of another optimizer; make it from the "
-            "one passed to fit"
-        )
+        raise ValueError(f"scheduler, a {name}, sets the learning rates of another optimizer")
     if isinstance(scheduler, ReduceLROnPlateau) and scheduler.mode != "min":
         raise ValueError(f'scheduler, a {name}, is stepped with the loss; write mode="min"')
 
@@ -216,7 +202,7 @@ def preserve_modes(model: Module) -> Iterator[None]:
 
 
 @contextmanager
-def restore_buffers(model: Module, always: bool = False) -> Iterator[None]:
+def restore_state(model: Module, always: bool = False) -> Iterator[None]:
     """Restore the model's buffers and the random generator after an error (or always)."""
     saved = [(buffer, buffer.detach().clone()) for buffer in (*model.buffers(), random.state())]
     restore = True
@@ -238,34 +224,25 @@ def to_array(value: Any) -> Array:
     return array
 
 
-def _floats(name: str, array: Array, dtype: np.dtype[Any]) -> Array:
-    """Return ``array`` in C order and in this dtype; raise if a value is not finite in it."""
+def _to_numbers(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
+    """Return ``value`` in C order and in this dtype; raise if a number is not finite in it."""
+    array = to_array(value)
     if array.dtype.kind not in "biuf":
-        raise TypeError(
-            f"{name} must be numbers, got dtype {array.dtype}; "
-            f"write {name[0]}.astype({str(dtype)!r})"
-        )
+        labels = "np.unique(y, return_inverse=True)[1] for the names of classes"
+        fix = labels if name[0] == "y" else f"x.astype({str(dtype)!r})"
+        raise TypeError(f"{name} must be numbers, got dtype {array.dtype}; write {fix}")
+    if name[0] == "y" and array.dtype.kind != "f":
+        return np.ascontiguousarray(array, dtype=np.int64)
     with np.errstate(over="ignore"):  # an overflow to inf is reported below
-        floats: Array = np.ascontiguousarray(array, dtype=dtype)
-    finite = np.isfinite(floats)
+        numbers: Array = np.ascontiguousarray(array, dtype=dtype)
+    finite = np.isfinite(numbers)
     if not finite.all():
         index = tuple(int(i) for i in np.argwhere(~finite)[0])
         raise ValueError(
             f"{name} must be finite in {dtype}, got {array[index]} at {list(index)} and "
-            f"{floats.size - int(finite.sum())} such values in all; drop or fill these rows"
+            f"{finite.size - int(finite.sum())} such values in all; drop or fill these rows"
         )
-    return floats
-
-
-def _targets(name: str, array: Array, dtype: np.dtype[Any]) -> Array:
-    if array.dtype.kind in "biu":
-        return np.ascontiguousarray(array, dtype=np.int64)
-    if array.dtype.kind != "f":
-        raise TypeError(
-            f"{name} must be integer labels or floating-point values, got dtype {array.dtype}; "
-            "np.unique(y, return_inverse=True)[1] numbers the classes"
-        )
-    return _floats(name, array, dtype)
+    return numbers
 
 
 def _check_labels(samples: Samples, classes: int) -> None:
