@@ -10,7 +10,7 @@ from tinygrad_mlp.study import summary
 def test_rows_are_layers_in_the_order_of_the_data() -> None:
     model = nn.Sequential(nn.Linear(4, 8, bias=False), nn.Sequential(nn.BatchNorm1d(8), nn.ReLU()))
     found = summary(model, 4)
-    assert [(row.name, row.kind, row.shape) for row in found.rows] == [
+    assert [(row.name, row.layer, row.shape) for row in found.rows] == [
         ("0", "Linear", ("N", 8)),
         ("1.0", "BatchNorm1d", ("N", 8)),
         ("1.1", "ReLU", ("N", 8)),
