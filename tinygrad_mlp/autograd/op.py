@@ -150,6 +150,7 @@ class Op:
                 raise ValueError(f"an op named {name!r} exists already")
             REGISTRY[name] = self
             plans_of_ops.append(self.forget_plans)
+            self.__signature__ = _signature(self.inputs, self.params)
         if method:
             setattr(Value, name if method is True else method, self)
         ufuncs = (numpy,) if isinstance(numpy, np.ufunc) else numpy or ()
@@ -214,6 +215,13 @@ class Op:
             if not isinstance(value, Value) and hasattr(value, "__apply__"):
                 return value.__apply__(self, inputs, params)  # type: ignore[no-any-return]
         return tape.apply(self, inputs, params)  # type: ignore[no-any-return]
+
+
+def _signature(inputs: Sequence[str], params: Sequence[str]) -> inspect.Signature:
+    """Return the signature that ``help`` and editors show."""
+    positional = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in inputs]
+    keyword = [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY) for n in params]
+    return inspect.Signature([*positional, *keyword])
 
 
 def _values_of(names: tuple[str, ...]) -> Callable[[Params], tuple[Any, ...]]:

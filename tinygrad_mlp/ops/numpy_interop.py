@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from . import reduce
 from .elementwise import arithmetic
 from .fused import matmul
 from .shape import join, view
+
+if TYPE_CHECKING:
+    from .._tensor import Tensor
 
 
 def _fold(op: Callable[..., Any]) -> Callable[..., Any]:
@@ -115,16 +118,18 @@ def _arrays(nest: Any) -> Any:
     return type(nest)(map(_arrays, nest)) if type(nest) in (tuple, list) else nest
 
 
-def swapped(op: Callable[..., Any]) -> Callable[..., Any]:
+def swapped(op: Callable[..., Any]) -> Callable[[Any, Any], Tensor]:
     """An operator with the tensor on the right."""
     return lambda self, other: op(other, self)
 
 
-def comparison(op: Callable[..., Any]) -> Callable[..., Any]:
+def comparison(op: Callable[..., Any]) -> Callable[[Any, Any], Tensor]:
     """Elementwise, but a tensor is simply not equal to what is no number: `x in (None, "sum")`."""
 
-    def compare(self: Any, other: Any) -> Any:
+    def compare(self: Any, other: Any) -> Tensor:
         comparable = isinstance(other, (Value, int, float, np.generic, np.ndarray))
-        return op(self, other) if comparable or hasattr(other, "__apply__") else NotImplemented
+        if comparable or hasattr(other, "__apply__"):
+            return op(self, other)  # type: ignore[no-any-return]
+        return NotImplemented
 
     return compare
