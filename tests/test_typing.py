@@ -41,6 +41,7 @@ EXPRESSIONS = {
     "x ** 2": TENSOR,
     "x @ x.T": TENSOR,
     "x > 0": TENSOR,
+    "x == y": TENSOR,
     "x[0]": TENSOR,
     "x[0, :1]": TENSOR,
     "x.T": TENSOR,

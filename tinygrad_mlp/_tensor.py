@@ -297,8 +297,8 @@ class Tensor(Value):
     __iand__, __ior__ = arithmetic.bitwise_and_, arithmetic.bitwise_or_
     __ixor__ = arithmetic.bitwise_xor_
     __lt__, __le__, __gt__, __ge__ = arithmetic.lt, arithmetic.le, arithmetic.gt, arithmetic.ge
-    __eq__ = numpy_interop.comparison(arithmetic.eq)
-    __ne__ = numpy_interop.comparison(arithmetic.ne)
+    __eq__ = numpy_interop.comparison(arithmetic.eq)  # type: ignore[assignment]
+    __ne__ = numpy_interop.comparison(arithmetic.ne)  # type: ignore[assignment]
     __getitem__, __setitem__ = index.getitem, index.setitem
 
     # --- methods beside those of the elementwise ops ---

@@ -118,18 +118,18 @@ def _arrays(nest: Any) -> Any:
     return type(nest)(map(_arrays, nest)) if type(nest) in (tuple, list) else nest
 
 
-def swapped(op: Callable[..., Any]) -> Callable[[Any, Any], Tensor]:
+def swapped(op: Callable[..., Tensor]) -> Callable[[Any, Any], Tensor]:
     """An operator with the tensor on the right."""
     return lambda self, other: op(other, self)
 
 
-def comparison(op: Callable[..., Any]) -> Callable[[Any, Any], Tensor]:
+def comparison(op: Callable[..., Tensor]) -> Callable[[Any, Any], Tensor]:
     """Elementwise, but a tensor is simply not equal to what is no number: `x in (None, "sum")`."""
 
     def compare(self: Any, other: Any) -> Tensor:
         comparable = isinstance(other, (Value, int, float, np.generic, np.ndarray))
         if comparable or hasattr(other, "__apply__"):
-            return op(self, other)  # type: ignore[no-any-return]
+            return op(self, other)
         return NotImplemented
 
     return compare
