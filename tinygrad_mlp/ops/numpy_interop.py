@@ -126,10 +126,8 @@ def swapped(op: Callable[..., Tensor]) -> Callable[[Any, Any], Tensor]:
 def comparison(op: Callable[..., Tensor]) -> Callable[[Any, Any], Tensor]:
     """Elementwise, but a tensor is simply not equal to what is no number: `x in (None, "sum")`."""
 
-    def compare(self: Any, other: Any) -> Tensor:
+    def compare(self: Any, other: Any) -> Any:
         comparable = isinstance(other, (Value, int, float, np.generic, np.ndarray))
-        if comparable or hasattr(other, "__apply__"):
-            return op(self, other)
-        return NotImplemented
+        return op(self, other) if comparable or hasattr(other, "__apply__") else NotImplemented
 
     return compare
