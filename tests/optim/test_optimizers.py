@@ -298,8 +298,8 @@ X = tg.tensor([1.0], requires_grad=True)
 @pytest.mark.parametrize(
     ("build", "error", "message"),
     [
-        (lambda: optim.SGD([]), ValueError, "list of parameters is empty"),
-        (lambda: optim.SGD([{"params": []}]), ValueError, "list of parameters is empty"),
+        (lambda: optim.SGD([]), ValueError, "`params` is empty"),
+        (lambda: optim.SGD([{"params": []}]), ValueError, "`params` is empty"),
         (lambda: optim.SGD(X), TypeError, r"SGD\(\[x\]\)"),
         (lambda: optim.SGD([X, X]), ValueError, "parameter 1 of group 0.*given before"),
         (lambda: optim.SGD([{"params": X}, {"params": X}]), ValueError, "0 of group 1.*before"),
@@ -310,25 +310,29 @@ X = tg.tensor([1.0], requires_grad=True)
         (lambda: optim.SGD({X}), TypeError, "order"),
         (lambda: optim.SGD([{"parameters": [X]}]), TypeError, "a parameter group is a dict"),
         (lambda: optim.SGD([{"params": [X]}, X]), TypeError, "a parameter group is a dict"),
-        (lambda: optim.SGD([X], lr=-0.1), ValueError, "SGD: lr must be 0 or more, got -0.1"),
-        (lambda: optim.SGD([X], lr=math.nan), ValueError, "lr must be 0 or more, got nan"),
-        (lambda: optim.SGD([X], lr=math.inf), ValueError, "lr must be 0 or more, got inf"),
-        (lambda: optim.SGD([X], lr="0.1"), TypeError, "lr must be a number, got '0.1'"),
-        (lambda: optim.SGD([X], lr=True), TypeError, "lr must be a number"),
-        (lambda: optim.SGD([X], lr=None), TypeError, "lr must be a number, got None"),
-        (lambda: optim.SGD([{"params": [X], "momentum": -1}]), ValueError, "momentum must be 0"),
+        (lambda: optim.SGD([X], lr=-0.1), ValueError, "SGD: `lr` must be at least 0, got -0.1"),
+        (lambda: optim.SGD([X], lr=math.nan), ValueError, "`lr` must be at least 0, got nan"),
+        (lambda: optim.SGD([X], lr=math.inf), ValueError, "`lr` must be at least 0, got inf"),
+        (lambda: optim.SGD([X], lr="0.1"), TypeError, "`lr` must be a number, got '0.1'"),
+        (lambda: optim.SGD([X], lr=True), TypeError, "`lr` must be a number"),
+        (lambda: optim.SGD([X], lr=None), TypeError, "`lr` must be a number, got None"),
+        (
+            lambda: optim.SGD([{"params": [X], "momentum": -1}]),
+            ValueError,
+            "`momentum` must be at least 0",
+        ),
         (lambda: optim.SGD([X], nesterov=True), ValueError, "nesterov=True needs momentum"),
         (
             lambda: optim.SGD([X], momentum=0.9, dampening=0.1, nesterov=True),
             ValueError,
             "dampening=0.1",
         ),
-        (lambda: optim.Adam([X], betas=(0.9, 1.0)), ValueError, r"betas\[1\] must be at least 0"),
-        (lambda: optim.Adam([X], betas=0.9), TypeError, "betas must be 2 numbers, got 0.9"),
-        (lambda: optim.Adam([X], eps=-1), ValueError, "eps must be 0 or more"),
-        (lambda: optim.Adadelta([X], rho=1.1), ValueError, "rho must be from 0 to 1, got 1.1"),
-        (lambda: optim.RMSprop([X], alpha=-1), ValueError, "alpha must be 0 or more"),
-        (lambda: optim.Adagrad([X], lr_decay=-1), ValueError, "lr_decay must be 0 or more"),
+        (lambda: optim.Adam([X], betas=(0.9, 1.0)), ValueError, r"`betas\[1\]` must be at least 0"),
+        (lambda: optim.Adam([X], betas=0.9), TypeError, "`betas` must be 2 numbers, got 0.9"),
+        (lambda: optim.Adam([X], eps=-1), ValueError, "`eps` must be at least 0"),
+        (lambda: optim.Adadelta([X], rho=1.1), ValueError, "`rho` must .* at most 1, got 1.1"),
+        (lambda: optim.RMSprop([X], alpha=-1), ValueError, "`alpha` must be at least 0"),
+        (lambda: optim.Adagrad([X], lr_decay=-1), ValueError, "`lr_decay` must be at least 0"),
     ],
 )
 def test_wrong_input(build, error, message):
@@ -339,7 +343,7 @@ def test_wrong_input(build, error, message):
 def test_a_hyperparameter_cannot_become_wrong():
     optimizer = optim.Adam([X], lr=0.5)
     group = optimizer.param_groups[0]
-    with pytest.raises(ValueError, match="lr must be"):
+    with pytest.raises(ValueError, match="`lr` must be"):
         group["lr"] = -1
     with pytest.raises(ValueError, match=r"betas\[1\]"):
         group["betas"] = (0.5, 1.5)

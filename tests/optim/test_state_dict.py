@@ -180,7 +180,7 @@ def no_groups(saved):
         ),
         (more_groups, ValueError, r"groups have \[4, 4\]"),
         (no_betas, ValueError, "no betas; is it another optimizer's state"),
-        (wrong_rate, ValueError, "lr must be 0 or more, got -1"),
+        (wrong_rate, ValueError, "`lr` must be at least 0, got -1"),
         (no_groups, TypeError, '"state" and "param_groups"'),
     ],
 )

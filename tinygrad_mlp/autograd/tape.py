@@ -128,8 +128,8 @@ class Node:
         """Save the results that rules use: as aliases, for a result owns its node already."""
         self.results = tuple([value.layout for value in outputs])
         op = self.op
-        edges = dict(enumerate(self.edges))  # an optional last input may be missing
-        saves = [each for k, each in op.saves.items() if edges.get(k) is not None]
+        edges, count = self.edges, len(self.edges)  # an optional last input may be missing
+        saves = [each for k, each in op.saves.items() if k < count and edges[k] is not None]
         assert self.saved is not None
         for _, names in saves if op.joint_saves is None else (op.joint_saves,):
             for name, place in names:

@@ -94,7 +94,7 @@ class DropConnect(Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return `functional.drop_connect` of the input."""
-        self._check(input)
+        self._check(input, self.weight)
         return F.drop_connect(input, self.weight, self.bias, self.p, self.training)
 
     def extra_repr(self) -> str:

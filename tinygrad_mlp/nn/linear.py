@@ -60,29 +60,30 @@ class Linear(Module):
             bound = 1 / math.sqrt(self.in_features) if self.in_features else 0.0
             init.uniform_(self.bias, -bound, bound)
 
-    def _check(self, input: Tensor) -> None:
+    def _check(self, input: Tensor, weight: Tensor) -> None:
         """Raise an error that names this layer if it cannot take ``input``."""
         if not isinstance(input, Tensor):
             raise TypeError(
                 f"{self}: `input` must be a tensor, not {type(input).__name__}: tg.tensor(x)"
             )
-        x, weight = input.layout, self.weight.layout
-        if not x.ndim or x.shape[-1] != weight.shape[1]:
-            flattened = x.ndim > 2 and math.prod(x.shape[1:]) == weight.shape[1]
+        x, w = input.layout, weight.layout
+        if not x.ndim or x.shape[-1] != w.shape[1]:
+            flattened = x.ndim > 2 and math.prod(x.shape[1:]) == w.shape[1]
             raise ValueError(
                 f"{self}: `input` has shape {x.shape}, but its last size must be in_features, "
-                f"{weight.shape[1]}{': put nn.Flatten() before it' if flattened else ''}"
+                f"{w.shape[1]}{': put nn.Flatten() before it' if flattened else ''}"
             )
-        if x.dtype != weight.dtype:
+        if x.dtype != w.dtype:
             raise TypeError(
-                f"{self}: `input` is {x.dtype}, but the weight is {weight.dtype}: convert the "
-                f'data, x.to("{weight.dtype}"), or the model, model.to("{x.dtype}")'
+                f"{self}: `input` is {x.dtype}, but the weight is {w.dtype}: convert the "
+                f'data, x.to("{w.dtype}"), or the model, model.to("{x.dtype}")'
             )
 
     def forward(self, input: Tensor) -> Tensor:
         """Return x W^T + b."""
-        self._check(input)
-        return F.linear(input, self.weight, self.bias)
+        weight = self.weight
+        self._check(input, weight)
+        return F.linear(input, weight, self.bias)
 
     def extra_repr(self) -> str:
         """Return the sizes, and whether there is a bias."""

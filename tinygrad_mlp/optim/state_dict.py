@@ -1,4 +1,4 @@
-"""Reading a saved optimizer: its hyperparameters and states, checked before anything is changed."""
+"""Reading an optimizer's state dict: everything is checked before anything is changed."""
 
 from __future__ import annotations
 
@@ -11,96 +11,81 @@ import numpy as np
 from ..autograd.tape import Value
 from ..autograd.values import as_array, from_array
 from ..kernels.runtime.layout import FLOAT64
-from .param_group import checked
+from .param_group import numbers_of
+
+Groups = list[dict[str, Any]]
+States = dict[Any, dict[str, Any]]
 
 
-def read(
-    optimizer: Any, state_dict: Mapping[str, Any]
-) -> tuple[list[dict[str, Any]], dict[Any, dict[str, Any]]]:
-    """The groups' values and the parameters' states in a state dict, if they fit ``optimizer``."""
-    groups = _groups(optimizer, state_dict)
-    return groups, _states(optimizer, state_dict, groups)
+def read_state_dict(optimizer: Any, state_dict: Mapping[str, Any]) -> tuple[Groups, States]:
+    """Return the values of each group and the state of each parameter, if they fit ``optimizer``.
 
-
-def _groups(optimizer: Any, state_dict: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The hyperparameters in a state dict, if they are of such groups as here."""
-    here = f"{optimizer.name}.load_state_dict"
+    Raises:
+        TypeError, ValueError: they do not fit.
+    """
+    function = f"{optimizer.name}.load_state_dict"
     if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
-        raise TypeError(f'{here} takes a dict with "state" and "param_groups"')
+        raise TypeError(f'{function}: `state_dict` must be a dict with "state" and "param_groups"')
     saved = state_dict["param_groups"]
-    sizes = [len(group["params"]) for group in optimizer.param_groups]
-    if [len(group["params"]) for group in saved] != sizes:
+    counts = [len(group["params"]) for group in saved]
+    own = [len(group["params"]) for group in optimizer.param_groups]
+    if counts != own:
         raise ValueError(
-            f"{here}: the groups have {[len(group['params']) for group in saved]} parameters, "
-            f"this optimizer's have {sizes}"
+            f"{function}: the groups have {counts} parameters, this optimizer's have {own}"
         )
-    result = []
-    for group, new in zip(optimizer.param_groups, saved, strict=True):
-        if missing := sorted(set(group.ranges) - set(new)):
-            raise ValueError(
-                f"{here}: a group has no {', '.join(missing)}; is it another optimizer's state?"
-            )
-        for key, allowed in group.ranges.items():
-            checked(here, key, new[key], allowed)
-        kept = ("params", "param_names")
-        result.append({key: value for key, value in new.items() if key not in kept})
-        optimizer.check({**group, **result[-1]})
-    return result
-
-
-def _states(
-    optimizer: Any, state_dict: Mapping[str, Any], groups: list[dict[str, Any]]
-) -> dict[Any, dict[str, Any]]:
-    """The parameters' states in a state dict, if they fit the parameters here."""
-    here = f"{optimizer.name}.load_state_dict"
-    found = dict(state_dict["state"])
-    result = {}
-    for group, values, saved in zip(
-        optimizer.param_groups, groups, state_dict["param_groups"], strict=True
-    ):
-        steps: dict[float, Any] = {}  # equal counts in a group share a cell
-        for parameter, number in zip(group["params"], saved["params"], strict=True):
-            entry = {n: v for n, v in found.pop(number, {}).items() if v is not None}
-            if entry:
-                if optimizer.updates:
-                    _check_names(optimizer, f"{here}: state {number}", entry, {**group, **values})
-                result[parameter] = {
-                    name: _tensor(
-                        optimizer,
-                        f"{here}: {name} of state {number}",
-                        name,
-                        value,
-                        parameter,
-                        steps,
-                    )
-                    for name, value in entry.items()
+    unread, states = dict(state_dict["state"]), {}
+    groups = [
+        _values(optimizer, function, group, values)
+        for group, values in zip(optimizer.param_groups, saved, strict=True)
+    ]
+    for group, new, values in zip(optimizer.param_groups, groups, saved, strict=True):
+        counters: dict[float, Any] = {}  # equal step counts of a group are one tensor
+        for parameter, number in zip(group["params"], values["params"], strict=True):
+            state = {k: v for k, v in unread.pop(number, {}).items() if v is not None}
+            which = f"of state {number}"
+            if state and not optimizer.updates:  # of a user's own optimizer, which may be anything
+                states[parameter] = copy.deepcopy(state)
+            elif state:
+                _check_names(optimizer, f"{function}: state {number}", state, {**group, **new})
+                states[parameter] = {
+                    name: _tensor(f"{function}: {name} {which}", name, value, parameter, counters)
+                    for name, value in state.items()
                 }
-    if found:
-        raise ValueError(f"{here}: there is state for parameters {sorted(found)}, but none such")
-    return result
+    if unread:
+        raise ValueError(f"{function}: there is state for parameters {sorted(unread)}, not here")
+    return groups, states
+
+
+def _values(optimizer: Any, function: str, group: Any, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hyperparameters of one saved group, checked."""
+    if missing := sorted(set(group.ranges) - set(saved)):
+        raise ValueError(
+            f"{function}: a group has no {', '.join(missing)}; is it another optimizer's state?"
+        )
+    for key, allowed in group.ranges.items():
+        numbers_of(function, key, saved[key], allowed)
+    values = {k: value for k, value in saved.items() if k not in ("params", "param_names")}
+    optimizer.check({**group, **values})
+    return values
 
 
 def _check_names(
-    optimizer: Any, which: str, entry: Mapping[str, Any], group: Mapping[str, Any]
+    optimizer: Any, which: str, state: Mapping[str, Any], group: Mapping[str, Any]
 ) -> None:
     known = {name for update in optimizer.updates for name in update.state} | {"step"}
     wanted = {*optimizer.choose(group).state, *(["step"] if optimizer.counts else [])}
-    if set(entry) - known or wanted - set(entry):
+    if set(state) - known or wanted - set(state):
         raise ValueError(
-            f"{which} has {sorted(entry)}, where {sorted(wanted)} is wanted; is it another "
+            f"{which} has {sorted(state)}, where {sorted(wanted)} is wanted; is it another "
             "optimizer's state?"
         )
 
 
-def _tensor(
-    optimizer: Any, which: str, name: str, value: Any, parameter: Any, steps: dict[float, Any]
-) -> Any:
-    if not optimizer.updates:  # a user's own optimizer: who knows what its state is
-        return copy.deepcopy(value)
+def _tensor(which: str, name: str, value: Any, parameter: Any, counters: dict[float, Any]) -> Any:
     array = as_array(value) if isinstance(value, Value) else np.asarray(value)
     shape = () if name == "step" else parameter.shape
     if array.shape != shape:
         raise ValueError(f"{which} has shape {array.shape}, not {shape}")
     if name != "step":
         return from_array(array.astype(parameter.dtype))
-    return steps.setdefault(array.item(), from_array(array.astype(FLOAT64)))
+    return counters.setdefault(array.item(), from_array(array.astype(FLOAT64)))

@@ -1,4 +1,4 @@
-"""`LRScheduler`: what all learning-rate schedules share."""
+"""`LRScheduler`: the base of all learning-rate schedules, and the checks of their arguments."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ from ..optimizer import Optimizer
 
 
 class LRScheduler:
-    """What schedules share: a subclass says by `next_lr` how a rate goes on, or defines `get_lr`.
+    """Base of schedules: a subclass defines `next_lr`, or `get_lr`, which returns all rates.
 
-    ``last_epoch`` is the number of steps made, -1 before the first; giving one resumes, and wants
-    an optimizer whose groups have an ``initial_lr``. Making a scheduler takes its step 0.
+    Making a scheduler takes its step 0. PyTorch's deprecated ``epoch`` of `step` does not exist.
+
+    Args:
+        optimizer: sets the initial rates by its groups.
+        last_epoch: the number of steps made, -1 before the first. Another number resumes a
+            schedule; the optimizer's groups must have an ``initial_lr``.
+
+    Raises:
+        TypeError: for an ``optimizer`` that is no Optimizer.
+        KeyError: for a schedule that cannot be resumed.
     """
 
-    unsaved: ClassVar[tuple[str, ...]] = ("optimizer",)
-    starting = False  # while step 0 is taken
+    unsaved: ClassVar[tuple[str, ...]] = ("optimizer",)  # attributes that are not in a state dict
+    starting = False  # whether this is step 0, or the first one of a resumed schedule
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1):
         check_optimizer(type(self).__name__, optimizer)
@@ -34,7 +42,7 @@ class LRScheduler:
         self.begin()
 
     def begin(self) -> None:
-        """Take step 0, or the next one of a resumed schedule: most leave the rates as they are."""
+        """Take step 0, or the first one of a resumed schedule."""
         self.starting = True
         try:
             self.step()
@@ -42,53 +50,55 @@ class LRScheduler:
             del self.starting
 
     def restart(self) -> None:
-        """Begin anew from the initial rates."""
+        """Begin again from the initial rates."""
         self.last_epoch = -1
         self.set_lrs(self.base_lrs)
         self.begin()
 
     def step(self) -> None:
-        """Set the next rates."""
+        """Set the rates of the next step."""
         self.last_epoch += 1
         self.set_lrs(self.get_lr())
 
     def set_lrs(self, rates: Sequence[float]) -> None:
         """Write the rates into the optimizer's groups."""
-        if len(rates) != len(self.optimizer.param_groups):
+        groups = self.optimizer.param_groups
+        if len(rates) != len(groups):
             raise RuntimeError(
-                f"{type(self).__name__}: the optimizer has {len(self.optimizer.param_groups)} "
-                f"groups, this schedule was made for {len(rates)}; add groups before it is made"
+                f"{type(self).__name__}: the optimizer has {len(groups)} groups, this schedule was "
+                f"made for {len(rates)}; add groups before making it"
             )
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+        for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate
-        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+        self._last_lr = [group["lr"] for group in groups]
 
     def get_lr(self) -> list[float]:
-        """The rates of step ``last_epoch``, from those of the step before."""
-        rates = [group["lr"] for group in self.optimizer.param_groups][: len(self.base_lrs)]
-        return [self.next_lr(lr, base) for lr, base in zip(rates, self.base_lrs, strict=True)]
+        """Return the rates of step ``last_epoch``, given those of the step before."""
+        groups = zip(self.optimizer.param_groups, self.base_lrs, strict=False)
+        return [self.next_lr(group["lr"], base_lr) for group, base_lr in groups]
 
     def next_lr(self, lr: float, base_lr: float) -> float:
-        """The rate of step ``last_epoch``, from those of the step before and of the beginning."""
+        """Return the rate of step ``last_epoch``, given that of the step before and the initial."""
         raise NotImplementedError(f"{type(self).__name__} must define next_lr, or get_lr")
 
     def get_last_lr(self) -> list[float]:
-        """The rates that the last step set, one per group."""
+        """Return the rates that the last step set, one for each group."""
         return self._last_lr
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the schedule knows, but for the optimizer and for functions."""
+        """Return all attributes but the optimizer and functions."""
         return {key: value for key, value in vars(self).items() if key not in self.unsaved}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave; load the optimizer's too, it has the rates.
+        """Load what `state_dict` returned. The rates are in the optimizer's state: load it too.
 
-        Raises ValueError for the state of another schedule, and changes nothing then.
+        Raises:
+            ValueError: for the state of another schedule; then nothing was changed.
         """
         vars(self).update(self.check_state(state_dict))
 
     def check_state(self, state_dict: Mapping[str, Any]) -> dict[str, Any]:
-        """What of ``state_dict`` is this schedule's; ValueError if something is missing."""
+        """Return the attributes in ``state_dict``; ValueError if one is missing."""
         own = [key for key in vars(self) if key not in self.unsaved]
         if missing := sorted(set(own) - set(state_dict)):
             raise ValueError(
@@ -101,20 +111,22 @@ class LRScheduler:
 def check_optimizer(name: str, optimizer: Any) -> None:
     """Raise TypeError for what is no optimizer."""
     if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"{name}: optimizer must be an Optimizer, not {type(optimizer).__name__}")
+        raise TypeError(f"{name}: `optimizer` must be an Optimizer, not {type(optimizer).__name__}")
 
 
-def per_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
-    """A value for each group: the same, or one each from a list."""
+def check_choice(name: str, argument: str, value: Any, choices: tuple[str, str]) -> None:
+    """Raise ValueError for a value that is none of the two choices."""
+    if value not in choices:
+        first, second = choices
+        raise ValueError(f'{name}: `{argument}` must be "{first}" or "{second}", got {value!r}')
+
+
+def per_group(name: str, argument: str, optimizer: Optimizer, value: Any) -> list[Any]:
+    """Return a value for each group: the elements of a list, or the same value for all."""
     count = len(optimizer.param_groups)
     values = list(value) if isinstance(value, (list, tuple)) else [value] * count
     if len(values) != count:
-        raise ValueError(f"{name} has {len(values)} values for {count} parameter groups")
+        raise ValueError(
+            f"{name}: `{argument}` has {len(values)} values for {count} parameter groups"
+        )
     return values
-
-
-def check_count(name: str, value: Any, least: int = 1) -> int:
-    """A number of steps; ValueError if it is none."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name} must be an integer, {least} or more, got {value!r}")
-    return value

@@ -1,23 +1,36 @@
-"""A learning rate that falls when a metric stops improving."""
+"""`ReduceLROnPlateau`: a learning rate that falls when a metric stops improving."""
 
 from __future__ import annotations
 
 import math
 from typing import Any, Literal
 
+from ...ops.validation import integer
 from ..optimizer import Optimizer
-from .base import LRScheduler, check_count, check_optimizer, per_group
+from ..param_group import Range, number_of
+from .base import LRScheduler, check_choice, check_optimizer, per_group
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """lr = max(lr * factor, min_lr) when more than ``patience`` steps saw no better metric.
+    """Lower the rate after more than ``patience`` steps without a better metric.
 
-    Better than the best so far means, in ``mode`` "min" (in "max" the other way round)::
+        lr = max(lr * factor, min_lr)
+
+    In ``mode`` "min" a metric is better if it is (in "max" above, with the other sign)::
 
         metric < best * (1 - threshold)           threshold_mode "rel"
         metric < best - threshold                 threshold_mode "abs"
 
-    After a fall ``cooldown`` steps are not counted. A fall of ``eps`` or less is left out.
+    Args:
+        optimizer: the optimizer.
+        mode: "min" or "max": which metrics are better.
+        factor: the factor of the rate, from 0 to below 1.
+        patience: the number of steps without a better metric that change nothing.
+        threshold: how much better a metric must be.
+        threshold_mode: "rel" or "abs".
+        cooldown: the number of steps after a change that are not counted.
+        min_lr: the lowest rate, or a list, one for each group.
+        eps: a change of the rate by this or less is left out.
 
     >>> import tinygrad_mlp as tg
     >>> from tinygrad_mlp import optim
@@ -41,27 +54,23 @@ class ReduceLROnPlateau(LRScheduler):
         min_lr: float | list[float] = 0,
         eps: float = 1e-8,
     ):
-        check_optimizer("ReduceLROnPlateau", optimizer)
-        if not 0 <= factor < 1:
-            raise ValueError(f"ReduceLROnPlateau: factor must be from 0 to below 1, got {factor:g}")
-        if mode not in ("min", "max"):
-            raise ValueError(f'ReduceLROnPlateau: mode must be "min" or "max", got {mode!r}')
-        if threshold_mode not in ("rel", "abs"):
-            raise ValueError(
-                f'ReduceLROnPlateau: threshold_mode must be "rel" or "abs", got {threshold_mode!r}'
-            )
+        name = type(self).__name__
+        check_optimizer(name, optimizer)
+        check_choice(name, "mode", mode, ("min", "max"))
+        check_choice(name, "threshold_mode", threshold_mode, ("rel", "abs"))
         self.optimizer, self.last_epoch = optimizer, 0
-        self.mode, self.factor, self.eps = mode, float(factor), float(eps)
-        self.threshold, self.threshold_mode = float(threshold), threshold_mode
-        self.patience = check_count("ReduceLROnPlateau: patience", patience, least=0)
-        self.cooldown = check_count("ReduceLROnPlateau: cooldown", cooldown, least=0)
-        self.min_lrs = per_group("ReduceLROnPlateau: min_lr", optimizer, min_lr)
+        self.mode, self.threshold_mode = mode, threshold_mode
+        self.factor = number_of(name, "factor", factor, Range(least=0, below=1))
+        self.threshold, self.eps = float(threshold), float(eps)
+        self.patience = integer(name, "patience", patience, least=0)
+        self.cooldown = integer(name, "cooldown", cooldown, least=0)
+        self.min_lrs = per_group(name, "min_lr", optimizer, min_lr)
         self.best = math.inf if mode == "min" else -math.inf
         self.num_bad_epochs = self.cooldown_counter = 0
         self._last_lr = [group["lr"] for group in optimizer.param_groups]
 
     def step(self, metrics: Any) -> None:  # type: ignore[override]  # as PyTorch's
-        """Look at a new value of the metric, a number or a 0-d tensor."""
+        """Compare a new value of the metric, a number or a 0-d tensor, with the best one."""
         current = float(metrics)
         self.last_epoch += 1
         if self.is_better(current):
@@ -76,18 +85,17 @@ class ReduceLROnPlateau(LRScheduler):
             self.set_lrs(self.get_lr())
 
     def is_better(self, metric: float) -> bool:
-        """Whether a metric is better than the best so far, by more than the threshold."""
+        """Return whether a metric is better than the best one by more than the threshold."""
         sign = 1.0 if self.mode == "max" else -1.0
         if self.threshold_mode == "rel":
-            bar = self.best * (1.0 + sign * self.threshold)
+            limit = self.best * (1.0 + sign * self.threshold)
         else:
-            bar = self.best + sign * self.threshold
-        return metric > bar if self.mode == "max" else metric < bar
+            limit = self.best + sign * self.threshold
+        return metric > limit if self.mode == "max" else metric < limit
 
     def get_lr(self) -> list[float]:
-        """The rates after a fall."""
+        """Return the lowered rates."""
         rates = [group["lr"] for group in self.optimizer.param_groups][: len(self.min_lrs)]
-        lower = [
-            max(lr * self.factor, least) for lr, least in zip(rates, self.min_lrs, strict=True)
-        ]
+        pairs = list(zip(rates, self.min_lrs, strict=True))
+        lower = [max(lr * self.factor, min_lr) for lr, min_lr in pairs]
         return [new if lr - new > self.eps else lr for lr, new in zip(rates, lower, strict=True)]

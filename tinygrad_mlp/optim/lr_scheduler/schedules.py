@@ -1,21 +1,8 @@
-"""Learning-rate schedules: each ``step()`` sets ``group["lr"]`` of every parameter group.
+"""Schedules with a closed form, and one schedule after another.
 
-Most schedules compute the next rate from the present one, as PyTorch does, so that schedules may
-be used together on one optimizer. The docstrings give the closed form: the rate lr(t) after t steps
-by the rate lr(0) that the optimizer began with.
-
->>> import tinygrad_mlp as tg
->>> from tinygrad_mlp import optim
->>> optimizer = optim.SGD([tg.tensor([1.0], requires_grad=True)], lr=0.8)
->>> scheduler = StepLR(optimizer, step_size=2, gamma=0.5)
->>> for epoch in range(4):
-...     # train, then:
-...     scheduler.step()
-...     print(scheduler.get_last_lr())
-[0.8]
-[0.4]
-[0.4]
-[0.2]
+Most compute the next rate from the present one, as PyTorch does, so that several schedules can be
+used on one optimizer. The docstrings give the closed form: the rate lr(t) after t steps by the
+initial rate lr(0).
 """
 
 from __future__ import annotations
@@ -26,15 +13,27 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from ...ops.validation import integer
 from ..optimizer import Optimizer
-from .base import LRScheduler, check_count, check_optimizer, per_group
+from ..param_group import Range, number_of
+from .base import LRScheduler, check_optimizer, per_group
 from .plateau import ReduceLROnPlateau
 
 
 class LambdaLR(LRScheduler):
-    """lr(t) = lr(0) * lr_lambda(t), for a function or a list of them, one a group.
+    """Multiply the initial rate by a function: lr(t) = lr(0) * lr_lambda(t).
 
-    The functions are not part of the state dict.
+    Args:
+        optimizer: the optimizer.
+        lr_lambda: a function of t, or a list of them, one for each group. The state dict does not
+            hold it.
+        last_epoch: the number of steps made, -1 before the first.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import optim
+    >>> optimizer = optim.SGD([tg.tensor([1.0], requires_grad=True)], lr=0.5)
+    >>> optim.lr_scheduler.LambdaLR(optimizer, lambda t: min(1, (t + 1) / 10)).get_last_lr()
+    [0.05]
     """
 
     unsaved = ("optimizer", "lr_lambdas")
@@ -46,34 +45,47 @@ class LambdaLR(LRScheduler):
         last_epoch: int = -1,
     ):
         check_optimizer("LambdaLR", optimizer)
-        self.lr_lambdas = per_group("LambdaLR: lr_lambda", optimizer, lr_lambda)
+        self.lr_lambdas = per_group("LambdaLR", "lr_lambda", optimizer, lr_lambda)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        """The initial rates times the functions' values."""
-        return [
-            base * function(self.last_epoch)
-            for base, function in zip(self.base_lrs, self.lr_lambdas, strict=True)
-        ]
+        """Return the initial rates times the functions' values."""
+        pairs = zip(self.base_lrs, self.lr_lambdas, strict=True)
+        return [base_lr * function(self.last_epoch) for base_lr, function in pairs]
 
 
 class StepLR(LRScheduler):
-    """lr(t) = lr(0) * gamma^(t // step_size)."""
+    """Multiply by gamma every ``step_size`` steps: lr(t) = lr(0) * gamma^(t // step_size).
+
+    Args:
+        optimizer: the optimizer.
+        step_size: the number of steps between two changes.
+        gamma: the factor.
+        last_epoch: the number of steps made, -1 before the first.
+    """
 
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ):
-        self.step_size, self.gamma = check_count("StepLR: step_size", step_size), float(gamma)
+        self.step_size = integer("StepLR", "step_size", step_size, least=1)
+        self.gamma = float(gamma)
         super().__init__(optimizer, last_epoch)
 
     def next_lr(self, lr: float, base_lr: float) -> float:
-        """Times gamma every ``step_size`` steps."""
-        falls = self.last_epoch > 0 and self.last_epoch % self.step_size == 0
-        return lr * self.gamma if falls else lr
+        """Multiply by gamma every ``step_size`` steps."""
+        changes = self.last_epoch > 0 and self.last_epoch % self.step_size == 0
+        return lr * self.gamma if changes else lr
 
 
 class MultiStepLR(LRScheduler):
-    """lr(t) = lr(0) * gamma^(how many milestones are <= t)."""
+    """Multiply by gamma at milestones: lr(t) = lr(0) * gamma^(the number of milestones <= t).
+
+    Args:
+        optimizer: the optimizer.
+        milestones: the steps of the changes; one that is given twice counts twice.
+        gamma: the factor.
+        last_epoch: the number of steps made, -1 before the first.
+    """
 
     def __init__(
         self,
@@ -86,13 +98,20 @@ class MultiStepLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def next_lr(self, lr: float, base_lr: float) -> float:
-        """Times gamma at a milestone, as often as it was named."""
+        """Multiply by gamma at a milestone."""
         times = self.milestones[self.last_epoch]
         return lr * self.gamma**times if times else lr
 
 
 class ConstantLR(LRScheduler):
-    """lr(t) = lr(0) * factor for t < total_iters, lr(0) after."""
+    """Multiply the first rates by a factor: lr(t) = lr(0) * factor for t < total_iters, then lr(0).
+
+    Args:
+        optimizer: the optimizer.
+        factor: the factor, above 0 and at most 1.
+        total_iters: the number of steps with the factor.
+        last_epoch: the number of steps made, -1 before the first.
+    """
 
     def __init__(
         self,
@@ -101,20 +120,29 @@ class ConstantLR(LRScheduler):
         total_iters: int = 5,
         last_epoch: int = -1,
     ):
-        if not 0 < factor <= 1:
-            raise ValueError(f"ConstantLR: factor must be above 0, at most 1, got {factor:g}")
-        self.factor, self.total_iters = float(factor), total_iters
+        self.factor = number_of("ConstantLR", "factor", factor, Range(above=0, most=1))
+        self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
 
     def next_lr(self, lr: float, base_lr: float) -> float:
-        """Down at the start, up again at the end."""
+        """Multiply by the factor at the start, and divide by it at the end."""
         if self.last_epoch == 0:
             return lr * self.factor
         return lr * (1.0 / self.factor) if self.last_epoch == self.total_iters else lr
 
 
 class LinearLR(LRScheduler):
-    """lr(t) = lr(0) * (start_factor + (end_factor - start_factor) * min(t / total_iters, 1))."""
+    """Change the rate linearly over the first steps.
+
+        lr(t) = lr(0) * (start_factor + (end_factor - start_factor) * min(t / total_iters, 1))
+
+    Args:
+        optimizer: the optimizer.
+        start_factor: the factor of step 0, above 0 and at most 1.
+        end_factor: the last factor, from 0 to 1.
+        total_iters: the number of steps to it.
+        last_epoch: the number of steps made, -1 before the first.
+    """
 
     def __init__(
         self,
@@ -124,18 +152,14 @@ class LinearLR(LRScheduler):
         total_iters: int = 5,
         last_epoch: int = -1,
     ):
-        if not 0 < start_factor <= 1:
-            raise ValueError(
-                f"LinearLR: start_factor must be above 0, at most 1, got {start_factor:g}"
-            )
-        if not 0 <= end_factor <= 1:
-            raise ValueError(f"LinearLR: end_factor must be from 0 to 1, got {end_factor:g}")
-        self.start_factor, self.end_factor = float(start_factor), float(end_factor)
-        self.total_iters = check_count("LinearLR: total_iters", total_iters)
+        name, start = type(self).__name__, Range(above=0, most=1)
+        self.start_factor = number_of(name, "start_factor", start_factor, start)
+        self.end_factor = number_of(name, "end_factor", end_factor, Range(least=0, most=1))
+        self.total_iters = integer(name, "total_iters", total_iters, least=1)
         super().__init__(optimizer, last_epoch)
 
     def next_lr(self, lr: float, base_lr: float) -> float:
-        """Times the factor of this step over that of the step before."""
+        """Multiply by the factor of this step over that of the step before."""
         if self.last_epoch == 0:
             return lr * self.start_factor
         if self.starting or self.last_epoch > self.total_iters:
@@ -146,46 +170,68 @@ class LinearLR(LRScheduler):
 
 
 class ExponentialLR(LRScheduler):
-    """lr(t) = lr(0) * gamma^t."""
+    """Multiply by gamma in every step: lr(t) = lr(0) * gamma^t.
+
+    Args:
+        optimizer: the optimizer.
+        gamma: the factor.
+        last_epoch: the number of steps made, -1 before the first.
+    """
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1):
         self.gamma = float(gamma)
         super().__init__(optimizer, last_epoch)
 
     def next_lr(self, lr: float, base_lr: float) -> float:
-        """Times gamma."""
+        """Multiply by gamma."""
         return lr if self.starting else lr * self.gamma
 
 
 class CosineAnnealingLR(LRScheduler):
-    """lr(t) = eta_min + (lr(0) - eta_min) * (1 + cos(pi * t / T_max)) / 2.
+    """Lower the rate along half a period of the cosine.
 
-    I. Loshchilov and F. Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017,
-    without the restarts: after T_max the rate rises again.
+        lr(t) = eta_min + (lr(0) - eta_min) * (1 + cos(pi * t / T_max)) / 2
+
+    There are no restarts: after T_max the rate rises again.
+
+    Args:
+        optimizer: the optimizer.
+        T_max: the number of steps to the lowest rate.
+        eta_min: the lowest rate.
+        last_epoch: the number of steps made, -1 before the first.
+
+    Source: I. Loshchilov and F. Hutter, "SGDR: stochastic gradient descent with warm restarts",
+    ICLR 2017.
     """
 
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
     ):
-        self.T_max = check_count("CosineAnnealingLR: T_max", T_max)
+        self.T_max = integer("CosineAnnealingLR", "T_max", T_max, least=1)
         self.eta_min = float(eta_min)
         super().__init__(optimizer, last_epoch)
 
     def next_lr(self, lr: float, base_lr: float) -> float:
-        """What lies above eta_min, times this step's 1 + cos over that of the step before."""
+        """Multiply what is above eta_min by 1 + cos of this step over that of the step before."""
         if self.starting:
             return lr
         t, period = self.last_epoch, self.T_max
-        if (t - 1 - period) % (2 * period) == 0:  # the step before was at the bottom: 0 / 0
+        if (t - 1 - period) % (2 * period) == 0:  # the step before had the lowest rate: 0 / 0
             return lr + (base_lr - self.eta_min) * (1 - math.cos(math.pi / period)) / 2
         now, before = 1 + math.cos(math.pi * t / period), 1 + math.cos(math.pi * (t - 1) / period)
         return now / before * (lr - self.eta_min) + self.eta_min
 
 
 class SequentialLR(LRScheduler):
-    """One schedule after another: ``schedulers[k]`` from step ``milestones[k - 1]`` on.
+    """Apply one schedule after another: ``schedulers[k]`` from step ``milestones[k - 1]`` on.
 
-    Each begins at its own step 0, from the initial rates. To resume, use `load_state_dict`.
+    Each begins at its own step 0, from the initial rates. PyTorch's ``last_epoch`` does not exist:
+    `load_state_dict` resumes.
+
+    Args:
+        optimizer: the optimizer of all schedules.
+        schedulers: the schedules; none may be a `ReduceLROnPlateau` or a `SequentialLR`.
+        milestones: the steps at which the second, third, ... schedule begins.
 
     >>> import tinygrad_mlp as tg
     >>> from tinygrad_mlp import optim
@@ -208,14 +254,14 @@ class SequentialLR(LRScheduler):
         check_optimizer("SequentialLR", optimizer)
         if not schedulers or len(milestones) != len(schedulers) - 1:
             raise ValueError(
-                f"SequentialLR: {len(schedulers)} schedulers want {max(len(schedulers) - 1, 0)} "
-                f"milestones, got {len(milestones)}"
+                f"SequentialLR: `milestones` must be {max(len(schedulers) - 1, 0)} steps for "
+                f"{len(schedulers)} schedulers, got {len(milestones)}"
             )
         for k, each in enumerate(schedulers):
             if isinstance(each, (ReduceLROnPlateau, SequentialLR)):
-                raise ValueError(f"SequentialLR: a {type(each).__name__} cannot be one of several")
+                raise ValueError(f"SequentialLR: `schedulers` cannot hold a {type(each).__name__}")
             if not isinstance(each, LRScheduler) or each.optimizer is not optimizer:
-                raise ValueError(f"SequentialLR: scheduler {k} is none of this optimizer")
+                raise ValueError(f"SequentialLR: scheduler {k} is not one of this optimizer")
         self._schedulers, self._milestones = list(schedulers), list(milestones)
         self.optimizer, self.last_epoch = optimizer, 0
         first = self._schedulers[bisect_right(self._milestones, 0)]
@@ -223,29 +269,31 @@ class SequentialLR(LRScheduler):
         self._last_lr = first.get_last_lr()
 
     def step(self) -> None:
-        """A step of the schedule whose turn it is."""
+        """Take a step of the schedule that this step belongs to."""
         self.last_epoch += 1
-        turn = bisect_right(self._milestones, self.last_epoch)
-        if turn > 0 and self._milestones[turn - 1] == self.last_epoch:
-            self._schedulers[turn].restart()
+        current = bisect_right(self._milestones, self.last_epoch)
+        if current > 0 and self._milestones[current - 1] == self.last_epoch:
+            self._schedulers[current].restart()
         else:
-            self._schedulers[turn].step()
-        self._last_lr = self._schedulers[turn].get_last_lr()
+            self._schedulers[current].step()
+        self._last_lr = self._schedulers[current].get_last_lr()
 
     def state_dict(self) -> dict[str, Any]:
-        """All that this schedule and its parts know."""
+        """Return all attributes but the optimizer, and the state dicts of the schedules."""
         return super().state_dict() | {"_schedulers": [s.state_dict() for s in self._schedulers]}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave; ValueError for the state of other schedules."""
+        """Load what `state_dict` returned; ValueError for the state of other schedules."""
         parts = state_dict.get("_schedulers", ())
         if len(parts) != len(self._schedulers):
             raise ValueError(
                 f"SequentialLR.load_state_dict: it has {len(parts)} schedules, not "
                 f"{len(self._schedulers)}"
             )
+        pairs = list(zip(self._schedulers, parts, strict=True))
         own = self.check_state(state_dict)
-        found = [s.check_state(part) for s, part in zip(self._schedulers, parts, strict=True)]
+        for scheduler, part in pairs:
+            scheduler.check_state(part)
         vars(self).update(own)
-        for scheduler, part in zip(self._schedulers, found, strict=True):
+        for scheduler, part in pairs:
             scheduler.load_state_dict(part)
