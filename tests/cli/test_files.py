@@ -12,7 +12,7 @@ import pytest
 from matplotlib.image import imread
 
 from tests.cli.test_train import command
-from tinygrad_mlp.cli import _in_options, main
+from tinygrad_mlp.cli import _with_options, main
 from tinygrad_mlp.runs.run_folder import open_run
 
 COLOURS = ("red", "blue", "white")
@@ -69,20 +69,20 @@ def test_three_commands_for_a_table_of_classes(tmp_path: Path) -> None:
     trained = command("train", "flowers.csv", "--missing", "median", "--epochs", "20", cwd=tmp_path)
     assert (trained.returncode, trained.stderr) == (0, "")
     assert trained.stdout.startswith(
-        "flowers: 192 rows to learn from, 48 held out, to predict 3 classes of 'species'\n"
+        "flowers: 192 training rows, 48 test rows, target: 'species', 3 classes\n"
     )
     accuracy = float(trained.stdout.split()[-1])
     assert accuracy > 0.9
 
     measured = command("evaluate", "runs/flowers", cwd=tmp_path)
     assert (measured.returncode, measured.stderr) == (0, "")
-    assert measured.stdout.startswith("flowers: 48 rows held out\n")
+    assert measured.stdout.startswith("flowers: 48 test rows\n")
     assert f"\ntest accuracy {accuracy:.4f}\n" in measured.stdout
     assert measured.stdout.splitlines()[-3].startswith("iris ")
 
     out = ("--out", "predictions.csv")
     said = command("predict", "runs/flowers", "flowers.csv", *out, cwd=tmp_path)
-    assert (said.returncode, said.stdout) == (0, "240 rows in predictions.csv\n")
+    assert (said.returncode, said.stdout) == (0, "wrote 240 rows to predictions.csv\n")
     found = table(tmp_path / "predictions.csv")
     assert list(found[0]) == ["prediction", "p_iris", "p_lily", "p_rose"]
     for row in found:
@@ -98,9 +98,11 @@ def test_a_table_of_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     folder, out = str(tmp_path / "run"), tmp_path / "values.csv"
     options = ("--target", "rent", "--early-stopping", "15", "--out", folder, "--epochs", "120")
     trained = done(capsys, "train", str(tmp_path / "rents.csv"), *options)
-    best, count = map(int, re.search(r"those of epoch (\d+), the best of (\d+)", trained).groups())
+    best, count = map(
+        int, re.search(r"weights of epoch (\d+), the best of (\d+)", trained).groups()
+    )
     assert 1 < best <= count <= 120
-    assert "173 rows to learn from, 48 held out, to predict values of 'rent'\n" in trained, (
+    assert "173 training rows, 48 test rows, target: 'rent', numeric\n" in trained, (
         "19 are kept aside"
     )
     error = float(re.search(r"test rmse ([\d.]+)", trained)[1])
@@ -108,7 +110,7 @@ def test_a_table_of_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert float(re.search(r"test r2 ([\d.]+)", trained)[1]) > 0.98
     assert trained.splitlines()[-1] in done(capsys, "evaluate", folder)
 
-    assert "240 rows in" in done(
+    assert "wrote 240 rows to" in done(
         capsys, "predict", folder, str(tmp_path / "rents.csv"), "--out", str(out)
     )
     values = np.array([float(row["rent"]) for row in table(out)])
@@ -129,22 +131,23 @@ def test_options_say_what_columns_are(tmp_path: Path, capsys: pytest.CaptureFixt
     options += ("--encoding", "cp1252")
     assert failed(capsys, *options).endswith("; write --ignore 'né'\n")
     options += ("--ignore", "né", "--ignore", "n")
-    assert "to predict 4 classes of 'y'" in done(capsys, *options)
+    assert "target: 'y', 4 classes" in done(capsys, *options)
     options += ("--categorical", "code", "--task", "regression", "--clip-grad", "1")
-    assert "to predict values of 'y'" in done(capsys, *options)
+    assert "target: 'y', numeric" in done(capsys, *options)
     header = done(capsys, "predict", str(tmp_path / "run"), path).splitlines()[0]
     assert header == "y", "the file is read as the first one was"
     run = open_run(tmp_path / "run")
     assert run.preprocessor.feature_names == ("code=8000", "code=8001", "code=8002", "v")
-    message = "class_weight is for classes, and"
+    message = "class_weight needs classes, but the target"
     assert message in failed(capsys, *options, "--class-weight", "balanced")
-    message = "was begun with --lr 0.003, which is now 0.5; give the same"
+    message = "began with --lr 0.003, not 0.5; use the same"
     assert message in failed(capsys, *options, "--resume", "--lr", "0.5")
 
 
 @pytest.mark.parametrize(
-    ("said", "typed"),
+    ("text", "typed"),
     [
+        ("write resume=True to continue it", "write --resume to continue it"),
         ("write ignore=['a b', 'c']", "write --ignore 'a b' --ignore c"),
         ('write ignore=["it\'s"]', """write --ignore 'it'"'"'s'"""),
         ("write ignore=['a]b']", "write ignore=['a]b']"),
@@ -155,8 +158,8 @@ def test_options_say_what_columns_are(tmp_path: Path, capsys: pytest.CaptureFixt
         ("no folder 'runs/lr=0.1' or test=None", "no folder 'runs/lr=0.1' or test=None"),
     ],
 )
-def test_arguments_are_said_as_options(said: str, typed: str) -> None:
-    assert _in_options(said, ("ignore", "data_dir", "lr", "batch_size")) == typed
+def test_arguments_are_said_as_options(text: str, typed: str) -> None:
+    assert _with_options(text, ("ignore", "data_dir", "lr", "batch_size", "resume")) == typed
 
 
 def test_what_cannot_be_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -199,9 +202,9 @@ def test_predicting_says_what_is_wrong_with_rows(
         assert not out.exists(), "nothing half-written"
     assert not (tmp_path / "run" / "surface.png").exists(), "area and two cities are no plane"
     (tmp_path / "rents.csv").write_text("rent;area;city\n" + "1;2;Chur\n3;4;Bern\n" * 30)
-    assert "is not what it was when" in failed(capsys, "evaluate", folder)
+    assert "has changed since" in failed(capsys, "evaluate", folder)
     (tmp_path / "rents.csv").rename(tmp_path / "moved.csv")
-    assert "rents.csv is not there any more, so the rows that" in failed(capsys, "evaluate", folder)
+    assert "rents.csv does not exist any more, so" in failed(capsys, "evaluate", folder)
     assert "60 rows\n" in done(capsys, "evaluate", folder, str(tmp_path / "moved.csv"))
     new.write_text("area,city\n50,Bern\n")
     (tmp_path / "taken").write_text("a file, not a folder")
@@ -209,7 +212,7 @@ def test_predicting_says_what_is_wrong_with_rows(
     error = failed(capsys, "predict", folder, str(new), "--out", where)
     assert "cannot write to the folder" in error
     (tmp_path / "run" / "config.json").write_text("{}")
-    assert "config.json does not describe a run" in failed(capsys, "evaluate", folder)
+    assert "config.json is not the config of a run" in failed(capsys, "evaluate", folder)
 
 
 def test_arrays_that_are_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -234,7 +237,7 @@ def test_arrays_that_are_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[
         capsys, "predict", str(folder), str(tmp_path / "new.csv")
     )
     (tmp_path / "run" / "model.safetensors").unlink()
-    assert "--resume goes on" in failed(capsys, "evaluate", str(folder))
+    assert "train --resume continues it" in failed(capsys, "evaluate", str(folder))
 
 
 def test_a_line_does_not_part_the_spiral(
@@ -254,7 +257,7 @@ def test_summaries(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = str(tmp_path / "run")
     done(capsys, "train", "xor", "--epochs", "1", "--hidden", "5", "--out", folder)
     assert "total parameters  27\n" in done(capsys, "summary", folder)
-    assert f"{folder} is a network already; leave hidden out" in failed(
+    assert f"{folder} already determines the network; omit hidden" in failed(
         capsys, "summary", folder, "--hidden", "3"
     )
     assert "inputs must be at least 1, got 0; write --inputs 784" in failed(

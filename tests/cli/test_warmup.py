@@ -22,13 +22,13 @@ with event.install_recorder("numba:run_pass") as passes:
     import numpy as np
     import tinygrad_mlp as tg
     from tinygrad_mlp import nn, optim
-    from tinygrad_mlp.runs.experiment import prepare
+    from tinygrad_mlp.runs.experiment import create_experiment
     from tinygrad_mlp.cli.warmup import UPDATES
-    prepare("digits", epochs=1, out={folder!r}).run(progress=False)
-    prepare("spiral", epochs=1, out={folder!r}).run(progress=False)
+    create_experiment("digits", epochs=1, out={folder!r}).run(progress=False)
+    create_experiment("spiral", epochs=1, out={folder!r}).run(progress=False)
     np.savez({folder!r} + "/values.npz", x=np.eye(200, 3), y=np.sin(np.arange(200.0)))
-    prepare({folder!r} + "/values.npz", epochs=2, out={folder!r}).run(progress=False)
-    for name, options in UPDATES:
+    create_experiment({folder!r} + "/values.npz", epochs=2, out={folder!r}).run(progress=False)
+    for name, options in [(n, o) for n, variants in UPDATES.items() for o in variants]:
         x, y = tg.randn(50, 8), tg.randint(0, 3, (50,))
         model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Dropout(0.2), nn.Linear(16, 3))
         optimizer = getattr(optim, name)(model.parameters(), lr=0.01, weight_decay=0.1, **options)
@@ -103,7 +103,7 @@ def test_another_process_compiles_ahead_and_ends_with_the_block(
     monkeypatch.setattr(warmup.cache, "cold", lambda: True)
     monkeypatch.setattr(warmup, "available", lambda: 2)
     end = time.monotonic() + TIMEOUT
-    with warmup.ahead(Settings("digits")) as other:
+    with warmup.precompile_in_background(Settings("digits")) as other:
         assert other is not None
         while not list(tmp_path.rglob("gemm_outer*.py")):
             assert time.monotonic() < end
@@ -118,9 +118,9 @@ def test_nothing_is_compiled_ahead_where_that_saves_no_time(
 ) -> None:
     monkeypatch.setattr(warmup.cache, "cold", lambda: cold)
     monkeypatch.setattr(warmup, "available", lambda: processors)
-    with warmup.ahead(Settings("digits")) as other:
+    with warmup.precompile_in_background(Settings("digits")) as other:
         assert other is None
 
 
 def test_what_takes_longest_has_names_that_compile() -> None:
-    warmup.compile_longest("AdamW")
+    warmup.compile_slowest("AdamW")

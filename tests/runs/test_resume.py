@@ -14,7 +14,7 @@ import tinygrad_mlp as tg
 from tinygrad_mlp import nn, optim
 from tinygrad_mlp.data import spiral
 from tinygrad_mlp.optim import lr_scheduler
-from tinygrad_mlp.runs.experiment import Job, prepare
+from tinygrad_mlp.runs.experiment import Experiment, create_experiment
 from tinygrad_mlp.runs.run_folder import CHECKPOINT, MODEL, open_run
 from tinygrad_mlp.train import checkpoint, plots
 from tinygrad_mlp.train.callbacks import Callback, Checkpoint, EarlyStopping
@@ -37,10 +37,10 @@ class CtrlC(Callback):
             _thread.interrupt_main()
 
 
-def pressed(job: Job, epoch: int) -> Job:
-    """The job, with Ctrl-C pressed in the epoch after this one."""
-    object.__setattr__(job, "callbacks", (CtrlC(epoch), *job.callbacks))
-    return job
+def pressed(experiment: Experiment, epoch: int) -> Experiment:
+    """The experiment, with Ctrl-C pressed in the epoch after this one."""
+    object.__setattr__(experiment, "callbacks", (CtrlC(epoch), *experiment.callbacks))
+    return experiment
 
 
 def rows(history: History) -> list[dict[str, float]]:
@@ -66,17 +66,17 @@ SETTINGS = {
 @pytest.mark.parametrize("case", SETTINGS)
 def test_a_run_goes_on_to_the_same_bits(tmp_path: Path, case: str) -> None:
     given = {"epochs": 7, "hidden": (16, 8), "seed": 3} | SETTINGS[case]
-    whole = prepare("spiral", out=tmp_path / "whole", **given).run(progress=False)
+    whole = create_experiment("spiral", out=tmp_path / "whole", **given).run(progress=False)
     stopped = tmp_path / "stopped"
-    first = pressed(prepare("spiral", out=stopped, **given), 2).run(progress=False)
+    first = pressed(create_experiment("spiral", out=stopped, **given), 2).run(progress=False)
     assert first.interrupted
     assert not whole.interrupted
     assert len(first.history) == 3, "the epoch is done first"
     assert set(first.files) == set(whole.files)
     assert len(json.loads((stopped / "history.json").read_text())["epochs"]) == 3
-    job = prepare("spiral", out=stopped, resume=True, **given)
-    assert "3 of them done" in str(job)
-    second = job.run(progress=False)
+    experiment = create_experiment("spiral", out=stopped, resume=True, **given)
+    assert "epochs (3 done)" in str(experiment)
+    second = experiment.run(progress=False)
     assert rows(second.history) == rows(whole.history)
     assert (stopped / MODEL).read_bytes() == (whole.folder / MODEL).read_bytes()
     assert second.test == whole.test
@@ -94,36 +94,36 @@ def test_a_run_that_was_killed_goes_on_from_its_checkpoint(tmp_path: Path) -> No
                 raise KeyboardInterrupt  # the second Ctrl-C, or worse
 
     given = {"epochs": 6, "dropout": 0.2}
-    whole = prepare("spiral", out=tmp_path / "whole", **given).run(progress=False)
-    job = prepare("spiral", out=tmp_path / "killed", **given)
-    object.__setattr__(job.callbacks[-1], "seconds", 0.0)
-    object.__setattr__(job, "callbacks", (*job.callbacks, Killed()))
+    whole = create_experiment("spiral", out=tmp_path / "whole", **given).run(progress=False)
+    experiment = create_experiment("spiral", out=tmp_path / "killed", **given)
+    object.__setattr__(experiment.callbacks[-1], "seconds", 0.0)
+    object.__setattr__(experiment, "callbacks", (*experiment.callbacks, Killed()))
     with pytest.raises(KeyboardInterrupt):
-        job.run(progress=False)
-    left = sorted(path.name for path in job.folder.iterdir())
+        experiment.run(progress=False)
+    left = sorted(path.name for path in experiment.folder.iterdir())
     assert left == [CHECKPOINT, "config.json"], "no more than it takes to go on"
-    again = prepare("spiral", out=job.folder, resume=True, **given)
+    again = create_experiment("spiral", out=experiment.folder, resume=True, **given)
     assert len(again.history) == 4
     assert rows(again.run(progress=False).history) == rows(whole.history)
-    assert (job.folder / MODEL).read_bytes() == (whole.folder / MODEL).read_bytes()
+    assert (experiment.folder / MODEL).read_bytes() == (whole.folder / MODEL).read_bytes()
 
 
 def test_a_run_that_is_done_stays_as_it_is(tmp_path: Path) -> None:
-    first = prepare("moons", epochs=2, out=tmp_path).run(progress=False)
+    first = create_experiment("moons", epochs=2, out=tmp_path).run(progress=False)
     weights = (tmp_path / MODEL).read_bytes()
-    again = prepare("moons", epochs=2, out=tmp_path, resume=True).run(progress=False)
+    again = create_experiment("moons", epochs=2, out=tmp_path, resume=True).run(progress=False)
     assert again.history.rows == first.history.rows
     assert (tmp_path / MODEL).read_bytes() == weights
 
 
 def test_a_run_that_stopped_early_stays_stopped(tmp_path: Path) -> None:
     given = dict(epochs=300, early_stopping=2, lr=0.3, seed=1, schedule="constant")
-    first = prepare("xor", out=tmp_path, **given).run(progress=False)
+    first = create_experiment("xor", out=tmp_path, **given).run(progress=False)
     assert len(first.history) < 300
     weights = (tmp_path / MODEL).read_bytes()
     losses = first.history["val_loss"]
     assert int(np.argmin(losses)) == len(losses) - 3, "two epochs were waited for"
-    again = prepare("xor", out=tmp_path, resume=True, **given).run(progress=False)
+    again = create_experiment("xor", out=tmp_path, resume=True, **given).run(progress=False)
     assert len(again.history) == len(first.history)
     assert (tmp_path / MODEL).read_bytes() == weights
 
@@ -134,13 +134,15 @@ def test_what_was_learned_before_a_loss_is_no_number_is_written(tmp_path: Path) 
             if len(run.history) == 3:
                 run.optimizer.param_groups[0]["lr"] = 1e38
 
-    job = prepare("moons", epochs=9, optimizer="sgd", early_stopping=9, out=tmp_path)
-    object.__setattr__(job, "callbacks", (*job.callbacks, Breaks()))
+    experiment = create_experiment(
+        "moons", epochs=9, optimizer="sgd", early_stopping=9, out=tmp_path
+    )
+    object.__setattr__(experiment, "callbacks", (*experiment.callbacks, Breaks()))
     with pytest.raises(FloatingPointError, match=r"epoch 4, batch .* this batch changed nothing"):
-        job.run(progress=False)
+        experiment.run(progress=False)
     assert len(json.loads((tmp_path / "history.json").read_text())["epochs"]) == 3
     weights = open_run(tmp_path).model.state_dict()
-    for name, best in job.callbacks[0].best_weights.items():
+    for name, best in experiment.callbacks[0].best_weights.items():
         assert (weights[name].numpy() == best.numpy()).all(), "those of the best epoch"
 
 
@@ -154,50 +156,54 @@ def test_ctrl_c_while_the_end_is_written_is_a_wish(
         draw(*given)
 
     monkeypatch.setattr(plots, "boundary", pressed)
-    job = prepare("moons", epochs=1, out=tmp_path)
+    experiment = create_experiment("moons", epochs=1, out=tmp_path)
     try:
-        outcome = job.run(progress=False)
+        result = experiment.run(progress=False)
     except KeyboardInterrupt:  # which would end pytest
         pytest.fail("it was torn")
-    assert outcome.interrupted
-    assert "boundary.png" in outcome.files
+    assert result.interrupted
+    assert "boundary.png" in result.files
 
 
 def test_what_decides_something_is_not_tested_with(tmp_path: Path) -> None:
     for given in ({"schedule": "plateau"}, {"early_stopping": 3}):
-        job = prepare("moons", out=tmp_path, **given)
-        assert (len(job.train.y), len(job.validation.y), len(job.test.y)) == (144, 16, 40)
-    job = prepare("moons", out=tmp_path)
-    assert job.validation is job.test
+        experiment = create_experiment("moons", out=tmp_path, **given)
+        assert (len(experiment.train.y), len(experiment.validation.y), len(experiment.test.y)) == (
+            144,
+            16,
+            40,
+        )
+    experiment = create_experiment("moons", out=tmp_path)
+    assert experiment.validation is experiment.test
 
 
 def test_another_run_does_not_go_on_there(tmp_path: Path) -> None:
-    prepare("moons", epochs=2, out=tmp_path).run(progress=False)
-    with pytest.raises(ValueError, match=r"was begun with lr=0\.01, which is now 0\.5"):
-        prepare("moons", epochs=2, lr=0.5, out=tmp_path, resume=True)
-    with pytest.raises(ValueError, match="epochs=2, which is now 9"):
-        prepare("moons", epochs=9, out=tmp_path, resume=True)
-    with pytest.raises(FileNotFoundError, match=r"no folder of a run: it has no config\.json"):
-        prepare("moons", out=tmp_path / "elsewhere", resume=True)
+    create_experiment("moons", epochs=2, out=tmp_path).run(progress=False)
+    with pytest.raises(ValueError, match=r"began with lr=0\.01, not 0\.5"):
+        create_experiment("moons", epochs=2, lr=0.5, out=tmp_path, resume=True)
+    with pytest.raises(ValueError, match="epochs=2, not 9"):
+        create_experiment("moons", epochs=9, out=tmp_path, resume=True)
+    with pytest.raises(FileNotFoundError, match=r"is not the folder of a run: it has no"):
+        create_experiment("moons", out=tmp_path / "elsewhere", resume=True)
     assert not (tmp_path / "elsewhere").exists()
     (tmp_path / CHECKPOINT).write_bytes(b"short")
     with pytest.raises(ValueError, match="is not a complete checkpoint"):
-        prepare("moons", epochs=2, out=tmp_path, resume=True)
+        create_experiment("moons", epochs=2, out=tmp_path, resume=True)
 
 
 def test_a_new_run_leaves_nothing_of_the_one_before(tmp_path: Path) -> None:
-    prepare("moons", epochs=1, out=tmp_path).run(progress=False)
-    refused = prepare("xor", batch_norm=True, batch_size=319, out=tmp_path)
+    create_experiment("moons", epochs=1, out=tmp_path).run(progress=False)
+    refused = create_experiment("xor", batch_norm=True, batch_size=319, out=tmp_path)
     with pytest.raises(ValueError, match="makes a batch of one row out of 320"):
         refused.run(progress=False)
-    assert open_run(tmp_path).description.settings.dataset == "moons", "it is as it was"
+    assert open_run(tmp_path).config.settings.dataset == "moons", "it is as it was"
     events = tmp_path / "train" / "events.out.tfevents.1"
     events.parent.mkdir()
     events.write_text("")
-    job = prepare("xor", epochs=2, lr=1e30, optimizer="sgd", out=tmp_path)
+    experiment = create_experiment("xor", epochs=2, lr=1e30, optimizer="sgd", out=tmp_path)
     assert (tmp_path / MODEL).exists(), "until it begins"
     with pytest.raises(FloatingPointError, match="the loss became"):
-        job.run(progress=False)
+        experiment.run(progress=False)
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
         CHECKPOINT,
         "config.json",

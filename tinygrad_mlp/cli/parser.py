@@ -1,185 +1,148 @@
-"""The commands, and what each takes."""
+"""The commands and their options."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from ..data import DATASETS, FILES
+from ..runs.build import ACTIVATIONS, MOMENTUM, OPTIMIZERS, SCHEDULES
+from ..runs.config import MODELS
 from ..version import __version__
 from . import commands
 
+Command = Callable[[argparse.Namespace], int]
+
 
 class Parser(argparse.ArgumentParser):
-    """Says in one line what it cannot parse."""
+    """An argument parser that reports errors on one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Exit with 2."""
-        self.exit(2, f"{self.prog}: error: {message}; --help shows the options\n")
+        """Print the message and exit with 2."""
+        self.exit(2, f"{self.prog}: error: {message}; --help lists the options\n")
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
-    whole = Parser(prog="tinygrad-mlp", description="Train multilayer perceptrons on a CPU.")
-    whole.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    below = whole.add_subparsers(required=True, metavar="COMMAND")
+    """Return the parser of the command line."""
+    top = Parser(prog="tinygrad-mlp", description="Train multilayer perceptrons on a CPU.")
+    top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    subparsers = top.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, function: object, help: str, more: str = "") -> argparse.ArgumentParser:
-        added = below.add_parser(name, help=help, description=f"{help.capitalize()}{more}.")
+    def command(name: str, function: Command, help: str, details: str = "") -> Parser:
+        description = f"{help.capitalize()}{details}."
+        added: Parser = subparsers.add_parser(name, help=help, description=description)
         added.set_defaults(command=function)
         added.add_argument("--debug", action="store_true", help="show the traceback of an error")
         return added
 
-    _train(
-        command(
-            "train",
-            commands.train,
-            "train a network on a dataset",
-            ", and leave weights, history and pictures in a folder",
-        )
-    )
-    evaluate = command("evaluate", commands.evaluate, "measure a trained network")
+    details = ", and write weights, history and plots into a folder"
+    _train(command("train", commands.train, "train a network on a dataset", details))
+    evaluate = command("evaluate", commands.evaluate, "evaluate a trained network")
     _folder(evaluate)
-    evaluate.add_argument(
-        "file",
-        nargs="?",
-        type=Path,
-        metavar="FILE",
-        help="rows with targets; by default those that were held out",
-    )
+    help = "rows with targets; default: the test rows of the training"
+    evaluate.add_argument("file", nargs="?", type=Path, metavar="FILE", help=help)
     _threads(evaluate)
-    predict = command("predict", commands.predict, "write what a trained network says of rows")
+    predict = command("predict", commands.predict, "predict the rows of a file")
     _folder(predict)
-    predict.add_argument("file", type=Path, metavar="FILE", help="rows, with targets or without")
-    predict.add_argument("--out", type=Path, help="CSV file to write; by default it is printed")
+    predict.add_argument("file", type=Path, metavar="FILE", help="rows; a target is not needed")
+    predict.add_argument("--out", type=Path, help="CSV file to write; default: print the table")
+    _overwrite(predict, "replace the file given by --out if it exists")
     _threads(predict)
     summary = command("summary", commands.summary, "show the layers and parameters of a network")
     _folder(summary, nargs="?")
     _network(summary)
-    summary.add_argument("--inputs", type=int, default=784, help="features; default %(default)s")
-    summary.add_argument("--outputs", type=int, default=10, help="classes; default %(default)s")
-    command("datasets", commands.datasets, "list what there is to train on")
-    warmup = command(
-        "warmup",
-        commands.warmup,
-        "compile all kernels now",
-        " and keep them, so that nothing has to be compiled later",
-    )
+    help = "number of input features; default: %(default)s"
+    summary.add_argument("--inputs", type=int, default=784, help=help)
+    help = "number of outputs; default: %(default)s"
+    summary.add_argument("--outputs", type=int, default=10, help=help)
+    command("datasets", commands.datasets, "list the datasets")
+    details = " and keep them on disk, so that later commands start at once"
+    warmup = command("warmup", commands.warmup, "compile all kernels", details)
     warmup.add_argument("--all", action="store_true", help="for float64 as well as float32")
-    return whole
+    return top
 
 
 def _train(train: argparse.ArgumentParser) -> None:
-    train.add_argument(
-        "dataset",
-        nargs="?",
-        default="digits",
-        metavar="DATASET|FILE",
-        help="digits (8x8 pictures of handwriting, the default), spiral, moons, circles, xor, "
-        "mnist, fashion_mnist, or a file: .csv, .npz with x and y",
-    )
+    names = f"{', '.join(DATASETS)}, or a file ({', '.join(FILES)}); default: digits"
+    train.add_argument("dataset", nargs="?", default="digits", metavar="DATASET|FILE", help=names)
     _data(train.add_argument_group("data"))
-    _network(train.add_argument_group("network"))
-    how = train.add_argument_group("training; what is not said is as the dataset's recipe has it")
-    _training(how)
-    _threads(how)
-    train.add_argument("--out", type=Path, help="folder for the results; default runs/DATASET")
-    train.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
-    train.add_argument("--tensorboard", action="store_true", help="write events for TensorBoard")
+    _network(train.add_argument_group("network (defaults depend on the dataset)"))
+    group = train.add_argument_group("training (defaults depend on the dataset)")
+    _training(group)
+    _threads(group)
+    add = train.add_argument_group("results").add_argument
+    add("--out", type=Path, help="folder for the results; default: runs/DATASET")
+    add("--resume", action="store_true", help="continue the run in this folder")
+    _overwrite(train, "replace the run in this folder")
+    add("--tensorboard", action="store_true", help="write TensorBoard events too")
 
 
-def _data(options: argparse._ActionsContainer) -> None:
-    options.add_argument(
-        "--target", help="the column of a CSV file to predict; by default the last"
+def _data(group: argparse._ActionsContainer) -> None:
+    add = group.add_argument
+    add("--target", metavar="COLUMN", help="column of a CSV file to predict; default: the last")
+    help = "what to do with missing values; default: refuse"
+    add("--missing", choices=("refuse", "mean", "median", "drop"), help=help)
+    help = "exclude this column, e.g. a row id (repeatable)"
+    add("--ignore", action="append", metavar="COLUMN", help=help)
+    help = "treat this numeric column as categories, e.g. a postal code (repeatable)"
+    add("--categorical", action="append", metavar="COLUMN", help=help)
+    help = (
+        "predict a class or a number; default: classification if the target holds text, or at most "
+        "20 different whole numbers that occur twice on average"
     )
-    options.add_argument(
-        "--missing",
-        choices=("refuse", "mean", "median", "drop"),
-        help="what to do with missing values in a CSV file; by default they are refused",
-    )
-    options.add_argument(
-        "--ignore",
-        action="append",
-        metavar="COLUMN",
-        help="a column of a CSV file that is no input, as a number of the row; may come again",
-    )
-    options.add_argument(
-        "--categorical",
-        action="append",
-        metavar="COLUMN",
-        help="a column whose numbers are names, as postal codes; may come again",
-    )
-    options.add_argument(
-        "--task",
-        choices=("classification", "regression"),
-        help="whether a target's whole numbers are classes or quantities; by default, classes if "
-        "there are at most 20, each met twice on average",
-    )
-    options.add_argument("--encoding", help="of a CSV file; default utf-8")
-    options.add_argument("--data-dir", type=Path, help="folder with the files of MNIST")
+    add("--task", choices=("classification", "regression"), help=help)
+    add("--encoding", help="encoding of a CSV file; default: utf-8")
+    add("--data-dir", type=Path, help="folder with the files of MNIST or Fashion-MNIST")
 
 
-def _network(options: argparse._ActionsContainer) -> None:
-    options.add_argument(
-        "--model", choices=("linear", "mlp"), help="without hidden layers, or with"
-    )
-    options.add_argument(
-        "--hidden", type=_widths, metavar="WIDTHS", help="of the hidden layers, as 512,128,64"
-    )
-    options.add_argument("--activation", metavar="NAME", help="relu, gelu, tanh, sigmoid, ...")
-    options.add_argument(
-        "--batch-norm",
-        action=argparse.BooleanOptionalAction,
-        help="normalise before each activation",
-    )
-    options.add_argument("--dropout", type=float, metavar="P", help="behind each activation")
-    options.add_argument("--dropconnect", type=float, metavar="P", help="of hidden layers' weights")
+def _network(group: argparse._ActionsContainer) -> None:
+    add = group.add_argument
+    add("--model", choices=MODELS, help="linear has no hidden layers")
+    add("--hidden", type=_widths, metavar="WIDTHS", help="hidden layers, e.g. 512,128,64")
+    add("--activation", metavar="NAME", help=", ".join(ACTIVATIONS))
+    help = "batch normalisation before each activation"
+    add("--batch-norm", action=argparse.BooleanOptionalAction, help=help)
+    add("--dropout", type=float, metavar="P", help="dropout after each activation")
+    add("--dropconnect", type=float, metavar="P", help="dropout of the hidden layers' weights")
 
 
-def _training(options: argparse._ActionsContainer) -> None:
-    options.add_argument("--optimizer", metavar="NAME", help="sgd, adam, adamw, rmsprop, ada...")
-    options.add_argument("--momentum", type=float, help="of sgd and rmsprop")
-    options.add_argument("--weight-decay", type=float, help="of the optimizer")
-    options.add_argument(
-        "--schedule",
-        metavar="NAME",
-        help="of lr: constant, cosine, linear, step, exponential, one-cycle, or plateau, which "
-        "goes by a tenth of the rows, kept aside",
+def _training(group: argparse._ActionsContainer) -> None:
+    add = group.add_argument
+    add("--optimizer", metavar="NAME", help=", ".join(OPTIMIZERS))
+    add("--momentum", type=float, help=f"momentum of {' or '.join(MOMENTUM)}")
+    add("--weight-decay", type=float, help="weight decay of the optimizer")
+    help = f"learning-rate schedule: {', '.join(SCHEDULES)}"
+    add("--schedule", metavar="NAME", help=help)
+    add("--lr", type=float, help="initial learning rate")
+    add("--epochs", type=int, help="number of passes over the training rows")
+    add("--batch-size", type=int, help="rows per training step")
+    add("--l1", type=float, help="add this times the sum of absolute weights to the loss")
+    add("--l2", type=float, help="add this times the sum of squared weights to the loss")
+    help = "maximum norm of the gradients; larger ones are scaled down"
+    add("--clip-grad", type=float, metavar="NORM", help=help)
+    help = "weight each class by the inverse of its frequency"
+    add("--class-weight", choices=("balanced",), help=help)
+    help = (
+        "stop after N epochs without a lower loss on a tenth of the training rows, and keep the "
+        "best weights"
     )
-    options.add_argument("--lr", type=float, help="the learning rate of the first epoch")
-    options.add_argument("--epochs", type=int, help="how many times to go over the data")
-    options.add_argument("--batch-size", type=int, help="rows in a step")
-    options.add_argument(
-        "--l1", type=float, help="this times the sum of |weights| is added to the loss"
-    )
-    options.add_argument("--l2", type=float, help="this times the sum of their squares is")
-    options.add_argument(
-        "--clip-grad",
-        type=float,
-        metavar="NORM",
-        help="gradients of a larger norm are scaled down to this one",
-    )
-    options.add_argument(
-        "--class-weight",
-        choices=("balanced",),
-        help="errors weigh as if all classes had as many rows",
-    )
-    options.add_argument(
-        "--early-stopping",
-        type=int,
-        metavar="N",
-        help="stop after N epochs without a better loss on a tenth of the rows, kept aside, and "
-        "keep the best weights",
-    )
-    options.add_argument("--seed", type=int, help="decides all that is drawn; default 0")
+    add("--early-stopping", type=int, metavar="N", help=help)
+    add("--seed", type=int, help="seed of all random numbers; default: 0")
 
 
 def _folder(command: argparse.ArgumentParser, nargs: str | None = None) -> None:
-    command.add_argument("folder", nargs=nargs, type=Path, metavar="DIR", help="that train left")
+    help = "folder of a finished run"
+    command.add_argument("folder", nargs=nargs, type=Path, metavar="DIR", help=help)
 
 
-def _threads(options: argparse._ActionsContainer) -> None:
-    options.add_argument("--threads", type=int, help="processors to use; by default, all there are")
+def _overwrite(command: argparse._ActionsContainer, help: str) -> None:
+    command.add_argument("--overwrite", action="store_true", help=help)
+
+
+def _threads(group: argparse._ActionsContainer) -> None:
+    group.add_argument("--threads", type=int, help="number of threads; default: all processors")
 
 
 def _widths(text: str) -> tuple[int, ...]:
@@ -187,5 +150,5 @@ def _widths(text: str) -> tuple[int, ...]:
         return tuple(int(width) for width in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"widths are whole numbers with commas between, as 512,128,64, not {text!r}"
+            f"write whole numbers separated by commas, e.g. 512,128,64, not {text!r}"
         ) from None

@@ -1,9 +1,9 @@
-"""Compiling all kernels before they are wanted.
+"""Compile kernels before they are needed.
 
-A kernel is compiled when an op first meets a signature, so this meets them: it applies every op of
-the registry, and every layer, loss and optimizer, forward and backward, to small tensors that lie
-in the usual ways. Elementwise ops, layers and losses are found where they are registered and need
-no line here; a test sees that nothing else is left out, and that training then compiles nothing.
+A kernel is compiled when an op first sees a signature. The tasks below therefore apply every op of
+the registry and every layer, loss and optimizer, forward and backward, to small tensors in the
+usual layouts. Elementwise ops, layers and losses are found in their registries and need no line
+here. A test checks that no other op is missing, and that training then compiles nothing.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ from ..train.fit import evaluate, fit
 from ..train.objective import Penalty
 
 Task = Callable[[], object]
-ROWS, COLUMNS, CLASSES = 6, 5, 4  # of the small tensors
-MOST_OPERANDS = 12  # that an op's kernel has
-ACTIVATIONS = ("ReLU", "Tanh", "Sigmoid", "GELU", "SiLU")  # whose chains with their neighbours too
+ROWS, COLUMNS, CLASSES = 6, 5, 4  # sizes of the small tensors
+MAX_OPERANDS = 12  # of the kernel of an op
+FUSED_ACTIVATIONS = ("ReLU", "Tanh", "Sigmoid", "GELU", "SiLU")  # compiled with their neighbours
 
-# What the constructors of layers and optimizers want, where that is anything.
-LAYERS: dict[str, tuple[Any, ...]] = {
+# Arguments of the constructors of layers, where there are any.
+LAYERS: dict[str, tuple[int, ...]] = {
     "Linear": (COLUMNS, CLASSES),
     "DropConnect": (COLUMNS, CLASSES),
     "BatchNorm1d": (COLUMNS,),
@@ -54,155 +54,168 @@ LAYERS: dict[str, tuple[Any, ...]] = {
     "Softmax": (1,),
     "LogSoftmax": (1,),
 }
-UPDATES: list[tuple[str, dict[str, Any]]] = [
-    ("SGD", {}),
-    ("SGD", {"momentum": 0.9}),
-    ("SGD", {"momentum": 0.9, "nesterov": True}),
-    ("SGD", {"momentum": 0.9, "dampening": 0.1}),
-    ("Adagrad", {}),
-    ("Adadelta", {}),
-    ("RMSprop", {}),
-    ("RMSprop", {"momentum": 0.9}),
-    ("RMSprop", {"centered": True}),
-    ("RMSprop", {"centered": True, "momentum": 0.9}),
-    ("Adam", {}),
-    ("Adam", {"amsgrad": True}),
-    ("AdamW", {}),
-    ("AdamW", {"amsgrad": True}),
-]
+# Options of each optimizer that need kernels of their own.
+MOMENTUM, CENTERED, AMSGRAD = {"momentum": 0.9}, {"centered": True}, {"amsgrad": True}
+UPDATES: dict[str, list[dict[str, Any]]] = {
+    "SGD": [{}, MOMENTUM, MOMENTUM | {"nesterov": True}, MOMENTUM | {"dampening": 0.1}],
+    "Adagrad": [{}],
+    "Adadelta": [{}],
+    "RMSprop": [{}, MOMENTUM, CENTERED, MOMENTUM | CENTERED],
+    "Adam": [{}, AMSGRAD],
+    "AdamW": [{}, AMSGRAD],
+}
 
 
-def warmup(
+def compile_all(
     dtypes: Iterable[str] = ("float32",),
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> int:
-    """Compile what `tasks` meet, in as many processes as there are processors.
+    """Run all :func:`tasks`, in as many processes as there are processors.
 
-    ``progress`` is told how many tasks are done, of how many. Returns how many kernels the cache
-    folder holds then. Raises OSError if there is no folder that outlasts the process.
+    Args:
+        dtypes: dtypes to compile for.
+        progress: called with the number of finished tasks and of all tasks.
+
+    Returns:
+        The number of kernels in the cache folder.
+
+    Raises:
+        OSError: no cache folder can be written.
     """
     if not cache.is_persistent():
         raise OSError("no folder for kernels can be written: name one by TINYGRAD_MLP_CACHE")
     todo = [(name, dtype) for dtype in dtypes for name in tasks(dtype)]
     processes = min(available(), len(todo))
-    context = get_context("spawn")  # a fork would take this process's threads and locks along
+    context = get_context("spawn")  # fork would copy the threads and locks of this process
     with ProcessPoolExecutor(processes, context, initializer=cache.silence) as pool:
-        results = [pool.submit(run, *each) for each in todo]
-        for done, result in enumerate(as_completed(results), 1):
-            result.result()
+        futures = [pool.submit(run, *each) for each in todo]
+        for done, future in enumerate(as_completed(futures), 1):
+            future.result()
             progress(done, len(todo))
     return cache.count()
 
 
 @contextlib.contextmanager
-def ahead(settings: Settings) -> Iterator[subprocess.Popen[bytes] | None]:
-    """While the block trains, compile in another process what takes longest for a classifier.
+def precompile_in_background(settings: Settings) -> Iterator[subprocess.Popen[bytes] | None]:
+    """Run :func:`compile_slowest` in another process during the block.
 
-    Only where no kernel has been compiled yet, and there is a processor for it. Both processes
-    take turns at a kernel, so that neither compiles what the other does. The other is ended with
-    the block; should this process be killed, it ends by itself, within seconds.
+    It does so only if no kernel has been compiled yet and there are two processors or more. A file
+    lock per kernel keeps the processes from compiling the same kernel twice. The other process is
+    killed at the end of the block; if this process is killed, it ends within seconds.
     """
     if not (cache.is_empty() and cache.is_persistent() and available() > 1 and sys.executable):
         yield None
         return
     optimizer = OPTIMIZERS[settings.optimizer].__name__
-    code = f"from {__name__} import compile_longest; compile_longest({optimizer!r})"
-    quiet = subprocess.DEVNULL
+    code = f"from {__name__} import compile_slowest; compile_slowest({optimizer!r})"
+    null = subprocess.DEVNULL
     command = [sys.executable, "-c", code]
-    with subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet) as other:
+    with subprocess.Popen(command, stdin=null, stdout=null, stderr=null) as process:
         try:
-            yield other
+            yield process
         finally:
-            other.kill()
+            process.kill()
 
 
-def compile_longest(optimizer: str, dtype: str = "float32") -> None:
-    """The kernels of a classifier's training that take longest, or are wanted late, as wanted."""
+def compile_slowest(optimizer: str, dtype: str = "float32") -> None:
+    """Compile the kernels of a classifier that take longest or are needed late, in that order."""
     for form in ("outer", "tiles"):
         source.address(form, dtype)
-    x, labels = matrix(dtype), create.tensor(np.arange(ROWS) % COLUMNS)
-    nn.CrossEntropyLoss()(x, labels).backward()
+    x = matrix(dtype)
+    nn.CrossEntropyLoss()(x, row_labels(COLUMNS)).backward()
     parameter = nn.Parameter(matrix(dtype, grad=False))
     backward(parameter.sum(0))
     getattr(optim, optimizer)([parameter], lr=1e-3).step()
-    evaluate(nn.Linear(COLUMNS, COLUMNS).to(dtype), (x.detach(), labels))
+    evaluate(nn.Linear(COLUMNS, COLUMNS).to(dtype), (x.detach(), row_labels(COLUMNS)))
     softmax.softmax(x.detach(), 1)
 
 
 def run(name: str, dtype: str) -> None:
-    """Do one task."""
+    """Run one task. The random state afterwards is that before."""
+    state = random.get_rng_state()
     with np.errstate(all="ignore"):
         tasks(dtype)[name]()
+    random.set_rng_state(state)
 
 
 @functools.cache
 def tasks(dtype: str) -> dict[str, Task]:
-    """Everything to be met, by name, what takes longest first."""
-    found: dict[str, Task] = {
-        "training": functools.partial(training, dtype),
-        "values": functools.partial(values, dtype),
-        "shapes and indices": functools.partial(shapes_and_indices, dtype),
-        "draws": functools.partial(draws, dtype),
-        "integers": integers,
-    }
+    """Return all tasks by name, the longest first."""
+    found: dict[str, Task] = {}
+
+    def add(name: str, function: Callable[..., object], *args: Any) -> None:
+        found[name] = functools.partial(function, *args, dtype)
+
+    add("training", classifier)
+    add("values", regression)
+    add("shapes and indices", shapes_and_indices)
+    add("draws", draws)
+    found["integers"] = integers
     for form in source.KERNELS:
-        found[f"product {form}"] = functools.partial(products, form, dtype)
-    for operands in range(MOST_OPERANDS + 1):
+        add(f"product {form}", products, form)
+    for operands in range(MAX_OPERANDS + 1):
         found[f"dispatch on {operands} operands"] = functools.partial(dispatch, operands)
     for name in ("sum", "mean", "prod", "amax", "amin", "max"):
-        found[f"reduction {name}"] = functools.partial(reduction, name, dtype)
+        add(f"reduction {name}", reduction, name)
     for name in nn.__all__:
-        kind = getattr(nn, name)
-        if not isinstance(kind, type) or not issubclass(kind, nn.Module):
+        module = getattr(nn, name)
+        if not isinstance(module, type) or not issubclass(module, nn.Module):
             continue
-        if issubclass(kind, Loss):
-            found[f"loss {name}"] = functools.partial(loss, kind, dtype)
-        elif kind.forward is not nn.Module.forward:  # no mere container
-            found[f"layer {name}"] = functools.partial(layer, kind, dtype)
-    for name in ACTIVATIONS:
-        found[f"chains of {name}"] = functools.partial(chains, name, dtype)
-    for name, options in UPDATES:
-        found[" ".join([name, *options])] = functools.partial(update, name, options, dtype)
+        if issubclass(module, Loss):
+            add(f"loss {name}", loss, module)
+        elif module.forward is not nn.Module.forward:  # not a mere container
+            add(f"layer {name}", layer, module)
+    for name in FUSED_ACTIVATIONS:
+        add(f"chains of {name}", chains, name)
+    for name, variants in UPDATES.items():
+        for options in variants:
+            add(" ".join([name, *options]), update, name, options)
     for name, op in REGISTRY.items():
         if isinstance(op, Elementwise):
-            found[f"op {name}"] = functools.partial(elementwise, op, dtype)
+            add(f"op {name}", elementwise, op)
     return found
 
 
 def backward(out: Tensor) -> None:
-    """Gradients from one that lies in C order, as an op in the middle of a network gets it."""
+    """Backpropagate a contiguous gradient, as an op inside a network receives it."""
     if out.requires_grad:
         out.backward(create.ones_like(out))
 
 
 def matrix(dtype: Any, *shape: int, grad: bool = True) -> Tensor:
-    """Numbers between 0 and 1, for which most functions are defined."""
+    """Return numbers between 0 and 1, where most functions are defined."""
     values = np.random.default_rng(0).uniform(0.1, 0.9, shape or (ROWS, COLUMNS))
     x: Tensor = create.tensor(values.astype(dtype))
     return x.requires_grad_() if grad else x
+
+
+def row_labels(classes: int, rows: int = ROWS) -> Tensor:
+    """Return int64 labels (rows,)."""
+    labels: Tensor = create.tensor(np.arange(rows) % classes)
+    return labels
 
 
 # --- elementwise ops: every one in the registry ------------------------------------------------
 
 
 def elementwise(op: Elementwise, dtype: str) -> None:
-    """On tensors of one shape, and with numbers in place of some of them."""
-    kind = "int64" if op.kind == "integer" else dtype
-    for numbers in places_of_numbers(op):
+    """Apply ``op`` to tensors of one shape, and with Python numbers for some of them."""
+    dtype_of_op = "int64" if op.kind == "integer" else dtype
+    for numbers in number_positions(op):
         inputs: list[Any] = []
-        for place, name in enumerate(op.inputs):
+        for position, name in enumerate(op.inputs):
             if name in op.masks:
                 inputs.append(matrix(dtype, grad=False) > 0.5)
-            elif place in numbers:
+            elif position in numbers:
                 inputs.append(1)
             else:
-                floating = place in op.rules and kind == dtype
-                inputs.append(matrix(kind, grad=floating and not op.in_place))
+                floating = position in op.rules and dtype_of_op == dtype
+                inputs.append(matrix(dtype_of_op, grad=floating and not op.in_place))
         backward(op(*inputs))
 
 
-def places_of_numbers(op: Elementwise) -> list[tuple[int, ...]]:
-    """Which inputs are numbers: none, or the last few (slopes, bounds); of two also the first."""
+def number_positions(op: Elementwise) -> list[tuple[int, ...]]:
+    """Return which inputs are numbers: none, the last few (bounds), or the first of two."""
     count = len(op.inputs)
     if count > 3:
         return [(count - 1,)]
@@ -213,21 +226,21 @@ def places_of_numbers(op: Elementwise) -> list[tuple[int, ...]]:
 
 
 def integers() -> None:
-    """Labels and counts."""
+    """Compile the kernels of labels and counts."""
     x = matrix("int64", grad=False)
     for name in ("add", "sub", "mul", "eq", "ne", "lt", "le", "gt", "ge", "where"):
-        op = REGISTRY[name]
-        op(*([x > 0] if name == "where" else []), x, x)
-        op(*([x > 0] if name == "where" else []), x, 1)
+        condition = [x > 0] if name == "where" else []
+        for other in (x, 1):
+            REGISTRY[name](*condition, x, other)
     for values in (x, x > 0):
-        for kind in ("bool", "int64", "float32", "float64"):
-            CONVERSIONS[np.dtype(kind)](values)
-        for fold in (reduce.sum, reduce.any, reduce.all):
-            fold(values)
+        for target in ("bool", "int64", "float32", "float64"):
+            CONVERSIONS[np.dtype(target)](values)
+        for function in (reduce.sum, reduce.any, reduce.all):
+            function(values)
 
 
 def dispatch(operands: int) -> None:
-    """What calls a kernel on so many operands, alone or on all threads."""
+    """Compile the functions that launch a kernel, on one thread or on all."""
     Launch(0, operands, [0], 0)
     threads.compile_dispatch()
 
@@ -236,41 +249,36 @@ def dispatch(operands: int) -> None:
 
 
 def reduction(name: str, dtype: str) -> None:
-    """Along rows, across them, and over all."""
-    for dim in (None, 0, 1):
-        x = matrix(dtype)
-        out = getattr(x, name)(*(() if dim is None else (dim,)))
+    """Reduce all elements, columns, and rows."""
+    for dim in ((), (0,), (1,)):
+        out = getattr(matrix(dtype), name)(*dim)
         backward(out if isinstance(out, Tensor) else out[0])
 
 
 def products(form: str, dtype: str) -> None:
-    """One kernel of the matrix product, and the ways in which it is entered."""
+    """Compile one kernel of the matrix product, and its entry points."""
     source.address(form, dtype)
     a, b = matrix(dtype), matrix(dtype, COLUMNS, CLASSES)
     backward(a @ b)
     backward(matrix(dtype, 2, ROWS, COLUMNS) @ matrix(dtype, 2, COLUMNS, CLASSES))
-    matrix(dtype, 4, 512, grad=False) @ matrix(dtype, 512, 4, grad=False)  # a long sum, in chunks
+    matrix(dtype, 4, 512, grad=False) @ matrix(dtype, 512, 4, grad=False)  # summed in chunks
     gemm.product(a.detach().numpy(), b.detach().numpy())
 
 
 def shapes_and_indices(dtype: str) -> None:
-    """Copies of what lies otherwise, joins, and indices."""
-    x, labels = matrix(dtype), create.tensor(np.arange(ROWS) % COLUMNS)
-    backward(contiguous(x.T))
-    backward(join.cat([x, x]))
-    backward(join.stack([x, x]))
-    backward(x[labels])
-    backward(x[1:, 2])
-    backward(index.gather(x, 1, labels.reshape(ROWS, 1)))
-    backward(x[x > 0.5])
-    backward(softmax.logsumexp(x, 1))
+    """Copy non-contiguous tensors, join and index."""
+    x, labels = matrix(dtype), row_labels(COLUMNS)
     written = x.clone()
-    written[1:].mul_(2)  # through a view, which the tape then knows as a region
-    backward(written)
+    written[1:].mul_(2)  # through a view
+    column = index.gather(x, 1, labels.reshape(ROWS, 1))
+    joined = join.cat([x, x]), join.stack([x, x])
+    indexed = x[labels], x[1:, 2], x[x > 0.5], column
+    for out in (contiguous(x.T), *joined, *indexed, softmax.logsumexp(x, 1), written):
+        backward(out)
     target = x.detach().clone()
     target[0], target[labels] = 1.0, 2.0
-    for fold in (reduce.argmax, reduce.argmin):
-        fold(x, 1)
+    for function in (reduce.argmax, reduce.argmin):
+        function(x, 1)
     reduce.var(x)
     index.argsort(x)
     create.arange(ROWS)
@@ -278,37 +286,33 @@ def shapes_and_indices(dtype: str) -> None:
 
 
 def draws(dtype: str) -> None:
-    """Random numbers of each kind, from a state of our own: the global one stays as it is."""
-    saved = random.get_rng_state()
+    """Draw random numbers of each distribution."""
     random.rand(ROWS, dtype=dtype)
     random.randn(ROWS, dtype=dtype)
     random.randint(0, COLUMNS, (ROWS,))
     random.randperm(ROWS)
     random.dropout_mask((ROWS,), 0.5)
-    random.set_rng_state(saved)
 
 
-def layer(kind: type[nn.Module], dtype: str) -> None:
-    """In training and in evaluation."""
-    module = kind(*LAYERS.get(kind.__name__, ())).to(dtype)
+def layer(module: type[nn.Module], dtype: str) -> None:
+    """Run a layer in training and in evaluation mode."""
+    built = module(*LAYERS.get(module.__name__, ())).to(dtype)
     for mode in (True, False):
-        module.train(mode)
-        backward(module(matrix(dtype)))
+        built.train(mode)
+        backward(built(matrix(dtype)))
 
 
-def loss(kind: type[Loss], dtype: str) -> None:
-    """With each reduction; of labels, or of targets like the inputs."""
+def loss(module: type[Loss], dtype: str) -> None:
+    """Compute a loss with each reduction, of labels or of targets like the inputs."""
     for reduction in ("mean", "sum", "none"):
-        x = matrix(dtype)
-        target: Tensor = matrix(dtype, grad=False)
-        if kind in (nn.CrossEntropyLoss, nn.NLLLoss):
-            target = create.tensor(np.arange(ROWS) % COLUMNS)
-        out = kind(reduction=reduction)(x, target)
+        labels = module in (nn.CrossEntropyLoss, nn.NLLLoss)
+        target = row_labels(COLUMNS) if labels else matrix(dtype, grad=False)
+        out = module(reduction=reduction)(matrix(dtype), target)
         out.backward() if reduction != "none" else backward(out)
 
 
 def update(name: str, options: dict[str, Any], dtype: str) -> None:
-    """Two steps: the second finds its state there. Norms are clipped as well."""
+    """Do two optimizer steps (the second finds the state of the first), and clip gradients."""
     parameter = nn.Parameter(matrix(dtype, grad=False))
     optimizer = getattr(optim, name)([parameter], lr=1e-3, **options)
     for _ in range(2):
@@ -318,69 +322,48 @@ def update(name: str, options: dict[str, Any], dtype: str) -> None:
         optimizer.step()
 
 
+def train(model: nn.Module, optimizer: optim.Optimizer, data: Any, **options: Any) -> None:
+    """Fit and evaluate with little data."""
+    settings = dict(validation=data, epochs=3, batch_size=ROWS, progress=False) | options
+    fit(model, optimizer, data, **settings)
+    evaluate(model, data)
+
+
 def chains(activation: str, dtype: str) -> None:
-    """Whole epochs, in which an activation becomes one with the layers beside it."""
-    x = matrix(dtype, 4 * ROWS, COLUMNS, grad=False).numpy()
-    pair = (x, np.arange(4 * ROWS) % CLASSES)
-    saved = random.get_rng_state()
+    """Train whole epochs, in which an activation is fused with the layers next to it."""
+    data = matrix(dtype, 4 * ROWS, COLUMNS, grad=False), row_labels(CLASSES, 4 * ROWS)
     for norm, dropout in ((0, 0), (0, 1), (1, 0), (1, 1)):
         middle = [getattr(nn, activation)(), *[nn.Dropout(0.5)] * dropout]
         middle = [*[nn.BatchNorm1d(COLUMNS)] * norm, *middle]
         model = nn.Sequential(nn.Linear(COLUMNS, COLUMNS), *middle, nn.Linear(COLUMNS, CLASSES))
         model.to(dtype)
-        optimizer = optim.SGD(model.parameters(), lr=0.1)
-        fit(model, optimizer, pair, validation=pair, epochs=3, batch_size=ROWS, progress=False)
-    random.set_rng_state(saved)
+        train(model, optim.SGD(model.parameters(), lr=0.1), data)
 
 
-def training(dtype: str) -> None:
-    """A little of what `fit` does with data, model and schedule."""
+def classifier(dtype: str) -> None:
+    """Train a classifier with a schedule, as the command line does."""
     x, y = digits()
-    saved = random.get_rng_state()
     model = nn.Sequential(
         nn.Linear(64, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 10)
     ).to(dtype)
-    pair = (x[:100], y[:100])
     optimizer = optim.AdamW(model.parameters(), lr=0.1)
     schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2)
-    fit(
-        model,
-        optimizer,
-        pair,
-        validation=pair,
-        epochs=2,
-        batch_size=32,
-        scheduler=schedule,
-        progress=False,
-    )
-    evaluate(model, pair)
-    random.set_rng_state(saved)
+    train(model, optimizer, (x[:100], y[:100]), batch_size=32, epochs=2, scheduler=schedule)
 
 
-def values(dtype: str) -> None:
-    """What `fit` does with values in place of labels, with penalties and a limit to gradients.
+def regression(dtype: str) -> None:
+    """Train a regression with penalties and with gradient clipping.
 
-    The sum of the penalties is a chain as long as the network is deep: that of two layers is met.
+    The sum of the penalties is a fused chain as long as the network is deep; that of two layers is
+    compiled here.
     """
-    x = matrix(dtype, 4 * ROWS, COLUMNS, grad=False).numpy()
-    pair = (x, x[:, :1])
-    saved = random.get_rng_state()
-    for rates in ((0.0, 0.0), (0.1, 0.0), (0.0, 0.1), (0.1, 0.1)):
+    x = matrix(dtype, 4 * ROWS, COLUMNS, grad=False)
+    data = x, x[:, :1]
+    for l1, l2 in ((0.0, 0.0), (0.1, 0.0), (0.0, 0.1), (0.1, 0.1)):
         model = nn.Sequential(nn.Linear(COLUMNS, COLUMNS), nn.ReLU(), nn.Linear(COLUMNS, 1))
         model.to(dtype)
-        penalty = Penalty(model, l1=rates[0], l2=rates[1])
         optimizer = optim.AdamW(model.parameters(), lr=0.1)
-        fit(
-            model,
-            optimizer,
-            pair,
-            validation=pair,
-            epochs=3,
-            batch_size=ROWS,
-            metrics=("r2",),
-            penalty=penalty if any(rates) else None,
-            clip_grad=None if any(rates) else 1.0,
-            progress=False,
-        )
-        evaluate(model, pair, metrics=("r2", "mse"))
-    random.set_rng_state(saved)
+        penalty = Penalty(model, l1=l1, l2=l2) if l1 or l2 else None
+        clip_grad = None if penalty else 1.0
+        train(model, optimizer, data, metrics=("r2",), penalty=penalty, clip_grad=clip_grad)
+        evaluate(model, data, metrics=("r2", "mse"))

@@ -1,4 +1,4 @@
-"""Networks, optimizers and schedules by the names that the command line has for them."""
+"""Build networks, optimizers and schedules from their names on the command line."""
 
 from __future__ import annotations
 
@@ -6,72 +6,53 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from ..nn import (
-    ELU,
-    GELU,
-    BatchNorm1d,
-    DropConnect,
-    Dropout,
-    LeakyReLU,
-    Linear,
-    Module,
-    ReLU,
-    Sequential,
-    Sigmoid,
-    SiLU,
-    Softplus,
-    Tanh,
-)
-from ..optim import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
-from ..optim.lr_scheduler import (
-    CosineAnnealingLR,
-    ExponentialLR,
-    LinearLR,
-    OneCycleLR,
-    ReduceLROnPlateau,
-    StepLR,
-)
+from .. import nn, optim
+from ..nn import Module, Sequential
+from ..optim import Optimizer, lr_scheduler
 
 ACTIVATIONS: dict[str, Callable[[], Module]] = {
-    "relu": ReLU,
-    "leaky_relu": LeakyReLU,
-    "elu": ELU,
-    "gelu": GELU,
-    "silu": SiLU,
-    "tanh": Tanh,
-    "sigmoid": Sigmoid,
-    "softplus": Softplus,
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "softplus": nn.Softplus,
 }
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    "sgd": SGD,
-    "adam": Adam,
-    "adamw": AdamW,
-    "rmsprop": RMSprop,
-    "adagrad": Adagrad,
-    "adadelta": Adadelta,
+    "sgd": optim.SGD,
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+    "rmsprop": optim.RMSprop,
+    "adagrad": optim.Adagrad,
+    "adadelta": optim.Adadelta,
 }
 
 MOMENTUM = {"sgd": 0.9, "rmsprop": 0.0}
-"""The optimizers that take a momentum, and that of each by default."""
+"""Default momentum of the optimizers that have one."""
 
-# Of an optimizer, the epochs, and the batches of one.
-SCHEDULES: dict[str, Callable[[Any, int, int], Any]] = {
-    "constant": lambda optimizer, epochs, batches: None,
-    "cosine": lambda optimizer, epochs, batches: CosineAnnealingLR(optimizer, T_max=epochs),
-    "linear": lambda optimizer, epochs, batches: LinearLR(optimizer, 1.0, 0.0, epochs),
-    "step": lambda optimizer, epochs, batches: StepLR(optimizer, max(1, epochs // 3)),
-    "exponential": lambda optimizer, epochs, batches: ExponentialLR(
-        optimizer, 0.01 ** (1 / epochs)
-    ),
-    "plateau": lambda optimizer, epochs, batches: ReduceLROnPlateau(optimizer, patience=5),
-    "one-cycle": lambda optimizer, epochs, batches: OneCycleLR(
+
+def _one_cycle(optimizer: Optimizer, epochs: int, batches: int) -> lr_scheduler.OneCycleLR:
+    return lr_scheduler.OneCycleLR(
         optimizer,
         max_lr=[group["lr"] for group in optimizer.param_groups],
         epochs=epochs,
         steps_per_epoch=batches,
         cycle_momentum=bool({"momentum", "betas"} & set(optimizer.defaults)),
-    ),
+    )
+
+
+# Functions of an optimizer, the number of epochs, and the number of batches per epoch.
+SCHEDULES: dict[str, Callable[[Optimizer, int, int], Any]] = {
+    "constant": lambda o, epochs, batches: None,
+    "cosine": lambda o, epochs, batches: lr_scheduler.CosineAnnealingLR(o, T_max=epochs),
+    "linear": lambda o, epochs, batches: lr_scheduler.LinearLR(o, 1.0, 0.0, epochs),
+    "step": lambda o, epochs, batches: lr_scheduler.StepLR(o, max(1, epochs // 3)),
+    "exponential": lambda o, epochs, batches: lr_scheduler.ExponentialLR(o, 0.01 ** (1 / epochs)),
+    "plateau": lambda o, epochs, batches: lr_scheduler.ReduceLROnPlateau(o, patience=5),
+    "one-cycle": _one_cycle,
 }
 
 
@@ -82,18 +63,31 @@ def mlp(
     dropout: float = 0.0,
     dropconnect: float = 0.0,
 ) -> Sequential:
-    """Linear layers from ``widths[0]`` to ``widths[-1]``, with an activation between each two.
+    """Build a multilayer perceptron: linear layers with activations between them.
 
-    ``batch_norm`` puts a BatchNorm1d before each activation, ``dropout`` a Dropout behind it.
-    ``dropconnect`` drops weights of the hidden layers.
+    Args:
+        *widths: number of features, widths of the hidden layers, number of outputs.
+        activation: a key of ``ACTIVATIONS``.
+        batch_norm: whether to put a BatchNorm1d before each activation.
+        dropout: if not 0, the probability of a Dropout after each activation.
+        dropconnect: if not 0, the probability of dropping a weight of a hidden layer.
+
+    >>> mlp(2, 8, 3, activation="tanh")
+    Sequential(
+      (0): Linear(in_features=2, out_features=8, bias=True)
+      (1): Tanh()
+      (2): Linear(in_features=8, out_features=3, bias=True)
+    )
     """
     layers: list[Module] = []
     for inputs, outputs in pairwise(widths[:-1]):
-        hidden = DropConnect(inputs, outputs, dropconnect) if dropconnect else None
-        layers.append(hidden or Linear(inputs, outputs))
+        if dropconnect:
+            layers.append(nn.DropConnect(inputs, outputs, dropconnect))
+        else:
+            layers.append(nn.Linear(inputs, outputs))
         if batch_norm:
-            layers.append(BatchNorm1d(outputs))
+            layers.append(nn.BatchNorm1d(outputs))
         layers.append(ACTIVATIONS[activation]())
         if dropout:
-            layers.append(Dropout(dropout))
-    return Sequential(*layers, Linear(widths[-2], widths[-1]))
+            layers.append(nn.Dropout(dropout))
+    return Sequential(*layers, nn.Linear(widths[-2], widths[-1]))

@@ -1,9 +1,9 @@
-"""A whole training run by a recipe: prepared, trained, evaluated, and written into a folder."""
+"""One training run: load the data, build the network, train, evaluate, and write the files."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -29,17 +29,17 @@ from .config import Settings
 from .run_folder import (
     BOUNDARY,
     CHECKPOINT,
-    CONFIG,
     CURVES,
-    FILES,
     HISTORY,
     MISTAKES,
     MODEL,
     SURFACE,
-    Description,
-    metrics,
-    pair,
-    scores,
+    RunConfig,
+    check_unused,
+    compute_scores,
+    existing_files,
+    fit_arrays,
+    metric_names,
 )
 
 ANY_LENGTH = ("constant", "plateau")
@@ -47,20 +47,22 @@ ANY_LENGTH = ("constant", "plateau")
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
-    """A run that is ready to start, or to go on; :func:`prepare` makes it.
+class Experiment:
+    """A run that is ready to start or to continue; :func:`create_experiment` returns one.
 
     Attributes:
-        description: its settings and what else ``config.json`` says.
-        train: the rows to learn from.
-        validation: those to look at after each epoch; where they decide something, as early
-            stopping and the plateau of a schedule, a tenth of the rows to learn from.
-        test: those held out, which decide nothing.
-        history: the epochs that it had when it was stopped.
-        callbacks: early stopping if asked for, and the checkpoint.
+        config: its settings, and what else ``config.json`` holds.
+        train: the training rows.
+        validation: the rows that are evaluated after each epoch: the test rows; or, if they decide
+            something (early stopping, schedule "plateau"), a tenth of the training rows.
+        test: the test rows, which decide nothing.
+        model, optimizer, scheduler: the objects to train with.
+        history: the epochs that are done, if the run continues.
+        callbacks: early stopping if it is set, the checkpoint, and TensorBoard if it is set.
+        folder: where the files are written.
     """
 
-    description: Description
+    config: RunConfig
     train: Dataset
     validation: Dataset
     test: Dataset
@@ -68,61 +70,57 @@ class Job:
     optimizer: Optimizer
     scheduler: Any
     history: History
-    callbacks: tuple[Callback, ...]
+    callbacks: Sequence[Callback]
     folder: Path
 
     @property
     def settings(self) -> Settings:
-        """What decides the run."""
-        return self.description.settings
+        """The settings of the run."""
+        return self.config.settings
 
     def __str__(self) -> str:
+        preprocessor, settings = self.config.preprocessor, self.settings
+        classes = f"{len(preprocessor.classes)} classes" if preprocessor.classes else "numeric"
+        column = f"{preprocessor.target.name!r}, " if preprocessor.column_names else ""
         size = sum(parameter.numel() for parameter in self.model.parameters())
-        settings = self.settings
-        gone = f", {len(self.history)} of them done" if len(self.history) else ""
+        done = f" ({len(self.history)} done)" if len(self.history) else ""
         return (
-            f"{self.train.name}: {len(self.train.y):,} rows to learn from, "
-            f"{len(self.test.y):,} held out, {self._aim}\n"
-            f"model: {size:,} parameters, {self.optimizer.name} with lr {settings.lr:g}, "
-            f"{settings.epochs} epochs of batches of {settings.batch_size}{gone}, "
+            f"{self.train.name}: {len(self.train.y):,} training rows, {len(self.test.y):,} test "
+            f"rows, target: {column}{classes}\n"
+            f"model: {size:,} parameters; {self.optimizer.name}, lr {settings.lr:g}; "
+            f"{settings.epochs} epochs{done}, batch size {settings.batch_size}, "
             f"seed {settings.seed}"
         )
 
-    @property
-    def _aim(self) -> str:
-        """What is predicted."""
-        preprocessor = self.description.preprocessor
-        kind = f"{len(preprocessor.classes)} classes" if preprocessor.classes else "values"
-        of = f" of {preprocessor.target.name!r}" if preprocessor.column_names else ""
-        return f"to predict {kind}{of}"
+    def run(self, progress: bool | Literal["auto"] = True) -> Result:
+        """Train, evaluate on training and test rows, and write all files.
 
-    def run(self, progress: bool | Literal["auto"] = True) -> Outcome:
-        """Train, evaluate on both parts, and write all files.
+        Ctrl-C finishes the epoch and then does the same. A second Ctrl-C during training raises
+        KeyboardInterrupt; only the checkpoint is left then.
 
-        After Ctrl-C it does the same with what was learned by then; pressed again in training, it
-        raises KeyboardInterrupt, and only the checkpoint is left.
+        Args:
+            progress: as in :func:`~tinygrad_mlp.fit`.
 
         Raises:
-            FloatingPointError: a loss became inf or nan; weights and history of the epochs before
-                are saved.
+            FloatingPointError: the loss became inf or nan; weights and history of the epochs
+                before are saved.
         """
-        settings = self.settings
+        settings, interrupted = self.settings, False
         penalty = Penalty(self.model, l1=settings.l1, l2=settings.l2)
-        interrupted = False
         try:
             fit(
                 self.model,
                 self.optimizer,
-                pair(self.train),
-                validation=pair(self.validation),
+                fit_arrays(self.train),
+                validation=fit_arrays(self.validation),
                 epochs=settings.epochs,
                 batch_size=settings.batch_size,
-                metrics=metrics(self.train),
+                metrics=metric_names(self.train),
                 scheduler=self.scheduler,
                 clip_grad=settings.clip_grad,
                 class_weight=settings.class_weight,
                 penalty=penalty if settings.l1 or settings.l2 else None,
-                callbacks=(_Begin(self), *self.callbacks),
+                callbacks=(_PrepareFolder(self), *self.callbacks),
                 history=self.history,
                 seed=settings.seed,
                 progress=progress,
@@ -133,69 +131,66 @@ class Job:
             if len(self.history):
                 self._save()
             raise
-        with defer_sigint() as ctrl_c:  # what is left takes a second: nothing is torn, nothing lost
-            train, test = scores(self.model, self.train), scores(self.model, self.test)
+        with defer_sigint() as ctrl_c:  # the rest takes a second, and is always finished
+            train, test = (compute_scores(self.model, rows) for rows in (self.train, self.test))
             self._save()
-            pictures, missing = self._draw()
+            plotted, plot_error = self._plot()
         interrupted = interrupted or ctrl_c.pressed
         best = next((c.best_epoch for c in self.callbacks if isinstance(c, EarlyStopping)), None)
-        files = (MODEL, HISTORY, *pictures)
-        return Outcome(self.history, train, test, self.folder, files, missing, interrupted, best)
+        files = (MODEL, HISTORY, *plotted)
+        return Result(self.history, train, test, self.folder, files, plot_error, interrupted, best)
 
     def _save(self) -> None:
         save(self.model.state_dict(), self.folder / MODEL)
         self.history.save(self.folder / HISTORY)
 
-    def _draw(self) -> tuple[tuple[str, ...], str]:
-        """The names of the pictures drawn, and why there are none if so."""
-        drawn: list[str] = []
-        pictures: dict[str, Callable[[Path], Any]] = {CURVES: self.history.plot}
-        plane = self.train.x.shape[1] == 2
-        if plane and self.train.classes:
-            pictures[BOUNDARY] = lambda path: plots.boundary(self.model, self.train, path)
-        elif plane:
-            pictures[SURFACE] = lambda path: plots.surface(self.model, self.train, path)
-        if self.train.classes and self.train.image_shape is not None:
-            pictures[MISTAKES] = lambda path: plots.mistakes(self.model, self.test, path)
+    def _plot(self) -> tuple[list[str], str]:
+        """Draw all plots; return the names of the files, and why some are missing."""
+        model, train, test = self.model, self.train, self.test
+        draw: dict[str, Callable[[Path], Any]] = {CURVES: self.history.plot}
+        if train.x.shape[1] == 2 and train.classes:
+            draw[BOUNDARY] = lambda path: plots.boundary(model, train, path)
+        elif train.x.shape[1] == 2:
+            draw[SURFACE] = lambda path: plots.surface(model, train, path)
+        if train.classes and train.image_shape is not None:
+            draw[MISTAKES] = lambda path: plots.mistakes(model, test, path)
+        plotted: list[str] = []
         try:
-            for name, draw in pictures.items():
-                draw(self.folder / name)
-                drawn.append(name)
-        except ModuleNotFoundError as error:
-            return tuple(drawn), str(error)
-        return tuple(drawn), ""
+            for name, function in draw.items():
+                function(self.folder / name)
+                plotted.append(name)
+        except ModuleNotFoundError as error:  # matplotlib is optional
+            return plotted, str(error)
+        return plotted, ""
 
 
-class _Begin(Callback):
-    """Clears the folder of a run before, when all is checked, and says what this one is."""
+class _PrepareFolder(Callback):
+    """Delete the files of an old run and write the config, after ``fit`` has checked its input."""
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment = experiment
 
     def on_train_begin(self, trainer: Trainer) -> None:
-        """Unless it goes on: then the folder is its own."""
+        """Do so unless the run continues."""
         if not len(trainer.history):
-            for name in FILES:
-                (self.job.folder / name).unlink(missing_ok=True)
-            for part in TensorBoard.PARTS:
-                for events in self.job.folder.glob(f"{part}/events.out.tfevents.*"):
-                    events.unlink()
-            self.job.description.save(self.job.folder / CONFIG)
+            for path in existing_files(self.experiment.folder):
+                path.unlink()
+            self.experiment.config.save(self.experiment.folder)
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a run came to.
+class Result:
+    """The result of a run.
 
     Attributes:
-        history: the epochs.
-        train: loss and metrics on the rows it learned from, in eval mode.
-        test: the same on the rows held out.
+        history: loss and metrics of each epoch.
+        train: loss and metrics on the training rows, in eval mode.
+        test: loss and metrics on the test rows.
         folder: where the files are.
-        files: their names.
-        missing: why there are no pictures, or "".
-        interrupted: whether Ctrl-C ended it.
-        best: with early stopping the epoch whose weights the model has; None is the last.
+        files: names of the files with weights, history and plots.
+        plot_error: why there are no plots, or "".
+        interrupted: whether Ctrl-C ended the run.
+        best_epoch: with early stopping, the epoch of the model's weights; None is the last.
     """
 
     history: History
@@ -203,90 +198,94 @@ class Outcome:
     test: dict[str, float]
     folder: Path
     files: tuple[str, ...]
-    missing: str
+    plot_error: str
     interrupted: bool
-    best: int | None = None
+    best_epoch: int | None = None
 
 
-def prepare(
+def create_experiment(
     dataset: str = "digits",
     *,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     tensorboard: bool = False,
-    **given: Any,
-) -> Job:
-    """The job that trains on ``dataset`` by its recipe, but for the settings that are ``given``.
+    **settings: Any,
+) -> Experiment:
+    """Load the data, build model and optimizer, and return the experiment, ready to run.
 
     Args:
-        dataset: the name of one, or the path of a file.
-        out: the folder for what the run leaves, ``runs/<name>`` by default; it is made and tried
-            here, so that no training ends without a place for its results.
-        resume: go on where the run in ``out`` was stopped, which had the same settings.
-        tensorboard: write events into ``out`` too.
-        **given: see :class:`Settings`.
+        dataset: a key of :data:`~tinygrad_mlp.data.DATASETS`, or the path of a file.
+        out: the folder for the files, by default ``runs/<name>``. It is created here, so that no
+            training ends without a place for its results.
+        resume: whether to continue the run in ``out``, which must have the same settings.
+        overwrite: whether to replace the run in ``out``; its files are deleted when training
+            starts.
+        tensorboard: whether to write TensorBoard events into ``out``.
+        **settings: fields of :class:`Settings`; by default those of the dataset.
 
     Raises:
-        ValueError: a setting is out of its range, the data are wrong, or there is another run in
-            the folder than that which is to go on.
-        FileNotFoundError: there is no such file, or no run to go on with.
+        ValueError: a setting or the data are invalid, or the run in ``out`` has other settings.
+        FileExistsError: ``out`` holds files of a run, and neither ``resume`` nor ``overwrite`` is
+            set.
+        FileNotFoundError: there is no such file, or no run to continue.
         OSError: the folder cannot be written.
     """
-    settings = Settings.of(dataset, **given)
-    folder = Path("runs", Path(settings.dataset).stem) if out is None else Path(out)
-    if resume:
-        _check_same(folder, Description.load(folder).settings, settings)
-    train, test = settings.data()
-    description = Description.of(settings, train, test)
-    if resume and Description.load(folder).fingerprint != description.fingerprint:
-        raise ValueError(f"{dataset} is not what it was when {folder} was begun; train it anew")
-    if settings.class_weight is not None and not train.classes:
-        raise ValueError(f"class_weight is for classes, and {dataset} has values to predict")
+    chosen = Settings.for_dataset(dataset, **settings)
+    folder = Path("runs", Path(chosen.dataset).stem) if out is None else Path(out)
+    if resume and overwrite:
+        raise ValueError("resume and overwrite exclude each other: leave one out")
+    saved = _config_to_resume(folder, chosen) if resume else None
+    if not (resume or overwrite):
+        check_unused(folder)
+    train, test = chosen.load_data()
+    config = RunConfig.for_data(chosen, train, test)
+    if saved is not None and saved.fingerprint != config.fingerprint:
+        raise ValueError(
+            f"{dataset} has changed since the run in {folder} began, so it cannot be continued; "
+            "write overwrite=True to replace it"
+        )
+    if chosen.class_weight is not None and not train.classes:
+        raise ValueError(f"class_weight needs classes, but the target of {dataset} is numeric")
     validation, callbacks = test, list[Callback]()
-    if settings.early_stopping is not None or settings.schedule == "plateau":
-        few = bool(train.classes) and np.bincount(train.y)[train.y].min() < 2
-        stratify = False if few else None
-        train, validation = split(train, 0.1, seed=settings.seed, stratify=stratify)
-    if settings.early_stopping is not None:
-        callbacks.append(EarlyStopping("val_loss", settings.early_stopping))
-    manual_seed(settings.seed)
-    model = description.network()
-    batches = len(Batches((train.x,), settings.batch_size))
-    optimizer, scheduler = settings.training(model, batches)
+    if chosen.early_stopping is not None or chosen.schedule == "plateau":
+        too_few = bool(train.classes) and np.bincount(train.y)[train.y].min() < 2
+        stratify = False if too_few else None
+        train, validation = split(train, 0.1, seed=chosen.seed, stratify=stratify)
+    if chosen.early_stopping is not None:
+        callbacks.append(EarlyStopping("val_loss", chosen.early_stopping))
+    manual_seed(chosen.seed)
+    model = config.build_model()
+    batches = len(Batches((train.x,), chosen.batch_size))
+    optimizer, scheduler = chosen.build_optimizer(model, batches)
     folder, history = writable_folder(folder), History()
-    callbacks.append(Checkpoint(folder / CHECKPOINT, seconds=1.0))
+    path = folder / CHECKPOINT
+    callbacks.append(Checkpoint(path, seconds=1.0))
     if resume:
         load_checkpoint(
-            folder / CHECKPOINT,
-            model,
-            optimizer,
-            scheduler=scheduler,
-            history=history,
-            callbacks=callbacks,
+            path, model, optimizer, scheduler=scheduler, history=history, callbacks=callbacks
         )
     if tensorboard:
         callbacks.append(TensorBoard(folder))
-    return Job(
-        description,
-        train,
-        validation,
-        test,
-        model,
-        optimizer,
-        scheduler,
-        history,
-        tuple(callbacks),
-        folder,
+    return Experiment(
+        config, train, validation, test, model, optimizer, scheduler, history, callbacks, folder
     )
 
 
-def _check_same(folder: Path, before: Settings, now: Settings) -> None:
-    """Raise ValueError unless a run with settings ``now`` goes on where that of ``before`` was."""
+def _config_to_resume(folder: Path, now: Settings) -> RunConfig:
+    """Return the config of the run in ``folder``, which must fit the settings ``now``."""
+    saved = RunConfig.load(folder)
     for field in fields(Settings):
-        was, wanted = getattr(before, field.name), getattr(now, field.name)
-        longer = field.name == "epochs" and now.schedule in ANY_LENGTH
-        if was != wanted and not longer:
+        before, wanted = getattr(saved.settings, field.name), getattr(now, field.name)
+        may_differ = field.name == "epochs" and now.schedule in ANY_LENGTH
+        if before != wanted and not may_differ:
             raise ValueError(
-                f"{folder} was begun with {field.name}={was!r}, which is now {wanted!r}; "
-                "give the same options to go on, or another folder to begin anew"
+                f"the run in {folder} began with {field.name}={before!r}, not {wanted!r}; use the "
+                "same options to continue it, or another folder for a new run"
             )
+    if not (folder / CHECKPOINT).is_file():
+        raise FileNotFoundError(
+            f"{folder} has no {CHECKPOINT}, so its run cannot be continued; write overwrite=True "
+            "to start again"
+        )
+    return saved
