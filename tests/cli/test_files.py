@@ -133,13 +133,13 @@ def test_options_say_what_columns_are(tmp_path: Path, capsys: pytest.CaptureFixt
     options += ("--ignore", "né", "--ignore", "n")
     assert "target: 'y', 4 classes" in done(capsys, *options)
     options += ("--categorical", "code", "--task", "regression", "--clip-grad", "1")
-    assert "target: 'y', numeric" in done(capsys, *options)
+    assert "target: 'y', numeric" in done(capsys, *options, "--overwrite")
     header = done(capsys, "predict", str(tmp_path / "run"), path).splitlines()[0]
     assert header == "y", "the file is read as the first one was"
     run = open_run(tmp_path / "run")
     assert run.preprocessor.feature_names == ("code=8000", "code=8001", "code=8002", "v")
     message = "class_weight needs classes, but the target"
-    assert message in failed(capsys, *options, "--class-weight", "balanced")
+    assert message in failed(capsys, *options, "--class-weight", "balanced", "--overwrite")
     message = "began with --lr 0.003, not 0.5; use the same"
     assert message in failed(capsys, *options, "--resume", "--lr", "0.5")
 
@@ -171,6 +171,71 @@ def test_what_cannot_be_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFi
         capsys, "predict", str(tmp_path), str(tmp_path / "new.csv"), "--out", str(tmp_path)
     )
     assert said == f"tinygrad-mlp: error: Is a directory: {str(tmp_path)!r}\n"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files below a folder."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_an_old_run_is_not_overwritten_unasked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    options = ("train", "xor", "--epochs", "2", "--out", str(folder))
+    folder.mkdir()
+    (folder / "notes.txt").write_text("my own file")
+    done(capsys, *options)
+    before = contents(folder)
+    assert "notes.txt" in before, "a folder may hold other files"
+    for changed in ([], ["--seed", "1"], ["--epochs", "3"]):
+        assert failed(capsys, *options, *changed) == (
+            f"tinygrad-mlp: error: {folder} already holds a run: write --resume to continue it, "
+            "--overwrite to replace it, or choose another folder\n"
+        )
+    assert "resume and overwrite exclude" in failed(capsys, *options, "--resume", "--overwrite")
+    assert contents(folder) == before
+    done(capsys, *options, "--resume")
+    done(capsys, *options, "--overwrite", "--seed", "1")
+    after = contents(folder)
+    assert after.keys() == before.keys()
+    assert after["notes.txt"] == before["notes.txt"]
+    assert after["model.safetensors"] != before["model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "history.json", "curves.png", "train/events.out.tfevents.1"]
+)
+def test_a_file_that_a_run_would_replace_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("not of a run")
+    options = ("train", "xor", "--epochs", "1", "--out", str(tmp_path))
+    assert failed(capsys, *options).endswith(
+        f" already holds {name}: write --overwrite to replace it, or choose another folder\n"
+    )
+    assert contents(tmp_path) == {name: b"not of a run"}
+    done(capsys, *options, "--overwrite")
+    assert contents(tmp_path).get(name) != b"not of a run"
+
+
+def test_predictions_do_not_overwrite_a_file_unasked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done(capsys, "train", "xor", "--epochs", "1", "--out", str(tmp_path / "run"))
+    rows = tmp_path / "rows.csv"
+    rows.write_text("1,1\n-1,1\n")
+    options = ("predict", str(tmp_path / "run"), str(rows))
+    for out in (rows, tmp_path / "run" / "config.json"):
+        before = contents(tmp_path)
+        error = failed(capsys, *options, "--out", str(out))
+        assert error == f"tinygrad-mlp: error: {out} exists: write --overwrite to replace it\n"
+        assert contents(tmp_path) == before
+    out = tmp_path / "predictions.csv"
+    out.write_text("old")
+    assert "wrote 2 rows" in done(capsys, *options, "--out", str(out), "--overwrite")
+    assert [row["prediction"] in ("same", "different") for row in table(out)] == [True, True]
 
 
 def test_predicting_says_what_is_wrong_with_rows(

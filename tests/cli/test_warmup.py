@@ -24,10 +24,12 @@ with event.install_recorder("numba:run_pass") as passes:
     from tinygrad_mlp import nn, optim
     from tinygrad_mlp.runs.experiment import create_experiment
     from tinygrad_mlp.cli.warmup import UPDATES
-    create_experiment("digits", epochs=1, out={folder!r}).run(progress=False)
-    create_experiment("spiral", epochs=1, out={folder!r}).run(progress=False)
+    def train(dataset, epochs, out):
+        create_experiment(dataset, epochs=epochs, out={folder!r} + out).run(progress=False)
+    train("digits", 1, "/digits")
+    train("spiral", 1, "/spiral")
     np.savez({folder!r} + "/values.npz", x=np.eye(200, 3), y=np.sin(np.arange(200.0)))
-    create_experiment({folder!r} + "/values.npz", epochs=2, out={folder!r}).run(progress=False)
+    train({folder!r} + "/values.npz", 2, "/values")
     for name, options in [(n, o) for n, variants in UPDATES.items() for o in variants]:
         x, y = tg.randn(50, 8), tg.randint(0, 3, (50,))
         model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Dropout(0.2), nn.Linear(16, 3))
@@ -100,7 +102,7 @@ def test_another_process_compiles_ahead_and_ends_with_the_block(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TINYGRAD_MLP_CACHE", str(tmp_path))  # where the other compiles
-    monkeypatch.setattr(warmup.cache, "cold", lambda: True)
+    monkeypatch.setattr(warmup.cache, "is_empty", lambda: True)
     monkeypatch.setattr(warmup, "available", lambda: 2)
     end = time.monotonic() + TIMEOUT
     with warmup.precompile_in_background(Settings("digits")) as other:
@@ -116,7 +118,7 @@ def test_another_process_compiles_ahead_and_ends_with_the_block(
 def test_nothing_is_compiled_ahead_where_that_saves_no_time(
     monkeypatch: pytest.MonkeyPatch, cold: bool, processors: int
 ) -> None:
-    monkeypatch.setattr(warmup.cache, "cold", lambda: cold)
+    monkeypatch.setattr(warmup.cache, "is_empty", lambda: cold)
     monkeypatch.setattr(warmup, "available", lambda: processors)
     with warmup.precompile_in_background(Settings("digits")) as other:
         assert other is None

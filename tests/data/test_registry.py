@@ -1,12 +1,17 @@
 """Datasets by name, and files by their suffix."""
 
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tinygrad_mlp.cli import main
 from tinygrad_mlp.data import (
+    DATASETS,
     FILES,
+    Dataset,
+    Entry,
     Preprocessor,
     digits,
     load,
@@ -16,6 +21,7 @@ from tinygrad_mlp.data import (
     read_inputs,
     split,
 )
+from tinygrad_mlp.runs import Settings
 
 
 @pytest.fixture
@@ -23,6 +29,39 @@ def people(tmp_path: Path) -> Path:
     path = tmp_path / "people.csv"
     path.write_text("height,city,tall\n" + "150,Bern,no\n190,Basel,yes\n" * 20)
     return path
+
+
+def line(points: int = 50, seed: int = 0) -> Dataset:
+    """Points on a line; the right half is class 1."""
+    x = np.random.default_rng(seed).uniform(-1, 1, (points, 1)).astype(np.float32)
+    return Dataset("line", x, (x[:, 0] > 0).astype(np.int64), ("left", "right"))
+
+
+def test_a_dataset_is_one_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings, options = dict(hidden=(4,), epochs=3), dict(points=80, test=0.5)
+    entry = Entry(line, "points on a line", settings, options)
+    monkeypatch.setitem(DATASETS, "line", entry)
+    assert load("line", points=20).x.shape == (20, 1)
+    assert main(["datasets"]) == 0
+    assert "\nline           points on a line\n" in capsys.readouterr().out
+    assert main(["train", "line", "--seed", "2", "--out", str(tmp_path)]) == 0
+    trained = capsys.readouterr().out
+    assert trained.startswith("line: 40 training rows, 40 test rows, target: 2 classes\n")
+    assert "model: 18 parameters; AdamW, lr 0.003; 3 epochs, batch size 64, seed 2\n" in trained
+    assert main(["evaluate", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("line: 40 test rows\n")
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    assert "fashion_mnist, line, or" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_the_training_settings_of_each_entry_are_valid(name: str) -> None:
+    assert Settings.for_dataset(name).dataset == name
+    assert DATASETS[name].description
+    assert set(DATASETS[name].options) <= {"test", *signature(DATASETS[name].load).parameters}
 
 
 def test_parts_are_drawn_by_the_seed() -> None:
@@ -64,7 +103,7 @@ def test_later_rows_are_prepared_as_the_first_were(people: Path, tmp_path: Path)
     x = read_inputs(new, preprocessor)
     assert x.tolist() == [[0.0, 1.0, 0.0]]
     with pytest.raises(
-        ValueError, match=r"new.csv: no column is called 'tall', there are: city, h"
+        ValueError, match=r"no column of .*new.csv is called 'tall', there are: city, h"
     ):
         read_dataset(new, preprocessor)
     new.write_text("city;height;tall\nBasel;170;no\nBern;150;yes\n")

@@ -189,18 +189,41 @@ def test_another_run_does_not_go_on_there(tmp_path: Path) -> None:
     (tmp_path / CHECKPOINT).write_bytes(b"short")
     with pytest.raises(ValueError, match="is not a complete checkpoint"):
         create_experiment("moons", epochs=2, out=tmp_path, resume=True)
+    (tmp_path / CHECKPOINT).unlink()
+    with pytest.raises(FileNotFoundError, match="so its run cannot be continued; write overwrite="):
+        create_experiment("moons", epochs=2, out=tmp_path, resume=True)
+
+
+def test_a_run_that_was_stopped_is_not_overwritten_unasked(tmp_path: Path) -> None:
+    given = dict(epochs=9, out=tmp_path)
+    pressed(create_experiment("moons", **given), 2).run(progress=False)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for dataset in ("moons", "xor"):
+        with pytest.raises(FileExistsError, match=r"write resume=True to .* overwrite=True to"):
+            create_experiment(dataset, **given)
+    with pytest.raises(ValueError, match="resume and overwrite exclude each other"):
+        create_experiment("moons", resume=True, overwrite=True, **given)
+    create_experiment("moons", overwrite=True, **given)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    again = create_experiment("moons", resume=True, **given).run(progress=False)
+    assert len(again.history) == 9
+    anew = create_experiment("moons", overwrite=True, **given).run(progress=False)
+    assert rows(anew.history) == rows(again.history)
 
 
 def test_a_new_run_leaves_nothing_of_the_one_before(tmp_path: Path) -> None:
     create_experiment("moons", epochs=1, out=tmp_path).run(progress=False)
-    refused = create_experiment("xor", batch_norm=True, batch_size=319, out=tmp_path)
+    refused = create_experiment(
+        "xor", batch_norm=True, batch_size=319, out=tmp_path, overwrite=True
+    )
     with pytest.raises(ValueError, match="makes a batch of one row out of 320"):
         refused.run(progress=False)
     assert open_run(tmp_path).config.settings.dataset == "moons", "it is as it was"
     events = tmp_path / "train" / "events.out.tfevents.1"
     events.parent.mkdir()
     events.write_text("")
-    experiment = create_experiment("xor", epochs=2, lr=1e30, optimizer="sgd", out=tmp_path)
+    given = dict(epochs=2, lr=1e30, optimizer="sgd")
+    experiment = create_experiment("xor", out=tmp_path, overwrite=True, **given)
     assert (tmp_path / MODEL).exists(), "until it begins"
     with pytest.raises(FloatingPointError, match="the loss became"):
         experiment.run(progress=False)

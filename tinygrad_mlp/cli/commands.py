@@ -7,6 +7,7 @@ import csv
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import Any
 
 from .._common.files import atomic_write, writable_folder
 from .._common.validation import check_int
@@ -28,16 +29,10 @@ def train(options: argparse.Namespace) -> int:
     from .warmup import precompile_in_background
 
     _set_threads(options)
-    settings = {f.name: getattr(options, f.name) for f in fields(Settings) if f.name != "dataset"}
+    settings = _take(options, *(f.name for f in fields(Settings) if f.name != "dataset"))
     with precompile_in_background(Settings.for_dataset(options.dataset, **settings)):
-        experiment = create_experiment(
-            options.dataset,
-            out=options.out,
-            resume=options.resume,
-            overwrite=options.overwrite,
-            tensorboard=options.tensorboard,
-            **settings,
-        )
+        results = _take(options, "out", "resume", "overwrite", "tensorboard")
+        experiment = create_experiment(options.dataset, **results, **settings)
         print_line(str(experiment))  # a closed pipe does not end the training
         result = experiment.run()
     epochs = len(result.history)
@@ -89,7 +84,7 @@ def predict(options: argparse.Namespace) -> int:
 def summary(options: argparse.Namespace) -> int:
     """Print the layers of a saved network, or of the one that the options describe."""
     names = ("model", "hidden", "activation", "batch_norm", "dropout", "dropconnect")
-    settings = {name: getattr(options, name) for name in names}
+    settings = _take(options, *names)
     if options.folder is not None:
         for name, value in settings.items():
             if value is not None:
@@ -127,6 +122,10 @@ def warmup(options: argparse.Namespace) -> int:
         count = compile_all(dtypes, lambda done, of: progress.update(bar, completed=done, total=of))
     print(f"{count} compiled functions in {cache.folder()}")
     return 0
+
+
+def _take(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in names}
 
 
 def _set_threads(options: argparse.Namespace) -> None:

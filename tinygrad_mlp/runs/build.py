@@ -6,9 +6,9 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from .. import nn, optim
+from .. import nn
 from ..nn import Module, Sequential
-from ..optim import Optimizer, lr_scheduler
+from ..optim import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop, lr_scheduler
 
 ACTIVATIONS: dict[str, Callable[[], Module]] = {
     "relu": nn.ReLU,
@@ -21,14 +21,9 @@ ACTIVATIONS: dict[str, Callable[[], Module]] = {
     "softplus": nn.Softplus,
 }
 
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    "sgd": optim.SGD,
-    "adam": optim.Adam,
-    "adamw": optim.AdamW,
-    "rmsprop": optim.RMSprop,
-    "adagrad": optim.Adagrad,
-    "adadelta": optim.Adadelta,
-}
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = dict(
+    sgd=SGD, adam=Adam, adamw=AdamW, rmsprop=RMSprop, adagrad=Adagrad, adadelta=Adadelta
+)
 
 MOMENTUM = {"sgd": 0.9, "rmsprop": 0.0}
 """Default momentum of the optimizers that have one."""

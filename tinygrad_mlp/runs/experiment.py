@@ -25,22 +25,9 @@ from ..train.loggers import TensorBoard
 from ..train.objective import Penalty
 from ..train.sigint import Interrupted, defer_sigint
 from ..train.trainer import Trainer
+from . import run_folder
 from .config import Settings
-from .run_folder import (
-    BOUNDARY,
-    CHECKPOINT,
-    CURVES,
-    HISTORY,
-    MISTAKES,
-    MODEL,
-    SURFACE,
-    RunConfig,
-    check_unused,
-    compute_scores,
-    existing_files,
-    fit_arrays,
-    metric_names,
-)
+from .run_folder import RunConfig, compute_scores
 
 ANY_LENGTH = ("constant", "plateau")
 """The schedules that do not depend on the number of epochs."""
@@ -111,11 +98,11 @@ class Experiment:
             fit(
                 self.model,
                 self.optimizer,
-                fit_arrays(self.train),
-                validation=fit_arrays(self.validation),
+                run_folder.fit_arrays(self.train),
+                validation=run_folder.fit_arrays(self.validation),
                 epochs=settings.epochs,
                 batch_size=settings.batch_size,
-                metrics=metric_names(self.train),
+                metrics=run_folder.metric_names(self.train),
                 scheduler=self.scheduler,
                 clip_grad=settings.clip_grad,
                 class_weight=settings.class_weight,
@@ -137,23 +124,23 @@ class Experiment:
             plotted, plot_error = self._plot()
         interrupted = interrupted or ctrl_c.pressed
         best = next((c.best_epoch for c in self.callbacks if isinstance(c, EarlyStopping)), None)
-        files = (MODEL, HISTORY, *plotted)
+        files = (run_folder.MODEL, run_folder.HISTORY, *plotted)
         return Result(self.history, train, test, self.folder, files, plot_error, interrupted, best)
 
     def _save(self) -> None:
-        save(self.model.state_dict(), self.folder / MODEL)
-        self.history.save(self.folder / HISTORY)
+        save(self.model.state_dict(), self.folder / run_folder.MODEL)
+        self.history.save(self.folder / run_folder.HISTORY)
 
     def _plot(self) -> tuple[list[str], str]:
         """Draw all plots; return the names of the files, and why some are missing."""
         model, train, test = self.model, self.train, self.test
-        draw: dict[str, Callable[[Path], Any]] = {CURVES: self.history.plot}
+        draw: dict[str, Callable[[Path], Any]] = {run_folder.CURVES: self.history.plot}
         if train.x.shape[1] == 2 and train.classes:
-            draw[BOUNDARY] = lambda path: plots.boundary(model, train, path)
+            draw[run_folder.BOUNDARY] = lambda path: plots.boundary(model, train, path)
         elif train.x.shape[1] == 2:
-            draw[SURFACE] = lambda path: plots.surface(model, train, path)
+            draw[run_folder.SURFACE] = lambda path: plots.surface(model, train, path)
         if train.classes and train.image_shape is not None:
-            draw[MISTAKES] = lambda path: plots.mistakes(model, test, path)
+            draw[run_folder.MISTAKES] = lambda path: plots.mistakes(model, test, path)
         plotted: list[str] = []
         try:
             for name, function in draw.items():
@@ -173,7 +160,7 @@ class _PrepareFolder(Callback):
     def on_train_begin(self, trainer: Trainer) -> None:
         """Do so unless the run continues."""
         if not len(trainer.history):
-            for path in existing_files(self.experiment.folder):
+            for path in run_folder.existing_files(self.experiment.folder):
                 path.unlink()
             self.experiment.config.save(self.experiment.folder)
 
@@ -237,7 +224,7 @@ def create_experiment(
         raise ValueError("resume and overwrite exclude each other: leave one out")
     saved = _config_to_resume(folder, chosen) if resume else None
     if not (resume or overwrite):
-        check_unused(folder)
+        run_folder.check_unused(folder)
     train, test = chosen.load_data()
     config = RunConfig.for_data(chosen, train, test)
     if saved is not None and saved.fingerprint != config.fingerprint:
@@ -259,7 +246,7 @@ def create_experiment(
     batches = len(Batches((train.x,), chosen.batch_size))
     optimizer, scheduler = chosen.build_optimizer(model, batches)
     folder, history = writable_folder(folder), History()
-    path = folder / CHECKPOINT
+    path = folder / run_folder.CHECKPOINT
     callbacks.append(Checkpoint(path, seconds=1.0))
     if resume:
         load_checkpoint(
@@ -283,9 +270,9 @@ def _config_to_resume(folder: Path, now: Settings) -> RunConfig:
                 f"the run in {folder} began with {field.name}={before!r}, not {wanted!r}; use the "
                 "same options to continue it, or another folder for a new run"
             )
-    if not (folder / CHECKPOINT).is_file():
+    if not (folder / run_folder.CHECKPOINT).is_file():
         raise FileNotFoundError(
-            f"{folder} has no {CHECKPOINT}, so its run cannot be continued; write overwrite=True "
-            "to start again"
+            f"{folder} has no {run_folder.CHECKPOINT}, so its run cannot be continued; write "
+            "overwrite=True to start again"
         )
     return saved

@@ -61,7 +61,7 @@ def test_new_rows_need_no_target_and_may_have_other_columns(rents: Preprocessor)
 @pytest.mark.parametrize(
     ("names", "row", "message"),
     [
-        (("age", "tall"), ["1", "no"], "people.csv: no column is called 'city', there are: age, t"),
+        (("age", "tall"), ["1", "no"], "no column of people.csv is called 'city', there are: age"),
         (NAMES[:3], ["old", "Bern", "no"], "line 2, column 'age': 'old' is not a finite number"),
         (NAMES[:3], ["1", "Bonn", "no"], "line 2, column 'city': 'Bonn' does not occur in"),
         (NAMES[:3], ["1", "Bern", ""], "line 2, column 'tall': the value is missing"),
@@ -76,9 +76,9 @@ def test_rows_that_do_not_fit_are_named(
 
 def test_a_missing_target_is_never_filled_in() -> None:
     rows = [*ROWS, ["20", "Bern", "no", ""]]
-    with pytest.raises(ValueError, match=r"line 5, column 'rent': the target is missing.*drop"):
+    with pytest.raises(ValueError, match=r"line 5, column 'rent': the value is missing.*drop"):
         Preprocessor.fit(table(rows), "rent", fill="mean")
-    with pytest.raises(ValueError, match="line 5, column 'rent': the target is missing"):
+    with pytest.raises(ValueError, match="line 5, column 'rent': the value is missing"):
         Preprocessor.fit(table(), "rent", fill="mean").y(table(rows))
 
 
@@ -86,9 +86,11 @@ def test_what_columns_are_can_be_said() -> None:
     preprocessor = Preprocessor.fit(table(), "rent", categorical=["age"], ignore=["city"])
     assert preprocessor.feature_names == ("age=20", "age=40", "age=60", "tall=no", "tall=yes")
     for wrong in ({"categorical": ["agee"]}, {"ignore": ["agee"]}):
-        with pytest.raises(ValueError, match=r"no column is called 'agee'.*did you mean 'age'"):
+        with pytest.raises(
+            ValueError, match=r"no column of people.csv is called 'agee'.* you mean 'age'"
+        ):
             Preprocessor.fit(table(), "rent", **wrong)
-    with pytest.raises(ValueError, match="no column is called 'rents'"):
+    with pytest.raises(ValueError, match="no column of people.csv is called 'rents'"):
         Preprocessor.fit(table(), "rents")
     with pytest.raises(ValueError, match="has no input column besides the target 'rent'"):
         Preprocessor.fit(table(), "rent", ignore=NAMES[:3])

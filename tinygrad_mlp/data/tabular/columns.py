@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from ..._common.array import Array
 from .csv_reader import Table, is_missing, number, numbers
 
 Fill: TypeAlias = Literal["mean", "median"]
+Task: TypeAlias = Literal["classification", "regression"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +98,8 @@ class Numeric:
     array([50., 40.])
     """
 
+    width: ClassVar[int] = 1  # number of features that the column becomes
+    classes: ClassVar[tuple[str, ...]] = ()
     name: str
     mean: float
     scale: float
@@ -116,16 +119,6 @@ class Numeric:
         replacement = None if fill is None else float(getattr(np, fill)(values))
         fitted = Standardizer.fit(values[:, None])
         return cls(name, float(fitted.mean[0]), float(fitted.scale[0]), replacement)
-
-    @property
-    def width(self) -> int:
-        """Number of features that the column becomes."""
-        return 1
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Empty: a numeric target has no classes."""
-        return ()
 
     def features(self, table: Table) -> Array:
         """Return the column as inputs: float32 (N, 1), standardised."""
@@ -275,6 +268,28 @@ def fit_column(
     return (Numeric if numeric else Categorical).fit(table, name, fill)
 
 
+def fit_target(table: Table, name: str, task: Task | None = None) -> Column:
+    """Fit the target column ``name``: categorical or numeric, by ``task`` or by its values.
+
+    Raises:
+        ValueError: ``task`` is unknown, a value is missing or does not suit the task, or there is
+            only one class.
+    """
+    if task not in ("classification", "regression", None):
+        raise ValueError(f"task must be 'classification' or 'regression', got {task!r}")
+    categorical = task == "classification"
+    if task is None:
+        categorical = not is_numeric(table, name) or are_labels(table.column(name))
+    target = (Categorical if categorical else Numeric).fit(table, name)
+    target.targets(table)  # raises if a value is missing
+    if len(target.classes) == 1:
+        raise ValueError(
+            f"{table.path}, column {name!r}: each row has the class {target.classes[0]!r}; a "
+            "classifier needs at least two classes"
+        )
+    return target
+
+
 def is_numeric(table: Table, name: str) -> bool:
     """Return whether the column ``name`` is numeric, by :func:`are_numbers`.
 
@@ -336,8 +351,8 @@ def _finite_or_missing(table: Table, name: str) -> Array:
 
 def _missing(table: Table, row: int, name: str) -> ValueError:
     return ValueError(
-        f"{table.location(row, name)}: the value is missing; fill it in, or train with "
-        "missing='mean', missing='median' or missing='drop'"
+        f"{table.location(row, name)}: the value is missing; write missing='drop' to drop such "
+        "rows, or to fill inputs missing='mean' or missing='median'"
     )
 
 

@@ -11,10 +11,9 @@ import numpy as np
 
 from ..._common.validation import check_choice, check_names
 from ..dataset import Dataset
-from ..split import split_rows
-from .columns import Column, Fill, Numeric, is_numeric
+from .columns import Column, Fill, Numeric, Task, fit_target, is_numeric
 from .csv_reader import Table, is_missing, read_csv
-from .preprocessor import Preprocessor, Task, fit_target, stratify_labels
+from .preprocessor import Preprocessor, split_table
 
 Missing: TypeAlias = Literal["refuse", "mean", "median", "drop"]
 
@@ -86,24 +85,21 @@ def csv(
     if target in declared and task is None:
         task = "classification"
     column = fit_target(table, target, task)  # its classes are those of all rows
-    train, held_out = table, None
-    if test is not None:
-        train, held_out = _split(table, column, categories, test, seed)
+    train, held_out = _split(table, column, categories, test, seed)
     fill: Fill | None = missing if missing in ("mean", "median") else None
     if not column.classes:
         column = Numeric.fit(train, target)
     preprocessor = Preprocessor.fit(train, column, fill=fill, categorical=categories, ignore=ignore)
     name = Path(path).stem
-    test_rows = None if held_out is None else preprocessor.dataset(name, held_out)
+    test_rows = None if test is None else preprocessor.dataset(name, held_out)
     return preprocessor.dataset(name, train, held_out=test_rows)
 
 
 def _split(
-    table: Table, target: Column, categories: Sequence[str], test: float, seed: int
+    table: Table, target: Column, categories: Sequence[str], test: float | None, seed: int
 ) -> tuple[Table, Table]:
     """Return training and test rows; a category in one of the columns is never in test alone."""
-    labels = stratify_labels(table, target)
-    train, held_out = split_rows(len(table), test, seed=seed, labels=labels)
+    train, held_out = split_table(table, target, test, seed)
     unseen_row = np.zeros(len(table), bool)  # whether a row has a category without training row
     for name in categories:
         cells = table.column(name)

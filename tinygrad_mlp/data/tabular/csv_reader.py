@@ -71,10 +71,7 @@ class Table:
         Raises:
             ValueError: it is not; the message lists the columns and suggests the closest.
         """
-        try:
-            return check_choice("column", name, self.names)
-        except ValueError as error:
-            raise ValueError(f"{self.path}: {error}") from None
+        return check_choice(f"column of {self.path}", name, self.names)
 
     def location(self, row: int, name: str) -> str:
         """Return file, line and column of a cell, for error messages."""

@@ -12,10 +12,9 @@ import numpy as np
 
 from ..._common.array import Array
 from ..dataset import Dataset
-from ..split import split_rows
-from .columns import Numeric, Standardizer
+from .columns import Numeric, Standardizer, Task, fit_target
 from .csv_reader import Table
-from .preprocessor import Preprocessor, Task, fit_target, stratify_labels
+from .preprocessor import Preprocessor, split_table
 
 
 def npz(
@@ -55,10 +54,7 @@ def npz(
     arrays = read_npz(path)
     x, table = arrays["x"], target_as_table(str(path), arrays["y"])
     target = fit_target(table, "y", task)  # its classes are those of all rows
-    train, held_out = np.arange(len(x)), None
-    if test is not None:
-        labels = stratify_labels(table, target)
-        train, held_out = split_rows(len(x), test, seed=seed, labels=labels)
+    train, held_out = split_table(table, target, test, seed)
     if not target.classes:
         target = Numeric.fit(table.take(train), "y")
     preprocessor = Preprocessor(_fit_scaling(x, train), target)
@@ -71,7 +67,7 @@ def npz(
         source=str(path),
         preprocessor=preprocessor,
     )
-    test_rows = None if held_out is None else dataset.take(held_out)
+    test_rows = None if test is None else dataset.take(held_out)
     return replace(dataset.take(train), held_out=test_rows)
 
 

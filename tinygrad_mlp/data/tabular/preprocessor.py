@@ -9,26 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from ..._common.array import Array
 from ..._common.validation import check_names
 from ..dataset import Dataset
-from .columns import (
-    Categorical,
-    Column,
-    Fill,
-    Numeric,
-    Standardizer,
-    are_labels,
-    fit_column,
-    is_numeric,
-)
-from .csv_reader import Table, is_missing
-
-Task: TypeAlias = Literal["classification", "regression"]
+from ..split import split_rows
+from .columns import Categorical, Column, Fill, Numeric, Standardizer, fit_column, fit_target
+from .csv_reader import Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +156,6 @@ class Preprocessor:
         Raises:
             ValueError: the target column is missing, or a cell in it is missing or invalid.
         """
-        _check_target_present(table, self.target.name)
         return self.target.targets(table)
 
     def inverse_transform(self, outputs: Array) -> Array:
@@ -215,54 +204,24 @@ class Preprocessor:
             ) from None
 
 
-def fit_target(table: Table, name: str, task: Task | None = None) -> Column:
-    """Fit the target column ``name``: categorical or numeric, by ``task`` or by its values.
+def split_table(table: Table, target: Column, test: float | None, seed: int) -> tuple[Array, Array]:
+    """Return the indices of training and test rows, stratified; without ``test`` no test rows.
 
     Raises:
-        ValueError: ``task`` is unknown, a value is missing or does not suit the task, or there is
-            only one class.
+        ValueError: ``test`` is invalid, or a class has only one row; the message gives its line.
     """
-    if task not in ("classification", "regression", None):
-        raise ValueError(f"task must be 'classification' or 'regression', got {task!r}")
-    _check_target_present(table, name)
-    categorical = task == "classification"
-    if task is None:
-        categorical = not is_numeric(table, name) or are_labels(table.column(name))
-    target = (Categorical if categorical else Numeric).fit(table, name)
-    if len(target.classes) == 1:
-        raise ValueError(
-            f"{table.path}, column {name!r}: each row has the class {target.classes[0]!r}; a "
-            "classifier needs at least two classes"
-        )
-    return target
-
-
-def stratify_labels(table: Table, target: Column) -> Array | None:
-    """Return the labels of the rows, to split them class by class; None for regression.
-
-    Raises:
-        ValueError: a class has only one row; the message gives its line.
-    """
-    if not target.classes:
-        return None
-    labels = target.targets(table)
-    counts = np.bincount(labels)
-    row = int(counts[labels].argmin())
-    if counts[labels[row]] == 1:
-        raise ValueError(
-            f"{table.location(row, target.name)}: class {target.classes[labels[row]]!r} has only "
-            "this row, which cannot be in both parts; delete it, or write test=None"
-        )
-    return labels
-
-
-def _check_target_present(table: Table, name: str) -> None:
-    for row, cell in enumerate(table.column(name)):
-        if is_missing(cell):
+    if test is None:
+        return np.arange(len(table)), np.arange(0)
+    labels = target.targets(table) if target.classes else None
+    if labels is not None:
+        counts = np.bincount(labels)
+        row = int(counts[labels].argmin())
+        if counts[labels[row]] == 1:
             raise ValueError(
-                f"{table.location(row, name)}: the target is missing; delete the row, or write "
-                "missing='drop'"
+                f"{table.location(row, target.name)}: class {target.classes[labels[row]]!r} has "
+                "only this row, which cannot be in both parts; delete it, or write test=None"
             )
+    return split_rows(len(table), test, seed=seed, labels=labels)
 
 
 def _column_from(part: dict[str, Any]) -> Column:
