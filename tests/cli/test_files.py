@@ -190,7 +190,7 @@ def test_an_old_run_is_not_overwritten_unasked(
     assert "notes.txt" in before, "a folder may hold other files"
     for changed in ([], ["--seed", "1"], ["--epochs", "3"]):
         assert failed(capsys, *options, *changed) == (
-            f"tinygrad-mlp: error: {folder} already holds a run: write --resume to continue it, "
+            f"tinygrad-mlp: error: {folder} already holds a run: use --resume to continue it, "
             "--overwrite to replace it, or choose another folder\n"
         )
     assert "resume and overwrite exclude" in failed(capsys, *options, "--resume", "--overwrite")
@@ -213,7 +213,7 @@ def test_a_file_that_a_run_would_replace_is_kept(
     (tmp_path / name).write_text("not of a run")
     options = ("train", "xor", "--epochs", "1", "--out", str(tmp_path))
     assert failed(capsys, *options).endswith(
-        f" already holds {name}: write --overwrite to replace it, or choose another folder\n"
+        f" already holds {name}: use --overwrite to replace it, or choose another folder\n"
     )
     assert contents(tmp_path) == {name: b"not of a run"}
     done(capsys, *options, "--overwrite")
@@ -230,7 +230,7 @@ def test_predictions_do_not_overwrite_a_file_unasked(
     for out in (rows, tmp_path / "run" / "config.json"):
         before = contents(tmp_path)
         error = failed(capsys, *options, "--out", str(out))
-        assert error == f"tinygrad-mlp: error: {out} exists: write --overwrite to replace it\n"
+        assert error == f"tinygrad-mlp: error: {out} exists: use --overwrite to replace it\n"
         assert contents(tmp_path) == before
     out = tmp_path / "predictions.csv"
     out.write_text("old")

@@ -190,7 +190,7 @@ def test_another_run_does_not_go_on_there(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is not a complete checkpoint"):
         create_experiment("moons", epochs=2, out=tmp_path, resume=True)
     (tmp_path / CHECKPOINT).unlink()
-    with pytest.raises(FileNotFoundError, match="so its run cannot be continued; write overwrite="):
+    with pytest.raises(FileNotFoundError, match="so its run cannot be continued; use overwrite="):
         create_experiment("moons", epochs=2, out=tmp_path, resume=True)
 
 
@@ -199,7 +199,7 @@ def test_a_run_that_was_stopped_is_not_overwritten_unasked(tmp_path: Path) -> No
     pressed(create_experiment("moons", **given), 2).run(progress=False)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     for dataset in ("moons", "xor"):
-        with pytest.raises(FileExistsError, match=r"write resume=True to .* overwrite=True to"):
+        with pytest.raises(FileExistsError, match=r"use resume=True to .* overwrite=True to"):
             create_experiment(dataset, **given)
     with pytest.raises(ValueError, match="resume and overwrite exclude each other"):
         create_experiment("moons", resume=True, overwrite=True, **given)

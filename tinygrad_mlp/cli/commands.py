@@ -69,7 +69,7 @@ def predict(options: argparse.Namespace) -> int:
     _set_threads(options)
     out = options.out
     if out is not None and out.is_file() and not options.overwrite:
-        raise FileExistsError(f"{out} exists: write overwrite=True to replace it")
+        raise FileExistsError(f"{out} exists: use overwrite=True to replace it")
     header, rows = open_run(options.folder).predict(options.file)
     if out is None:
         csv.writer(sys.stdout, lineterminator="\n").writerows([header, *rows])

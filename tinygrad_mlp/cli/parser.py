@@ -47,7 +47,8 @@ def parser() -> argparse.ArgumentParser:
     predict = command("predict", commands.predict, "predict the rows of a file")
     _folder(predict)
     predict.add_argument("file", type=Path, metavar="FILE", help="rows; a target is not needed")
-    predict.add_argument("--out", type=Path, help="CSV file to write; default: print the table")
+    help = "CSV file to write; default: print the table"
+    predict.add_argument("--out", type=Path, metavar="FILE", help=help)
     _overwrite(predict, "replace the file given by --out if it exists")
     _threads(predict)
     summary = command("summary", commands.summary, "show the layers and parameters of a network")
@@ -60,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     command("datasets", commands.datasets, "list the datasets")
     details = " and keep them on disk, so that later commands start at once"
     warmup = command("warmup", commands.warmup, "compile all kernels", details)
-    warmup.add_argument("--all", action="store_true", help="for float64 as well as float32")
+    warmup.add_argument("--all", action="store_true", help="for float64 too, not only float32")
     return top
 
 
@@ -72,11 +73,13 @@ def _train(train: argparse.ArgumentParser) -> None:
     group = train.add_argument_group("training (defaults depend on the dataset)")
     _training(group)
     _threads(group)
-    add = train.add_argument_group("results").add_argument
-    add("--out", type=Path, help="folder for the results; default: runs/DATASET")
-    add("--resume", action="store_true", help="continue the run in this folder")
-    _overwrite(train, "replace the run in this folder")
-    add("--tensorboard", action="store_true", help="write TensorBoard events too")
+    group = train.add_argument_group("results")
+    help = "folder for the results; default: runs/DATASET"
+    group.add_argument("--out", type=Path, metavar="DIR", help=help)
+    group.add_argument("--resume", action="store_true", help="continue the run in this folder")
+    _overwrite(group, "replace the run in this folder")
+    help = "write events for TensorBoard too"
+    group.add_argument("--tensorboard", action="store_true", help=help)
 
 
 def _data(group: argparse._ActionsContainer) -> None:
@@ -93,14 +96,17 @@ def _data(group: argparse._ActionsContainer) -> None:
         "20 different whole numbers that occur twice on average"
     )
     add("--task", choices=("classification", "regression"), help=help)
-    add("--encoding", help="encoding of a CSV file; default: utf-8")
-    add("--data-dir", type=Path, help="folder with the files of MNIST or Fashion-MNIST")
+    add("--encoding", metavar="NAME", help="encoding of a CSV file; default: utf-8")
+    help = "folder with the files of MNIST or Fashion-MNIST"
+    add("--data-dir", type=Path, metavar="DIR", help=help)
 
 
 def _network(group: argparse._ActionsContainer) -> None:
     add = group.add_argument
-    add("--model", choices=MODELS, help="linear has no hidden layers")
-    add("--hidden", type=_widths, metavar="WIDTHS", help="hidden layers, e.g. 512,128,64")
+    add("--model", choices=MODELS, help="linear: no hidden layers")
+    add(
+        "--hidden", type=_widths, metavar="WIDTHS", help="widths of the hidden layers, e.g. 512,128"
+    )
     add("--activation", metavar="NAME", help=", ".join(ACTIVATIONS))
     help = "batch normalisation before each activation"
     add("--batch-norm", action=argparse.BooleanOptionalAction, help=help)
@@ -113,7 +119,10 @@ def _training(group: argparse._ActionsContainer) -> None:
     add("--optimizer", metavar="NAME", help=", ".join(OPTIMIZERS))
     add("--momentum", type=float, help=f"momentum of {' or '.join(MOMENTUM)}")
     add("--weight-decay", type=float, help="weight decay of the optimizer")
-    help = f"learning-rate schedule: {', '.join(SCHEDULES)}"
+    help = (
+        f"learning-rate schedule: {', '.join(SCHEDULES)}; plateau lowers the rate by the loss on a "
+        "tenth of the training rows"
+    )
     add("--schedule", metavar="NAME", help=help)
     add("--lr", type=float, help="initial learning rate")
     add("--epochs", type=int, help="number of passes over the training rows")

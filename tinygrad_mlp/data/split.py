@@ -61,7 +61,7 @@ def split_rows(
         rows: number of rows N.
         test: fraction of the rows to hold out.
         seed: seed of the draw.
-        labels: labels (N,) to stratify by; None draws from all rows alike.
+        labels: labels (N,) to stratify by; None ignores classes.
 
     Raises:
         TypeError, ValueError: as :func:`split`.

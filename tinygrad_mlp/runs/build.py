@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 from .. import nn
 from ..nn import Module, Sequential
 from ..optim import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop, lr_scheduler
+from ..optim.lr_scheduler import LRScheduler
 
 ACTIVATIONS: dict[str, Callable[[], Module]] = {
     "relu": nn.ReLU,
@@ -29,7 +29,7 @@ MOMENTUM = {"sgd": 0.9, "rmsprop": 0.0}
 """Default momentum of the optimizers that have one."""
 
 
-def _one_cycle(optimizer: Optimizer, epochs: int, batches: int) -> lr_scheduler.OneCycleLR:
+def _one_cycle(optimizer: Optimizer, epochs: int, batches: int) -> LRScheduler:
     return lr_scheduler.OneCycleLR(
         optimizer,
         max_lr=[group["lr"] for group in optimizer.param_groups],
@@ -40,7 +40,7 @@ def _one_cycle(optimizer: Optimizer, epochs: int, batches: int) -> lr_scheduler.
 
 
 # Functions of an optimizer, the number of epochs, and the number of batches per epoch.
-SCHEDULES: dict[str, Callable[[Optimizer, int, int], Any]] = {
+SCHEDULES: dict[str, Callable[[Optimizer, int, int], LRScheduler | None]] = {
     "constant": lambda o, epochs, batches: None,
     "cosine": lambda o, epochs, batches: lr_scheduler.CosineAnnealingLR(o, T_max=epochs),
     "linear": lambda o, epochs, batches: lr_scheduler.LinearLR(o, 1.0, 0.0, epochs),

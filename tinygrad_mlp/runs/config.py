@@ -12,6 +12,7 @@ from .._common.validation import check_choice, check_int
 from ..data import DATASETS, FILES, Dataset, load_parts
 from ..nn import Module, Sequential
 from ..optim import Optimizer
+from ..optim.lr_scheduler import LRScheduler
 from ..train.validation import positive
 from .build import ACTIVATIONS, MOMENTUM, OPTIMIZERS, SCHEDULES, mlp
 
@@ -143,7 +144,7 @@ class Settings:
             dropconnect=self.dropconnect,
         )
 
-    def build_optimizer(self, model: Module, batches: int) -> tuple[Optimizer, Any]:
+    def build_optimizer(self, model: Module, batches: int) -> tuple[Optimizer, LRScheduler | None]:
         """Build the optimizer of ``model`` and its schedule, for ``batches`` per epoch."""
         options: dict[str, Any] = {"lr": self.lr}
         if self.optimizer in MOMENTUM:

@@ -15,6 +15,7 @@ from ..data import Batches, Dataset, split
 from ..nn import Sequential
 from ..ops.random import manual_seed
 from ..optim import Optimizer
+from ..optim.lr_scheduler import LRScheduler
 from ..serialization import save
 from ..train import plots
 from ..train.callbacks import Callback, Checkpoint, EarlyStopping
@@ -55,7 +56,7 @@ class Experiment:
     test: Dataset
     model: Sequential
     optimizer: Optimizer
-    scheduler: Any
+    scheduler: LRScheduler | None
     history: History
     callbacks: Sequence[Callback]
     folder: Path
@@ -230,7 +231,7 @@ def create_experiment(
     if saved is not None and saved.fingerprint != config.fingerprint:
         raise ValueError(
             f"{dataset} has changed since the run in {folder} began, so it cannot be continued; "
-            "write overwrite=True to replace it"
+            "use overwrite=True to replace it"
         )
     if chosen.class_weight is not None and not train.classes:
         raise ValueError(f"class_weight needs classes, but the target of {dataset} is numeric")
@@ -272,7 +273,7 @@ def _config_to_resume(folder: Path, now: Settings) -> RunConfig:
             )
     if not (folder / run_folder.CHECKPOINT).is_file():
         raise FileNotFoundError(
-            f"{folder} has no {run_folder.CHECKPOINT}, so its run cannot be continued; write "
+            f"{folder} has no {run_folder.CHECKPOINT}, so its run cannot be continued; use "
             "overwrite=True to start again"
         )
     return saved

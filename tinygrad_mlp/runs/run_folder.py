@@ -205,12 +205,12 @@ def check_unused(folder: Path) -> None:
     files = existing_files(folder)
     if {folder / CONFIG, folder / CHECKPOINT} <= set(files):
         raise FileExistsError(
-            f"{folder} already holds a run: write resume=True to continue it, overwrite=True to "
+            f"{folder} already holds a run: use resume=True to continue it, overwrite=True to "
             "replace it, or choose another folder"
         )
     if files:
         raise FileExistsError(
-            f"{folder} already holds {files[0].relative_to(folder)}: write overwrite=True to "
+            f"{folder} already holds {files[0].relative_to(folder)}: use overwrite=True to "
             "replace it, or choose another folder"
         )
 
