@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -99,30 +100,25 @@ def class_weights(labels: Array, class_weight: ClassWeight, classes: int) -> Arr
     >>> class_weights(np.array([0, 0, 0, 1]), "balanced", 2).round(3).tolist()
     [0.667, 2.0]
     """
-    if isinstance(class_weight, str):
-        if class_weight != "balanced":
+    weights: Any = class_weight
+    if isinstance(class_weight, Mapping):
+        if unknown := class_weight.keys() - range(classes):
             raise ValueError(
-                f"class_weight must be 'balanced', a dict or a sequence, got {class_weight!r}"
+                f"class_weight has {unknown.pop()!r}, and labels are 0 to {classes - 1}"
             )
-        counts = np.bincount(labels, minlength=classes)
-        weights = len(labels) / (classes * np.maximum(counts, 1))
-    elif isinstance(class_weight, Mapping):
-        weights = np.ones(classes)
-        for label, weight in class_weight.items():
-            if label not in range(classes):
-                raise ValueError(f"class_weight has {label!r}, and labels are 0 to {classes - 1}")
-            weights[label] = weight
-    else:
-        try:
-            weights = np.asarray(class_weight, np.float64)
-        except (TypeError, ValueError):
-            weights = np.empty(0)
-    if weights.shape != (classes,) or not np.isfinite(weights).all() or (weights < 0).any():
+        weights = [class_weight.get(label, 1.0) for label in range(classes)]
+    elif isinstance(class_weight, str) and class_weight == "balanced":
+        weights = len(labels) / (classes * np.bincount(labels, minlength=classes).clip(1))
+    try:
+        array = np.asarray(weights, np.float64)
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    if array.shape != (classes,) or not np.isfinite(array).all() or (array < 0).any():
         raise ValueError(
-            f"class_weight must be {classes} finite numbers, none of them negative, got "
-            f"{class_weight!r}"
+            f"class_weight must be 'balanced', a dict, or {classes} finite numbers that are not "
+            f"negative, got {class_weight!r}"
         )
-    return weights
+    return array
 
 
 class Penalty:

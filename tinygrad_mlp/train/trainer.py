@@ -98,12 +98,10 @@ class Trainer:
             try:
                 callback.on_train_end(self)
             except BaseException as later:
-                if first is None:
-                    first = later
-                else:
-                    name = type(callback).__name__
-                    first.add_note(f"{name}.on_train_end then raised {later!r}")
-        if first is not error and first is not None:
+                if first is not None:
+                    first.add_note(f"{type(callback).__name__}.on_train_end then raised {later!r}")
+                first = later if first is None else first
+        if first is not None and error is None:
             raise first
 
     def _run_epoch(self, epoch: TrainEpoch, validation: Epoch | None, report: Reporter) -> None:

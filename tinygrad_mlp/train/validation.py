@@ -44,9 +44,6 @@ class Samples:
         """Whether the targets are class indices."""
         return self.y.dtype == np.int64
 
-    def __len__(self) -> int:
-        return len(self.x)
-
 
 def check_data(name: str, pair: Any, model: Module) -> Samples:
     """Return a pair of inputs and targets (arrays, lists, Tensors or a Dataset) as `Samples`.
@@ -94,7 +91,7 @@ def check_targets(model: Module, samples: Samples) -> None:
     """
     with preserve_modes(model), no_grad():
         model.eval()
-        shape = (len(samples), *model(tensor(samples.x[:1])).shape[1:])
+        shape = (len(samples.x), *model(tensor(samples.x[:1])).shape[1:])
     y = samples.y
     if not samples.labels:
         _check_values(samples, shape)
