@@ -19,8 +19,8 @@ A. G. Baydin et al., "Automatic differentiation in machine learning: a survey", 
 from __future__ import annotations
 
 import heapq
-import itertools
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,7 +73,7 @@ def run_backward(
     gradients: Sequence[Any],
     *,
     inputs: Sequence[Any] | None = None,
-    retain_graph: bool = False,
+    retain_graph: bool | None = None,
     create_graph: bool = False,
     accumulate: bool = True,
 ) -> list[Any]:
@@ -216,7 +216,7 @@ def _nodes_between(outputs: Sequence[Any], targets: set[Any]) -> set[Any]:
             reached.add(node)
             stack.extend(e[0] for e in node.edges if e is not None)
     useful = set(targets)
-    for node in sorted(reached, key=lambda node: node.number):
+    for node in sorted(reached, key=attrgetter("number")):  # each after the nodes of its inputs
         if any(e is not None and e[0] in useful for e in node.edges):
             useful.add(node)
     return useful
@@ -246,11 +246,15 @@ def _gradient_of(output: Any, gradient: Any) -> Any:
     return gradient._sum_to_layout(output.layout)
 
 
-def _gradients_of(outputs: list[Any], gradients: Any) -> list[Any]:
+def _checked(tensors: Any, gradients: Any) -> tuple[list[Any], list[Any]]:
+    """Return the outputs, and for each the gradient to start from."""
+    outputs = _as_list(tensors)
+    if gradients is None:
+        gradients = [None] * len(outputs)
     given = gradients if isinstance(gradients, (list, tuple)) else [gradients]
-    if gradients is not None and len(given) != len(outputs):
+    if len(given) != len(outputs):
         raise ValueError(f"{len(given)} gradients were given for {len(outputs)} outputs")
-    return [_gradient_of(output, g) for output, g in itertools.zip_longest(outputs, given)]
+    return outputs, list(map(_gradient_of, outputs, given))
 
 
 def _as_list(tensors: Any) -> list[Any]:
@@ -285,12 +289,10 @@ def backward(
     >>> x.grad
     tensor(8.)
     """
-    outputs = _as_list(tensors)
     run_backward(
-        outputs,
-        _gradients_of(outputs, grad_tensors),
+        *_checked(tensors, grad_tensors),
         inputs=None if inputs is None else _as_list(inputs),
-        retain_graph=create_graph if retain_graph is None else retain_graph,
+        retain_graph=retain_graph,
         create_graph=create_graph,
     )
 
@@ -326,7 +328,7 @@ def grad(
     >>> tg.grad(x * x, x)
     (tensor(6.),)
     """
-    outputs, inputs = _as_list(outputs), _as_list(inputs)
+    inputs = _as_list(inputs)
     for k, value in enumerate(inputs):
         if not value.requires_grad:
             raise RuntimeError(
@@ -334,10 +336,9 @@ def grad(
                 "requires_grad=True before computing with it"
             )
     found = run_backward(
-        outputs,
-        _gradients_of(outputs, grad_outputs),
+        *_checked(outputs, grad_outputs),
         inputs=inputs,
-        retain_graph=create_graph if retain_graph is None else retain_graph,
+        retain_graph=retain_graph,
         create_graph=create_graph,
         accumulate=False,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,16 +12,13 @@ import numpy as np
 from ..kernels.runtime.layout import Layout, dense, layout_of
 from ..kernels.runtime.storage import storage_of
 from . import modes, tape
-from .dtypes import as_dtype, get_default_dtype, promote, scalar_dtype
+from .dtypes import as_dtype, plans_of_ops, promote, scalar_dtype
 from .tape import Value
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
 
 _NUMBERS = (float, int, bool)
-_CACHED = 4096  # constants in each cache, which is emptied when it is full
-_scalars: dict[tuple[Any, ...], Tensor] = {}
-_constants: dict[tuple[str, np.dtype], Tensor] = {}
 
 
 def as_values(op: str, names: Sequence[str], inputs: Sequence[Any]) -> tuple[Value, ...]:
@@ -45,28 +43,29 @@ def as_values(op: str, names: Sequence[str], inputs: Sequence[Any]) -> tuple[Val
     return tuple(values)
 
 
+@functools.lru_cache(maxsize=4096, typed=True)
+def _scalar(layout: Layout, number: bool | int | float, key: Any) -> Tensor:
+    return constant(number, scalar_dtype(number, layout.dtype))
+
+
+plans_of_ops.append(_scalar.cache_clear)
+
+
 def promote_scalar(layout: Layout, number: bool | int | float) -> Tensor:
     """Return a number as a tensor, in the dtype that it has in an op with one other tensor."""
-    key = (layout, number or repr(number), type(number), get_default_dtype())  # 0.0 equals -0.0
-    found = _scalars.get(key)
-    if found is None:
-        if len(_scalars) > _CACHED:
-            _scalars.clear()
-        found = _scalars[key] = constant(number, scalar_dtype(number, layout.dtype))
-    return found
+    return _scalar(layout, number, number or repr(number))  # 0.0 equals -0.0, but not in repr
+
+
+@functools.lru_cache(maxsize=4096, typed=True)
+def _constant(number: bool | int | float, dtype: np.dtype, key: str) -> Tensor:
+    if dtype.kind in "iu" and not math.isfinite(number):
+        raise ValueError(f"{number} cannot be stored in a tensor of dtype {dtype}")
+    return from_array(np.array(number).astype(dtype))
 
 
 def constant(number: bool | int | float, dtype: np.dtype) -> Tensor:
     """Return a 0-d tensor that holds a number; the same tensor for the same number."""
-    key = (repr(number), dtype)
-    found = _constants.get(key)
-    if found is None:
-        if dtype.kind in "iu" and not math.isfinite(number):
-            raise ValueError(f"{number} cannot be stored in a tensor of dtype {dtype}")
-        if len(_constants) > _CACHED:
-            _constants.clear()
-        found = _constants[key] = from_array(np.array(number).astype(dtype))
-    return found
+    return _constant(number, dtype, repr(number))
 
 
 def from_array(array: np.ndarray) -> Tensor:
