@@ -61,6 +61,7 @@ class TextbookRule(Rule):
         self.arguments = (*owner.inputs, *owner.params)
 
     def __call__(self, gradient: Any, lookup: Lookup, create_graph: bool) -> list[Any]:
+        """Return the gradients of all inputs, None for an input that is not floating."""
         values = list(map(lookup, self.owner.inputs))
         params = {name: lookup(name) for name in self.owner.params}
         floats = [k for k, v in enumerate(values) if v is not None and v.layout.dtype.kind == "f"]
