@@ -56,6 +56,12 @@ BAD = {
     "epochs": ({"epochs": 0}, ValueError, "epochs must be at least 1, got 0; write epochs=20"),
     "seed": ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
     "metric": ({"metrics": ["acuracy"]}, ValueError, "no metric is called 'acuracy'.*'accuracy'"),
+    "metric of values": ({"metrics": ["r2"]}, ValueError, r"r2 is of one column, got .*\(1, 3\)"),
+    "metric of labels": (
+        {"metrics": ["accuracy"], "data": (X, X), "validation": None, "loss": F.mse_loss},
+        ValueError,
+        "accuracy needs outputs of shape",
+    ),
     "progress": ({"progress": "no"}, ValueError, "progress must be True, False or"),
     "one row": ({"batch_size": 29}, ValueError, r"BatchNorm1d \('1'\).*batch_size=30 or drop_last"),
     "rows of one": ({"batch_size": 1}, ValueError, "a batch of one row out of 30.*batch_size=2$"),

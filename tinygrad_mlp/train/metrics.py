@@ -100,7 +100,14 @@ class TopK:
 
     def __call__(self, outputs: Array, targets: Array) -> float:
         """Return the fraction for outputs (N, C) and labels (N,)."""
-        return _of_all_rows(self, *_check_labels(self.__name__, outputs, targets))
+        return _of_all_rows(self, *_as_labels(self.__name__, outputs, targets))
+
+    def correct(self, outputs: Tensor, targets: Tensor, shift: Tensor) -> Tensor:
+        """Return the number of such rows (see :class:`BatchSums`)."""
+        _check_classes(self.__name__, outputs, targets)
+        target_outputs = outputs.gather(1, targets.unsqueeze(1))
+        count: Tensor = ((outputs > target_outputs).sum(1) < self.k).sum()
+        return count
 
 
 def mse(outputs: Array, targets: Array) -> float:
@@ -148,14 +155,14 @@ def confusion_matrix(outputs: Array, targets: Array) -> Array:
     >>> confusion_matrix(np.eye(2)[[0, 1, 1]], np.array([0, 0, 1])).tolist()
     [[1, 1], [0, 1]]
     """
-    outputs, targets = _check_labels("confusion_matrix", outputs, targets)
+    outputs, targets = _as_labels("confusion_matrix", outputs, targets)
     classes = outputs.shape[1]
     counts = np.bincount(targets * classes + outputs.argmax(axis=1), minlength=classes**2)
     matrix: Array = counts.reshape(classes, classes)
     return matrix
 
 
-def _check_labels(name: str, outputs: Any, targets: Any) -> tuple[Array, Array]:
+def _as_labels(name: str, outputs: Any, targets: Any) -> tuple[Array, Array]:
     """Return outputs (N, C) and labels (N,) as arrays; raise if a label is not below C."""
     outputs, targets = to_array(outputs), to_array(targets)
     _check_classes(name, outputs, targets)
@@ -200,16 +207,6 @@ def _correct(outputs: Tensor, targets: Tensor, shift: Tensor) -> Tensor:
     return count
 
 
-def _correct_in_top(k: int) -> BatchSums:
-    def count(outputs: Tensor, targets: Tensor, shift: Tensor) -> Tensor:
-        _check_classes(f"top_{k}_accuracy", outputs, targets)
-        target_outputs = outputs.gather(1, targets.unsqueeze(1))
-        count: Tensor = ((outputs > target_outputs).sum(1) < k).sum()
-        return count
-
-    return BatchSums((count,))
-
-
 def _squared_errors(outputs: Tensor, targets: Tensor, shift: Tensor, name: str = "mse") -> Tensor:
     """Return the sum over rows of the mean squared error of a row."""
     if outputs.shape != targets.shape:
@@ -227,16 +224,6 @@ def _column_errors(outputs: Tensor, targets: Tensor, shift: Tensor) -> Tensor:
     return _squared_errors(outputs, targets, shift, "r2")
 
 
-def _deviations(outputs: Tensor, targets: Tensor, shift: Tensor) -> Tensor:
-    total: Tensor = (targets.to("float64") - shift).sum()
-    return total
-
-
-def _squared_deviations(outputs: Tensor, targets: Tensor, shift: Tensor) -> Tensor:
-    total: Tensor = (targets.to("float64") - shift).square().sum()
-    return total
-
-
 def _explained(error: float, mean: float, square: float) -> float:
     """Return r2 from the means of (o - t)^2, t - shift and (t - shift)^2."""
     variance = square - mean**2
@@ -246,7 +233,14 @@ def _explained(error: float, mean: float, square: float) -> float:
 BATCH_SUMS: dict[Metric, BatchSums] = {
     accuracy: BatchSums((_correct,)),
     mse: BatchSums((_squared_errors,)),
-    r2: BatchSums((_column_errors, _deviations, _squared_deviations), _explained),
+    r2: BatchSums(
+        (
+            _column_errors,
+            lambda outputs, targets, shift: (targets.to("float64") - shift).sum(),
+            lambda outputs, targets, shift: (targets.to("float64") - shift).square().sum(),
+        ),
+        _explained,
+    ),
 }
 
 METRICS: dict[str, Metric] = {"accuracy": accuracy, "top_5_accuracy": TopK(5), "mse": mse, "r2": r2}
@@ -254,7 +248,7 @@ METRICS: dict[str, Metric] = {"accuracy": accuracy, "top_5_accuracy": TopK(5), "
 
 def batch_sums(metric: Metric) -> BatchSums | None:
     """Return how ops compute ``metric``; None if only Python can."""
-    return _correct_in_top(metric.k) if isinstance(metric, TopK) else BATCH_SUMS.get(metric)
+    return BatchSums((metric.correct,)) if isinstance(metric, TopK) else BATCH_SUMS.get(metric)
 
 
 def _of_all_rows(metric: Metric, outputs: Any, targets: Any) -> float:

@@ -9,11 +9,12 @@ import numpy as np
 
 from .._common.array import Array
 from .._tensor import Tensor
+from ..autograd.modes import no_grad
 from ..nn import Module
 from ..nn import functional as F
 from ..ops.create import tensor, zeros
-from .metrics import Metric, accuracy, resolve_metrics
-from .validation import Samples, check_targets, model_dtype
+from .metrics import Metric, accuracy, batch_sums, resolve_metrics
+from .validation import Samples, check_targets, model_dtype, preserve_modes
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 ClassWeight = Mapping[int, float] | Sequence[float] | str
@@ -61,14 +62,26 @@ class Objective:
             self.training_loss = _weighted_cross_entropy(model, samples.y, class_weight)
 
     def check(self, model: Module, samples: Samples) -> None:
-        """Raise unless the targets fit the model's outputs and are labels or values as before."""
+        """Check the targets against the model's outputs for the first row, in eval mode.
+
+        Raises:
+            TypeError: these are labels and those of the training are not, or vice versa.
+            ValueError: they do not fit the default loss or a built-in metric.
+        """
         if samples.labels != self.labels:
             raise TypeError(
                 f"y of {samples.name} has dtype {samples.y.dtype}, where y of data are "
                 f"{'integer labels' if self.labels else 'floating-point values'}"
             )
-        if self.is_default:
-            check_targets(model, samples)
+        sums = [found for metric in self.metrics.values() if (found := batch_sums(metric))]
+        if self.is_default or sums:
+            with preserve_modes(model), no_grad():
+                model.eval()
+                outputs = model(tensor(samples.x[:1]))
+                if self.is_default:
+                    check_targets(samples, (len(samples.x), *outputs.shape[1:]))
+                for function in (function for each in sums for function in each.functions):
+                    function(outputs, tensor(samples.y[:1]), zeros((), dtype="float64"))
 
 
 def _weighted_cross_entropy(model: Module, labels: Array, class_weight: ClassWeight) -> Loss:

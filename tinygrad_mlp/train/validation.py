@@ -20,7 +20,6 @@ from ..autograd.modes import is_grad_enabled, no_grad
 from ..data.batching import Batches
 from ..nn import BatchNorm1d, Module
 from ..ops import random
-from ..ops.create import tensor
 from ..optim import Optimizer
 from ..optim.lr_scheduler import ReduceLROnPlateau
 
@@ -80,29 +79,39 @@ def model_dtype(model: Module) -> np.dtype[Any]:
     return next((dtype for dtype in dtypes if dtype.kind == "f"), np.dtype(np.float32))
 
 
-def check_targets(model: Module, samples: Samples) -> None:
-    """Check the targets against the outputs of ``model``, for the default losses.
+def check_targets(samples: Samples, outputs: tuple[int, ...]) -> None:
+    """Check the targets against outputs of this shape, (N, ...), for the default losses.
 
     Cross-entropy needs labels below the number of outputs; the squared error needs targets of the
-    outputs' shape, since broadcasting would hide a mistake. The model is run on the first row.
+    outputs' shape, since broadcasting would hide a mistake.
 
     Raises:
         ValueError: they do not fit.
     """
-    with preserve_modes(model), no_grad():
-        model.eval()
-        shape = (len(samples.x), *model(tensor(samples.x[:1])).shape[1:])
-    y = samples.y
-    if not samples.labels:
-        _check_values(samples, shape)
-    elif len(shape) != 2 or y.ndim != 1:
+    y, name = samples.y, samples.name
+    if samples.labels and (len(outputs) != 2 or y.ndim != 1):
         raise ValueError(
-            f"{samples.name}: integer targets are labels of shape (N,) for outputs (N, classes), "
-            f"got y of shape {y.shape} and outputs {shape}; write y.argmax(1) for one-hot labels, "
+            f"{name}: integer targets are labels of shape (N,) for outputs (N, classes), got y of "
+            f"shape {y.shape} and outputs {outputs}; write y.argmax(1) for one-hot labels, "
             f"y.astype({str(samples.x.dtype)!r}) for integers that are quantities"
         )
-    else:
-        _check_labels(samples, classes=shape[1])
+    if samples.labels:
+        classes, row = outputs[1], int(y.argmin() if y.min() < 0 else y.argmax())
+        if not 0 <= y[row] < classes:
+            raise ValueError(
+                f"y of {name} must be labels from 0 to {classes - 1}, because the model has "
+                f"{classes} outputs, got {y[row]} in row {row}; number the classes from 0, or "
+                "widen the last layer"
+            )
+    elif y.shape != outputs:
+        fix = "give the last layer one output for each target"
+        if len(outputs) == 2 and outputs[1] > 1 and y.ndim == 1 and (y == np.floor(y)).all():
+            fix = "labels must be integers: write y.astype('int64')"
+        elif y.shape == outputs[:1] and outputs[1:] == (1,):
+            fix = "write y[:, None]"
+        raise ValueError(
+            f"y of {name} has shape {y.shape} where the model's outputs have {outputs}; {fix}"
+        )
 
 
 def check_optimizer(model: Module, optimizer: Any) -> None:
@@ -144,11 +153,11 @@ def check_batches(model: Module, batches: Batches) -> None:
     if norms and batches.last == 1:
         larger = (other for other in range(max(size, 2), rows + 1) if rows % other != 1)
         fix = "pass more rows" if rows == 1 else f"write batch_size={next(larger)}"
+        if 1 < size < rows:
+            fix += " or drop_last=True"
         raise ValueError(
             f"batch_size={size} makes a batch of one row out of {rows}, and BatchNorm1d "
             f"({norms[0]!r}) has no variance of one row in training; {fix}"
-            + " or drop_last=True"
-            * (1 < size < rows)
         )
 
 
@@ -240,30 +249,3 @@ def _to_numbers(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
             f"{finite.size - int(finite.sum())} such values in all; drop or fill these rows"
         )
     return numbers
-
-
-def _check_labels(samples: Samples, classes: int) -> None:
-    y = samples.y
-    if 0 <= y.min() <= y.max() < classes:
-        return
-    row = int(y.argmin() if y.min() < 0 else y.argmax())
-    raise ValueError(
-        f"y of {samples.name} must be labels from 0 to {classes - 1}, because the model has "
-        f"{classes} outputs, got {y[row]} in row {row}; number the classes from 0, or widen the "
-        "last layer"
-    )
-
-
-def _check_values(samples: Samples, outputs: tuple[int, ...]) -> None:
-    y = samples.y
-    if y.shape == outputs:
-        return
-    if len(outputs) == 2 and outputs[1] > 1 and y.ndim == 1 and (y == np.floor(y)).all():
-        fix = "labels must be integers: write y.astype('int64')"
-    elif y.shape == outputs[:1] and outputs[1:] == (1,):
-        fix = "write y[:, None]"
-    else:
-        fix = "give the last layer one output for each target"
-    raise ValueError(
-        f"y of {samples.name} has shape {y.shape} where the model's outputs have {outputs}; {fix}"
-    )
