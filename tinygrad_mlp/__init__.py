@@ -53,9 +53,7 @@ from .ops.derived import (
     norm,
     outer,
     repeat,
-    sort,
     t,
-    topk,
     tril,
     triu,
 )
@@ -65,8 +63,20 @@ from .ops.fused.matmul import matmul
 from .ops.fused.softmax import log_softmax, logsumexp, softmax
 from .ops.random import get_rng_state, manual_seed, rand, randint, randn, randperm, set_rng_state
 from .ops.reduce import all, amax, amin, any, argmax, argmin, mean, prod, std, sum, var
-from .ops.shape.index import argsort, chunk, gather, index_select, max, min, nonzero, split, unbind
 from .ops.shape.join import cat, stack
+from .ops.shape.select import (
+    argsort,
+    chunk,
+    gather,
+    index_select,
+    max,
+    min,
+    nonzero,
+    sort,
+    split,
+    topk,
+    unbind,
+)
 from .ops.shape.view import expand, flatten, permute, reshape, squeeze, transpose, unsqueeze
 from .serialization import load, save
 from .study.gradcheck import gradcheck

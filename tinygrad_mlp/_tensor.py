@@ -21,13 +21,14 @@ from .autograd.hooks import RemovableHandle
 from .autograd.tape import Node, Value
 from .autograd.values import as_array, forbid_during_capture, from_array
 from .kernels.runtime.layout import BOOL, FLOAT32, FLOAT64, INT64
-from .ops import create, derived, numpy_interop, reduce
+from .ops import broadcasting, create, derived, numpy_interop, reduce
 from .ops.elementwise import arithmetic
 from .ops.elementwise.arithmetic import CONVERSIONS
 from .ops.fused import matmul, softmax
 from .ops.numpy_interop import swapped
-from .ops.shape import index
+from .ops.shape import index, select
 from .ops.shape import view as views
+from .ops.shape.axes import dim_of
 
 
 class Tensor(Value):
@@ -110,7 +111,7 @@ class Tensor(Value):
 
     def size(self, dim: int | None = None) -> Any:
         """Return the shape, or the size of one axis."""
-        return self.shape if dim is None else self.shape[views.dim_of(dim, self.ndim)]
+        return self.shape if dim is None else self.shape[dim_of(dim, self.ndim)]
 
     def dim(self) -> int:
         """Return the number of axes."""
@@ -308,17 +309,17 @@ class Tensor(Value):
     fill_, zero_ = arithmetic.fill_, arithmetic.zero_
 
     sum, mean, prod, amax, amin = reduce.sum, reduce.mean, reduce.prod, reduce.amax, reduce.amin
-    max, min, var, std = index.max, index.min, reduce.var, reduce.std
+    max, min, var, std = select.max, select.min, reduce.var, reduce.std
     argmax, argmin, any, all = reduce.argmax, reduce.argmin, reduce.any, reduce.all
-    sum_to_size, _sum_to_layout = reduce.sum_to_size, reduce.sum_to_layout
+    sum_to_size, _sum_to_layout = broadcasting.sum_to_size, broadcasting.sum_to_layout
     softmax, log_softmax, logsumexp = softmax.softmax, softmax.log_softmax, softmax.logsumexp
 
     reshape, view, flatten = views.reshape, views.view, views.flatten
     transpose, permute, expand = views.transpose, views.permute, views.expand
     squeeze, unsqueeze, contiguous = views.squeeze, views.unsqueeze, views.contiguous
-    gather, index_select, nonzero = index.gather, index.index_select, index.nonzero
-    argsort, split, chunk, unbind = index.argsort, index.split, index.chunk, index.unbind
-    sort, topk, flip, repeat = derived.sort, derived.topk, derived.flip, derived.repeat
+    gather, index_select, nonzero = select.gather, select.index_select, select.nonzero
+    argsort, split, chunk, unbind = select.argsort, select.split, select.chunk, select.unbind
+    sort, topk, flip, repeat = select.sort, select.topk, derived.flip, derived.repeat
     mm, outer, t, movedim = derived.mm, derived.outer, derived.t, derived.movedim
     allclose, equal, narrow = derived.allclose, derived.equal, derived.narrow
     norm, dot, masked_fill = derived.norm, derived.dot, derived.masked_fill
@@ -329,7 +330,7 @@ class Tensor(Value):
 def _from_arguments(data: tuple[Any, ...]) -> Any:
     """Return the tensor that ``Tensor(*data)`` makes: an alias, a copy, or zeros of a shape."""
     first, dtype = data[0] if len(data) == 1 else 0, get_default_dtype()
-    if isinstance(first, Value):
+    if isinstance(first, Tensor):
         return views.view(first, first.layout.shape)
     if isinstance(first, (int, np.integer)) and not isinstance(first, bool):
         return create.zeros(*(data or (0,)), dtype=dtype)

@@ -28,7 +28,7 @@ from tinygrad_mlp.kernels.runtime.layout import BOOL, FLOAT32, FLOAT64, INT64
 from tinygrad_mlp.ops import create, random
 from tinygrad_mlp.ops.fused import epoch_ops, matmul
 from tinygrad_mlp.ops.reduce import sum_of_squares
-from tinygrad_mlp.ops.shape import index, view
+from tinygrad_mlp.ops.shape import index, view, view_history
 
 ANY = real(-2, 2)
 BITS = constant(Draw(lambda g, s: g.integers(0, 2, s).astype(float)))
@@ -127,12 +127,12 @@ def frozen(op):
     return call
 
 
-def region_of(base: Shape, function) -> dict[str, Any]:
+def region_of(base: Shape, function) -> tuple[Any, ...]:
     """A view of a float64 array of shape ``base`` as a region: shape, strides, offset."""
     array = np.empty(base)
     part = function(array)
     offset = part.__array_interface__["data"][0] - array.__array_interface__["data"][0]
-    return {"shape": part.shape, "strides": part.strides, "offset": offset}
+    return part.shape, part.strides, offset
 
 
 REGIONS = [
@@ -141,35 +141,36 @@ REGIONS = [
     ((2, 3), region_of((2, 3), lambda x: np.broadcast_to(x[:, 1:2], (2, 2)))),
     ((5,), region_of((5,), lambda x: x[2:3].reshape(()))),
 ]
-INJECTIVE = [pair for pair in REGIONS if 0 not in pair[1]["strides"]]
+INJECTIVE = [(base, region) for base, region in REGIONS if 0 not in region[1]]
 
 
-def scaled(params: dict[str, Any], dtype: np.dtype) -> dict[str, Any]:
-    """A region's params are bytes: those of a base of another dtype."""
-    item = dtype.itemsize
-    return {
-        **params,
-        "strides": tuple(s // 8 * item for s in params["strides"]),
-        "offset": params["offset"] // 8 * item,
-    }
+def of_region(op):
+    """Call an op on a region, whose bytes are those of a float64 base, of a base of any dtype."""
+
+    def call(x, region, **params):
+        (shape, strides, offset), item = region, x.dtype.itemsize
+        region = shape, tuple(s // 8 * item for s in strides), offset // 8 * item
+        return op(x, region=region, **params)
+
+    return call
 
 
-def read_region(x, **params):
-    strides = [s // 8 * x.itemsize for s in params["strides"]]
-    flat = np.ascontiguousarray(x).reshape(-1)[params["offset"] // 8 :]
-    return np.lib.stride_tricks.as_strided(flat, params["shape"], strides)
+def read_region(x, region):
+    shape, strides, offset = region
+    flat = np.ascontiguousarray(x).reshape(-1)[offset // 8 :]
+    return np.lib.stride_tricks.as_strided(flat, shape, [s // 8 * x.itemsize for s in strides])
 
 
-def np_region_backward(g, x_shape, **params):
+def np_region_backward(g, x_shape, region):
     out = np.zeros(x_shape)
     numbers = np.arange(out.size, dtype=float).reshape(x_shape)
-    np.add.at(out.reshape(-1), read_region(numbers, **params).astype(int), g)
+    np.add.at(out.reshape(-1), read_region(numbers, region).astype(int), g)
     return out
 
 
-def np_erase_region(x, **params):
+def np_erase_region(x, region):
     flat = x.copy().reshape(-1)
-    flat[read_region(np.arange(x.size, dtype=float), **params).astype(int)] = 0
+    flat[read_region(np.arange(x.size, dtype=float), region).astype(int)] = 0
     return flat.reshape(x.shape)
 
 
@@ -211,23 +212,23 @@ VIEWS = [
     row("slice_backward", frozen(view._embed), np_embed, cases=slices_back, accepts="bif"),
     row(
         "region",
-        lambda x, **p: view.region(x, **scaled(p, x.dtype)),
+        of_region(view_history._region),
         read_region,
-        cases=one_of(*(fixed([base], **p) for base, p in REGIONS)),
+        cases=one_of(*(fixed([base], region=r) for base, r in REGIONS)),
         accepts="bif",
     ),
     row(
         "region_backward",
-        lambda g, **p: view._region_backward(g, **scaled(p, g.dtype)),
+        of_region(view_history._region_backward),
         np_region_backward,
         accepts="bif",
-        cases=one_of(*(fixed([p["shape"]], x_shape=base, **p) for base, p in REGIONS)),
+        cases=one_of(*(fixed([r[0]], x_shape=base, region=r) for base, r in REGIONS)),
     ),
     row(
         "erase_region",
-        lambda x, **p: view.erase_region(x, **scaled(p, x.dtype)),
+        of_region(view_history._erase_region),
         np_erase_region,
-        cases=one_of(*(fixed([base], **p) for base, p in INJECTIVE)),
+        cases=one_of(*(fixed([base], region=r) for base, r in INJECTIVE)),
         accepts="bif",
     ),
     row(

@@ -265,7 +265,7 @@ def _check_recorded_write(op: Op, value: Any, inputs: tuple[Any, ...]) -> None:
 
 
 class Views(Protocol):
-    """Updates nodes after writes to memory that views share; see ``ops/shape/view.py``."""
+    """Updates nodes after writes to memory that views share; see ``ops/shape/view_history.py``."""
 
     def where(self, view: Any) -> Params:
         """Return the region of its base that a view covers."""
@@ -281,7 +281,7 @@ _views: Views
 
 
 def set_view_tracker(views: Views) -> None:
-    """Set what updates nodes after writes to views (called once, by ``ops/shape/view.py``)."""
+    """Set what updates nodes after writes to views (called once, by ``ops/shape``)."""
     global _views
     _views = views
 

@@ -33,7 +33,7 @@ from ..ops import create, random, reduce
 from ..ops.elementwise.arithmetic import CONVERSIONS
 from ..ops.elementwise.declare import Elementwise
 from ..ops.fused import softmax
-from ..ops.shape import index, join
+from ..ops.shape import join, select
 from ..ops.shape.view import contiguous
 from ..runs.build import OPTIMIZERS
 from ..runs.config import Settings
@@ -270,7 +270,7 @@ def shapes_and_indices(dtype: str) -> None:
     x, labels = matrix(dtype), row_labels(COLUMNS)
     written = x.clone()
     written[1:].mul_(2)  # through a view
-    column = index.gather(x, 1, labels.reshape(ROWS, 1))
+    column = select.gather(x, 1, labels.reshape(ROWS, 1))
     joined = join.cat([x, x]), join.stack([x, x])
     indexed = x[labels], x[1:, 2], x[x > 0.5], column
     for out in (contiguous(x.T), *joined, *indexed, softmax.logsumexp(x, 1), written):
@@ -280,7 +280,7 @@ def shapes_and_indices(dtype: str) -> None:
     for function in (reduce.argmax, reduce.argmin):
         function(x, 1)
     reduce.var(x)
-    index.argsort(x)
+    select.argsort(x)
     create.arange(ROWS)
     create.eye(COLUMNS)
 

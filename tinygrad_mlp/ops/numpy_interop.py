@@ -1,7 +1,7 @@
-"""NumPy's functions called with tensors: ``np.exp(x)``, ``np.sum(x, axis=0)`` are taped.
+"""NumPy functions called with tensors: ``np.exp(x)`` and ``np.sum(x, axis=0)`` are recorded.
 
-What has no counterpart here works on tensors that require no gradient, as on their arrays; of one
-that does, it is refused, as it would step off the tape unseen.
+A NumPy function without a counterpart here runs on the arrays of tensors that require no gradient.
+With a tensor that requires one it raises: the gradient would be lost.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from .._tensor import Tensor
 
 
-def _fold(op: Callable[..., Any]) -> Callable[..., Any]:
+def _reduction(op: Callable[..., Any]) -> Callable[..., Any]:
     return lambda a, axis=None, *, keepdims=False: op(a, axis, keepdims)
 
 
-def _spread(op: Callable[..., Any]) -> Callable[..., Any]:
+def _deviation(op: Callable[..., Any]) -> Callable[..., Any]:
     return lambda a, axis=None, *, ddof=0, keepdims=False: op(a, axis, ddof, keepdims)
 
 
@@ -41,17 +41,17 @@ def _joined(op: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
-    np.sum: _fold(reduce.sum),
-    np.mean: _fold(reduce.mean),
-    np.prod: _fold(reduce.prod),
-    np.max: _fold(reduce.amax),
-    np.amax: _fold(reduce.amax),
-    np.min: _fold(reduce.amin),
-    np.amin: _fold(reduce.amin),
-    np.var: _spread(reduce.var),
-    np.std: _spread(reduce.std),
-    np.argmax: _fold(reduce.argmax),
-    np.argmin: _fold(reduce.argmin),
+    np.sum: _reduction(reduce.sum),
+    np.mean: _reduction(reduce.mean),
+    np.prod: _reduction(reduce.prod),
+    np.max: _reduction(reduce.amax),
+    np.amax: _reduction(reduce.amax),
+    np.min: _reduction(reduce.amin),
+    np.amin: _reduction(reduce.amin),
+    np.var: _deviation(reduce.var),
+    np.std: _deviation(reduce.std),
+    np.argmax: _reduction(reduce.argmax),
+    np.argmin: _reduction(reduce.argmin),
     np.concatenate: _joined(join.cat),
     np.stack: _joined(join.stack),
     np.where: lambda condition, x, y: arithmetic.where(condition, x, y),
@@ -67,7 +67,7 @@ _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
 
 
 def ufunc(self: Any, function: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-    """``Tensor.__array_ufunc__``: the op that a NumPy ufunc stands for."""
+    """Apply the op that a NumPy ufunc stands for: ``Tensor.__array_ufunc__``."""
     op = matmul.matmul if function is np.matmul else UFUNCS.get(function)
     if op is None or method != "__call__" or kwargs:
         raise _refused(function, kwargs)
@@ -75,7 +75,7 @@ def ufunc(self: Any, function: Any, method: str, *inputs: Any, **kwargs: Any) ->
 
 
 def function(self: Any, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-    """``Tensor.__array_function__``: the op that a NumPy function stands for."""
+    """Apply the op that a NumPy function stands for: ``Tensor.__array_function__``."""
     form = _FUNCTIONS.get(function)
     if form is not None and _takes(form, args, kwargs):
         return form(*args, **kwargs)
@@ -88,7 +88,7 @@ def function(self: Any, function: Any, types: Any, args: Any, kwargs: Any) -> An
 def _refused(function: Any, kwargs: Any) -> TypeError:
     extra = f" with {sorted(kwargs)}" if kwargs else ""
     return TypeError(
-        f"np.{function.__name__} cannot be taped{extra}: "
+        f"np.{function.__name__} cannot be recorded{extra}: "
         "convert first, as in np.asarray(x.detach())"
     )
 
@@ -110,7 +110,7 @@ def _tensors(nest: Any) -> Iterator[Value]:
 
 
 def _arrays(nest: Any) -> Any:
-    """The same nest of arguments, with arrays in place of tensors."""
+    """Return the same nest of arguments, with arrays in place of tensors."""
     if isinstance(nest, Value):
         return as_array(nest)
     if isinstance(nest, dict):
@@ -119,12 +119,15 @@ def _arrays(nest: Any) -> Any:
 
 
 def swapped(op: Callable[..., Tensor]) -> Callable[[Any, Any], Tensor]:
-    """An operator with the tensor on the right."""
+    """Return an operator with its operands exchanged."""
     return lambda self, other: op(other, self)
 
 
 def comparison(op: Callable[..., Tensor]) -> Callable[[Any, Any], Tensor]:
-    """Elementwise, but a tensor is simply not equal to what is no number: `x in (None, "sum")`."""
+    """Return an operator that compares elements; with what is no number it is NotImplemented.
+
+    So a tensor is not equal to None or to a string, as in ``x in (None, "sum")``.
+    """
 
     def compare(self: Any, other: Any) -> Any:
         comparable = isinstance(other, (Value, int, float, np.generic, np.ndarray))

@@ -1,33 +1,46 @@
-"""Reductions: sum, mean, products, extremes, and positions of extremes, along any axes."""
+"""Reductions along any axes: sums, means, products, extremes and their positions."""
 
 from __future__ import annotations
 
 import builtins
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
-
-import numpy as np
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from ..autograd import tape
 from ..autograd.op import Op
 from ..autograd.tape import Params, Value, empty
-from ..kernels.codegen import expression, reduction
+from ..kernels.codegen import expression
 from ..kernels.codegen.reduction import Fold
 from ..kernels.fused import argmax as argmax_kernel
 from ..kernels.runtime.launch import Launch
-from ..kernels.runtime.layout import BOOL, INT64, Layout, Shape, coalesce, dense
+from ..kernels.runtime.layout import BOOL, INT64, Layout, Shape, dense
 from ..kernels.runtime.memory import scratch
-from .elementwise.arithmetic import CONVERSIONS, where
-from .shape.view import _sizes, contiguous, dims_of, expand, permute, reshape
+from .elementwise.arithmetic import where
+from .reduce_plan import Stages, stages_of
+from .shape.axes import Dims, axis_last, dims_of, folded
+from .shape.view import contiguous, permute, reshape
 
-Dims = int | Sequence[int] | None
-Axes = tuple[list[int], list[int]]  # sizes, and steps in bytes
-Stages = tuple[tuple[Launch, int], ...]  # launches from one to the next, and bytes of each result
+if TYPE_CHECKING:
+    from .._tensor import Tensor
 
 
 class Reduce(Op):
-    """An op that folds the axes ``dims`` of its input."""
+    """An op that folds the axes ``dims`` of its input.
+
+    Args:
+        name: the name of the op.
+        combine: two partial results as one.
+        neutral: the neutral element of ``combine``.
+        each: what is folded of an element.
+        finish: the result, from the total and the number of elements.
+        then: the op that folds the partial results, if not this one.
+        dtype: the dtype of the result: "same", "sum" (integers become int64), "float" (integers
+            are refused) or "bool".
+        about: the docstring.
+        textbook: the same function of simpler ops.
+        x: the gradient rule.
+    """
 
     fold: Fold
 
@@ -46,7 +59,7 @@ class Reduce(Op):
         x: Callable[..., Any] | None = None,
     ):
         self.fold = Fold(name, combine, neutral, each, finish, then.fold if then else None)
-        self.kind, self.about = dtype, about
+        self.dtype_rule, self.about = dtype, about
         super().__init__(
             name, ("x",), params=("dims", "keepdim"), textbook=textbook, vjp={"x": x} if x else None
         )
@@ -55,47 +68,17 @@ class Reduce(Op):
         return f"{self.about}\n\nAlong the axes ``dims``; ``keepdim`` leaves them with size 1."
 
     def plan(self, layout: Layout, dims: Shape, keepdim: bool) -> tuple[Layout, Stages]:
-        kept = [k for k in range(layout.ndim) if k not in dims]
-        shape = tuple(1 if k in dims else size for k, size in enumerate(layout.shape))
-        real = {
-            "same": layout.dtype,
-            "sum": INT64 if layout.dtype.kind in "bui" else layout.dtype,
-            "float": layout.dtype,
-            "bool": BOOL,
-        }[self.kind]
-        if self.kind == "float" and layout.dtype.kind != "f":
+        if self.dtype_rule == "float" and layout.dtype.kind != "f":
             raise TypeError(f"{self.name} takes a floating tensor, not {layout.dtype}: x.float()")
-        empty_fold = builtins.any(layout.shape[k] == 0 for k in dims)
-        if isinstance(self.fold.neutral, str) and empty_fold:
+        if isinstance(self.fold.neutral, str) and not _count(layout.shape, dims):
             raise ValueError(
                 f"{self.name} of no elements: shape {layout.shape} has size 0 along dim {dims}"
             )
-        result = dense(shape if keepdim else tuple(layout.shape[k] for k in kept), real)
-        return result, self._lower(layout, kept, dims, real) if result.size else ()
-
-    def _lower(self, layout: Layout, kept: list[int], dims: Shape, real: np.dtype) -> Stages:
-        """Folds until one result is left of what each is cut into: one launch for small ones."""
-
-        def axes(which: Sequence[int]) -> Axes:
-            sizes = tuple(layout.shape[k] for k in which)
-            merged, (steps,) = coalesce(sizes, [tuple(layout.strides[k] for k in which)])
-            return merged, steps
-
-        fold, dtype, outer, inner = self.fold, layout.dtype, axes(kept), axes(dims)
-        if 0 in layout.shape:
-            inner = [0], [0]
-        stages: list[tuple[Launch, int]] = []
-        parts = 2
-        while parts > 1:
-            cut = _Cut(outer, inner, dtype.itemsize)
-            places, parts, columns = cut.results
-            constants = cut.constants(1 if parts > 1 else _count(layout.shape, dims))
-            names = (str(dtype), cut.access, str(real), str(real))
-            launch = Launch(reduction.address(fold, cut.loop, *names), 2, constants, cut.work)
-            stages.append((launch, -(-places * parts * columns * real.itemsize // 64) * 64))
-            fold, dtype, item = fold.then or fold, real, real.itemsize
-            outer, inner = _dense_axes(places, parts, columns, item)
-        return tuple(stages)
+        real = BOOL if self.dtype_rule == "bool" else layout.dtype
+        if self.dtype_rule == "sum" and layout.dtype.kind != "f":
+            real = INT64
+        result = dense(folded(layout.shape, dims, keepdim), real)
+        return result, stages_of(self.fold, layout, dims, real) if result.size else ()
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         x = inputs[0]
@@ -113,68 +96,13 @@ class Reduce(Op):
         return (out,)
 
 
-class _Cut:
-    """How one launch folds: which loop, over what; and into how many parts each result is cut.
-
-    The parts, whose number depends on sizes alone, are what threads share. A tall, narrow array in
-    C order is folded as one with several rows side by side: they become further parts.
-    """
-
-    def __init__(self, outer: Axes, inner: Axes, item: int):
-        (kept, kept_steps), (folded, folded_steps) = map(list, outer), map(list, inner)
-        across = bool(kept) and (
-            not folded
-            or kept_steps[-1] == item
-            or kept_steps[-1] < folded_steps[-1]
-            or folded[-1] <= 16 < kept[-1]
-        )
-        if across:
-            columns, step = kept.pop(), kept_steps.pop()
-        elif folded:
-            columns, step = folded.pop(), folded_steps.pop()
-        else:
-            columns, step = 1, item
-        beside, last, size = 1, columns, math.prod(kept) * math.prod(folded) * columns
-        flat = across and not kept and step == item and folded_steps == [columns * item]
-        if flat and columns <= 128 and size >= 64 * columns:
-            beside = min(256 // columns, math.isqrt(size // columns))
-            columns *= beside
-            folded, folded_steps = [-(-size // columns)], [columns * item]
-            last = size - (folded[0] - 1) * columns
-        places, rows = math.prod(kept), math.prod(folded)
-        if across:
-            most, tasks = rows // 16, places * -(-columns // reduction.WIDTH)
-        else:
-            most, tasks = rows * -(-columns // 512), places
-        parts = min(size // 2**15, 64) // tasks if size >= 2**17 else 4 * (across and size >= 2**13)
-        parts = max(1, min(parts, most), -(-rows // reduction.MOST_ROWS) if across else 1)
-        self.loop = reduction.ACROSS if across else reduction.ALONG
-        self.access = "c" if step == item else "n"
-        self.work = size * item * (0.015 if step == item else 0.1)
-        self.results = (places, parts * beside, columns // beside if across else 1)
-        self._head = [len(kept), places, len(folded), rows, columns, step // item, parts]
-        self._tail = [last, *kept, *kept_steps, *folded, *folded_steps]
-
-    def constants(self, n: int) -> list[int]:
-        """The constants of the kernel, with ``n`` for its `finish`."""
-        return [*self._head, n, *self._tail]
-
-
-def _dense_axes(places: int, parts: int, columns: int, item: int) -> tuple[Axes, Axes]:
-    """The kept and the folded axes of partial results, (places, parts, columns) in C order."""
-    axes = [(places, parts * columns * item), (columns, item)]
-    kept = [axis for axis in axes if axis[0] > 1]
-    return ([size for size, _ in kept], [step for _, step in kept]), ([parts], [columns * item])
-
-
 def _restore(g: Any, shape: Shape, dims: Shape, keepdim: bool) -> Any:
-    """A reduced tensor with the reduced axes back, at size 1; a 0-d one broadcasts as it is."""
-    if keepdim or not g.layout.ndim:
-        return g
-    return reshape(g, tuple(1 if k in dims else s for k, s in enumerate(shape)))
+    """Return a reduced tensor with its reduced axes at size 1; a 0-d one broadcasts as it is."""
+    return g if keepdim or not g.layout.ndim else reshape(g, folded(shape, dims, True))
 
 
 def _count(shape: Shape, dims: Shape) -> int:
+    """Return the number of elements that a result folds."""
     return math.prod(shape[k] for k in dims)
 
 
@@ -229,7 +157,7 @@ _amax = Reduce(
     x=lambda g, x, out, dims, keepdim: _share(g, x, out, dims, keepdim),
 )
 
-amin_ = Reduce(
+_amin = Reduce(
     "amin",
     lambda a, b: expression.minimum(a, b),
     "highest",
@@ -238,49 +166,30 @@ amin_ = Reduce(
     x=lambda g, x, out, dims, keepdim: _share(g, x, out, dims, keepdim),
 )
 
-_any = Reduce(
-    "any",
-    lambda a, b: a | b,
-    0,
-    each=lambda x: x,
-    dtype="bool",
-    about="Whether any element is not zero.",
-)
-_all = Reduce(
-    "all",
-    lambda a, b: a & b,
-    1,
-    each=lambda x: x,
-    dtype="bool",
-    about="Whether no element is zero.",
-)
+_any = Reduce("any", lambda a, b: a | b, 0, dtype="bool", about="Whether any element is not 0.")
+_all = Reduce("all", lambda a, b: a & b, 1, dtype="bool", about="Whether no element is 0.")
 
 
 def _share(g: Any, x: Any, out: Any, dims: Shape, keepdim: bool) -> Any:
+    """Divide the gradient of an extreme among the elements that equal it."""
     shape = x.layout.shape
     chosen = (x == _restore(out, shape, dims, keepdim)).to(g.dtype)
     return _restore(g, shape, dims, keepdim) * chosen / sum(chosen, dims, keepdim=True)
 
 
 def _product_by_halves(x: Any, dims: Shape, keepdim: bool) -> Any:
-    """Multiply the first half by the second until one is left: right also where elements are 0."""
+    """Multiply the first half by the second until one is left: exact where elements are 0."""
     shape = x.layout.shape
     kept = [k for k in range(len(shape)) if k not in dims]
     x = reshape(permute(x, *kept, *dims), (*(shape[k] for k in kept), _count(shape, dims)))
     if x.layout.shape[-1] == 0:
         return x.sum(-1) + 1
-    odd = None  # what is left over where a length is odd
+    odd = None  # the elements left over where a length is odd
     while (n := x.layout.shape[-1]) > 1:
         if n % 2:
             odd = x[..., -1:] if odd is None else odd * x[..., -1:]
         x = x[..., : n // 2] * x[..., n // 2 : n // 2 * 2]
-    x = x if odd is None else x * odd
-    return reshape(
-        x,
-        tuple(1 if k in dims else s for k, s in enumerate(shape))
-        if keepdim
-        else tuple(shape[k] for k in kept),
-    )
+    return reshape(x if odd is None else x * odd, folded(shape, dims, keepdim))
 
 
 class ArgReduce(Op):
@@ -305,141 +214,184 @@ _argmax, _argmin = ArgReduce("argmax", ("x",)), ArgReduce("argmin", ("x",))
 
 
 # --- the public forms: PyTorch's signatures ---
+#
+# ``dim`` is an axis, several, or None for all; with ``keepdim`` the result keeps them at size 1.
 
 
 def _axes(dim: Dims, ndim: int) -> Shape:
-    """The axes to fold: those in ``dim``; all for None, and for an empty sequence as in PyTorch."""
+    """Return the axes to fold: those in ``dim``; all for None and, as in PyTorch, for ()."""
     return dims_of(dim, ndim) or tuple(range(ndim))
 
 
-def sum(x: Any, dim: Dims = None, keepdim: bool = False, dtype: Any = None) -> Any:
-    """The sum along ``dim`` (an axis, several, or all). Integers and bools give int64."""
+def sum(x: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
+    """Return the sum along ``dim``. Integers and bools give int64.
+
+    Args:
+        x: a tensor.
+        dim: the axis or axes to sum over; None: all.
+        keepdim: whether these axes stay, with size 1.
+        dtype: convert ``x`` to it first.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).sum(0)
+    tensor([4., 6.])
+    """
     x = x if dtype is None else x.to(dtype)
     return _sum(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
 
 
-def sum_of_squares(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
-    """The sum of the squares along ``dim`` of a floating tensor, in one pass over memory."""
+def sum_of_squares(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Return the sum of the squares along ``dim`` of a floating tensor, in one pass over memory.
+
+    >>> import tinygrad_mlp as tg
+    >>> sum_of_squares(tg.tensor([3.0, 4.0]))
+    tensor(25.)
+    """
     return _sum_of_squares(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
 
 
-def mean(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
-    """The mean along ``dim`` of a floating tensor; NaN of no elements."""
+def mean(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Return the mean along ``dim``; NaN of no elements.
+
+    Raises:
+        TypeError: ``x`` is not floating.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).mean(1, keepdim=True)
+    tensor([[1.5],
+            [3.5]])
+    """
     return _mean(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
 
 
-def prod(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The product along ``dim``. Integers and bools give int64."""
+def prod(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Return the product along ``dim``; 1 of no elements. Integers and bools give int64.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.tensor([2, 3, 4]).prod()
+    tensor(24)
+    """
     return _prod(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
 
 
-def amax(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
-    """The largest element along ``dim``, NaN if there is one; equal ones share the gradient."""
+def amax(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Return the largest element along ``dim``, NaN if there is one.
+
+    Equal elements share the gradient.
+
+    Raises:
+        ValueError: there are no elements.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.tensor([[1.0, 5.0], [4.0, 2.0]]).amax(1)
+    tensor([5., 4.])
+    """
     return _amax(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
 
 
-def amin(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
-    """The smallest element along ``dim``, NaN if there is one; equal ones share the gradient."""
-    return amin_(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
+def amin(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Return the smallest element along ``dim``, NaN if there is one; otherwise as `amax`.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.tensor([[1.0, 5.0], [4.0, 2.0]]).amin(1)
+    tensor([1., 2.])
+    """
+    return _amin(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
 
 
-def any(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
-    """Whether an element along ``dim`` is not zero: bool."""
+def any(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Return whether an element along ``dim`` is not zero: bool.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.tensor([[0, 1], [0, 0]]).any(1)
+    tensor([ True, False])
+    """
     return _any(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
 
 
-def all(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
-    """Whether no element along ``dim`` is zero: bool."""
+def all(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Return whether no element along ``dim`` is zero: bool.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.tensor([[0, 1], [1, 1]]).all(1)
+    tensor([False,  True])
+    """
     return _all(x, dims=_axes(dim, x.layout.ndim), keepdim=keepdim)
 
 
-def argmax(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The index of the first largest element along ``dim``, or in the flattened tensor: int64."""
+def argmax(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Return the index of the first largest element along ``dim``: int64.
+
+    For None the index is that in the flattened tensor. A NaN counts as the largest.
+
+    Raises:
+        ValueError: there are no elements.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.tensor([[1.0, 5.0], [4.0, 2.0]]).argmax(1)
+    tensor([1, 0])
+    """
     return _arg(_argmax, x, dim, keepdim)
 
 
-def argmin(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The index of the first smallest element along ``dim``, or in the flattened tensor: int64."""
+def argmin(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Return the index of the first smallest element along ``dim``; otherwise as `argmax`.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.tensor([[1.0, 5.0], [4.0, 2.0]]).argmin()
+    tensor(0)
+    """
     return _arg(_argmin, x, dim, keepdim)
 
 
-def _arg(op: Op, x: Any, dim: int | None, keepdim: bool) -> Any:
-    if dim is None:
-        shape = (1,) * x.layout.ndim if keepdim else ()
-        rows, axis = reshape(x, (-1,) if x.layout.size else (0,)), 0
+def _arg(op: Op, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    shape, ndim = x.layout.shape, x.layout.ndim
+    axes = tuple(range(ndim)) if dim is None else dims_of(dim, ndim)
+    if not _count(shape, axes):
+        raise ValueError(f"{op.name} of no elements: the tensor has shape {shape}")
+    if dim is None or not ndim:
+        rows = reshape(x, (x.layout.size,))
     else:
-        (axis,) = dims_of(dim, x.layout.ndim) or (0,)
-        rows = x if x.layout.ndim else reshape(x, (1,))
-        shape = tuple(
-            1 if k == axis else s for k, s in enumerate(x.layout.shape) if k != axis or keepdim
-        )
-    if rows.layout.shape[axis] == 0:
-        raise ValueError(f"{op.name} of no elements: the tensor has shape {x.layout.shape}")
-    order = [k for k in range(rows.layout.ndim) if k != axis] + [axis]
-    return reshape(op(contiguous(permute(rows, *order))), shape)
+        rows = permute(x, axis_last(axes[0], ndim))
+    return reshape(op(contiguous(rows)), folded(shape, axes, keepdim))
 
 
-def var(x: Any, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Any:
-    """The variance along ``dim``: sum((x - mean)^2) / (n - correction)."""
+def var(x: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Tensor:
+    """Return the variance along ``dim``.
+
+        sum over i of (x_i - mean)^2 / (n - correction)
+
+    NaN if n is not above ``correction``. The default divides by n - 1 (Bessel's correction).
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.tensor([1.0, 2.0, 6.0]).var()
+    tensor(7.)
+    """
     dims = _axes(dim, x.layout.ndim)
     n = _count(x.layout.shape, dims)
     deviation = x - _mean(x, dims=dims, keepdim=True)
     total = _sum_of_squares(deviation, dims=dims, keepdim=keepdim)
-    return total / max(0.0, n - correction) if n > correction else total * float("nan")
+    return total / (n - correction) if n > correction else total * math.nan
 
 
-def std(x: Any, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Any:
-    """The standard deviation along ``dim``: the square root of `var`.
+def std(x: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Tensor:
+    """Return the standard deviation along ``dim``: the square root of `var`.
 
-    Where all elements are equal it has a kink: the derivative there is 0, one of its subgradients.
+    Where all elements are equal the derivative is 0, a subgradient.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.tensor([1.0, 3.0]).std(correction=0)
+    tensor(1.)
     """
     return root(var(x, dim, correction, keepdim))
 
 
-def root(x: Any, exponent: float = 0.5) -> Any:
-    """``x ** exponent`` of what is not negative, with the derivative 0 at 0 instead of infinity."""
-    positive = where(x == 0, 1, x)  # the power is never differentiated at 0
-    return where(x == 0, 0, positive.sqrt() if exponent == 0.5 else positive**exponent)
-
-
-def sum_to_size(x: Any, *size: Any) -> Any:
-    """Return ``x`` summed over the axes that broadcasting ``size`` to its shape would repeat.
-
-    Args:
-        x: a tensor.
-        size: the shape of the result, which must broadcast to that of ``x``.
+def root(x: Tensor, exponent: float = 0.5) -> Tensor:
+    """Return ``x ** exponent`` of x >= 0, with the derivative 0 at 0 instead of infinity.
 
     >>> import tinygrad_mlp as tg
-    >>> tg.ones(2, 3).sum_to_size(1, 3)
-    tensor([[2., 2., 2.]])
+    >>> root(tg.tensor([0.0, 9.0]))
+    tensor([0., 3.])
     """
-    shape = _sizes(size)
-    own = x.layout.shape
-    aligned = zip(reversed(shape), reversed(own), strict=False)
-    if len(shape) > len(own) or builtins.any(n not in (1, given) for n, given in aligned):
-        raise ValueError(f"sum_to_size: {shape} does not broadcast to the shape {own} of `x`")
-    return _sum_to_shape(x, shape)
-
-
-def sum_to_layout(gradient: Any, layout: Layout) -> Any:
-    """Return a gradient in the shape and dtype of ``layout``, that of its input.
-
-    Undoes broadcasting (sums over repeated axes) and promotion (casts). A gradient that is smaller
-    than its input, as in the rule of a sum, is expanded.
-    """
-    if gradient.layout.shape != layout.shape:
-        gradient = _sum_to_shape(gradient, layout.shape)
-    if gradient.layout.shape != layout.shape:
-        gradient = expand(gradient, layout.shape)
-    if gradient.layout.dtype != layout.dtype:
-        gradient = CONVERSIONS[layout.dtype](gradient)
-    return gradient
-
-
-def _sum_to_shape(x: Any, shape: Shape) -> Any:
-    own = x.layout.shape
-    lead = len(own) - len(shape)
-    dims = tuple(k for k, n in enumerate(own) if k < lead or (n != 1 and shape[k - lead] == 1))
-    if dims:
-        x = _sum(x, dims=dims, keepdim=len(dims) > lead)
-    return reshape(x, x.layout.shape[lead:]) if x.layout.ndim > len(shape) else x
+    positive = where(x == 0, 1, x)  # the power is never differentiated at 0
+    return where(x == 0, 0, positive.sqrt() if exponent == 0.5 else positive**exponent)

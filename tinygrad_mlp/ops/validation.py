@@ -1,4 +1,4 @@
-"""Checks of what the public functions are given, with errors that say what to write instead."""
+"""Checks of arguments of public functions. Their errors name the argument and the fix."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..autograd.values import from_array
 
 
 def as_tensor(function: str, name: str, value: Any) -> Any:
-    """A tensor as it is, a NumPy array as a tensor; TypeError for anything else."""
+    """Return a tensor as it is, a NumPy array as a tensor; TypeError for anything else."""
     if isinstance(value, Value):
         return value
     if isinstance(value, np.ndarray):
@@ -22,7 +22,7 @@ def as_tensor(function: str, name: str, value: Any) -> Any:
 
 
 def as_floating(function: str, name: str, value: Any) -> Any:
-    """`as_tensor` that wants float32 or float64."""
+    """Return ``value`` as a float32 or float64 tensor; TypeError for another dtype."""
     value = as_tensor(function, name, value)
     if value.layout.dtype.kind != "f":
         raise TypeError(
@@ -32,28 +32,32 @@ def as_floating(function: str, name: str, value: Any) -> Any:
     return value
 
 
-def like(function: str, name: str, value: Any, what: str, model: Any, shape: Any = None) -> Any:
-    """``value`` as a tensor of the dtype of ``model``, which is called ``what``, and of its shape.
+def like(function: str, name: str, value: Any, other: str, model: Any, shape: Any = None) -> Any:
+    """Return ``value`` as a tensor of the dtype of ``model`` and of ``shape``.
 
-    ``shape`` is what is wanted instead of the model's shape.
+    ``other`` is the name of ``model``; ``shape`` is that of the model if it is not given.
+
+    Raises:
+        ValueError: another shape.
+        TypeError: another dtype, or no tensor.
     """
     value = as_tensor(function, name, value)
     shape = model.layout.shape if shape is None else shape
     if value.layout.shape != shape:
         raise ValueError(
-            f"{function}: `{name}` has shape {value.layout.shape}, but `{what}` of shape "
+            f"{function}: `{name}` has shape {value.layout.shape}, but `{other}` of shape "
             f"{model.layout.shape} wants {shape}"
         )
     if value.layout.dtype != model.layout.dtype:
         raise TypeError(
-            f"{function}: `{name}` is {value.layout.dtype} but `{what}` is {model.layout.dtype}; "
-            f"convert one, as in {name}.to({what}.dtype)"
+            f"{function}: `{name}` is {value.layout.dtype} but `{other}` is {model.layout.dtype}; "
+            f"convert one, as in {name}.to({other}.dtype)"
         )
     return value
 
 
 def probability(function: str, name: str, value: Any) -> float:
-    """A Python number from 0 to 1."""
+    """Return a Python number from 0 to 1; TypeError or ValueError for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
         raise TypeError(f"{function}: `{name}` must be a number, not {value!r}")
     if not 0 <= value <= 1:
@@ -62,7 +66,11 @@ def probability(function: str, name: str, value: Any) -> float:
 
 
 def reduction_of(function: str, reduction: str, size: int) -> str:
-    """``reduction``, checked; of ``size`` losses, and the mean of none is nothing."""
+    """Return ``reduction``, the way to reduce ``size`` losses.
+
+    Raises:
+        ValueError: it is not "none", "mean" or "sum", or it is the mean of no losses.
+    """
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(
             f'{function}: `reduction` must be "none", "mean" or "sum", not {reduction!r}'

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from ...kernels.codegen import expression as scalar
 from ...kernels.codegen.elementwise import Formula, Operand
 from ...kernels.runtime.launch import Launch
 from ...kernels.runtime.layout import BOOL, Layout, broadcast_strides, coalesce, dense
+
+if TYPE_CHECKING:
+    from ..._tensor import Tensor
 
 
 def lower(
@@ -125,11 +128,11 @@ class Elementwise(Op):
             about=f"Like `{self.name}`, into ``{self.inputs[0]}``, which it returns.",
         )
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any) -> Tensor:
         for value in inputs:
             if not isinstance(value, Value):
-                return self._call_mixed(inputs)
-        return tape.apply(self, inputs)
+                return self._call_mixed(inputs)  # type: ignore[no-any-return]
+        return tape.apply(self, inputs)  # type: ignore[no-any-return]
 
     def _call_mixed(self, inputs: tuple[Any, ...]) -> Any:
         for value in inputs:

@@ -4,6 +4,9 @@ Identities and derivatives: M. Abramowitz and I. Stegun, *Handbook of Mathematic
 Functions*, chapter 4.
 """
 
+# mypy: disable-error-code="has-type,operator"
+# (mypy reads the formulas of a module before it knows the operators of Tensor.)
+
 from __future__ import annotations
 
 import math

@@ -1,9 +1,12 @@
-"""Matrix products: ``matmul`` of 1-d, 2-d and batched operands; ``linear``, with a bias."""
+"""Matrix products: `matmul` of 1-d, 2-d and batched operands; `linear`, with a bias.
+
+Kernels: ``kernels/gemm/``.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +19,9 @@ from ...kernels.runtime.layout import Layout, dense, layout_of
 from ..elementwise.arithmetic import clone
 from ..shape.view import expand, reshape, transpose
 
+if TYPE_CHECKING:
+    from ..._tensor import Tensor
+
 
 class MatMul(Op):
     """``a @ b`` of (..., M, K) and (..., K, N), the leading axes broadcast; plus a bias row."""
@@ -26,15 +32,15 @@ class MatMul(Op):
         batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         c = dense((*batch, a.shape[-2], b.shape[-1]), a.dtype)
         if c.dtype.kind != "f" or not c.size:
-            return c, None  # integers go through NumPy
+            return c, None  # integers are multiplied by NumPy
         return c, gemm.plan(a, b, c, gemm.BIASED) if len(layouts) > 2 else gemm.plan_deep(a, b, c)
 
     def check(self, *layouts: Layout) -> None:
-        """Raise where dtypes or shapes do not fit."""
+        """Raise ValueError for shapes that do not fit, TypeError for different dtypes or bools."""
         a, b = layouts[:2]
         if not a.ndim or not b.ndim:
             raise ValueError(f"matmul: both tensors need a dimension, got {a.shape} @ {b.shape}")
-        _same_dtype("matmul", ("a", a), ("b", b))
+        _same_dtype("matmul", a=a, b=b)
         inner = b.shape[-2] if b.ndim > 1 else b.shape[0]
         if a.shape[-1] != inner:
             raise ValueError(
@@ -43,11 +49,11 @@ class MatMul(Op):
             )
 
     def right_layout(self, b: Layout) -> Layout:
-        """How the right factor lies as the product reads it."""
+        """Return the layout of the right factor (K, N), given the second input's."""
         return b
 
     def right(self, b: np.ndarray) -> np.ndarray:
-        """The right factor as the product reads it."""
+        """Return the right factor (K, N), given the second input."""
         return b
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
@@ -65,8 +71,8 @@ class MatMul(Op):
         plan.run((plan.constants, a.address, b.address, bias, out.address))
         return (out,)
 
-    def _without_kernel(self, inputs: tuple[Value, ...], layout: Layout) -> tuple[Value, ...]:
-        """Integers and empty products; a batch through which no one stride leads is copied."""
+    def _without_kernel(self, inputs: tuple[Any, ...], layout: Layout) -> tuple[Value, ...]:
+        """Multiply integers and empty tensors by NumPy; copy a batch that has no one stride."""
         a, b = inputs[:2]
         if layout.dtype.kind == "f" and layout.size:
             batch = layout.shape[:-2]
@@ -86,10 +92,10 @@ _matmul = MatMul(
 
 
 class Linear(MatMul):
-    """``x @ weight.T``, plus a bias row if one is given; the weight is read as it lies, (N, K).
+    """``x @ weight.T``, plus a bias row if one is given; the weight is read as stored, (N, K).
 
-    An op of its own so that the gradient of the weight, g.T @ x, lies like the weight: as a product
-    with a transposed view it would come transposed, and be copied at every step.
+    An op of its own so that the gradient of the weight, g.T @ x, has the layout of the weight. That
+    of a product with a transposed view would be transposed, and be copied in every step.
     """
 
     def right_layout(self, b: Layout) -> Layout:
@@ -102,14 +108,14 @@ class Linear(MatMul):
                 f"linear: x of shape {x.shape} and weight of shape {weight.shape} do not fit; "
                 "wanted x (..., in_features) and weight (out_features, in_features)"
             )
-        _same_dtype("linear", ("x", x), ("weight", weight))
+        _same_dtype("linear", x=x, weight=weight)
         for row in bias:
             if row.shape != weight.shape[:1]:
                 raise ValueError(
                     f"linear: bias has shape {row.shape}, but weight of shape {weight.shape} "
                     f"wants {weight.shape[:1]}"
                 )
-            _same_dtype("linear", ("x", x), ("bias", row))
+            _same_dtype("linear", x=x, bias=row)
 
     def right(self, b: np.ndarray) -> np.ndarray:
         return b.T
@@ -127,29 +133,49 @@ _linear = Linear(
 )
 
 
-def matmul(a: Any, b: Any) -> Any:
-    """The matrix product ``a @ b``.
+def _same_dtype(op: str, **layouts: Layout) -> None:
+    (name, a), (other, b) = layouts.items()
+    if a.dtype != b.dtype:
+        raise TypeError(
+            f"{op}: {name} is {a.dtype} but {other} is {b.dtype}; products do not mix dtypes: "
+            f"convert one, as in {other}.to({name}.dtype)"
+        )
+    if a.dtype.kind == "b":
+        raise TypeError(f"{op} takes numbers, not bools: convert with .float()")
+
+
+# --- the public forms: PyTorch's signatures ---
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """Return the matrix product ``a @ b``.
 
         C[..., i, j] = sum over k of A[..., i, k] * B[..., k, j]
 
-    Shapes as in NumPy and PyTorch: (K,) @ (K,) is a scalar, (K,) counts as a row on the left and as
-    a column on the right, leading axes broadcast. Both dtypes must be equal.
+    Shapes as in NumPy and PyTorch: (K,) @ (K,) is a scalar; (K,) counts as a row on the left and as
+    a column on the right; leading axes broadcast. Both have the same dtype.
 
-    Raises TypeError for two dtypes or bools, ValueError for shapes that do not fit.
+    Raises:
+        TypeError: the dtypes differ, or are bool.
+        ValueError: the shapes do not fit.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]) @ tg.tensor([1.0, 10.0])
+    tensor([21., 43.])
     """
     try:
         la, lb = a.layout, b.layout
     except AttributeError:
-        return _mixed(a, b)
+        return _mixed(a, b)  # type: ignore[no-any-return]
     if la.ndim == 2 == lb.ndim:
-        return tape.apply(_matmul, (a, b))
+        return tape.apply(_matmul, (a, b))  # type: ignore[no-any-return]
     _matmul.check(la, lb)
-    inner = la.shape[-1]
     left = reshape(a, (1, *la.shape)) if la.ndim == 1 else a
     right = reshape(b, (*lb.shape, 1)) if lb.ndim == 1 else b
-    if left.layout.ndim > 2 and right.layout.ndim == 2 and left.layout.contiguous:
-        rows = _matmul(reshape(left, (-1, inner)) if inner else left, right)  # one tall product
-        out = reshape(rows, (*left.layout.shape[:-1], right.layout.shape[-1])) if inner else rows
+    rows, columns = left.layout.shape[:-1], right.layout.shape[-1]
+    tall = len(rows) > 1 and right.layout.ndim == 2 and left.layout.contiguous and la.shape[-1]
+    if tall:  # one product of all rows
+        out = reshape(_matmul(reshape(left, (-1, la.shape[-1])), right), (*rows, columns))
     else:
         try:
             np.broadcast_shapes(left.layout.shape[:-2], right.layout.shape[:-2])
@@ -167,7 +193,7 @@ def matmul(a: Any, b: Any) -> Any:
 
 
 def _mixed(a: Any, b: Any) -> Any:
-    """A product one side of which is an array, or a symbol."""
+    """Return a product of which one operand is an array or symbolic."""
     for value in (a, b):
         if isinstance(value, np.ndarray):
             return matmul(*(from_array(x) if isinstance(x, np.ndarray) else x for x in (a, b)))
@@ -178,10 +204,19 @@ def _mixed(a: Any, b: Any) -> Any:
     raise AssertionError("both have layouts")
 
 
-def linear(x: Any, weight: Any, bias: Any = None) -> Any:
-    """``x @ weight.T + bias`` in one pass: x (..., in), weight (out, in), bias (out,) or None.
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return ``x @ weight.T + bias``, in one pass.
 
-    Raises TypeError for different dtypes, ValueError for shapes that do not fit.
+    x (..., in), weight (out, in), bias (out,) or None: (..., out), all of one floating dtype.
+
+    Raises:
+        TypeError: the dtypes differ.
+        ValueError: the shapes do not fit.
+
+    >>> import tinygrad_mlp as tg
+    >>> import tinygrad_mlp.nn.functional as F
+    >>> F.linear(tg.ones(1, 2), tg.tensor([[1.0, 2.0]]), tg.tensor([0.5]))
+    tensor([[3.5]])
     """
     lx, lw = x.layout, weight.layout
     if lx.ndim != 2:
@@ -189,14 +224,3 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     flat = x if lx.ndim == 2 else reshape(x, (math.prod(lx.shape[:-1]), lx.shape[-1]))
     out = _linear(flat, weight) if bias is None else _linear(flat, weight, bias)
     return out if lx.ndim == 2 else reshape(out, (*lx.shape[:-1], lw.shape[0]))
-
-
-def _same_dtype(op: str, first: tuple[str, Layout], second: tuple[str, Layout]) -> None:
-    (name, a), (other, b) = first, second
-    if a.dtype != b.dtype:
-        raise TypeError(
-            f"{op}: {name} is {a.dtype} but {other} is {b.dtype}; products do not mix dtypes: "
-            f"convert one, as in {other}.to({name}.dtype)"
-        )
-    if a.dtype.kind == "b":
-        raise TypeError(f"{op} takes numbers, not bools: convert with .float()")

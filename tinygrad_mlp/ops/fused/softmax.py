@@ -1,11 +1,17 @@
-"""Softmax and its relatives along one axis: a kernel for the last axis, moved there if need be."""
+"""Softmax, its logarithm, and log-sum-exp along one axis, which is moved to the end if need be.
+
+Kernels: ``kernels/fused/softmax.py``.
+"""
+
+# mypy: disable-error-code="has-type,operator"
+# (mypy reads the formulas of a module before it knows the operators of Tensor.)
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import TYPE_CHECKING
 
 from ...autograd import tape
-from ...autograd.dtypes import floating
 from ...autograd.op import Op
 from ...autograd.tape import Params, Value
 from ...kernels.fused import softmax as kernels
@@ -14,15 +20,17 @@ from ...kernels.runtime.layout import Layout, dense
 from .. import reduce
 from ..elementwise.arithmetic import where
 from ..elementwise.transcendental import exp
-from ..shape.view import contiguous, dim_of, permute, reshape, transpose, unsqueeze
+from ..shape.axes import axis_last, dim_of, folded
+from ..shape.view import contiguous, permute, reshape, transpose, unsqueeze
 
-INFINITY = float("inf")
+if TYPE_CHECKING:
+    from ..._tensor import Tensor
 
 
 class RowOp(Op):
     """An op on the rows of a tensor in C order."""
 
-    folds = False  # whether a row becomes one number
+    folds = False  # whether the result has one number per row
 
     def plan(self, layout: Layout) -> tuple[Layout, Launch | None]:
         columns = layout.shape[-1]
@@ -42,7 +50,7 @@ class RowOp(Op):
 
 
 class RowFold(RowOp):
-    """An op that makes one number of each row."""
+    """An op that reduces each row to one number."""
 
     folds = True
 
@@ -70,52 +78,68 @@ _logsumexp = RowFold(
     vjp={
         "x": lambda g, x, out: (
             unsqueeze(g, -1)
-            * where((unsqueeze(out, -1) == INFINITY) & (x < INFINITY), 0, _softmax(contiguous(x)))
+            * where((unsqueeze(out, -1) == math.inf) & (x < math.inf), 0, _softmax(contiguous(x)))
         )
     },
 )
 
 
-def softmax(x: Any, dim: int = -1) -> Any:
-    """exp(x_i) / sum_j exp(x_j) along ``dim``: positive, and sums to one."""
+def softmax(x: Tensor, dim: int = -1) -> Tensor:
+    """Return positive numbers that sum to 1 along ``dim``.
+
+        softmax(x)_i = exp(x_i) / sum over j of exp(x_j)
+
+    Computed without overflow. NaN where all x_j are -inf.
+
+    Raises:
+        TypeError: ``x`` is not floating.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.softmax(tg.tensor([[0.0, 0.0], [1000.0, 0.0]]))
+    tensor([[0.5, 0.5],
+            [1. , 0. ]])
+    """
     return _along(_softmax, x, dim)
 
 
-def log_softmax(x: Any, dim: int = -1) -> Any:
-    """x_i - log(sum_j exp(x_j)) along ``dim``: the logarithm of `softmax`, no underflow."""
+def log_softmax(x: Tensor, dim: int = -1) -> Tensor:
+    """Return the logarithm of `softmax` along ``dim``, without underflow.
+
+        log_softmax(x)_i = x_i - log(sum over j of exp(x_j))
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.log_softmax(tg.tensor([1000.0, 0.0]))
+    tensor([    0., -1000.])
+    """
     return _along(_log_softmax, x, dim)
 
 
-def logsumexp(x: Any, dim: int = -1, keepdim: bool = False) -> Any:
-    """log(sum_j exp(x_j)) along ``dim``, without overflow; -inf of no elements.
+def logsumexp(x: Tensor, dim: int = -1, keepdim: bool = False) -> Tensor:
+    """Return log(sum over j of exp(x_j)) along ``dim``, without overflow; -inf of no elements.
 
     Where one x_j is infinite, the derivative by the finite ones is 0.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.logsumexp(tg.tensor([1000.0, 1000.0]))
+    tensor(1000.6932)
     """
-    axis = dim_of(dim, x.layout.ndim)
-    order = (*(k for k in range(x.layout.ndim) if k != axis), axis)
-    out = _logsumexp(_last(x if axis >= x.layout.ndim - 1 else permute(x, order), -1))
-    return reshape(out, _kept(x, dim)) if keepdim else out
+    shape, axis = x.layout.shape, dim_of(dim, x.layout.ndim)
+    rows = x if axis >= len(shape) - 1 else permute(x, axis_last(axis, len(shape)))
+    out = _logsumexp(_rows(rows))
+    return reshape(out, folded(shape, [axis], True)) if keepdim else out
 
 
-def _along(op: Op, x: Any, dim: int) -> Any:
-    axis = dim_of(dim, x.layout.ndim)
-    if axis == x.layout.ndim - 1:
-        return op(_last(x, dim))
-    return transpose(op(_last(x, dim)), axis, -1) if x.layout.ndim else reshape(op(_last(x, 0)), ())
+def _along(op: Op, x: Tensor, dim: int) -> Tensor:
+    last, axis = x.layout.ndim - 1, dim_of(dim, x.layout.ndim)
+    if last < 0:
+        return reshape(op(_rows(x)), ())
+    return op(_rows(x)) if axis == last else transpose(op(_rows(transpose(x, axis, -1))), axis, -1)
 
 
-def _last(x: Any, dim: int) -> Any:
-    """``x``, floating and in C order, with axis ``dim`` exchanged for the last."""
-    if floating(x.layout.dtype) != x.layout.dtype:
+def _rows(x: Tensor) -> Tensor:
+    """Return ``x`` in C order, with an axis at least; TypeError if it is not floating."""
+    if x.layout.dtype.kind != "f":
         raise TypeError(
             f"softmax and logsumexp take floating tensors, not {x.layout.dtype}: x.float()"
         )
-    if not x.layout.ndim:
-        return reshape(x, (1,))
-    axis = dim_of(dim, x.layout.ndim)
-    return contiguous(x if axis == x.layout.ndim - 1 else transpose(x, axis, -1))
-
-
-def _kept(x: Any, dim: int) -> tuple[int, ...]:
-    axis = dim_of(dim, x.layout.ndim)
-    return tuple(1 if k == axis else size for k, size in enumerate(x.layout.shape))
+    return contiguous(x) if x.layout.ndim else reshape(x, (1,))

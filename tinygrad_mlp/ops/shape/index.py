@@ -1,16 +1,14 @@
-"""Indexing with tensors, item assignment.
+"""Indexing with tensors, and item assignment.
 
-Every index that is not basic comes down to one op, `take`: rows of one axis by their numbers.
-A bool mask becomes the positions where it holds; several index tensors become one, counted over
-their axes merged. Axes are placed as in PyTorch: integers select first.
+An index with tensors is one op, `take`: slices of one axis by their positions. A bool mask becomes
+the positions where it is True; several index tensors become one, counted over their axes merged.
+Axes are placed as in PyTorch.
 """
 
 from __future__ import annotations
 
-import builtins
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,15 +18,18 @@ from ...autograd.tape import Params, Value
 from ...autograd.values import as_array, constant, forbid_during_capture, from_array, from_memory
 from ...kernels.codegen import expression
 from ...kernels.runtime.layout import BOOL
-from .. import reduce
-from ..elementwise.arithmetic import copy_, maximum, minimum
+from ..elementwise.arithmetic import copy_
 from ..elementwise.declare import elementwise
 from ..value_check import ValueCheck
-from .view import _slice, dim_of, freeze, permute, reshape, thaw
+from .axes import along
+from .view import _reshape, _slice, freeze, permute, reshape, thaw
+
+if TYPE_CHECKING:
+    from ..._tensor import Tensor
 
 
 class _Take(Op):
-    """Elements of an axis by position: out[..., i..., ...] = x[..., index[i...], ...]."""
+    """Slices of an axis by position: out[..., i..., ...] = x[..., index[i...], ...]."""
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         x, index = map(as_array, inputs)
@@ -36,18 +37,17 @@ class _Take(Op):
 
 
 class _TakeBackward(Op):
-    """Zeros, with each slice of ``g`` added where `take` found it."""
+    """Zeros, with each slice of ``g`` added where `take` read it."""
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         g, index = map(as_array, inputs)
-        dim, shape = params["dim"], params["shape"]
-        array = np.zeros(shape, g.dtype)
-        np.add.at(array, (slice(None),) * dim + (index,), g)
+        array = np.zeros(params["shape"], g.dtype)
+        np.add.at(array, along(params["dim"], index), g)
         return (from_memory(array),)
 
 
 class _Nonzero(Op):
-    """The positions of non-zero elements: one row each, (count, ndim). int64."""
+    """The positions of non-zero elements, a row each: (count, ndim) int64."""
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         return (from_memory(np.argwhere(as_array(inputs[0])).astype(np.int64)),)
@@ -140,11 +140,28 @@ _set_slice = _SetSlice(
 _erase_slice: Op = _EraseSlice(
     "erase_slice", ("x",), params=("key",), vjp={"x": lambda g, key: _erase_slice(g, key=key)}
 )
+
+
 # --- the public forms ---
 
 
-def getitem(x: Any, key: Any) -> Any:
-    """``x[key]``: a view for integers, slices, None and ...; a copy for tensors, lists, masks."""
+def getitem(x: Tensor, key: Any) -> Tensor:
+    """Return ``x[key]``: a view for integers, slices, None and ``...``, else a copy.
+
+    Index tensors, lists and arrays hold integers (negative ones count from the end) or bools (a
+    mask of the shape of the axes that it selects from).
+
+    Raises:
+        IndexError: an index is out of range, there are too many, or a mask does not fit.
+        TypeError: ``key`` cannot index.
+
+    >>> import tinygrad_mlp as tg
+    >>> x = tg.tensor([[1, 2], [3, 4], [5, 6]])
+    >>> x[[0, 2], 1]
+    tensor([2, 6])
+    >>> x[x > 3]
+    tensor([4, 5, 6])
+    """
     basic, advanced = _parse(x, key)
     view = _slice(x, key=freeze(basic))
     if not advanced:
@@ -153,8 +170,20 @@ def getitem(x: Any, key: Any) -> Any:
     return _take(view, index, dim=dim)
 
 
-def setitem(x: Any, key: Any, value: Any) -> None:
-    """``x[key] = value``, with the value broadcast to the selected elements."""
+def setitem(x: Tensor, key: Any, value: Any) -> None:
+    """Assign ``x[key] = value``, with the value broadcast to the selected elements.
+
+    Raises:
+        ValueError: ``value`` does not broadcast to the selected elements.
+        IndexError, TypeError: as `getitem`.
+
+    >>> import tinygrad_mlp as tg
+    >>> x = tg.zeros(2, 2)
+    >>> x[0] = tg.tensor([1.0, 2.0])
+    >>> x
+    tensor([[1., 2.],
+            [0., 0.]])
+    """
     if not isinstance(value, Value):
         number = isinstance(value, (bool, int, float))
         value = constant(value, x.layout.dtype) if number else from_array(np.asarray(value))
@@ -169,7 +198,7 @@ def setitem(x: Any, key: Any, value: Any) -> None:
 
 
 def _fitting(value: Any, selected: tuple[int, ...]) -> Any:
-    """``value`` without leading axes of 1; ValueError if it does not broadcast to ``selected``."""
+    """Return ``value`` without leading axes of 1; ValueError if it does not fit ``selected``."""
     shape = value.layout.shape
     while len(shape) > len(selected) and shape[0] == 1:  # as NumPy and PyTorch allow here
         shape = shape[1:]
@@ -184,11 +213,11 @@ def _fitting(value: Any, selected: tuple[int, ...]) -> Any:
     return value if shape == value.layout.shape else reshape(value, shape)
 
 
-_TENSORS = (list, np.ndarray, Value, bool, np.bool_)  # what becomes an index tensor
+_TENSORS = (list, np.ndarray, Value, bool, np.bool_)  # these become index tensors
 
 
-def _parse(x: Any, key: Any) -> tuple[tuple[Any, ...], dict[int, Any]]:
-    """The basic part of a key, and the index tensors by the axis of the view they apply to."""
+def _parse(x: Tensor, key: Any) -> tuple[tuple[Any, ...], dict[int, Any]]:
+    """Return the basic part of a key, and the index tensors by the axis that they apply to."""
     keys = list(key) if isinstance(key, tuple) else [key]
     keys = [_tensor_index(k) if isinstance(k, _TENSORS) else k for k in keys]
     used = sum(
@@ -212,7 +241,7 @@ def _parse(x: Any, key: Any) -> tuple[tuple[Any, ...], dict[int, Any]]:
             advanced[axis] = k
             if not k.layout.ndim:  # True or False: a mask of one, over a new axis of size 1
                 basic.append(None)
-                advanced[axis], axis = reshape(k, (1,)), axis + 1
+                advanced[axis], axis = _reshape(k, shape=(1,)), axis + 1
                 continue
             width = k.layout.ndim if k.layout.dtype == BOOL else 1
             basic += [slice(None)] * width
@@ -232,7 +261,7 @@ def _tensor_index(key: Any) -> Any:
     value = key if isinstance(key, Value) else from_array(_as_index_array(key))
     if value.layout.dtype.kind == "f":
         raise TypeError(f"an index tensor holds integers or bools, not {value.layout.dtype}")
-    if not value.layout.ndim and value.layout.dtype != BOOL:  # as the integer: it selects, a view
+    if not value.layout.ndim and value.layout.dtype != BOOL:  # an integer, which makes a view
         if isinstance(key, Value):
             forbid_during_capture("a 0-d tensor as an index")
         return int(as_array(value))
@@ -244,8 +273,8 @@ def _as_index_array(key: Any) -> np.ndarray:
     return array.astype(np.int64) if array.size == 0 or array.dtype.kind in "iu" else array
 
 
-def _one_index(x: Any, advanced: dict[int, Any]) -> tuple[Any, Any, int]:
-    """Merge the indexed axes of ``x`` into one, and the index tensors into one for it."""
+def _one_index(x: Tensor, advanced: dict[int, Any]) -> tuple[Tensor, Tensor, int]:
+    """Merge the indexed axes of ``x`` into one, and the index tensors into one."""
     indices: dict[int, Any] = {}
     for axis, index in advanced.items():
         if index.layout.dtype == BOOL:
@@ -258,7 +287,7 @@ def _one_index(x: Any, advanced: dict[int, Any]) -> tuple[Any, Any, int]:
     axes = sorted(indices)
     sizes = [x.layout.shape[axis] for axis in axes]
     first = axes[0]
-    if axes != list(range(first, first + len(axes))):  # apart: the indexed axes move to the front
+    if axes != list(range(first, first + len(axes))):  # not adjacent: move them to the front
         x = permute(x, *axes, *(k for k in range(x.layout.ndim) if k not in indices))
         first = 0
     flat = _wrapped(indices[axes[0]], sizes[0])
@@ -278,118 +307,3 @@ def _wrapped(index: Any, size: int) -> Any:
 def _check_mask(shape: tuple[int, ...], mask: tuple[int, ...]) -> None:
     if shape != mask:
         raise IndexError(f"a mask of shape {mask} does not fit the axes it selects from: {shape}")
-
-
-def nonzero(x: Any) -> Any:
-    """The positions of the non-zero elements of ``x``: int64, (count, ndim)."""
-    return _nonzero(x)
-
-
-def gather(x: Any, dim: int, index: Any) -> Any:
-    """out[i][j] = x[index[i][j]][j] for dim 0, x[i][index[i][j]] for dim 1, and so on."""
-    axis = dim_of(dim, x.layout.ndim)
-    if index.layout.ndim != x.layout.ndim:
-        raise ValueError(
-            f"gather: index has {index.layout.ndim} dimensions, x has {x.layout.ndim}: they must "
-            "be equal"
-        )
-    key = [
-        from_memory(np.arange(size).reshape((-1,) + (1,) * (index.layout.ndim - 1 - k)))
-        for k, size in enumerate(index.layout.shape)
-    ]
-    key[axis] = index
-    return getitem(x, tuple(key))
-
-
-def index_select(x: Any, dim: int, index: Any) -> Any:
-    """The slices of ``x`` along ``dim`` whose numbers are in the 1-d tensor ``index``."""
-    return getitem(x, (slice(None),) * dim_of(dim, x.layout.ndim) + (index,))
-
-
-class Extreme(NamedTuple):
-    """What ``max`` and ``min`` along an axis return."""
-
-    values: Any
-    indices: Any
-
-
-def max(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
-    """The largest element; along ``dim`` with its index; or, given a tensor, `maximum`.
-
-    Along an axis the first of equal elements has the index and the gradient.
-    """
-    return _extreme(x, dim, keepdim, reduce.amax, reduce.argmax, maximum)
-
-
-def min(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
-    """The smallest element; along ``dim`` with its index; or the elementwise minimum."""
-    return _extreme(x, dim, keepdim, reduce.amin, reduce.argmin, minimum)
-
-
-def _extreme(x: Any, dim: Any, keepdim: bool, fold: Any, arg: Any, pairwise: Any) -> Any:
-    if isinstance(dim, Value):
-        return pairwise(x, dim)
-    if dim is None:
-        return fold(x)
-    indices = arg(x, dim, keepdim=True)
-    values = gather(x, dim, indices) if x.layout.ndim else x
-    if not keepdim and x.layout.ndim:
-        shape = arg(x, dim).layout.shape
-        values, indices = reshape(values, shape), reshape(indices, shape)
-    return Extreme(values, indices)
-
-
-class _ArgSort(Op):
-    """The positions that sort the last axis. int64."""
-
-    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        x, dim = as_array(inputs[0]), params["dim"]
-        if not x.ndim:
-            return (from_memory(np.zeros((), np.int64)),)
-        if params["descending"]:  # backwards twice, so that equal elements keep their order
-            order = np.flip(x.shape[dim] - 1 - np.argsort(np.flip(x, dim), dim, kind="stable"), dim)
-        else:
-            order = np.argsort(x, dim, kind="stable")
-        return (from_memory(np.ascontiguousarray(order)),)
-
-
-_argsort = _ArgSort("argsort", ("x",), params=("dim", "descending"))
-
-
-def argsort(x: Any, dim: int = -1, descending: bool = False) -> Any:
-    """The positions that sort ``x`` along ``dim``, equal elements in their order: int64."""
-    return _argsort(x, dim=dim_of(dim, x.layout.ndim), descending=descending)
-
-
-def split(x: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple[Any, ...]:
-    """Views of ``x`` along ``dim``: of ``split_size`` each (the last maybe less), or of sizes."""
-    axis = dim_of(dim, x.layout.ndim)
-    total = x.layout.shape[axis]
-    if isinstance(split_size, int):
-        if split_size < 1:
-            raise ValueError(f"split: split_size must be at least 1, not {split_size}")
-        starts = list(range(0, total, split_size)) or [0]
-        sizes = [builtins.min(split_size, total - start) for start in starts]
-    else:
-        sizes = list(split_size)
-        if sum(sizes) != total:
-            raise ValueError(f"split: sizes {sizes} do not sum to {total}, the size of dim {dim}")
-    ends = np.cumsum(sizes).tolist()
-    return tuple(
-        getitem(x, (slice(None),) * axis + (slice(end - size, end),))
-        for size, end in zip(sizes, ends, strict=True)
-    )
-
-
-def chunk(x: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
-    """``x`` cut along ``dim`` into at most ``chunks`` views of equal size, the last maybe less."""
-    if chunks < 1:
-        raise ValueError(f"chunk: chunks must be at least 1, not {chunks}")
-    total = x.layout.shape[dim_of(dim, x.layout.ndim)]
-    return split(x, builtins.max(1, -(-total // chunks)), dim)
-
-
-def unbind(x: Any, dim: int = 0) -> tuple[Any, ...]:
-    """The slices of ``x`` along ``dim``, as views without that axis."""
-    axis = dim_of(dim, x.layout.ndim)
-    return tuple(getitem(x, (slice(None),) * axis + (k,)) for k in range(x.layout.shape[axis]))

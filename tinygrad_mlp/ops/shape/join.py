@@ -1,9 +1,9 @@
-"""Joining: tensors one after another along an axis, or along a new one."""
+"""Concatenation of tensors along an axis, and stacking along a new one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,11 @@ from ...autograd.op import Op
 from ...autograd.tape import Params, Value
 from ...autograd.values import as_array, from_memory
 from ..elementwise.arithmetic import CONVERSIONS
-from .view import _slice, dim_of, freeze, unsqueeze
+from .axes import along, dim_of, folded
+from .view import _slice, freeze, unsqueeze
+
+if TYPE_CHECKING:
+    from ..._tensor import Tensor
 
 
 class _Cat(Op):
@@ -28,48 +32,66 @@ _cat = _Cat(
     ("tensors",),
     params=("dim", "sizes"),
     vjp=lambda g, dim, sizes: [
-        _slice(g, key=freeze((slice(None),) * dim + (slice(sum(sizes[:k]), sum(sizes[: k + 1])),)))
+        _slice(g, key=freeze(along(dim, slice(sum(sizes[:k]), sum(sizes[: k + 1])))))
         for k in range(len(sizes))
     ],
 )
 
 
-def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
-    """Tensors one after another along ``dim``; their other sizes must be equal, dtypes promote."""
-    tensors = list(tensors)
-    if not tensors:
-        raise ValueError("cat of no tensors: pass at least one")
-    for k, each in enumerate(tensors):
-        if not isinstance(each, Value):
-            raise TypeError(f"cat: entry {k} must be a tensor, not {type(each).__name__}")
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Join tensors along the axis ``dim``; their dtypes are promoted.
+
+    Raises:
+        ValueError: there are no tensors, or their other sizes differ.
+        TypeError: an entry is no tensor.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.cat([tg.tensor([[1, 2]]), tg.tensor([[3, 4]])], 1)
+    tensor([[1, 2, 3, 4]])
+    """
+    tensors = _checked("cat", tensors)
     first = tensors[0].layout
     axis = dim_of(dim, first.ndim)
     for k, each in enumerate(tensors):
         shape = each.layout.shape
-        if (
-            not first.ndim
-            or len(shape) != first.ndim
-            or any(
-                a != b for n, (a, b) in enumerate(zip(shape, first.shape, strict=True)) if n != axis
-            )
-        ):
+        same = len(shape) == first.ndim and folded(shape, [axis], True) == folded(
+            first.shape, [axis], True
+        )
+        if not first.ndim or not same:
             raise ValueError(
                 f"cat along dim {dim}: tensor {k} has shape {shape}, which does not continue "
                 f"tensor 0 of shape {first.shape}"
             )
     dtype = promote(each.layout for each in tensors)
-    same = [each if each.layout.dtype == dtype else CONVERSIONS[dtype](each) for each in tensors]
-    return _cat(*same, dim=axis, sizes=tuple(each.layout.shape[axis] for each in same))
+    tensors = [x if x.layout.dtype == dtype else CONVERSIONS[dtype](x) for x in tensors]
+    return _cat(*tensors, dim=axis, sizes=tuple(x.layout.shape[axis] for x in tensors))
 
 
-def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
-    """Tensors of one shape along a new axis ``dim``."""
-    tensors = list(tensors)
-    for k, each in enumerate(tensors):
-        if not isinstance(each, Value):
-            raise TypeError(f"stack: entry {k} must be a tensor, not {type(each).__name__}")
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Join tensors of one shape along a new axis ``dim``.
+
+    Raises:
+        ValueError: there are no tensors, or their shapes differ.
+        TypeError: an entry is no tensor.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.stack([tg.tensor([1, 2]), tg.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
+    """
+    tensors = _checked("stack", tensors)
     shapes = {each.layout.shape for each in tensors}
     if len(shapes) != 1:
-        raise ValueError(f"stack takes one or more tensors of one shape, got shapes {shapes}")
+        raise ValueError(f"stack takes tensors of one shape, got shapes {shapes}")
     axis = dim_of(dim, tensors[0].layout.ndim + 1)
     return cat([unsqueeze(each, axis) for each in tensors], axis)
+
+
+def _checked(function: str, tensors: Sequence[Any]) -> list[Tensor]:
+    tensors = list(tensors)
+    if not tensors:
+        raise ValueError(f"{function} of no tensors: pass at least one")
+    for k, each in enumerate(tensors):
+        if not isinstance(each, Value):
+            raise TypeError(f"{function}: entry {k} must be a tensor, not {type(each).__name__}")
+    return tensors
