@@ -113,11 +113,17 @@ class Sigmoid(FunctionalModule):
 
     function = staticmethod(F.sigmoid)
 
+    def __init__(self) -> None:
+        super().__init__()
+
 
 class Tanh(FunctionalModule):
     """Hyperbolic tangent: (exp(x) - exp(-x)) / (exp(x) + exp(-x))."""
 
     function = staticmethod(F.tanh)
+
+    def __init__(self) -> None:
+        super().__init__()
 
 
 class Softplus(FunctionalModule):
