@@ -1,8 +1,8 @@
 """Layers, activations and losses as functions, with PyTorch's names, signatures and defaults.
 
-They differ from PyTorch's in what does not exist here: ``size_average`` and ``reduce``, which are
-deprecated there (so options after them are keyword-only), and ``_stacklevel``. Activations return a
-tensor of the shape and the floating dtype of the input x.
+PyTorch's deprecated ``size_average`` and ``reduce`` do not exist, so options after them are
+keyword-only; nor do ``_stacklevel``, and ``weight`` of `mse_loss`, `l1_loss` and `huber_loss`.
+Activations return a tensor of the shape and the floating dtype of the input x.
 
 >>> import tinygrad_mlp as tg
 >>> import tinygrad_mlp.nn.functional as F

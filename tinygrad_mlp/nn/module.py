@@ -331,7 +331,8 @@ class Module:
     def register_forward_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, args)`` before forward.
 
-        A result that is not None replaces ``args``.
+        A result that is not None replaces ``args``. Hooks of all three kinds run in the order in
+        which they were registered; PyTorch's options for them do not exist.
         """
         return RemovableHandle(self._hooks["forward_pre"], hook)
 
