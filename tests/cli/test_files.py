@@ -50,9 +50,9 @@ def table(path: Path) -> list[dict[str, str]]:
 def done(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """The output of a command that must succeed, in this process."""
     code = main(arguments)
-    said = capsys.readouterr()
-    assert (code, said.err) == (0, "")
-    return said.out
+    printed = capsys.readouterr()
+    assert (code, printed.err) == (0, "")
+    return printed.out
 
 
 def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -81,8 +81,8 @@ def test_three_commands_for_a_table_of_classes(tmp_path: Path) -> None:
     assert measured.stdout.splitlines()[-3].startswith("iris ")
 
     out = ("--out", "predictions.csv")
-    said = command("predict", "runs/flowers", "flowers.csv", *out, cwd=tmp_path)
-    assert (said.returncode, said.stdout) == (0, "wrote 240 rows to predictions.csv\n")
+    printed = command("predict", "runs/flowers", "flowers.csv", *out, cwd=tmp_path)
+    assert (printed.returncode, printed.stdout) == (0, "wrote 240 rows to predictions.csv\n")
     found = table(tmp_path / "predictions.csv")
     assert list(found[0]) == ["prediction", "p_iris", "p_lily", "p_rose"]
     for row in found:
@@ -103,7 +103,7 @@ def test_a_table_of_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     )
     assert 1 < best <= count <= 120
     assert "173 training rows, 48 test rows, target: 'rent', numeric\n" in trained, (
-        "19 are kept aside"
+        "19 are for validation"
     )
     error = float(re.search(r"test rmse ([\d.]+)", trained)[1])
     assert 25 < error < 80, "in francs: the noise is 40"
@@ -158,7 +158,7 @@ def test_options_say_what_columns_are(tmp_path: Path, capsys: pytest.CaptureFixt
         ("no folder 'runs/lr=0.1' or test=None", "no folder 'runs/lr=0.1' or test=None"),
     ],
 )
-def test_arguments_are_said_as_options(text: str, typed: str) -> None:
+def test_arguments_are_rewritten_as_options(text: str, typed: str) -> None:
     assert _with_options(text, ("ignore", "data_dir", "lr", "batch_size", "resume")) == typed
 
 
@@ -167,10 +167,10 @@ def test_what_cannot_be_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFi
     assert failed(capsys, "train", none).endswith(f": No such file or directory: {none!r}\n")
     done(capsys, "train", "xor", "--epochs", "1", "--out", str(tmp_path))
     (tmp_path / "new.csv").write_text("1,2\n")
-    said = failed(
+    printed = failed(
         capsys, "predict", str(tmp_path), str(tmp_path / "new.csv"), "--out", str(tmp_path)
     )
-    assert said == f"tinygrad-mlp: error: Is a directory: {str(tmp_path)!r}\n"
+    assert printed == f"tinygrad-mlp: error: Is a directory: {str(tmp_path)!r}\n"
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -308,17 +308,19 @@ def test_arrays_that_are_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_a_line_does_not_part_the_spiral(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = done(capsys, "train", "spiral", "--model", "linear", "--out", str(tmp_path / "a"))
-    assert 0.4 < float(said.split()[-1]) < 0.62
-    said = done(capsys, "train", "spiral", "--out", str(tmp_path / "b"))
-    assert float(re.search(r"train accuracy ([\d.]+)", said)[1]) >= 0.99
+    printed = done(capsys, "train", "spiral", "--model", "linear", "--out", str(tmp_path / "a"))
+    assert 0.4 < float(printed.split()[-1]) < 0.62
+    printed = done(capsys, "train", "spiral", "--out", str(tmp_path / "b"))
+    assert float(re.search(r"train accuracy ([\d.]+)", printed)[1]) >= 0.99
 
 
 def test_summaries(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = command("summary", "--hidden", "512,128,64", "--batch-norm", cwd=tmp_path)
-    assert (said.returncode, said.stderr) == (0, "")
-    assert re.search(r"total parameters +479,306\ntrainable +477,898\nnot .* 1,408\n", said.stdout)
-    assert "1 BatchNorm1d  (N, 512)" in said.stdout
+    result = command("summary", "--hidden", "512,128,64", "--batch-norm", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert re.search(
+        r"total parameters +479,306\ntrainable +477,898\nnot .* 1,408\n", result.stdout
+    )
+    assert "1 BatchNorm1d  (N, 512)" in result.stdout
     folder = str(tmp_path / "run")
     done(capsys, "train", "xor", "--epochs", "1", "--hidden", "5", "--out", folder)
     assert "total parameters  27\n" in done(capsys, "summary", folder)

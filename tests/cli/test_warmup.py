@@ -15,7 +15,7 @@ from tests.kernels.scripts import TIMEOUT, run
 from tinygrad_mlp.cli import warmup
 from tinygrad_mlp.runs.config import Settings
 
-# What a person does afterwards: the packaged digits by the default recipe, and every optimizer.
+# What a person does afterwards: the packaged digits with the default settings, and every optimizer.
 TRAIN = """
 from numba.core import event
 with event.install_recorder("numba:run_pass") as passes:
@@ -67,7 +67,7 @@ def warm() -> str:
     return done.stdout
 
 
-def test_it_says_how_many_and_where(warm: str) -> None:
+def test_it_prints_the_number_of_kernels_and_the_folder(warm: str) -> None:
     found = re.search(r"(\d+) compiled functions in (\S+)\n$", warm)
     assert found
     assert int(found[1]) > 300
@@ -82,7 +82,7 @@ def test_every_op_of_the_registry_is_met_and_compiled(warm: str) -> None:
     assert run(EVERY_OP) == "0 []\n"
 
 
-def test_what_cannot_be_kept_is_not_compiled(tmp_path: os.PathLike[str]) -> None:
+def test_without_a_cache_folder_it_refuses(tmp_path: os.PathLike[str]) -> None:
     (file := os.path.join(tmp_path, "file"))
     with open(file, "w", encoding="utf-8"):
         pass
@@ -98,7 +98,7 @@ def test_what_cannot_be_kept_is_not_compiled(tmp_path: os.PathLike[str]) -> None
     assert "name one by TINYGRAD_MLP_CACHE" in done.stderr
 
 
-def test_another_process_compiles_ahead_and_ends_with_the_block(
+def test_another_process_compiles_in_the_background_and_ends_with_the_block(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TINYGRAD_MLP_CACHE", str(tmp_path))  # where the other compiles
@@ -115,7 +115,7 @@ def test_another_process_compiles_ahead_and_ends_with_the_block(
 
 
 @pytest.mark.parametrize(("cold", "processors"), [(False, 2), (True, 1)])
-def test_nothing_is_compiled_ahead_where_that_saves_no_time(
+def test_nothing_is_compiled_in_the_background_without_gain(
     monkeypatch: pytest.MonkeyPatch, cold: bool, processors: int
 ) -> None:
     monkeypatch.setattr(warmup.cache, "is_empty", lambda: cold)
@@ -124,5 +124,5 @@ def test_nothing_is_compiled_ahead_where_that_saves_no_time(
         assert other is None
 
 
-def test_what_takes_longest_has_names_that_compile() -> None:
+def test_the_slowest_kernels_compile() -> None:
     warmup.compile_slowest("AdamW")

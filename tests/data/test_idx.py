@@ -73,7 +73,7 @@ ZIPPED = gzip.compress(IMAGES, mtime=0)  # it names tests: the same in any proce
         (ZIPPED[:12] + bytes(20), "is corrupt: .* not a valid gzip stream"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, data: bytes, message: str) -> None:
+def test_an_error_in_a_file_is_located(tmp_path: Path, data: bytes, message: str) -> None:
     path = tmp_path / "images"
     path.write_bytes(data)
     expected = ".*".join(re.escape(part) for part in f"{path} {message}".split(".*"))

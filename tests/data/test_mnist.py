@@ -88,7 +88,7 @@ def test_a_folder_may_hold_the_dataset_or_be_it(
         assert load("mnist").x.shape == (6, 6)
 
 
-def test_each_dataset_knows_its_own_files(tmp_path: Path) -> None:
+def test_each_dataset_finds_its_own_files(tmp_path: Path) -> None:
     for name in TITLES:
         put(tmp_path / name, name)
     assert mnist(tmp_path).y[0] == 0
@@ -166,7 +166,7 @@ def test_a_mirror_with_the_wrong_dataset_is_passed_over(tmp_path: Path, server: 
     assert len(server.asked) == 8
 
 
-def test_a_download_that_fails_half_way_leaves_what_is_whole_and_goes_on_from_there(
+def test_a_failed_download_keeps_complete_files_and_continues_from_there(
     tmp_path: Path, server: Server
 ) -> None:
     server.cut |= {f"{place}/mnist/{FILES[1]}.gz" for place in ("first", "second")}

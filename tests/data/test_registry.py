@@ -161,7 +161,7 @@ def test_a_table_may_hold_the_rows_of_arrays(tmp_path: Path) -> None:
             read_inputs(path, preprocessor)
 
 
-def test_other_files_are_told_what_there_is(tmp_path: Path) -> None:
+def test_an_unknown_suffix_lists_the_known_ones(tmp_path: Path) -> None:
     assert list(FILES) == [".csv", ".tsv", ".npz"]
     with pytest.raises(
         ValueError, match=r"no kind of file is called '.txt', there are: .csv, .tsv"

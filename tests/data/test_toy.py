@@ -83,11 +83,13 @@ def test_noise_is_added_to_each_coordinate_by_its_standard_deviation(dataset) ->
     ("dataset", "wrong", "message"),
     [
         (moons, {"points": 0}, "points must be at least 1, got 0; write points=100"),
-        (moons, {"noise": -1}, "noise must not be negative, got -1; write noise=0.1"),
-        (circles, {"noise": float("nan")}, "noise must not be negative, got nan"),
+        (moons, {"noise": -1}, "noise must be 0 or more, got -1; write noise=0.1"),
+        (circles, {"noise": float("nan")}, "noise must be 0 or more, got nan"),
+        (moons, {"noise": "much"}, "noise must be 0 or more, got 'much'; write noise=0.1"),
+        (circles, {"factor": None}, "factor must be from 0 to below 1, got None"),
         (circles, {"factor": 1.0}, "factor must be from 0 to below 1, got 1.0; write factor=0.5"),
         (xor, {"points": 0}, "points must be at least 1"),
-        (xor, {"noise": -0.1}, "noise must not be negative, got -0.1; write noise=0.2"),
+        (xor, {"noise": -0.1}, "noise must be 0 or more, got -0.1; write noise=0.2"),
         (xor, {"seed": -1}, "seed must be at least 0"),
     ],
 )
@@ -101,8 +103,8 @@ def test_what_cannot_be_drawn_is_refused(dataset, wrong: dict, message: str) -> 
     [
         ({"arms": 0}, ValueError, "arms must be at least 1, got 0; write arms=3"),
         ({"points": 2.5}, TypeError, r"points must be an integer, got 2\.5; write points=100"),
-        ({"noise": -1.0}, ValueError, r"noise must not be negative, got -1\.0; write noise=0\.2"),
-        ({"noise": float("nan")}, ValueError, "noise must not be negative, got nan"),
+        ({"noise": -1.0}, ValueError, r"noise must be 0 or more, got -1\.0; write noise=0\.2"),
+        ({"noise": float("nan")}, ValueError, "noise must be 0 or more, got nan"),
         ({"seed": -1}, ValueError, "seed must be at least 0, got -1; write seed=0"),
         ({"seed": 0.5}, TypeError, r"seed must be an integer, got 0\.5; write seed=0"),
         ({"seed": True}, TypeError, "seed must be an integer, got True"),
@@ -134,7 +136,7 @@ def test_load_passes_options_on() -> None:
     assert load("spiral", arms=2, points=7).x.shape == (14, 2)
 
 
-def test_an_unknown_dataset_is_told_what_there_is() -> None:
+def test_an_unknown_dataset_lists_the_known_ones() -> None:
     with pytest.raises(
         ValueError, match=r"no dataset is called 'spirals', .*: digits, spiral, .*'spiral'\?"
     ):

@@ -8,6 +8,7 @@ from matplotlib.image import imread
 import tinygrad_mlp as tg
 from tinygrad_mlp.nn import BatchNorm1d, Linear, ReLU
 from tinygrad_mlp.runs.build import mlp
+from tinygrad_mlp.runs.config import Settings
 from tinygrad_mlp.runs.experiment import create_experiment
 from tinygrad_mlp.train.fit import evaluate
 
@@ -109,12 +110,28 @@ def test_the_folder_is_named_after_the_dataset(
     [
         ("digts", {}, "no dataset is called 'digts', there are: digits, spiral, .*'digits'"),
         ("digits", {"epochs": 0}, "epochs must be at least 1, got 0"),
-        ("digits", {"lr": 0.0}, r"lr must be positive and finite, got 0; write lr=0\.003"),
+        ("digits", {"lr": 0.0}, "lr must be positive and finite, got 0"),
         ("digits", {"lr": float("nan")}, "lr must be positive and finite, got nan"),
         ("digits", {"lr": float("inf")}, "lr must be positive and finite, got inf"),
         ("spiral", {"seed": -1}, "seed must be at least 0, got -1"),
+        ("spiral", {"dropout": "0.5"}, "dropout must be from 0 to below 1, got '0.5'"),
+        ("spiral", {"l1": -1}, "l1 must be 0 or more, got -1"),
     ],
 )
 def test_wrong_options_are_named(tmp_path: Path, name: str, options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         create_experiment(name, out=tmp_path, **options)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"lr": "0.1"}, "lr must be a number, got '0.1'"),
+        ({"hidden": 64}, "hidden must be a list of widths, got 64"),
+        ({"hidden": [8.5]}, r"hidden must be an integer, got 8\.5; write hidden=64"),
+        ({"epochs": 1.5}, r"epochs must be an integer, got 1\.5; write epochs=20"),
+    ],
+)
+def test_settings_of_a_wrong_type_are_named(setting: dict, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        Settings.for_dataset("spiral", **setting)

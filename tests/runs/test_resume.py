@@ -64,37 +64,37 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("case", SETTINGS)
-def test_a_run_goes_on_to_the_same_bits(tmp_path: Path, case: str) -> None:
+def test_a_resumed_run_gives_the_same_bits(tmp_path: Path, case: str) -> None:
     given = {"epochs": 7, "hidden": (16, 8), "seed": 3} | SETTINGS[case]
-    whole = create_experiment("spiral", out=tmp_path / "whole", **given).run(progress=False)
+    full = create_experiment("spiral", out=tmp_path / "full", **given).run(progress=False)
     stopped = tmp_path / "stopped"
     first = pressed(create_experiment("spiral", out=stopped, **given), 2).run(progress=False)
     assert first.interrupted
-    assert not whole.interrupted
+    assert not full.interrupted
     assert len(first.history) == 3, "the epoch is done first"
-    assert set(first.files) == set(whole.files)
+    assert set(first.files) == set(full.files)
     assert len(json.loads((stopped / "history.json").read_text())["epochs"]) == 3
     experiment = create_experiment("spiral", out=stopped, resume=True, **given)
     assert "epochs (3 done)" in str(experiment)
     second = experiment.run(progress=False)
-    assert rows(second.history) == rows(whole.history)
-    assert (stopped / MODEL).read_bytes() == (whole.folder / MODEL).read_bytes()
-    assert second.test == whole.test
-    ours, theirs = (checkpoint.read(f / CHECKPOINT) for f in (stopped, whole.folder))
+    assert rows(second.history) == rows(full.history)
+    assert (stopped / MODEL).read_bytes() == (full.folder / MODEL).read_bytes()
+    assert second.test == full.test
+    ours, theirs = (checkpoint.read(f / CHECKPOINT) for f in (stopped, full.folder))
     assert ours["rng"].tolist() == theirs["rng"].tolist()
     for number, state in theirs["optimizer"]["state"].items():
         for name, value in state.items():
             assert (ours["optimizer"]["state"][number][name].numpy() == value.numpy()).all()
 
 
-def test_a_run_that_was_killed_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+def test_a_killed_run_resumes_from_its_checkpoint(tmp_path: Path) -> None:
     class Killed(Callback):
         def on_epoch_end(self, run) -> None:
             if len(run.history) == 4:
                 raise KeyboardInterrupt  # the second Ctrl-C, or worse
 
     given = {"epochs": 6, "dropout": 0.2}
-    whole = create_experiment("spiral", out=tmp_path / "whole", **given).run(progress=False)
+    full = create_experiment("spiral", out=tmp_path / "full", **given).run(progress=False)
     experiment = create_experiment("spiral", out=tmp_path / "killed", **given)
     object.__setattr__(experiment.callbacks[-1], "seconds", 0.0)
     object.__setattr__(experiment, "callbacks", (*experiment.callbacks, Killed()))
@@ -104,8 +104,8 @@ def test_a_run_that_was_killed_goes_on_from_its_checkpoint(tmp_path: Path) -> No
     assert left == [CHECKPOINT, "config.json"], "no more than it takes to go on"
     again = create_experiment("spiral", out=experiment.folder, resume=True, **given)
     assert len(again.history) == 4
-    assert rows(again.run(progress=False).history) == rows(whole.history)
-    assert (experiment.folder / MODEL).read_bytes() == (whole.folder / MODEL).read_bytes()
+    assert rows(again.run(progress=False).history) == rows(full.history)
+    assert (experiment.folder / MODEL).read_bytes() == (full.folder / MODEL).read_bytes()
 
 
 def test_a_run_that_is_done_stays_as_it_is(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_what_was_learned_before_a_loss_is_no_number_is_written(tmp_path: Path) 
         assert (weights[name].numpy() == best.numpy()).all(), "those of the best epoch"
 
 
-def test_ctrl_c_while_the_end_is_written_is_a_wish(
+def test_ctrl_c_while_the_results_are_written_is_deferred(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw = plots.boundary
@@ -246,7 +246,7 @@ def parts() -> tuple[nn.Module, optim.Optimizer, lr_scheduler.MultiStepLR]:
 def test_fit_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
     path, data = tmp_path / "c.safetensors", spiral(points=20)
     model, optimizer, scheduler = parts()
-    whole = fit(model, optimizer, data, epochs=6, scheduler=scheduler, progress=False, seed=1)
+    full = fit(model, optimizer, data, epochs=6, scheduler=scheduler, progress=False, seed=1)
     weights = {name: value.tolist() for name, value in model.state_dict().items()}
 
     model, optimizer, scheduler = parts()
@@ -257,12 +257,12 @@ def test_fit_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
     tg.manual_seed(77)
     again = History()
     load_checkpoint(path, model, optimizer, scheduler=scheduler, history=again)
-    assert scheduler.milestones[3] == 0, "it is a Counter still"
+    assert scheduler.milestones[3] == 0, "still a Counter"
     found = fit(
         model, optimizer, data, epochs=6, scheduler=scheduler, history=again, progress=False, seed=1
     )
     assert found is again
-    assert rows(found) == rows(whole)
+    assert rows(found) == rows(full)
     assert weights == {name: value.tolist() for name, value in model.state_dict().items()}
 
 
@@ -280,7 +280,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "none", model, optimizer)
 
 
-def test_what_is_nested_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_nested_state_is_restored(tmp_path: Path) -> None:
     tree = {
         "a": [1, 0.1, True, None, "x", float("inf")],
         "b": {0: tg.tensor(2.5), 7: (1, (2.0, tg.tensor([1, 2])))},

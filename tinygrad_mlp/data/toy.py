@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 
 from .._common.array import Array
@@ -115,8 +117,8 @@ def circles(points: int = 100, noise: float = 0.05, factor: float = 0.5, seed: i
     Dataset('circles', rows=100, features=2, classes=2)
     """
     points = check_int("points", points, minimum=1, example=100)
-    if not 0 <= factor < 1:
-        raise ValueError(f"factor must be from 0 to below 1, got {factor}; write factor=0.5")
+    if not (isinstance(factor, Real) and 0 <= factor < 1):
+        raise ValueError(f"factor must be from 0 to below 1, got {factor!r}; write factor=0.5")
     angle = 2 * np.pi * np.arange(points) / points  # (P,)
     outer = np.stack([np.cos(angle), np.sin(angle)], axis=1)  # (P, 2)
     x = np.concatenate([outer, factor * outer])  # (2 P, 2)
@@ -156,8 +158,8 @@ def xor(points: int = 100, noise: float = 0.2, seed: int = 0) -> Dataset:
 
 
 def _noise(name: str, shape: tuple[int, ...], noise: float, seed: int, example: float) -> Array:
-    if not noise >= 0:
-        raise ValueError(f"noise must not be negative, got {noise}; write noise={example}")
+    if not (isinstance(noise, Real) and noise >= 0):
+        raise ValueError(f"noise must be 0 or more, got {noise!r}; write noise={example}")
     return noise * generator(seed, name).standard_normal(shape)
 
 

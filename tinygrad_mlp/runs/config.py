@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from .build import ACTIVATIONS, MOMENTUM, OPTIMIZERS, SCHEDULES, mlp
 
 MODELS = ("linear", "mlp")
 CHOICES = dict(model=MODELS, activation=ACTIVATIONS, optimizer=OPTIMIZERS, schedule=SCHEDULES)
+LIMITS = dict(dropout=1, dropconnect=1, momentum=1, l1=math.inf, l2=math.inf, weight_decay=math.inf)
 DATA_SETTINGS = ("target", "missing", "categorical", "ignore", "task", "encoding", "data_dir")
 """The settings that are options of the dataset's loader."""
 
@@ -107,17 +109,17 @@ class Settings:
         if self.early_stopping is not None:
             check_int("early_stopping", self.early_stopping, minimum=1, example=10)
         check_int("seed", self.seed, minimum=0, example=0)
+        if not isinstance(self.hidden, tuple):
+            raise TypeError(f"hidden must be a list of widths, got {self.hidden!r}")
         for width in self.hidden:
             check_int("hidden", width, minimum=1, example=64)
-        if not 0 < self.lr < math.inf:
-            raise ValueError(f"lr must be positive and finite, got {self.lr:g}; write lr=0.003")
-        for name in ("dropout", "dropconnect", "momentum"):
-            if not 0 <= (getattr(self, name) or 0) < 1:
-                raise ValueError(f"{name} must be from 0 to below 1, got {getattr(self, name):g}")
-        for name in ("l1", "l2", "weight_decay"):
-            if not 0 <= (getattr(self, name) or 0) < math.inf:
-                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name):g}")
+        positive("lr", self.lr)
         positive("clip_grad", self.clip_grad)
+        for name, limit in LIMITS.items():
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, Real) and 0 <= float(value) < limit):
+                wanted = "0 or more" if limit == math.inf else "from 0 to below 1"
+                raise ValueError(f"{name} must be {wanted}, got {value!r}")
         if self.momentum is not None and self.optimizer not in MOMENTUM:
             others = " and ".join(MOMENTUM)
             raise ValueError(f"{self.optimizer} has no momentum (only {others} have): leave it out")

@@ -61,12 +61,12 @@ def test_rows_go_with_their_targets_in_both_parts(flowers: Path) -> None:
         assert (np.abs(lengths - (4 + part.y)) < 1).all()
 
 
-def test_a_seed_decides_the_parts_and_the_file_can_stay_whole(flowers: Path) -> None:
+def test_the_seed_determines_the_split_which_is_optional(flowers: Path) -> None:
     assert (csv(flowers, seed=1).x == csv(flowers, seed=1).x).all()
     assert (csv(flowers, seed=1).x != csv(flowers, seed=2).x).any()
-    whole = csv(flowers, test=None)
-    assert whole.held_out is None
-    assert len(whole.y) == 90
+    full = csv(flowers, test=None)
+    assert full.held_out is None
+    assert len(full.y) == 90
     assert len(csv(flowers, test=0.5).held_out.y) == 45
 
 
@@ -81,7 +81,7 @@ def test_any_column_may_be_the_target(flowers: Path) -> None:
         csv(flowers, target="specie")
 
 
-def test_load_knows_files_by_their_suffix(flowers: Path) -> None:
+def test_load_chooses_the_loader_by_the_suffix(flowers: Path) -> None:
     assert (load(flowers, target="soil").x == csv(flowers, "soil").x).all()
     assert load(str(flowers)).name == "flowers"
     other = flowers.with_suffix(".TSV")
@@ -89,7 +89,7 @@ def test_load_knows_files_by_their_suffix(flowers: Path) -> None:
     assert load(other).classes == ("x", "y")
 
 
-def test_whether_numbers_are_classes_can_be_said(tmp_path: Path) -> None:
+def test_the_task_can_be_set(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "a,y", *(f"{row},{row % 2}" for row in range(20)))
     assert csv(path).classes == ("0", "1")
     values = csv(path, task="regression")
@@ -119,7 +119,7 @@ def test_missing_values_are_refused_with_row_and_column(tmp_path: Path, test: fl
         csv(path, test=test)
 
 
-def test_missing_values_are_filled_or_dropped_as_told(tmp_path: Path) -> None:
+def test_missing_values_are_filled_or_dropped(tmp_path: Path) -> None:
     path = write(tmp_path / "gaps.csv", *GAPS)
     for missing, age in (("mean", 36.19), ("median", 40.0)):
         dataset = csv(path, test=None, missing=missing)

@@ -115,7 +115,7 @@ def test_other_encodings(file: Path) -> None:
         ('a,b\n1,"2"x\n', """, line 2: ',' expected after '"'"""),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said(file: Path, text: str, message: str) -> None:
+def test_an_error_in_a_file_is_located(file: Path, text: str, message: str) -> None:
     file.write_bytes(text.encode())
     with pytest.raises(ValueError, match=f"^{re.escape(str(file) + message)}"):
         read_csv(file)
@@ -126,7 +126,7 @@ def test_a_missing_file_is_named(file: Path) -> None:
         read_csv(file)
 
 
-def test_an_unknown_column_is_told_what_there_is(file: Path) -> None:
+def test_an_unknown_column_lists_the_known_ones(file: Path) -> None:
     file.write_text("age,city\n1,x\n")
     message = r"no column of .*e.csv is called 'aeg', there are: age, city; did you mean 'age'\?"
     with pytest.raises(ValueError, match=message):
@@ -152,7 +152,7 @@ def test_numbers_are_found_once_and_taken_along(
     part = table.take([2, 1])
     assert np.isnan(part.numbers("a")[0])
     assert part.numbers("a")[1] == 2
-    assert part.column("b") == ["z", "y"], "and not those of the whole"
+    assert part.column("b") == ["z", "y"], "not the cells of the full table"
 
 
 def test_many_columns_are_not_all_listed(file: Path) -> None:

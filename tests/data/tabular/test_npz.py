@@ -78,13 +78,13 @@ def test_what_y_is(file: Path, y: np.ndarray, classes: tuple[str, ...]) -> None:
     assert dataset.classes == classes
     assert dataset.y.shape == (16,)
     flat = [str(value) for value in np.ravel(y).tolist()]
-    whole = npz(file, test=None)
+    full = npz(file, test=None)
     if classes:
-        assert [classes[label] for label in whole.y] == flat
+        assert [classes[label] for label in full.y] == flat
         assert np.bincount(dataset.held_out.y).tolist() == [2, 2], "in proportion"
 
 
-def test_the_task_can_be_said(file: Path) -> None:
+def test_the_task_can_be_set(file: Path) -> None:
     np.savez(file, x=normal(20, 2), y=np.arange(20) % 4)
     assert npz(file, task="regression").classes == ()
     np.savez(file, x=normal(20, 2), y=np.arange(20) % 4 / 2)
@@ -132,19 +132,19 @@ def test_other_files_are_refused(file: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"arrays\.npz"):
         npz(file)
     np.savez(file, x=normal(40, 2), y=np.arange(40))
-    whole = file.read_bytes()
+    full = file.read_bytes()
     np.save(tmp_path / "one.npy", normal(3))
     for data in (
         b"",
         b"text",
-        gzip.compress(whole),
-        whole[: len(whole) // 2],
+        gzip.compress(full),
+        full[: len(full) // 2],
         (tmp_path / "one.npy").read_bytes(),
     ):
         file.write_bytes(data)
         with pytest.raises(ValueError, match=r"arrays.npz is not an .npz file; np.savez"):
             npz(file)
-    altered = bytearray(whole)
+    altered = bytearray(full)
     altered[200] ^= 0xFF
     file.write_bytes(altered)
     with pytest.raises(ValueError, match=r"arrays.npz cannot be read: .*CRC"):

@@ -82,7 +82,7 @@ def test_a_missing_target_is_never_filled_in() -> None:
         Preprocessor.fit(table(), "rent", fill="mean").y(table(rows))
 
 
-def test_what_columns_are_can_be_said() -> None:
+def test_columns_can_be_categorical_or_ignored() -> None:
     preprocessor = Preprocessor.fit(table(), "rent", categorical=["age"], ignore=["city"])
     assert preprocessor.feature_names == ("age=20", "age=40", "age=60", "tall=no", "tall=yes")
     for wrong in ({"categorical": ["agee"]}, {"ignore": ["agee"]}):

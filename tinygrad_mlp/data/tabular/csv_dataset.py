@@ -32,7 +32,7 @@ def csv(
     header: bool | None = None,
     encoding: str = "utf-8",
 ) -> Dataset:
-    """Load a CSV file; the dataset holds the training rows, its ``held_out`` the test rows.
+    r"""Load a CSV file; the dataset holds the training rows, its ``held_out`` the test rows.
 
     Numeric columns are standardised, categorical ones become one-hot, both fitted to the training
     rows alone: this is the ``preprocessor`` of the dataset. Both parts have the same proportion of
@@ -63,10 +63,13 @@ def csv(
         FileNotFoundError: there is no such file.
         ValueError: the file has an error; the message gives line and column.
 
-    Example::
-
-        train, test = split(csv("iris.csv", target="species"))
-        text = train.preprocessor.to_json()  # to be saved with the network
+    >>> import tempfile, pathlib
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "people.csv")
+    ...     _ = path.write_text("height,group\n" + "1.7,a\n1.8,b\n" * 10)
+    ...     dataset = csv(path, target="group")
+    >>> dataset, dataset.preprocessor.feature_names
+    (Dataset('people', rows=16, features=1, classes=2, held_out=4), ('height',))
     """
     check_choice("value of missing", missing, ("refuse", "mean", "median", "drop"))
     categorical, ignore = check_names("categorical", categorical), check_names("ignore", ignore)
