@@ -170,3 +170,31 @@ def test_no_reference_cycle(fresh_memory) -> None:
         assert memory() is None
     finally:
         gc.enable()
+
+
+class Cube(tg.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x * x
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        return gradient * 3 * x * x
+
+
+def test_a_function_leaves_no_cycle_behind() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        x = tg.tensor(np.ones(10), requires_grad=True)
+        middle = x * 1
+        seen = weakref.ref(middle)
+        y = Cube.apply(middle).sum()
+        y.backward()
+        del y, middle
+        assert seen() is None
+    finally:
+        gc.enable()
+    assert x.grad.tolist() == [3.0] * 10

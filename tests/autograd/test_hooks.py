@@ -82,3 +82,21 @@ def test_a_result_without_retain_grad_keeps_none() -> None:
     y = x * 2
     y.sum().backward()
     assert y.grad is None
+
+
+@pytest.mark.parametrize(
+    ("returned", "error", "match"),
+    [
+        (lambda g: tg.ones(5), ValueError, r"float32 \(5,\) in place of float32 \(2,\)"),
+        (lambda g: g.double(), ValueError, "float64"),
+        (lambda g: 3.0, TypeError, "float"),
+    ],
+)
+@pytest.mark.parametrize("on_leaf", [True, False])
+def test_what_a_hook_returns_is_checked(returned, error, match, on_leaf) -> None:
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 2
+    (x if on_leaf else y).register_hook(returned)
+    with pytest.raises(error, match=match):
+        (y * y).sum().backward()
+    assert x.grad is None

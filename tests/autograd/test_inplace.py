@@ -175,3 +175,12 @@ def test_what_a_hook_returns_stays_its_own() -> None:
         (x * 3).sum().backward()
     assert mine.tolist() == [1, 1]
     assert x.grad.tolist() == [2, 2]
+
+
+def test_backward_from_a_view_whose_base_was_written_to() -> None:
+    w = tg.tensor(3.0, requires_grad=True)
+    x = tg.tensor([1.0, 2.0])
+    first = x[0]
+    x.mul_(w)
+    first.backward()
+    assert w.grad.item() == 1

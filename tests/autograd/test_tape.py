@@ -278,3 +278,25 @@ def test_records_nest() -> None:
         tg.ones(1).sin()
     assert [e.op.name for e in inner] == ["full", "log"]
     assert [e.op.name for e in outer] == ["full", "exp", "full", "log", "full", "sin"]
+
+
+def test_detach_shares_memory_but_no_history() -> None:
+    x = leaf(1, 2)
+    y = (x * 2).detach()
+    assert not y.requires_grad
+    assert y.is_leaf
+    d = x.detach()
+    with tg.no_grad():
+        d.add_(1)
+    assert x.tolist() == [2, 3]
+    assert (x * d).requires_grad
+
+
+def test_data_is_read_and_written_off_the_tape() -> None:
+    w = tg.ones(2, requires_grad=True)
+    w.data -= 0.5
+    w.data = w.data * 4
+    assert w.tolist() == [2, 2]
+    assert w.is_leaf
+    assert w.requires_grad
+    assert not w.data.requires_grad
