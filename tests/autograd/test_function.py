@@ -188,7 +188,7 @@ def test_a_function_leaves_no_cycle_behind() -> None:
     gc.collect()
     gc.disable()
     try:
-        x = tg.tensor(np.ones(10), requires_grad=True)
+        x = tg.ones(10, requires_grad=True)
         middle = x * 1
         seen = weakref.ref(middle)
         y = Cube.apply(middle).sum()

@@ -200,7 +200,7 @@ def planted(name: str, place: int, change: Callable[[Any, Any], Any]) -> Iterato
     rule = op.rules[place] if joint is None else joint
 
     class Wrong:
-        arguments = rule.arguments
+        needed = rule.needed
 
         def __call__(self, gradient: Any, lookup: Callable[[str], Any], create_graph: bool) -> Any:
             right = rule(gradient, lookup, create_graph)

@@ -104,7 +104,7 @@ class _FunctionRule(Rule):
     """The rule of a Function's op. Its reference is weak, so that op and rule form no cycle."""
 
     def __init__(self, op: _FunctionOp):
-        self.reference, self.arguments = weakref.ref(op), ()
+        self.reference, self.needed = weakref.ref(op), ()
 
     def __call__(self, gradient: Any, lookup: Lookup, create_graph: bool) -> list[Any]:
         op = self.reference()

@@ -46,6 +46,7 @@ class Rule:
     def __init__(self, function: Callable[..., Any], owner: Op):
         self.function, self.owner = function, owner
         self.arguments = tuple(inspect.signature(function).parameters)[1:]
+        self.needed = self.arguments  # what the tape saves for it
 
     def __call__(self, gradient: Any, lookup: Lookup, create_graph: bool) -> Any:
         """Return the gradient of one input; a joint rule returns a list, one entry per input."""
@@ -58,7 +59,7 @@ class TextbookRule(Rule):
     def __init__(self, owner: Op):
         assert owner.textbook is not None
         self.function, self.owner = owner.textbook, owner
-        self.arguments = (*owner.inputs, *owner.params)
+        self.arguments = self.needed = (*owner.inputs, *owner.params)
 
     def __call__(self, gradient: Any, lookup: Lookup, create_graph: bool) -> list[Any]:
         """Return the gradients of all inputs, None for an input that is not floating."""
@@ -187,8 +188,8 @@ class Op:
 
     def _saves(self, rule: Rule) -> Saves:
         """Return the inputs and the results to save for a rule: pairs of name and index."""
-        inputs = {n: self.inputs.index(n) for n in rule.arguments if n in self.inputs}
-        outputs = {n: self.outputs.index(n) for n in rule.arguments if n in self.outputs}
+        inputs = {n: self.inputs.index(n) for n in rule.needed if n in self.inputs}
+        outputs = {n: self.outputs.index(n) for n in rule.needed if n in self.outputs}
         return tuple(inputs.items()), tuple((n, k) for n, k in outputs.items() if n not in inputs)
 
     def plan(self, *signature: Any) -> Any:

@@ -30,13 +30,13 @@ class FusedRule(Rule):
 
     def __init__(self, function: Callable[..., Any], owner: Op):
         super().__init__(function, owner)
-        self.fast, self.by_textbook = self.arguments, TextbookRule(owner)
-        self.arguments = tuple(dict.fromkeys((*self.arguments, *self.by_textbook.arguments)))
+        self.by_textbook = TextbookRule(owner)
+        self.needed = tuple(dict.fromkeys((*self.arguments, *self.by_textbook.needed)))
 
     def __call__(self, gradient: Any, lookup: Lookup, create_graph: bool) -> Any:
         if create_graph:
             return self.by_textbook(gradient, lookup, create_graph)
-        return self.function(gradient, *map(lookup, self.fast))
+        return super().__call__(gradient, lookup, create_graph)
 
 
 class Fused(Op):
