@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import llvmlite.binding
 import numpy as np
 import pytest
 
 from tests.kernels.scripts import run
 from tinygrad_mlp.kernels import gemm
-from tinygrad_mlp.kernels.codegen import elementwise
+from tinygrad_mlp.kernels.codegen import elementwise, target
 from tinygrad_mlp.kernels.codegen import expression as scalar
 from tinygrad_mlp.kernels.gemm import UNITS as REGISTERS
 from tinygrad_mlp.kernels.gemm import planning as plans
@@ -20,7 +19,7 @@ from tinygrad_mlp.kernels.runtime.layout import layout_of
 from tinygrad_mlp.kernels.runtime.memory import address_of, scratch
 from tinygrad_mlp.kernels.runtime.threads import get_num_threads
 
-FEATURES = {name for name, there in llvmlite.binding.get_host_cpu_features().items() if there}
+FEATURES = target.features()
 NEEDED = {"avx512": {"avx512f"}, "avx2": {"avx2", "fma"}, "plain": set()}
 UNITS = [unit for unit, features in NEEDED.items() if features <= FEATURES]
 if FEATURES & {"fma", "neon"}:  # vectors of 16 bytes, fused: no more than what x86 does with FMA
@@ -183,10 +182,17 @@ def test_the_textbook(unit: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_plain_is_the_textbook_to_the_bit(dtype: str) -> None:
-    """Without fused multiply-adds the kernel rounds where the three loops do."""
-    a, b = random(6, 40, dtype=dtype), random(40, 11, dtype=dtype)
-    np.testing.assert_array_equal(multiply(a, b, unit="plain"), gemm.textbook(a, b))
+@pytest.mark.parametrize("form", ["outer", "inner", "row", None])
+def test_every_vector_unit_gives_the_same_bits(form: str | None, dtype: str) -> None:
+    for m, n, k in ((1, 1, 5), (1, 70, 37), (6, 11, 40), (13, 33, 1100), (1, 8, 784)):
+        if form == "row" and m > 1:
+            continue
+        a, b = random(m, k, dtype=dtype), random(k, n, dtype=dtype, seed=1)
+        for lay in (column_major, row_major):
+            if form == "row" and lay is column_major:
+                continue
+            found = [multiply(a, lay(b), unit=unit, form=form) for unit in REGISTERS]
+            assert all(np.array_equal(found[0], each) for each in found), (m, n, k)
 
 
 @every_kernel

@@ -6,8 +6,7 @@ in several, and does the same to each number. A row of numbers x is summed as
 
     lane[l] = x[l] + x[l + 16] + x[l + 32] + ...        sum = the lanes, added as a tree
 
-with 64 numbers at a time: the additions of four rows of lanes do not wait for each other. Fewer
-than eight numbers are added one by one.
+with 64 numbers at a time: the additions of four rows of lanes do not wait for each other.
 """
 
 from __future__ import annotations
@@ -88,9 +87,9 @@ def _mask(builder, count):
 
 @intrinsic
 def load(typingctx, x, i, count):
-    """The lanes x[i], x[i + 1], ...: all (None), or the first ``count``, then zeros.
+    """The lanes x[i], x[i + 1], ...: the first ``count``, then zeros.
 
-    A ``count`` of True is for one number: the float x[i].
+    Of a constant ``count``, 16, LLVM makes a load of them all. True is for one number: x[i].
     """
     lanes = Lanes(x.dtype)
     one = isinstance(count, types.Boolean)
@@ -101,10 +100,6 @@ def load(typingctx, x, i, count):
         if one:
             return builder.load(at, typ=kind.element)
         size = x.dtype.bitwidth // 8
-        if count is types.none:
-            value = builder.load(at, typ=kind)
-            value.align = size
-            return value
         mask = _mask(builder, values[2])
         function = cgutils.get_or_insert_function(
             builder.module,
@@ -118,17 +113,16 @@ def load(typingctx, x, i, count):
 
 @intrinsic
 def load_apart(typingctx, x, i, step, count):
-    """The lanes x[i * step], x[(i + 1) * step], ...; the last of ``count`` again behind it."""
+    """The lanes x[i * step], x[(i + 1) * step], ...: the first ``count``, then the last again."""
     lanes = Lanes(x.dtype)
 
     def codegen(context, builder, signature, values):
-        x, i, step, *_ = values
+        x, i, step, count_ = values
+        last = builder.sub(count_, i.type(1))
         result = ir.Constant(context.get_value_type(lanes), ir.Undefined)
         for lane in range(LANES):
-            place = i.type(lane)
-            if count is not types.none:
-                last = builder.sub(values[3], i.type(1))
-                place = builder.select(builder.icmp_signed("<", place, last), place, last)
+            inside = builder.icmp_signed("<", i.type(lane), last)
+            place = builder.select(inside, i.type(lane), last)
             at = builder.gep(
                 x, [builder.mul(builder.add(i, place), step)], source_etype=result.type.element
             )
@@ -155,12 +149,10 @@ def store(typingctx, lanes, x, i):
 
 @intrinsic
 def keep(typingctx, lanes, count, other):
-    """The first ``count`` lanes, ``other`` in the rest; all of them if it is None."""
+    """The first ``count`` lanes, ``other`` in the rest."""
 
     def codegen(context, builder, signature, values):
         value, count_, other = values
-        if count is types.none:
-            return value
         return builder.select(_mask(builder, count_), value, in_lanes(builder, other))
 
     return lanes(lanes, count, lanes.real), codegen
@@ -185,6 +177,137 @@ def first(typingctx, lanes):
     )
 
 
+def _total(builder, lanes):
+    """The sum of the lanes, as a tree: each half is added to the other."""
+    count = LANES
+    while count > 1:
+        count //= 2
+        kind = ir.VectorType(_INDEX, count)
+        halves = [
+            builder.shuffle_vector(lanes, lanes, ir.Constant(kind, list(range(at, at + count))))
+            for at in (0, count)
+        ]
+        lanes = builder.fadd(*halves)
+    return builder.extract_element(lanes, _INDEX(0))
+
+
+def _add_while(builder, i, length, step, totals, terms):
+    """Emit: while i + step <= length, add ``terms(i)`` to totals. The last i, and the totals."""
+    before, loop = builder.block, builder.append_basic_block("sum")
+    done = builder.append_basic_block("sum.done")
+    some = builder.icmp_signed("<=", builder.add(i, i.type(step)), length)
+    builder.cbranch(some, loop, done)
+    builder.position_at_end(loop)
+    here, *so_far = (builder.phi(each.type) for each in (i, *totals))
+    added = [builder.fadd(*pair) for pair in zip(so_far, terms(here), strict=True)]
+    following = builder.add(here, i.type(step))
+    more = builder.icmp_signed("<=", builder.add(following, i.type(step)), length)
+    builder.cbranch(more, loop, done)
+    after = builder.block
+    builder.position_at_end(done)
+    last = [builder.phi(each.type) for each in (i, *totals)]
+    for phis in (here, *so_far), last:
+        for phi, first, then in zip(phis, (i, *totals), (following, *added), strict=True):
+            phi.add_incoming(first, before)
+            phi.add_incoming(then, after)
+    return last[0], last[1:]
+
+
+def _sum(builder, zeros, length, lanes_of):
+    """Emit sums along ``length`` numbers; ``lanes_of(i, count)`` emits a term of each."""
+    word = length.type
+    every = word(LANES)
+
+    def pair(i, apart, terms):
+        both = zip(terms(i), terms(builder.add(i, word(apart))), strict=True)
+        return [builder.fadd(x, y) for x, y in both]
+
+    def one(i):
+        return lanes_of(i, every)
+
+    def two(i):
+        return pair(i, LANES, one)
+
+    def four(i):
+        return pair(i, 2 * LANES, two)
+
+    totals = [in_lanes(builder, zero) for zero in zeros]
+    i, totals = _add_while(builder, word(0), length, 4 * LANES, totals, four)
+    i, totals = _add_while(builder, i, length, LANES, totals, one)
+    before, count = builder.block, builder.sub(length, i)
+    with builder.if_then(builder.icmp_signed(">", count, word(0))):
+        mask = _mask(builder, count)
+        added = [
+            builder.fadd(total, builder.select(mask, term, in_lanes(builder, zero)))
+            for total, term, zero in zip(totals, lanes_of(i, count), zeros, strict=True)
+        ]
+        after = builder.block
+    results = _joined(builder, (totals, before), (added, after))
+    return [_total(builder, each) for each in results]
+
+
+def _joined(builder, *ways):
+    """The values that come from each of some blocks."""
+    phis = [builder.phi(value.type) for value in ways[0][0]]
+    for values, block in ways:
+        for phi, value in zip(phis, values, strict=True):
+            phi.add_incoming(value, block)
+    return phis
+
+
+def _sum_of_terms(typingctx, zero, term, values, short):
+    """The signature and the code of the two intrinsics below.
+
+    Their loops are LLVM code: Numba would take a tenth of a second to compile them, for each sum.
+    """
+    kinds = [types.int64, types.boolean][: 1 + short]
+    typed = [term.get_call_type(typingctx, (types.int64, k, *values.types), {}) for k in kinds]
+    several = isinstance(typed[0].return_type, types.BaseTuple)
+    result = types.UniTuple(zero, len(typed[0].return_type)) if several else zero
+
+    def codegen(context, builder, signature, arguments):
+        zero, _, length, packed = arguments
+        rest = cgutils.unpack_tuple(builder, packed)
+        zeros = [zero] * (len(result) if several else 1)
+
+        def terms(i, count, kind=typed[0]):
+            made = context.get_function(term, kind)(builder, [i, count, *rest])
+            return cgutils.unpack_tuple(builder, made) if several else [made]
+
+        def numbers(i):
+            return terms(i, cgutils.true_bit, typed[1])
+
+        if short:
+            few = builder.icmp_signed("<", length, length.type(SHORT))
+            with builder.if_else(few) as (then, otherwise):
+                with then:
+                    _, totals = _add_while(builder, length.type(0), length, 1, zeros, numbers)
+                    one_by_one = totals, builder.block
+                with otherwise:
+                    wide = _sum(builder, zeros, length, terms), builder.block
+            totals = _joined(builder, one_by_one, wide)
+        else:
+            totals = _sum(builder, zeros, length, terms)
+        return context.make_tuple(builder, result, totals) if several else totals[0]
+
+    return result(zero, term, types.int64, values), codegen
+
+
+@intrinsic
+def sum_lanes(typingctx, zero, term, length, values):
+    """The sum of ``term(i, count, *values)``: lanes i, i + 1, ... of ``length`` numbers.
+
+    ``count`` is what `load` takes. ``zero`` is a float. Of a tuple of terms, the sum of each.
+    """
+    return _sum_of_terms(typingctx, zero, term, values, short=False)
+
+
+@intrinsic
+def sum_row(typingctx, zero, term, length, values):
+    """The same; fewer than eight numbers one by one, which takes less time."""
+    return _sum_of_terms(typingctx, zero, term, values, short=True)
+
+
 @intrinsic
 def zero_of(typingctx, x):
     """The 0 of the floats that a pointer leads to."""
@@ -192,45 +315,12 @@ def zero_of(typingctx, x):
     return kind(x), lambda context, builder, signature, values: context.get_constant(kind, 0.0)
 
 
-inlined = njit(forceinline=True)  # LLVM does it: for Numba these stay functions
-
-
-@inlined
-def total(lanes):
-    """The sum of the lanes, as a tree."""
-    lanes = lanes + behind(lanes, 8)
-    lanes = lanes + behind(lanes, 4)
-    lanes = lanes + behind(lanes, 2)
-    return first(lanes + behind(lanes, 1))
-
-
-@inlined
-def sum_row(zero, term, length, values):
-    """The sum of ``term(i, count, *values)``: lanes i, i + 1, ... of ``length`` numbers.
-
-    ``count`` is what `load` takes. ``zero`` is a float.
-    """
-    if length < SHORT:
-        result = zero
-        for i in range(length):
-            result += term(i, True, *values)
-        return result
-    lanes, i = spread(zero), 0
-    while i + 4 * LANES <= length:
-        lanes = lanes + (
-            (term(i, None, *values) + term(i + LANES, None, *values))
-            + (term(i + 2 * LANES, None, *values) + term(i + 3 * LANES, None, *values))
-        )
-        i += 4 * LANES
-    while i + LANES <= length:
-        lanes = lanes + term(i, None, *values)
-        i += LANES
-    if i < length:
-        lanes = lanes + keep(term(i, length - i, *values), length - i, zero)
-    return total(lanes)
+inlined = njit(
+    forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)  # LLVM does it: for Numba these stay functions
 
 
 @inlined
 def element(i, count, x, start):
-    """A term of `sum_row`: the numbers x[start + i]."""
+    """A term of these: the numbers x[start + i]."""
     return load(x, start + i, count)

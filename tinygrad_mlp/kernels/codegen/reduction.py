@@ -40,6 +40,7 @@ from .lanes import LANES
 
 ALONG, ACROSS = "along", "across"
 ELEMENTS, ROWS = 512, 16  # of a block, along and across
+TOGETHER = 256  # elements of a block that are folded as one tree
 WIDTH = 1024  # columns of a strip, of 8 bytes; of smaller ones as many as take as much memory
 MOST_ROWS = 16_000  # that a part of an *across* fold may have: its tree has room for 1023 blocks
 _TOGETHER = 8  # rows that are read side by side
@@ -137,23 +138,30 @@ def _along(fold: Fold, real: str, step: str, element: str) -> dict[str, str]:
             "total": "total = folded",
         }
 
-    def each(i: str, count: object = None) -> str:
-        lanes = f"load(x, {i}, {count})" if step == "c" else f"load_apart(x, {i}, step, {count})"
-        return _inline(fold.each, real, x=lanes)
+    def load(i: str, count: str = "16") -> str:
+        return f"load(x, {i}, {count})" if step == "c" else f"load_apart(x, {i}, step, {count})"
 
-    tree = [each(f"i + {k}") for k in range(0, 256, LANES)]
-    while len(tree) > 1:
-        tree = [combine(*pair) for pair in zip(tree[::2], tree[1::2], strict=True)]
+    def each(x: str) -> str:
+        return _inline(fold.each, real, x=x)
+
+    count = TOGETHER // LANES
+    tree = [f"x{k} = {load(f'i + {k * LANES}')}" for k in range(count)]
+    tree += [f"x{k} = {combine(each(f'x{k}'), each(f'x{k + 1}'))}" for k in range(0, count, 2)]
+    for apart in (2, 4, 8):
+        tree += [f"x{k} = {combine(f'x{k}', f'x{k + apart}')}" for k in range(0, count, 2 * apart)]
     block = _BLOCK_OF_LANES.format(
-        together=combine("folded", tree[0]),
-        some=combine("folded", each("i")),
-        rest=combine("folded", f"keep({each('i', 'stop - i')}, stop - i, neutral)"),
+        together=TOGETHER,
+        tree=_lines(4, [*tree, f"folded = {combine('folded', 'x0')}"]),
+        load=load("i"),
+        load_rest=load("i", "stop - i"),
+        fold=combine("folded", each("lanes")),
+        fold_rest=combine("folded", f"keep({each('lanes')}, stop - i, neutral)"),
     )
     halves = [f"folded = {combine('folded', f'behind(folded, {k})')}" for k in (8, 4, 2, 1)]
     return {
         "room": f"{64 * LANES}",
         "fold_block": _indent(12, block),
-        "merge_blocks": combine(f"load(tree, {LANES} * level, None)", "folded"),
+        "merge_blocks": combine(f"load(tree, {LANES} * level, 16)", "folded"),
         "put": f"store(folded, tree, {LANES} * level)",
         "nothing": "spread(neutral)",
         "total": _lines(8, [*halves, "total = lane_0(folded)"]),
@@ -259,14 +267,16 @@ for i in range(start, stop):
     folded = {each}"""
 
 _BLOCK_OF_LANES = """folded, i = spread(neutral), start
-while i + 256 <= stop:
-    folded = {together}
-    i += 256
+while i + {together} <= stop:
+    {tree}
+    i += {together}
 while i + 16 <= stop:
-    folded = {some}
+    lanes = {load}
+    folded = {fold}
     i += 16
 if i < stop:
-    folded = {rest}"""
+    lanes = {load_rest}
+    folded = {fold_rest}"""
 
 _ACROSS = """    out = pointer(words[2], {result})
     total, tree = on_stack({width}, real), on_stack({width} * 10, real)

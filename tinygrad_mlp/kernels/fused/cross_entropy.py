@@ -21,7 +21,7 @@ from numba import float64, int64, njit
 from numba.core import types
 
 from .. import vmath
-from ..codegen.lanes import element, inlined, load, sum_row
+from ..codegen.lanes import element, inlined, load, sum_lanes, sum_row
 from ..runtime.launch import compiled
 from ..runtime.memory import on_stack, pointer
 from ..runtime.slices import share
@@ -140,7 +140,7 @@ def _cross_entropy_backward(real, item):
             pointer(words[6], real),
         )
         total_weight, sums = pointer(words[7], real), pointer(words[4], real)
-        all_weights = sum_row(real(0), element, columns, (weights, 0))
+        all_weights = sum_lanes(real(0), element, columns, (weights, 0))
         smooth = smoothing / real(columns)
         begin, last = share(rows, thread, threads)
         for first in range(begin, last, rows_together(columns)):

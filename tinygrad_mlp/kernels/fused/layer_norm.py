@@ -8,8 +8,8 @@ and with h = (x - mean) r and d = g w
 
 The mean is summed from the differences to the row's first element, so that it keeps its digits far
 from zero. Sums along a row are made in sixteen lanes (``lanes.py``). Backward takes two launches:
-the first gives dL/dx, and sums a block of rows for dL/dw and dL/db while each row is in the cache;
-the second adds up the blocks, in float64. The blocks depend on the shape alone.
+the first reads g and x once, gives dL/dx, and sums a block of rows for dL/dw and dL/db while each
+row is in the cache; the second adds up the blocks, in float64. Blocks depend on the shape alone.
 
 Source: J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization", arXiv 1607.06450.
 
@@ -54,15 +54,10 @@ def squared_deviation(i, count, x, mean):
 
 
 @inlined
-def product(i, count, g, weight):
-    """g w."""
-    return load(g, i, count) * load(weight, i, count)
-
-
-@inlined
-def product_with_h(i, count, g, weight, x, mean, r):
-    """g w h."""
-    return load(g, i, count) * load(weight, i, count) * ((load(x, i, count) - mean) * r)
+def products(i, count, g, weight, x, mean, r):
+    """g w and g w h."""
+    d = load(g, i, count) * load(weight, i, count)
+    return d, d * ((load(x, i, count) - mean) * r)
 
 
 def _forward(real, item):
@@ -112,8 +107,7 @@ def _backward(real, item):
                 x = pointer(words[2] + row * columns * item, real)
                 for_x = pointer(words[6] + row * columns * item, real)
                 mean, r = means[row], rs[row]
-                total = sum_row(real(0), product, columns, (g, weight))
-                total_h = sum_row(real(0), product_with_h, columns, (g, weight, x, mean, r))
+                total, total_h = sum_row(real(0), products, columns, (g, weight, x, mean, r))
                 shift, slope = total / count, total_h / count
                 for i in range(columns):
                     h = (x[i] - mean) * r

@@ -23,7 +23,7 @@ from numba import int64, njit
 from numba.core import types
 
 from .. import vmath
-from ..codegen.lanes import SHORT, element, inlined, load, sum_row, zero_of
+from ..codegen.lanes import SHORT, element, inlined, load, sum_lanes, zero_of
 from ..runtime.launch import compiled
 from ..runtime.memory import on_stack, pointer
 from ..runtime.slices import share
@@ -100,15 +100,15 @@ def totals(x, shift, rows, columns, buffer, out):
         return
     for row in range(rows):
         if columns < LONG:
-            out[row] = sum_row(zero_of(x), element, columns, (buffer, row * columns))
+            out[row] = sum_lanes(zero_of(x), element, columns, (buffer, row * columns))
         else:
             terms = (x, row * columns, shift[row])
-            out[row] = sum_row(zero_of(x), exponential, columns, terms)
+            out[row] = sum_lanes(zero_of(x), exponential, columns, terms)
 
 
 @inlined
 def exponential(i, count, x, start, shift):
-    """Terms of `sum_row`: exp(x - shift)."""
+    """Terms of `sum_lanes`: exp(x - shift)."""
     return vmath.exp(load(x, start + i, count) - shift)
 
 
@@ -134,7 +134,12 @@ def _softmax(real, item):
 def divide_by_sums(x, rows, columns):
     """Divide each row by its sum."""
     for row in range(rows):
-        total = sum_row(zero_of(x), element, columns, (x, row * columns))
+        total = zero_of(x)
+        if columns < SHORT:
+            for i in range(row * columns, (row + 1) * columns):
+                total += x[i]
+        else:
+            total = sum_lanes(total, element, columns, (x, row * columns))
         for i in range(row * columns, (row + 1) * columns):
             x[i] /= total
 

@@ -1,6 +1,7 @@
 """Which form of the product is cheapest, and how it is blocked: from sizes and strides alone.
 
-Never from the number of threads: so a product has one order of summing, and one result. Asked by
+Never from the number of threads, and the form not from the vector unit either: so a product has one
+order of summing, and one result. (Blocks keep the order: they may go by the unit.) Asked by
 Python for the plans of tensors' products, and by compiled code at each call of the product on NumPy
 arrays.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 from numba.extending import register_jitable
 
 from . import words as at
+from .dot import LANES
 
 OUTER, INNER, ROW = range(3)
 FORMS = ("outer", "inner", "row")
@@ -17,6 +19,7 @@ FORMS = ("outer", "inner", "row")
 NARROW = 8  # columns of B that may be copied to lie along k
 COPY = 1 << 18  # bytes of it, or of C' in scratch
 FAR, STREAMS = 1 << 22, 12  # bytes of B that no L2 cache holds; its rows that are read together
+FEW_ROWS = 24  # that meet B where it lies
 TOGETHER = 4  # panels that are packed together
 PAGE = 4096  # bytes after which the sets of an L1 cache come again
 BYTES = 20  # that come from the L3 cache in the time of a vector operation
@@ -34,7 +37,7 @@ def choose(sizes, form, may_turn, item, lanes, height, width, block_m, block_n, 
     operations the product takes.
     """
     sizes[at.TURNED] = 0
-    by_inner, by_outer = inner_cost(sizes, item, lanes), outer_cost(sizes, item, lanes, height)
+    by_inner, by_outer = inner_cost(sizes, item), outer_cost(sizes, item)
     if form < 0:
         form = OUTER
         if can_be_inner(sizes, item) and by_inner < by_outer:
@@ -51,7 +54,8 @@ def choose(sizes, form, may_turn, item, lanes, height, width, block_m, block_n, 
         block(sizes, item, lanes, height, width, block_m, block_n, block_k)
     M, N, K = sizes[at.M], sizes[at.N], sizes[at.K]
     moved = (M * K + K * N + M * N) * item
-    return form, sizes[at.BATCH] * max(min(by_inner, by_outer), moved // BYTES)
+    operations = min(by_inner, by_outer) * (LANES // (lanes * item))
+    return form, sizes[at.BATCH] * max(operations, moved // BYTES)
 
 
 @_either
@@ -63,8 +67,9 @@ def can_be_inner(sizes, item):
 
 
 @_either
-def inner_cost(sizes, item, lanes):
-    """About how many vector operations: the products, the sums of lanes, a copy of B."""
+def inner_cost(sizes, item):
+    """About how many operations on 64 bytes: the products, the sums of lanes, a copy of B."""
+    lanes = LANES // item
     M, N, K = sizes[at.M], sizes[at.N], sizes[at.K]
     copy = 0 if sizes[at.B_ROW] == item else 3 * N * K // 2
     if M > 3 and N > 3:
@@ -73,10 +78,11 @@ def inner_cost(sizes, item, lanes):
 
 
 @_either
-def outer_cost(sizes, item, lanes, height):
-    """About how many vector operations: the products, and packing B."""
+def outer_cost(sizes, item):
+    """About how many operations on 64 bytes: the products, and packing B."""
+    lanes = LANES // item
     vectors, contiguous = up(sizes[at.N], lanes) // lanes, sizes[at.B_COL] == item
-    pack = 0 if contiguous and sizes[at.M] <= 2 * height else 2 if contiguous else 6
+    pack = 0 if contiguous and sizes[at.M] <= FEW_ROWS else 2 if contiguous else 6
     return sizes[at.K] * vectors * (max(sizes[at.M], 2) + pack)
 
 

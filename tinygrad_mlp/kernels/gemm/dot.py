@@ -2,9 +2,10 @@
 
     sums[r, c] = sum over k of A[r, k] * B[k, c]
 
-Both are contiguous along k, so that vectors are loaded as they lie: nothing is packed. Each sum is
-kept in the lanes of a vector, lane l adding up the k with k mod lanes = l, and the lanes of all
-sums are added together at the end, in a tree.
+Both are contiguous along k, so that vectors are loaded as they lie: nothing is packed. Each sum has
+lanes, 64 bytes of them on any machine: lane l adds up the k with k mod lanes = l, and the lanes of
+all sums are added together at the end, in a tree. Narrower registers hold some of the lanes, and
+take as many passes over k as there are such pieces: the sums of a block fill the registers.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from .vectors import UNITS, Vectors
 _WORD = ir.IntType(64)
 
 
+LANES = 64  # bytes
+ROOM = 128  # bytes of the sums of a pass
 # Rows x columns of a block: at most 16 sums, which the registers hold. No two are equally high. The
 # first is for any C, the others for one that is as low, or as narrow, as they are.
 BLOCKS = ((4, 4), (1, 8), (8, 1), (5, 3), (3, 5))
@@ -25,16 +28,20 @@ LONGEST = 8
 
 
 @intrinsic(prefer_literal=True)
-def multiply_dots(typingctx, real, unit, high, rows, columns, depth, a, a_row, b, b_col, sums):
-    """The dot products of the block that is ``high``, written one after another to ``sums``.
+def multiply_dots(
+    typingctx, real, unit, high, rows, columns, piece, depth, a, a_row, b, b_col, sums
+):
+    """One pass: parts of the dot products of the block that is ``high``, one by one to ``sums``.
+
+    ``piece``: which of the registers that hold the lanes it is for, counted from 0.
 
     Where there are fewer ``rows`` or ``columns``, the last is repeated: nothing is read behind it.
     There must be room for a whole vector at ``sums``.
     """
-    signature = types.void(real, unit, *[types.int64] * 9)
+    signature = types.void(real, unit, *[types.int64] * 10)
 
     def codegen(context, builder, signature, values):
-        high, rows, columns, depth, a, a_row, b, b_col, sums = values[2:]
+        high, rows, columns, piece, depth, a, a_row, b, b_col, sums = values[2:]
         vectors = Vectors(context, builder, real.dtype, UNITS[unit.literal_value])
         done = builder.append_basic_block("dots.done")
         switch = builder.switch(high, done)
@@ -45,7 +52,7 @@ def multiply_dots(typingctx, real, unit, high, rows, columns, depth, a, a_row, b
             dots = _Dots(
                 vectors, _places(builder, a, a_row, rows, R), _places(builder, b, b_col, columns, C)
             )
-            for i, vector in enumerate(add_lanes(vectors, dots.build(depth))):
+            for i, vector in enumerate(add_lanes(vectors, dots.build(piece, depth))):
                 vectors.store(vector, builder.add(sums, _WORD(i * vectors.lanes * vectors.size)))
             builder.branch(done)
         builder.position_at_end(done)
@@ -65,7 +72,7 @@ def _places(builder, base, stride, count, most):
 
 
 class _Dots:
-    """Emits the loop over k, a vector at a time, and what is left of k under a mask."""
+    """Emits the loop over k, a vector of each 64 bytes, and what is left of k under a mask."""
 
     def __init__(self, vectors: Vectors, rows, columns):
         self.vectors, self.builder, self.rows, self.columns = (
@@ -75,13 +82,17 @@ class _Dots:
             columns,
         )
 
-    def build(self, depth):
-        builder, lanes = self.builder, self.vectors.lanes
-        whole = builder.and_(depth, _WORD(-lanes))
-        rest = builder.sub(depth, whole)
+    def build(self, piece, depth):
+        builder, size = self.builder, self.vectors.size
+        first = builder.mul(piece, _WORD(self.vectors.lanes))
+        whole = builder.and_(depth, _WORD(-(LANES // size)))
+        rest = builder.sub(builder.sub(depth, whole), first)
+        begin = builder.mul(first, _WORD(size))
+        self.rows = [builder.add(at, begin) for at in self.rows]
+        self.columns = [builder.add(at, begin) for at in self.columns]
         zeros = [self.vectors.zero] * (len(self.rows) * len(self.columns))
-        sums = self.loop(builder.mul(whole, _WORD(self.vectors.size)), zeros)
-        return self.tail(builder.mul(whole, _WORD(self.vectors.size)), rest, sums)
+        end = builder.mul(whole, _WORD(size))
+        return self.tail(end, rest, self.loop(end, zeros))
 
     def loop(self, end, starts):
         builder, entry = self.builder, self.builder.block
@@ -91,7 +102,7 @@ class _Dots:
         offset = builder.phi(_WORD)
         sums = [builder.phi(self.vectors.kind) for _ in starts]
         after = self.step(offset, sums, self.vectors.load)
-        following = builder.add(offset, _WORD(self.vectors.lanes * self.vectors.size))
+        following = builder.add(offset, _WORD(LANES))
         offset.add_incoming(_WORD(0), entry)
         offset.add_incoming(following, loop)
         builder.cbranch(builder.icmp_signed("<", following, end), loop, done)

@@ -17,11 +17,11 @@ from numba import float32
 from ..runtime.memory import pointer
 from ..runtime.slices import share_of_steps
 from . import words as at
-from .dot import BLOCKS, LONGEST, multiply_dots
+from .dot import BLOCKS, LANES, LONGEST, ROOM, multiply_dots
 from .partition import my_part, operands_of, run_finish
 
 # The constants of one specialisation; ``source.py`` writes these functions out with others.
-real, item, unit = float32, 4, "avx512"
+real, item, unit, lanes = float32, 4, "avx512", 16
 NEAR = 3 << 18  # bytes of A that stay in the L2 cache while all columns go past them
 
 
@@ -75,10 +75,33 @@ def multiply_columns(
     """Some columns of a rectangle, block by block."""
     for i in range(top, bottom, high):
         rows = min(high, bottom - i)
-        multiply_dots(
-            real, unit, high, rows, columns, sizes[at.K], a + i * a_row, a_row, b, b_col, scratch
-        )
+        for piece in range(LANES // (lanes * item)):
+            multiply_dots(
+                real,
+                unit,
+                high,
+                rows,
+                columns,
+                piece,
+                sizes[at.K],
+                a + i * a_row,
+                a_row,
+                b,
+                b_col,
+                scratch + piece * ROOM,
+            )
+        add_pieces(pointer(scratch, real), LANES // (lanes * item))
         write(words, sizes, scratch, product, i, rows, column, columns, wide)
+
+
+def add_pieces(sums, pieces):
+    """The sums of all passes, added as a tree."""
+    step, length = 1, ROOM // item
+    while step < pieces:
+        for i in range(0, pieces, 2 * step):
+            for j in range(i * length, i * length + 16):
+                sums[j] += sums[j + step * length]
+        step *= 2
 
 
 def block_of(rows, columns):

@@ -40,7 +40,7 @@ def source(name: str, dtype: str, unit: str) -> str:
             f"from numba import cfunc, {dtype}, int64, njit",
             "from tinygrad_mlp.kernels.gemm import words as at",
             "from tinygrad_mlp.kernels.gemm.axpy import IN_CACHE, TOGETHER, add_rows",
-            "from tinygrad_mlp.kernels.gemm.dot import BLOCKS, LONGEST, multiply_dots",
+            "from tinygrad_mlp.kernels.gemm.dot import BLOCKS, LANES, LONGEST, ROOM, multiply_dots",
             "from tinygrad_mlp.kernels.gemm.pack import copy_row, copy_tile_row, transpose_block",
             "from tinygrad_mlp.kernels.gemm.partition import (",
             "    my_part, operands_of, rows_of_grid, run_finish)",

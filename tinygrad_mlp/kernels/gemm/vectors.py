@@ -5,23 +5,23 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-import llvmlite.binding
 from llvmlite import ir
 from numba.core import cgutils
+
+from ..codegen.target import features, fma
 
 _INDEX, _POINTER = ir.IntType(32), ir.PointerType()
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A vector unit: bytes of a register, whether a*b+c is one operation, and the tile of C.
+    """A vector unit: bytes of a register, and the tile of C.
 
     The tile fills the registers: 12 x 2 vectors are 24 of the 32 of AVX-512, and 24 independent
     sums hide the 4 to 5 cycles that each multiply-add takes.
     """
 
     width: int
-    fused: bool
     rows: tuple[int, ...]  # heights of a tile, the largest first
     vectors: int = 2  # in a row of it
 
@@ -35,22 +35,21 @@ class Unit:
 
 
 UNITS = {
-    "avx512": Unit(64, True, (12, 8, 4, 3, 2, 1)),
-    "avx2": Unit(32, True, (6, 4, 3, 2, 1)),
-    "neon": Unit(16, True, (8, 4, 3, 2, 1)),
-    "plain": Unit(16, False, (4, 3, 2, 1)),
+    "avx512": Unit(64, (12, 8, 4, 3, 2, 1)),
+    "avx2": Unit(32, (6, 4, 3, 2, 1)),
+    "neon": Unit(16, (8, 4, 3, 2, 1)),
+    "plain": Unit(16, (4, 3, 2, 1)),
 }
 
 
 @functools.cache
 def host() -> str:
-    """The widest vector unit of this machine: avx512, avx2, neon or plain."""
-    features = llvmlite.binding.get_host_cpu_features()
-    if features.get("avx512f"):
+    """The widest vector unit of the processor compiled for: avx512, avx2, neon or plain."""
+    if "avx512f" in features():
         return "avx512"
-    if features.get("avx2") and features.get("fma"):
+    if features() >= {"avx2", "fma"}:
         return "avx2"
-    return "neon" if features.get("neon") else "plain"
+    return "neon" if "neon" in features() else "plain"
 
 
 class Vectors:
@@ -108,11 +107,8 @@ class Vectors:
         return self._spread(self.load(address, self.element), self.kind)
 
     def multiply_add(self, x, y, z):
-        """x * y + z."""
-        if not self.unit.fused:
-            return self.builder.fadd(self.builder.fmul(x, y), z)
-        function = self._function("llvm.fma", "", self.kind, [self.kind] * 3)
-        return self.builder.call(function, [x, y, z])
+        """x * y + z, rounded once."""
+        return fma(self.builder, x, y, z)
 
     def shuffle(self, x, y, places):
         """The lanes at ``places`` of x and y, one behind the other."""
