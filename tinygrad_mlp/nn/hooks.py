@@ -50,8 +50,8 @@ class _BackwardHooks:
 
     def at_inputs(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return the arguments; in backward their gradients go to the hooks."""
-        self.count, self.places = len(args), _differentiable(args)
-        return _identity(args, self.places, self._on_input_gradients)
+        self.count, self.differentiable = len(args), bool(_differentiable(args))
+        return _identity(args, self._call)
 
     def at_outputs(self, output: Any) -> Any:
         """Return the output, a tensor or a tuple; in backward its gradients are kept."""
@@ -61,20 +61,14 @@ class _BackwardHooks:
                 f"{type(self.module).__name__} has a backward hook, so forward must return a "
                 f"tensor or a tuple of tensors, not {type(output).__name__}"
             )
-        places = _differentiable(parts)
-
-        def on_gradients(gradients: Sequence[Any]) -> Sequence[Any]:
-            self.grad_output = _spread(gradients, places, len(parts))
-            if not self.places:  # no gradient of an input will follow
-                self._call((None,) * self.count)
-            return gradients
-
-        results = _identity(parts, places, on_gradients)
+        results = _identity(parts, self._keep)
         return results if isinstance(output, tuple) else results[0]
 
-    def _on_input_gradients(self, gradients: Sequence[Any]) -> Sequence[Any]:
-        grad_input = self._call(_spread(gradients, self.places, self.count))
-        return [grad_input[place] for place in self.places]
+    def _keep(self, grad_output: tuple[Any, ...]) -> tuple[Any, ...]:
+        self.grad_output = grad_output
+        if not self.differentiable:  # no gradient of an input will follow
+            self._call((None,) * self.count)
+        return grad_output
 
     def _call(self, grad_input: tuple[Any, ...]) -> tuple[Any, ...]:
         for hook in self.hooks:
@@ -94,19 +88,17 @@ def _differentiable(values: Sequence[Any]) -> list[int]:
     return [k for k, v in enumerate(values) if isinstance(v, Value) and v.requires_grad]
 
 
-def _identity(values: tuple[Any, ...], places: list[int], on_gradients: Any) -> tuple[Any, ...]:
-    """Return the values, those at ``places`` through an `_Identity`."""
-    results = list(values)
-    if places:
-        passed = _Identity.apply(*(values[k] for k in places), on_gradients=on_gradients)
-        for k, value in zip(
-            places, passed if isinstance(passed, tuple) else (passed,), strict=True
-        ):
-            results[k] = value
-    return tuple(results)
+def _identity(values: tuple[Any, ...], on_gradients: Callable[..., Any]) -> tuple[Any, ...]:
+    """Return the values; in backward ``on_gradients`` may replace their gradients."""
+    places = _differentiable(values)
+    if not places:
+        return values
 
+    def of_places(gradients: Sequence[Any]) -> list[Any]:
+        given = dict(zip(places, gradients, strict=True))
+        replaced = on_gradients(tuple(given.get(k) for k in range(len(values))))
+        return [replaced[k] for k in places]
 
-def _spread(gradients: Sequence[Any], places: list[int], count: int) -> tuple[Any, ...]:
-    """Return ``count`` values: the gradients at ``places``, None elsewhere."""
-    by_place = dict(zip(places, gradients, strict=True))
-    return tuple(by_place.get(k) for k in range(count))
+    new = _Identity.apply(*(values[k] for k in places), on_gradients=of_places)
+    tensors = dict(zip(places, new if isinstance(new, tuple) else (new,), strict=True))
+    return tuple(tensors.get(k, value) for k, value in enumerate(values))
