@@ -85,7 +85,7 @@ class Tenfold(nn.Module):
 
 
 class Twice(tg.autograd.Function):
-    """An op that only Python knows."""
+    """An op written in Python."""
 
     @staticmethod
     def forward(ctx, x):

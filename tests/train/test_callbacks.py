@@ -1,4 +1,4 @@
-"""What fit does beside going down: callbacks, clipping, weights of classes, penalties."""
+"""Callbacks, loggers, gradient clipping, class weights, penalties, and losses that are not finite."""
 
 from __future__ import annotations
 
@@ -40,26 +40,26 @@ def weights(model: nn.Module) -> list[np.ndarray]:
     return [p.detach().numpy().copy() for p in model.parameters()]
 
 
-def test_callbacks_are_told_in_their_order() -> None:
-    told = []
+def test_callbacks_are_called_in_order() -> None:
+    calls = []
 
     class Spy(Callback):
         def __init__(self, name: str) -> None:
             self.name = name
 
         def on_train_begin(self, trainer: Trainer) -> None:
-            told.append((self.name, "begin", len(trainer.history)))
+            calls.append((self.name, "begin", len(trainer.history)))
 
         def on_epoch_end(self, trainer: Trainer) -> None:
-            told.append((self.name, "epoch", trainer.history.last["epoch"]))
+            calls.append((self.name, "epoch", trainer.history.last["epoch"]))
             if len(trainer.history) == 2:
                 trainer.stop("enough")
 
         def on_train_end(self, trainer: Trainer) -> None:
-            told.append((self.name, "end", trainer.stop_reason))
+            calls.append((self.name, "end", trainer.stop_reason))
 
     assert len(train(network(), callbacks=[Spy("a"), Spy("b")], epochs=9)) == 2
-    assert told == [
+    assert calls == [
         (name, *what)
         for what in (("begin", 0), ("epoch", 1), ("epoch", 2), ("end", "enough"))
         for name in "ab"
@@ -67,14 +67,14 @@ def test_callbacks_are_told_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("compile", [True, False])
-def test_batches_are_told_of(compile: bool) -> None:
+def test_on_batch_end_is_called_after_each_batch(compile: bool) -> None:
     """Also where the epoch is native: 60 rows are two full batches and a smaller one."""
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
     means: list[float] = []
 
     class Spy(Callback):
         def on_batch_end(self, trainer: Trainer) -> None:
-            told.append((len(trainer.history), trainer.batch))
+            calls.append((len(trainer.history), trainer.batch))
             means.append(trainer.running_metrics()["loss"])
             if trainer.batch == 2 and len(trainer.history) == 2:
                 trainer.stop("enough")
@@ -82,7 +82,7 @@ def test_batches_are_told_of(compile: bool) -> None:
     model, alone = network(), network()
     given = {"epochs": 9, "batch_size": 25, "compile": compile}
     history = train(model, callbacks=[Spy(), EarlyStopping(patience=9)], **given)
-    assert told == [(epoch, batch) for epoch in range(3) for batch in (1, 2, 3)], "to its end"
+    assert calls == [(epoch, batch) for epoch in range(3) for batch in (1, 2, 3)], "to its end"
     assert means[2::3] == history["loss"]
     assert means[0] != means[1]
     train(alone, **given | {"epochs": 3})
@@ -107,7 +107,7 @@ def test_what_a_callback_changes_after_a_batch_is_trained_with() -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_what_is_no_callback_is_named() -> None:
+def test_a_callback_of_another_type_is_refused() -> None:
     for given in ([print], EarlyStopping(), [EarlyStopping]):
         with pytest.raises(TypeError, match="callbacks must be a sequence of Callback, got"):
             train(network(), callbacks=given)
@@ -194,12 +194,12 @@ def test_logs_hold_the_history(tmp_path: Path) -> None:
     assert len(table.read_text().splitlines()) == 5, "the epochs before are there again"
 
 
-def test_a_log_of_what_is_no_number_is_json(tmp_path: Path) -> None:
+def test_a_log_of_inf_is_json(tmp_path: Path) -> None:
     JSONLogger(tmp_path / "log").on_train_begin(trainer_of(float("inf")))
     assert json.loads((tmp_path / "log").read_text()) == {"epoch": 1, "loss": None}
 
 
-def test_logs_are_whole_after_a_loss_that_is_no_number(tmp_path: Path) -> None:
+def test_logs_are_whole_after_a_loss_that_is_not_finite(tmp_path: Path) -> None:
     ended = []
 
     class Breaks(Callback):
@@ -213,37 +213,37 @@ def test_logs_are_whole_after_a_loss_that_is_no_number(tmp_path: Path) -> None:
     with pytest.raises(FloatingPointError, match="epoch 2"):
         train(network(), callbacks=[logger, Breaks()])
     assert len((tmp_path / "log.csv").read_text().splitlines()) == 2
-    assert ended == [1], "callbacks are told of the end"
+    assert ended == [1], "on_train_end is called"
 
 
 def test_tensorboard_gets_each_measure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    said: dict[str, list] = {}
+    written: dict[str, list] = {}
 
     class Writer:
         def __init__(self, folder: str) -> None:
-            self.told = said.setdefault(Path(folder).name, [])
+            self.events = written.setdefault(Path(folder).name, [])
 
         def add_scalar(self, name: str, value: float, step: int) -> None:
-            self.told.append((name, value, step))
+            self.events.append((name, value, step))
 
         def close(self) -> None:
-            self.told.append("closed")
+            self.events.append("closed")
 
     module = types.ModuleType("tensorboard.summary")
     module.Writer = Writer
     monkeypatch.setitem(sys.modules, "tensorboard", types.ModuleType("tensorboard"))
     monkeypatch.setitem(sys.modules, "tensorboard.summary", module)
     row = train(network(), callbacks=[TensorBoard(tmp_path)], validation=DATA, epochs=1).last
-    assert said["train"][:2] == [("loss", row["loss"], 1), ("accuracy", row["accuracy"], 1)]
-    assert said["train"][2:] == [("lr", 0.1, 1), "closed"]
-    assert said["validation"] == [
+    assert written["train"][:2] == [("loss", row["loss"], 1), ("accuracy", row["accuracy"], 1)]
+    assert written["train"][2:] == [("lr", 0.1, 1), "closed"]
+    assert written["validation"] == [
         ("loss", row["val_loss"], 1),
         ("accuracy", row["val_accuracy"], 1),
         "closed",
     ]
 
 
-def test_without_tensorboard_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tensorboard_the_error_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard.summary", None)
     with pytest.raises(ModuleNotFoundError, match=r'pip install "tinygrad-mlp\[tensorboard\]"'):
         TensorBoard("events")
@@ -329,7 +329,7 @@ def test_wrong_weights_of_classes_are_named() -> None:
         train(network(), class_weight="balanced", loss=nn.CrossEntropyLoss())
 
 
-# --- what is no number ----------------------------------------------------------------------------
+# --- a loss that is not finite ------------------------------------------------------------------
 
 
 class Tenfold(nn.Module):
@@ -338,7 +338,7 @@ class Tenfold(nn.Module):
 
 
 @pytest.mark.parametrize("compile", [True, False])
-def test_the_layer_that_made_a_number_none_is_named(compile: bool) -> None:
+def test_the_layer_with_the_first_inf_is_named(compile: bool) -> None:
     x, y = DATA.x.copy(), DATA.y
     x[25] = 3e38
     inner = nn.Sequential(Tenfold(), nn.BatchNorm1d(2))

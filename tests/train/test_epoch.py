@@ -1,4 +1,4 @@
-"""Training natively is training: the same numbers as batch by batch in Python, and errors too."""
+"""Compiled training gives the same numbers as training batch by batch in Python."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_metrics_in_python() -> None:
     assert list(native.history[0])[1:4] == ["loss", "worst", "accuracy"]
 
 
-def test_losses_of_ones_own() -> None:
+def test_losses_of_the_user() -> None:
     both(loss=nn.CrossEntropyLoss(label_smoothing=0.1))
     both(loss=lambda outputs, y: F.cross_entropy(outputs * 0.5, y) + outputs.square().mean())
 
@@ -154,7 +154,7 @@ def test_steps_back_into_python(ran: list[int]) -> None:
 def test_slices_are_short_and_each_is_reported(
     ran: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = []
+    calls = []
 
     class Spy:
         def __init__(self, *args):
@@ -167,7 +167,7 @@ def test_slices_are_short_and_each_is_reported(
             return self
 
         def batch(self, epoch, number, means):
-            told.append((epoch, number, means.rows, means.read()["loss"] > 0))
+            calls.append((epoch, number, means.rows, means.read()["loss"] > 0))
 
         def epoch(self, row):
             pass
@@ -177,9 +177,9 @@ def test_slices_are_short_and_each_is_reported(
     model = network()
     x, y = (np.concatenate([part] * 200) for part in labelled())  # 10,600 rows
     fit(model, adam(model), (x, y), batch_size=10, epochs=2)
-    assert told[-1] == (2, 1060, 10600, True)
-    assert all(rows == 10 * number for _, number, rows, _ in told)
-    assert 4 <= len(told) < 400, "neither once an epoch nor after each batch"
+    assert calls[-1] == (2, 1060, 10600, True)
+    assert all(rows == 10 * number for _, number, rows, _ in calls)
+    assert 4 <= len(calls) < 400, "neither once an epoch nor after each batch"
     slices = max(ran)
     ran.clear()
     monkeypatch.setattr(epochs, "SLICE", 1e-4)

@@ -39,7 +39,7 @@ def delicate() -> nn.Module:
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 7])
 @pytest.mark.parametrize("model", [delicate, Opaque])
-def test_a_loss_that_is_no_number(batch: int, model: Callable[[], nn.Module]) -> None:
+def test_a_loss_that_is_not_finite(batch: int, model: Callable[[], nn.Module]) -> None:
     """In the captured step, in the program and in that of the last batch: as if never met."""
     failed = both(model=model, data=lambda seed=0: too_large(batch), validation=None, shuffle=False)
     assert (
@@ -48,7 +48,7 @@ def test_a_loss_that_is_no_number(batch: int, model: Callable[[], nn.Module]) ->
     assert all(p.grad is None for p in failed.model.parameters())
 
 
-def test_a_loss_that_is_no_number_in_the_second_program() -> None:
+def test_a_loss_that_is_not_finite_in_the_second_program() -> None:
     """The last batch is a program of its own from the second epoch on."""
 
     def growing(m: nn.Module) -> optim.Optimizer:
@@ -199,12 +199,12 @@ FALLBACKS = {
 
 
 @pytest.mark.parametrize("name", FALLBACKS)
-def test_what_cannot_be_captured_runs_in_python_and_says_so_once(name: str) -> None:
+def test_what_cannot_be_captured_runs_in_python_with_one_warning(name: str) -> None:
     made, message = FALLBACKS[name]
-    with warnings.catch_warnings(record=True) as heard:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         native = Outcome(True, **{key: make() for key, make in made.items()})
-    (warning,) = heard
+    (warning,) = caught
     assert str(warning.message).startswith("fit runs each batch in Python")
     with pytest.warns(UserWarning, match=message):
         warnings.warn_explicit(warning.message, UserWarning, "", 0)

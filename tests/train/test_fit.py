@@ -38,7 +38,7 @@ def same(a: dict[str, Array], b: dict[str, Array]) -> bool:
 # --- what it computes ---------------------------------------------------------------------------
 
 
-def test_fit_is_the_loop_that_a_person_would_write() -> None:
+def test_fit_is_the_textbook_loop() -> None:
     random = generator(0, "line")
     x = random.standard_normal((10, 3))
     y = x @ np.array([[1.0], [-2.0], [0.5]]) + 0.1 * random.standard_normal((10, 1))
@@ -232,7 +232,7 @@ def test_data_are_cast_to_the_dtype_of_the_model(dtype: type) -> None:
     assert {outputs.dtype for outputs in seen} == {np.dtype(dtype)}
 
 
-def test_a_loss_and_metrics_of_ones_own() -> None:
+def test_a_loss_and_metrics_of_the_user() -> None:
     def worst(outputs: Array, targets: Array) -> float:
         return float(np.abs(outputs - targets).max())
 
@@ -293,21 +293,21 @@ def test_one_cycle_steps_after_each_batch() -> None:
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.04 / 10_000)
 
 
-def test_plateau_is_told_the_validation_loss() -> None:
-    told = []
+def test_plateau_is_stepped_with_the_validation_loss() -> None:
+    calls = []
 
     class Spy(lr_scheduler.ReduceLROnPlateau):
         def step(self, metrics: float) -> None:
-            told.append(metrics)
+            calls.append(metrics)
             super().step(metrics)
 
     model = network()
     optimizer = optim.SGD(model.parameters(), lr=0.1)
     options = {"epochs": 2, "scheduler": Spy(optimizer), "progress": False}
     history = fit(model, optimizer, blobs(), validation=blobs(seed=1), **options)
-    assert told == history["val_loss"]
+    assert calls == history["val_loss"]
     history = fit(model, optimizer, blobs(), **options)
-    assert told[2:] == history["loss"]
+    assert calls[2:] == history["loss"]
 
 
 def test_plateau_lowers_the_learning_rate_of_the_next_epoch() -> None:

@@ -12,7 +12,7 @@ from tinygrad_mlp.train.fit import fit
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_a_loss_that_is_no_number_stops_before_its_update(batch_norm: bool) -> None:
+def test_a_loss_that_is_not_finite_stops_before_its_update(batch_norm: bool) -> None:
     x, y = blobs(30)
     model, calls = network(batch_norm=batch_norm), []
     model.register_forward_pre_hook(lambda *_: model.training and calls.append(weights(model)))

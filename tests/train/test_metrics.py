@@ -77,7 +77,7 @@ def test_metrics_take_what_a_person_has() -> None:
         accuracy(np.array(outputs), np.array([0.0, 1.0]))
 
 
-def test_what_gives_no_number_is_no_metric() -> None:
+def test_a_metric_that_returns_an_array_is_refused() -> None:
     means = RunningMeans({"confusion_matrix": confusion_matrix}, np.zeros(1))
     with pytest.raises(TypeError, match=r"'confusion_matrix' must return a number, .*\(2, 2\)"):
         means.add_in_python(np.eye(2), np.array([0, 1]))
@@ -87,7 +87,7 @@ def worst(outputs: np.ndarray, targets: np.ndarray) -> float:
     return float(np.abs(outputs[:, 0] - targets).max())
 
 
-def test_means_weigh_batches_by_their_rows() -> None:
+def test_means_are_weighted_by_the_rows_of_batches() -> None:
     means = RunningMeans({"worst": worst, "accuracy": accuracy}, np.zeros(1))
     for loss, outputs, targets in [(1.0, [[0.0, 1.0]] * 3, [1, 1, 1]), (5.0, [[0.0, 1.0]], [0])]:
         x, y = tg.tensor(outputs), tg.tensor(targets)
@@ -96,7 +96,7 @@ def test_means_weigh_batches_by_their_rows() -> None:
         means.count_rows(len(targets))
     assert means.rows == 4
     assert means.read() == {"loss": 2.0, "worst": 0.75, "accuracy": 0.75}
-    assert list(means.read()) == ["loss", "worst", "accuracy"], "as they were asked for"
+    assert list(means.read()) == ["loss", "worst", "accuracy"], "in the order of the argument"
     means.clear()
     means.add(tg.tensor(0.1, dtype="float64"), tg.zeros(3, 2), tg.zeros(3).long())
     means.count_rows(3)
@@ -114,7 +114,7 @@ def together(metric, batches) -> float:
 
 
 @pytest.mark.parametrize("metric", [accuracy, TopK(2)])
-def test_what_ops_count_of_classes_is_what_the_metric_says(metric) -> None:
+def test_metrics_of_classes_by_ops_and_of_arrays(metric) -> None:
     outputs = np.random.default_rng(0).normal(size=(23, 4))
     targets = np.arange(23) % 4
     batches = [(outputs[:9], targets[:9]), (outputs[9:], targets[9:])]
@@ -129,7 +129,7 @@ def test_what_ops_count_of_classes_is_what_the_metric_says(metric) -> None:
 
 
 @pytest.mark.parametrize("metric", [mse, r2])
-def test_what_ops_sum_of_values_is_what_the_metric_says(metric) -> None:
+def test_metrics_of_values_by_ops_and_of_arrays(metric) -> None:
     draw = np.random.default_rng(0)
     targets = draw.normal(size=(23, 1)) + 5
     outputs = targets + 0.3 * draw.normal(size=(23, 1))
@@ -161,9 +161,10 @@ def test_r2_of_targets_far_from_zero(center: float, spread: float, dtype: str) -
     batches = [(outputs[k : k + 50], targets[k : k + 50]) for k in range(0, 501, 50)]
     assert r2(outputs, targets) == pytest.approx(expected, rel=1e-7)
     assert together(r2, batches) == pytest.approx(expected, rel=1e-7)
-    error = np.square(outputs.astype(np.longdouble) - targets).mean()
-    assert mse(outputs, targets) == pytest.approx(float(error), rel=1e-6, abs=0)
-    assert together(mse, batches) == pytest.approx(float(error), rel=1e-6, abs=0)
+    error = float(np.square(outputs.astype(np.longdouble) - targets).mean())
+    assert mse(outputs, targets) == pytest.approx(error, rel=1e-9, abs=0)
+    if 1e-19 < spread < 1e19:  # else squares overflow or underflow in float32, as in the loss
+        assert together(mse, batches) == pytest.approx(error, rel=1e-6, abs=0)
 
 
 @pytest.mark.parametrize("compile", [True, False])
@@ -199,7 +200,7 @@ def test_the_mode_of_each_metric(name: str) -> None:
     assert metric_mode(name) == metric_mode(f"val_{name}") == MODES[name]
 
 
-def test_the_mode_of_ones_own_metric() -> None:
+def test_the_mode_of_a_metric_of_the_user() -> None:
     """Minimised, unless a word of the name is a metric known to grow."""
     shrinking = "loss val_loss mae val_mae rmse error my_error worst profit accuracy_error factor"
     growing = "acc top_k_accuracy val_auc F1 f1_score val_precision macro_recall explained_variance"
@@ -229,7 +230,7 @@ def test_top_k_looks_at_more_than_the_first() -> None:
         TopK(0)
 
 
-def test_confusion_has_a_row_for_each_class_and_a_column_for_what_is_said() -> None:
+def test_confusion_has_a_row_for_each_class_and_a_column_for_each_prediction() -> None:
     outputs = np.eye(3)[[0, 2, 2, 1]]
     found = confusion_matrix(outputs, np.array([0, 0, 2, 1]))
     assert found.tolist() == [[1, 0, 1], [0, 1, 0], [0, 0, 1]]

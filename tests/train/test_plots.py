@@ -74,7 +74,7 @@ def test_an_empty_history_has_no_curves() -> None:
 
 
 @pytest.mark.parametrize("suffix", ["svg", "pdf"])
-def test_the_suffix_says_the_format(tmp_path: Path, suffix: str) -> None:
+def test_the_suffix_sets_the_format(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"curves.{suffix}"
     curves(History(ROWS), path)
     assert path.read_bytes()[:5] in (b"<?xml", b"%PDF-")
@@ -93,7 +93,7 @@ def quadrants() -> nn.Module:
     return model
 
 
-def test_the_ground_is_what_the_model_says(tmp_path: Path) -> None:
+def test_the_background_shows_the_probabilities(tmp_path: Path) -> None:
     path = tmp_path / "boundary.png"
     x = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0], [0.9, -0.9]], np.float32)
     boundary(quadrants(), (x, np.array([0, 1, 2, 2])), path)

@@ -31,7 +31,7 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     stream = Terminal()
-    # pytest sets sys.stdout between fixture and test, so it is the module that is told.
+    # pytest sets sys.stdout between fixture and test, so the module is patched.
     monkeypatch.setattr(progress, "sys", SimpleNamespace(stdout=stream))
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "160")

@@ -21,16 +21,16 @@ def test_the_first_is_noted_and_the_second_raises() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_meaning_of_ones_own_is_left_alone() -> None:
-    heard = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+def test_another_handler_is_kept() -> None:
+    caught = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))
     try:
         with defer_sigint() as flag:
             signal.raise_signal(signal.SIGINT)
             assert not flag.pressed
     finally:
         signal.signal(signal.SIGINT, before)
-    assert heard == [signal.SIGINT]
+    assert caught == [signal.SIGINT]
 
 
 def test_another_thread_is_left_alone() -> None:

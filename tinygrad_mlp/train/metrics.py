@@ -207,21 +207,26 @@ def _correct(outputs: Tensor, targets: Tensor, shift: Tensor) -> Tensor:
     return count
 
 
-def _squared_errors(outputs: Tensor, targets: Tensor, shift: Tensor, name: str = "mse") -> Tensor:
-    """Return the sum over rows of the mean squared error of a row."""
+def _check_values(name: str, outputs: Tensor, targets: Tensor) -> None:
     if outputs.shape != targets.shape:
         raise ValueError(
             f"{name} needs targets of the outputs' shape, got {outputs.shape} and {targets.shape}"
         )
-    total = (outputs - targets).to("float64").square().sum()
-    mean: Tensor = total / max(1, outputs.numel() // outputs.shape[0])
-    return mean
+
+
+def _squared_errors(outputs: Tensor, targets: Tensor, shift: Tensor) -> Tensor:
+    _check_values("mse", outputs, targets)
+    columns = max(1, outputs.numel() // outputs.shape[0])
+    total: Tensor = (outputs - targets).square().sum() / columns
+    return total
 
 
 def _column_errors(outputs: Tensor, targets: Tensor, shift: Tensor) -> Tensor:
+    _check_values("r2", outputs, targets)
     if outputs.ndim == 2 and outputs.shape[1] > 1:
         raise ValueError(f"r2 is of one column, got outputs of shape {outputs.shape}")
-    return _squared_errors(outputs, targets, shift, "r2")
+    total: Tensor = (outputs - targets).to("float64").square().sum()
+    return total
 
 
 def _explained(error: float, mean: float, square: float) -> float:
@@ -252,8 +257,8 @@ def batch_sums(metric: Metric) -> BatchSums | None:
 
 
 def _of_all_rows(metric: Metric, outputs: Any, targets: Any) -> float:
-    """Return a built-in metric of arrays, lists or Tensors."""
-    outputs, targets = to_array(outputs), to_array(targets)
+    """Return a built-in metric of arrays, lists or Tensors, in float64."""
+    outputs, targets = to_array(outputs).astype(np.float64), to_array(targets)
     if not outputs.size:
         raise ValueError(f"a metric needs at least one row, got outputs of shape {outputs.shape}")
     means = RunningMeans({"metric": metric}, targets)

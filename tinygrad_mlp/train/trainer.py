@@ -84,7 +84,7 @@ class Trainer:
                     for callback in self.callbacks:
                         callback.on_epoch_end(self)
             except BaseException as error:
-                self.stop(f"{type(error).__name__}: {error}")
+                self.stop(repr(error))
                 self._end(begun, error)
                 raise
             self._end(begun)
