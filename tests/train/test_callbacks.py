@@ -1,4 +1,4 @@
-"""Callbacks, loggers, gradient clipping, class weights, penalties, and losses that are not finite."""
+"""Callbacks, loggers, gradient clipping, class weights, penalties, losses that are not finite."""
 
 from __future__ import annotations
 
