@@ -19,21 +19,23 @@ A. G. Baydin et al., "Automatic differentiation in machine learning: a survey", 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .modes import grad_mode, recording
-from .tape import Edge, Node, Value, gradient_edge
+from .tape import Edge, Hook, Node, Value, gradient_edge
 from .values import from_array, ones_as
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
 
 
-def textbook_backward(outputs: Sequence[Tensor], gradients: Sequence[Tensor]) -> dict[Any, Tensor]:
+def textbook_backward(
+    outputs: Sequence[Tensor], gradients: Sequence[Tensor]
+) -> dict[Value, Tensor]:
     """Return the gradient of each leaf: reverse mode in its simplest form.
 
     >>> import tinygrad_mlp as tg
@@ -62,21 +64,21 @@ def textbook_backward(outputs: Sequence[Tensor], gradients: Sequence[Tensor]) ->
             if all(gradient is None for gradient in of_outputs):
                 continue
             of_inputs = node.pullback(of_outputs, node.edges, create_graph=False)
-            for edge, layout, gradient in zip(node.edges, node.layouts, of_inputs, strict=False):
-                if edge is not None and gradient is not None:
-                    add(edge, gradient._sum_to_layout(layout))
+            for edge, layout, pulled in zip(node.edges, node.layouts, of_inputs, strict=False):
+                if edge is not None and pulled is not None:
+                    add(edge, pulled._sum_to_layout(layout))
     return {leaf: gradient for (leaf, _), gradient in arrived.items() if isinstance(leaf, Value)}
 
 
 def run_backward(
-    outputs: Sequence[Any],
-    gradients: Sequence[Any],
+    outputs: Sequence[Tensor],
+    gradients: Sequence[Tensor],
     *,
-    inputs: Sequence[Any] | None = None,
+    inputs: Sequence[Tensor] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
     accumulate: bool = True,
-) -> list[Any]:
+) -> list[Tensor | None]:
     """Compute the gradients of leaves, or of ``inputs``, from the ``gradients`` of ``outputs``.
 
     They are added to ``.grad`` of the leaves (if ``inputs`` are given, of these only), or with
@@ -84,7 +86,7 @@ def run_backward(
     """
     targets = {gradient_edge(value) for value in inputs} if inputs else set()
     useful = None if inputs is None else _nodes_between(outputs, {t for t, _ in targets})
-    found: dict[Edge, Any] = {}  # gradients of targets
+    found: dict[Edge, Tensor | None] = {}  # gradients of targets
     walk = _Walk()
     with grad_mode(create_graph):
         for output, gradient in zip(outputs, gradients, strict=True):
@@ -115,9 +117,9 @@ def run_backward(
         if inputs is None:
             return []
         results = [found.get(gradient_edge(value)) for value in inputs]
-        for value, gradient in zip(inputs, results, strict=True):
-            if accumulate and gradient is not None:
-                _accumulate(value, gradient, False, create_graph)
+        for value, result in zip(inputs, results, strict=True):
+            if accumulate and result is not None:
+                _accumulate(value, result, False, create_graph)
     return results
 
 
@@ -125,11 +127,13 @@ class _Walk:
     """The gradients that have arrived at nodes not yet visited, and at leaves."""
 
     def __init__(self) -> None:
-        self.pending: dict[Node, list[Any]] = {}  # one gradient per output of the node
+        self.pending: dict[Node, list[Tensor | None]] = {}  # one gradient per output of the node
         self.queue: list[tuple[int, Node]] = []  # a heap: the newest node first
-        self.leaves: dict[Any, tuple[Any, bool]] = {}  # gradient, and whether nothing else holds it
+        self.leaves: dict[
+            Value, tuple[Tensor, bool]
+        ] = {}  # gradient, and whether nothing else holds it
 
-    def add(self, edge: Edge, gradient: Any, owned: bool) -> None:
+    def add(self, edge: Edge, gradient: Tensor, owned: bool) -> None:
         """Add a gradient to what has arrived at an output of a node, or at a leaf."""
         target, slot = edge
         if isinstance(target, Node):
@@ -137,14 +141,19 @@ class _Walk:
             if sums is None:
                 sums = self.pending[target] = [None] * len(target.results)
                 heapq.heappush(self.queue, (-target.number, target))
-            sums[slot] = gradient if sums[slot] is None else sums[slot] + gradient
+            before = sums[slot]
+            sums[slot] = gradient if before is None else before + gradient
         elif target in self.leaves:
             self.leaves[target] = (self.leaves[target][0] + gradient, True)
         else:
             self.leaves[target] = (gradient, owned)
 
     def add_all(
-        self, node: Node, edges: Sequence[Edge | None], arrived: list[Any], pulled: list[Any]
+        self,
+        node: Node,
+        edges: Sequence[Edge | None],
+        arrived: list[Tensor | None],
+        pulled: list[Tensor | None],
     ) -> None:
         """Add the gradients of a node's inputs, each in the shape and dtype of its input."""
         known = [*map(id, arrived), *map(id, pulled)]
@@ -158,18 +167,19 @@ class _Walk:
             self.add(edge, gradient, owned)
 
 
-def _run_hooks(node: Node, gradients: list[Any]) -> None:
+def _run_hooks(node: Node, gradients: list[Tensor | None]) -> None:
     """Call the hooks of a node's outputs, replace the gradients, and retain those asked for."""
     for slot, hooks in (node.hooks or {}).items():
-        for hook in list(hooks.values()) if gradients[slot] is not None else ():
-            gradients[slot] = _call_hook(hook, gradients[slot])
+        for hook in list(hooks.values()):
+            if (gradient := gradients[slot]) is not None:
+                gradients[slot] = _call_hook(hook, gradient)
     for slot, reference in (node.retained or {}).items():
         value, gradient = reference(), gradients[slot]
         if value is not None and gradient is not None:
             value.grad = gradient.clone() if value.grad is None else value.grad + gradient
 
 
-def _call_hook(hook: Callable[[Any], Any], gradient: Any) -> Any:
+def _call_hook(hook: Hook, gradient: Tensor) -> Tensor:
     """Return what the hook returns for a gradient, or the gradient itself if that is None."""
     replaced = hook(gradient)
     if replaced is None:
@@ -184,10 +194,10 @@ def _call_hook(hook: Callable[[Any], Any], gradient: Any) -> Any:
             f"a tensor hook returned a gradient of {new.dtype} {new.shape} in place of "
             f"{old.dtype} {old.shape}; shape and dtype must stay"
         )
-    return replaced
+    return replaced  # type: ignore[return-value]
 
 
-def _accumulate(leaf: Any, gradient: Any, owned: bool, create_graph: bool) -> None:
+def _accumulate(leaf: Value, gradient: Tensor, owned: bool, create_graph: bool) -> None:
     """Add to ``.grad``. The first gradient is stored as it is if ``owned``, else copied."""
     if leaf.grad is None:
         if (record := recording()) is not None:
@@ -199,17 +209,17 @@ def _accumulate(leaf: Any, gradient: Any, owned: bool, create_graph: bool) -> No
         leaf.grad.add_(gradient)
 
 
-def forget_gradient(leaf: Any) -> None:
+def forget_gradient(leaf: Value) -> None:
     """Set ``leaf.grad`` to None."""
     if (record := recording()) is not None:
         record.on_grad_reset(leaf)
     leaf.grad = None
 
 
-def _nodes_between(outputs: Sequence[Any], targets: set[Any]) -> set[Any]:
+def _nodes_between(outputs: Sequence[Value], targets: set[Node | Value]) -> set[Node | Value]:
     """Return the nodes on the paths from ``outputs`` to ``targets``, and the targets."""
     stack = [gradient_edge(value)[0] for value in outputs]
-    reached: set[Any] = set()
+    reached: set[Node] = set()
     while stack:
         node = stack.pop()
         if isinstance(node, Node) and node not in reached:
@@ -222,7 +232,7 @@ def _nodes_between(outputs: Sequence[Any], targets: set[Any]) -> set[Any]:
     return useful
 
 
-def _gradient_of(output: Any, gradient: Any) -> Any:
+def _gradient_of(output: Value, given: Any) -> Tensor:
     """Return the gradient to start from: the given one, checked, or 1 for a single element."""
     gradient_edge(output)  # updates a view whose memory was written to
     if not output.requires_grad:
@@ -230,14 +240,14 @@ def _gradient_of(output: Any, gradient: Any) -> Any:
             "backward: nothing this tensor was computed from requires a gradient; make a leaf with "
             "requires_grad=True, and compute outside no_grad()"
         )
-    if gradient is None:
+    if given is None:
         if output.layout.size != 1:
             raise RuntimeError(
                 f"backward of a tensor of shape {output.layout.shape} needs a gradient of that "
                 "shape: loss.backward(gradient), or reduce it first, as in loss.sum().backward()"
             )
         return ones_as(output.layout)
-    gradient = gradient if isinstance(gradient, Value) else from_array(np.asarray(gradient))
+    gradient: Tensor = given if isinstance(given, Value) else from_array(np.asarray(given))  # type: ignore[assignment]
     if gradient.layout.shape != output.layout.shape:
         raise ValueError(
             f"backward: gradient has shape {gradient.layout.shape}, the tensor has "
@@ -246,7 +256,7 @@ def _gradient_of(output: Any, gradient: Any) -> Any:
     return gradient._sum_to_layout(output.layout)
 
 
-def _checked(tensors: Any, gradients: Any) -> tuple[list[Any], list[Any]]:
+def _checked(tensors: Any, gradients: Any) -> tuple[list[Tensor], list[Tensor]]:
     """Return the outputs, and for each the gradient to start from."""
     outputs = _as_list(tensors)
     if gradients is None:
@@ -257,8 +267,8 @@ def _checked(tensors: Any, gradients: Any) -> tuple[list[Any], list[Any]]:
     return outputs, list(map(_gradient_of, outputs, given))
 
 
-def _as_list(tensors: Any) -> list[Any]:
-    return [tensors] if isinstance(tensors, Value) else list(tensors)
+def _as_list(tensors: Any) -> list[Tensor]:
+    return [tensors] if isinstance(tensors, Value) else list(tensors)  # type: ignore[list-item]
 
 
 def backward(
@@ -348,4 +358,4 @@ def grad(
                 f"grad: input {k}, of shape {inputs[k].shape}, was not used for the outputs; "
                 "pass allow_unused=True to get None for it"
             )
-    return tuple(found)
+    return tuple(found)  # type: ignore[arg-type]  # None only if allow_unused

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 Params = dict[str, Any]
 Lookup = Callable[[str], Any]  # `Node.lookup`
-Edge = tuple[Any, int]  # a node and the number of its output, or a leaf and 0
+Hook = Callable[[Any], Any]  # of a gradient
+Edge = tuple["Node | Value", int]  # a node and the number of its output, or a leaf and 0
 Saves = tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]  # of inputs, of results
 
 
@@ -42,9 +43,9 @@ class Value:
     grad: Tensor | None = None
     node: Node | None = None  # what computed it; None for a leaf
     slot: int = 0  # which output of the node it is
-    base: Any = None  # the value that this one is a view of
+    base: Value | None = None  # the value that this one is a view of
     seen: int = 0  # of a view: the version of the storage for which `node` is right
-    hooks: dict[int, Callable[[Any], Any]] | None = None  # of a leaf
+    hooks: dict[int, Hook] | None = None  # of a leaf
 
     def __init__(self, storage: Storage, layout: Layout, address: int):
         self.storage, self.layout, self.address = storage, layout, address
@@ -87,9 +88,9 @@ class Entry:
     """One applied op in a `Record`."""
 
     op: Op
-    inputs: tuple[Any, ...]
+    inputs: tuple[Value, ...]
     params: Params
-    outputs: tuple[Any, ...]
+    outputs: tuple[Value, ...]
 
 
 class Node:
@@ -101,8 +102,8 @@ class Node:
     """
 
     results: tuple[Layout, ...] = ()
-    hooks: dict[int, dict[int, Callable[[Any], Any]]] | None = None  # by output
-    retained: dict[int, weakref.ref[Any]] | None = None  # outputs that retain their gradient
+    hooks: dict[int, dict[int, Hook]] | None = None  # by output
+    retained: dict[int, weakref.ref[Value]] | None = None  # outputs that retain their gradient
 
     def __init__(self, op: Op, inputs: tuple[Any, ...], params: Params):
         self.op, self.params, self.number = op, params, next(_numbers)
@@ -124,7 +125,7 @@ class Node:
                     source = source.clone()
                 self.saved[name] = (source, source.storage.version)
 
-    def save_results(self, outputs: tuple[Any, ...]) -> None:
+    def save_results(self, outputs: tuple[Value, ...]) -> None:
         """Save the results that rules use: as aliases, for a result owns its node already."""
         self.results = tuple([value.layout for value in outputs])
         op = self.op
@@ -161,8 +162,8 @@ class Node:
         return value
 
     def pullback(
-        self, gradients: list[Any], edges: Sequence[Edge | None], create_graph: bool
-    ) -> list[Any]:
+        self, gradients: list[Tensor | None], edges: Sequence[Edge | None], create_graph: bool
+    ) -> list[Tensor | None]:
         """Return the gradients of the inputs that have an edge, from those of the outputs."""
         op = self.op
         if self.saved is None:
@@ -170,7 +171,7 @@ class Node:
                 f"backward a second time: what `{op.name}` saved for its gradient was freed. "
                 "Pass retain_graph=True to the first backward"
             )
-        gradient = gradients[0]
+        gradient: Any = gradients[0]
         if op.python_only and len(self.results) > 1:
             gradient = [
                 _zeros(layout) if g is None else g
@@ -179,7 +180,7 @@ class Node:
         if op.joint_rule is not None:
             joint = op.joint_rule(gradient, self.lookup, create_graph)
             return [g if edges[k] else None for k, g in enumerate(joint)]
-        found: list[Any] = [None] * len(edges)
+        found: list[Tensor | None] = [None] * len(edges)
         for k, rule in op.rules.items():
             if k < len(edges) and edges[k]:  # an optional last input may be missing
                 found[k] = rule(gradient, self.lookup, create_graph)
@@ -194,7 +195,7 @@ def _zeros(layout: Layout) -> Tensor:
 # --- forward ---
 
 
-def apply(op: Op, inputs: tuple[Any, ...], params: Params = _NO_PARAMS) -> Any:
+def apply(op: Op, inputs: tuple[Value, ...], params: Params = _NO_PARAMS) -> Any:
     """Run ``op`` on values, and record it: the one place where ops are applied.
 
     Returns a tensor, or a tuple of them if the op has several outputs.
@@ -226,7 +227,7 @@ def apply(op: Op, inputs: tuple[Any, ...], params: Params = _NO_PARAMS) -> Any:
     return outputs[0] if len(op.outputs) == 1 else outputs
 
 
-def _check_writable(op: Op, inputs: tuple[Any, ...]) -> None:
+def _check_writable(op: Op, inputs: tuple[Value, ...]) -> None:
     for k in op.mutates:
         value = inputs[k]
         if mode.grad and (value.requires_grad or value.base is not None):
@@ -241,7 +242,7 @@ def _check_writable(op: Op, inputs: tuple[Any, ...]) -> None:
                 )
 
 
-def _check_recorded_write(op: Op, value: Any, inputs: tuple[Any, ...]) -> None:
+def _check_recorded_write(op: Op, value: Value, inputs: tuple[Value, ...]) -> None:
     origin = value if value.base is None else value.base
     if origin.requires_grad and not value.requires_grad:
         raise RuntimeError(
@@ -267,13 +268,13 @@ def _check_recorded_write(op: Op, value: Any, inputs: tuple[Any, ...]) -> None:
 class Views(Protocol):
     """Updates nodes after writes to memory that views share; see ``ops/shape/view_history.py``."""
 
-    def where(self, view: Any) -> Params:
+    def where(self, view: Value) -> Params:
         """Return the region of its base that a view covers."""
 
-    def rebase_history(self, view: Any) -> None:
+    def rebase_history(self, view: Value) -> None:
         """Make the history of the base run through a write to ``view``."""
 
-    def regenerate_grad_fn(self, view: Any) -> None:
+    def regenerate_grad_fn(self, view: Value) -> None:
         """Replace the node of ``view``, whose memory was written to, by a view of the base."""
 
 
@@ -286,7 +287,7 @@ def set_view_tracker(views: Views) -> None:
     _views = views
 
 
-def gradient_edge(value: Any) -> Edge:
+def gradient_edge(value: Value) -> Edge:
     """Return where a gradient of ``value`` goes: the node that computed it, or the leaf itself."""
     if value.base is not None and value.seen != value.storage.version:
         _views.regenerate_grad_fn(value)
