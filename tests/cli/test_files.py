@@ -302,7 +302,7 @@ def test_arrays_that_are_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[
         capsys, "predict", str(folder), str(tmp_path / "new.csv")
     )
     (tmp_path / "run" / "model.safetensors").unlink()
-    assert "train --resume continues it" in failed(capsys, "evaluate", str(folder))
+    assert "continue its training with --resume" in failed(capsys, "evaluate", str(folder))
 
 
 def test_a_line_does_not_part_the_spiral(

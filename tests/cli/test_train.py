@@ -142,7 +142,7 @@ def test_version_and_help(tmp_path: Path) -> None:
         (["train", "--lr", "1e30", "--out", "out"], 1, r"the loss became \w+ in epoch 1, batch"),
         (["train", "--epochs", "many"], 2, "argument --epochs: invalid int value: 'many'"),
         (["train", "--momentum"], 2, "argument --momentum: expected one argument"),
-        (["train", "--hidden", "8,x"], 2, "write whole numbers separated by commas, .* not '8,x'"),
+        (["train", "--hidden", "8,x"], 2, "expected widths such as 512,128,64, got '8,x'"),
         (
             ["train", "--momentum", "0.9"],
             1,

@@ -158,6 +158,5 @@ def _widths(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(width) for width in text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"write whole numbers separated by commas, e.g. 512,128,64, not {text!r}"
-        ) from None
+        message = f"expected widths such as 512,128,64, got {text!r}"
+        raise argparse.ArgumentTypeError(message) from None

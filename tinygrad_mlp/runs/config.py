@@ -136,15 +136,10 @@ class Settings:
 
     def build_model(self, num_features: int, num_outputs: int) -> Sequential:
         """Build a new network."""
-        return mlp(
-            num_features,
-            *(() if self.model == "linear" else self.hidden),
-            num_outputs,
-            activation=self.activation,
-            batch_norm=self.batch_norm,
-            dropout=self.dropout,
-            dropconnect=self.dropconnect,
-        )
+        hidden = () if self.model == "linear" else self.hidden
+        names = ("activation", "batch_norm", "dropout", "dropconnect")
+        options = {name: getattr(self, name) for name in names}
+        return mlp(num_features, *hidden, num_outputs, **options)
 
     def build_optimizer(self, model: Module, batches: int) -> tuple[Optimizer, LRScheduler | None]:
         """Build the optimizer of ``model`` and its schedule, for ``batches`` per epoch."""

@@ -182,9 +182,7 @@ def open_run(folder: str | os.PathLike[str]) -> SavedRun:
     path = Path(folder)
     config = RunConfig.load(path)
     if not (path / MODEL).is_file():
-        raise FileNotFoundError(
-            f"{folder} has no {MODEL}: its training did not finish; train --resume continues it"
-        )
+        raise FileNotFoundError(f"{folder} has no {MODEL}: continue its training with --resume")
     model = config.build_model()
     try:
         model.load_state_dict(load(path / MODEL))
@@ -203,16 +201,13 @@ def existing_files(folder: Path) -> list[Path]:
 def check_unused(folder: Path) -> None:
     """Raise FileExistsError if a new run would delete or replace a file in ``folder``."""
     files = existing_files(folder)
+    if not files:
+        return
+    content, choices = str(files[0].relative_to(folder)), "overwrite=True to replace it"
     if {folder / CONFIG, folder / CHECKPOINT} <= set(files):
-        raise FileExistsError(
-            f"{folder} already holds a run: use resume=True to continue it, overwrite=True to "
-            "replace it, or choose another folder"
-        )
-    if files:
-        raise FileExistsError(
-            f"{folder} already holds {files[0].relative_to(folder)}: use overwrite=True to "
-            "replace it, or choose another folder"
-        )
+        content, choices = "a run", f"resume=True to continue it, {choices}"
+    message = f"{folder} already holds {content}: use {choices}, or choose another folder"
+    raise FileExistsError(message)
 
 
 def fit_arrays(rows: Dataset) -> tuple[Array, Array]:

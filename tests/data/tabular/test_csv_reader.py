@@ -136,7 +136,8 @@ def test_an_unknown_column_lists_the_known_ones(file: Path) -> None:
 def test_rows_taken_keep_their_lines(file: Path) -> None:
     file.write_text("a,b\n1,x\n2,\n3,z\n")
     table = read_csv(file)
-    assert table.take([2, 0]).location(0, "b") == f"{file}, line 4, column 'b'"
+    error = table.take([2, 0]).error(0, "b", "wrong")
+    assert str(error) == f"{file}, line 4, column 'b': wrong"
     assert list(table.drop_missing(["b"]).lines) == [2, 4]
     assert list(table.drop_missing(["a"]).lines) == [2, 3, 4]
 

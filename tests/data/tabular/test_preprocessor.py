@@ -121,7 +121,7 @@ def test_it_is_the_same_to_the_bit_after_json(preprocessor: Preprocessor, tmp_pa
     "text", ["", "[]", "{}", '{"inputs": [{"name": "a"}], "target": {}}', '{"inputs": 3}']
 )
 def test_other_text_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="not the JSON of a preprocessor"):
+    with pytest.raises(ValueError, match="invalid preprocessor"):
         Preprocessor.from_json(text)
 
 

@@ -141,10 +141,9 @@ class Numeric:
         overflow = np.isinf(standardised)
         if overflow.any():
             row = int(overflow.argmax())
-            raise ValueError(
-                f"{table.location(row, self.name)}: {values[row]} is too far from the training "
-                f"rows (mean {self.mean:g}, standard deviation {self.scale:g}) for float32"
-            )
+            training = f"training rows (mean {self.mean:g}, standard deviation {self.scale:g})"
+            message = f"{values[row]} is too far from the {training} for float32"
+            raise table.error(row, self.name, message)
         return standardised
 
     def inverse_transform(self, standardised: Array) -> Array:
@@ -206,10 +205,8 @@ class Categorical:
                 raise _missing(table, row, self.name)
             if name not in label_of:
                 known = ", ".join(self.classes[:10]) + (", ..." if len(self.classes) > 10 else "")
-                raise ValueError(
-                    f"{table.location(row, self.name)}: {name!r} does not occur in the training "
-                    f"rows, which have: {known}"
-                )
+                message = f"{name!r} does not occur in the training rows, which have: {known}"
+                raise table.error(row, self.name, message)
             labels[row] = label_of[name]
         return labels
 
@@ -301,10 +298,8 @@ def is_numeric(table: Table, name: str) -> bool:
     cells = table.column(name)
     if any("," in cell for cell in cells) and are_numbers([c.replace(",", "") for c in cells]):
         row = next(row for row, cell in enumerate(cells) if "," in cell)
-        raise ValueError(
-            f"{table.location(row, name)}: {cells[row]!r} is not a number: write a decimal point "
-            f"and no commas, or categorical=[{name!r}] if the column holds categories"
-        )
+        hint = f"a decimal point and no commas, or categorical=[{name!r}] for categories"
+        raise table.error(row, name, f"{cells[row]!r} is not a number: write {hint}")
     return False
 
 
@@ -341,19 +336,15 @@ def _finite_or_missing(table: Table, name: str) -> Array:
     wrong = np.isinf(values)
     if wrong.any():
         row = int(wrong.argmax())
-        raise ValueError(
-            f"{table.location(row, name)}: {table.column(name)[row]!r} is not a finite number, in "
-            f"a numeric column; correct it, or write categorical=[{name!r}] if the column holds "
-            "categories"
-        )
+        cell = repr(table.column(name)[row])
+        hint = f"correct it, or write categorical=[{name!r}] if the column holds categories"
+        raise table.error(row, name, f"{cell} is not a finite number, in a numeric column; {hint}")
     return values
 
 
 def _missing(table: Table, row: int, name: str) -> ValueError:
-    return ValueError(
-        f"{table.location(row, name)}: the value is missing; write missing='drop' to drop such "
-        "rows, or to fill inputs missing='mean' or missing='median'"
-    )
+    hint = "missing='drop' to drop such rows, or to fill inputs missing='mean' or missing='median'"
+    return table.error(row, name, f"the value is missing; write {hint}")
 
 
 def _no_values(table: Table, name: str) -> ValueError:

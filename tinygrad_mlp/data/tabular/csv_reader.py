@@ -73,9 +73,9 @@ class Table:
         """
         return check_choice(f"column of {self.path}", name, self.names)
 
-    def location(self, row: int, name: str) -> str:
-        """Return file, line and column of a cell, for error messages."""
-        return f"{self.path}, {self.unit} {self.lines[row]}, column {name!r}"
+    def error(self, row: int, name: str, message: str) -> ValueError:
+        """Return an error about a cell; its message begins with file, line and column."""
+        return ValueError(f"{self.path}, {self.unit} {self.lines[row]}, column {name!r}: {message}")
 
     def take(self, rows: Array | Sequence[int]) -> Table:
         """Return a table of the rows with these indices."""

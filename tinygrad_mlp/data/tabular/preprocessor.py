@@ -199,9 +199,7 @@ class Preprocessor:
             scaling = Standardizer(*(np.array(inputs[k], np.float64) for k in ("mean", "scale")))
             return cls(scaling, target)
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"not the JSON of a preprocessor: {error!r} in {text[:60]!r}"
-            ) from None
+            raise ValueError(f"invalid preprocessor: {error!r} in {text[:60]!r}") from None
 
 
 def split_table(table: Table, target: Column, test: float | None, seed: int) -> tuple[Array, Array]:
@@ -217,10 +215,9 @@ def split_table(table: Table, target: Column, test: float | None, seed: int) -> 
         counts = np.bincount(labels)
         row = int(counts[labels].argmin())
         if counts[labels[row]] == 1:
-            raise ValueError(
-                f"{table.location(row, target.name)}: class {target.classes[labels[row]]!r} has "
-                "only this row, which cannot be in both parts; delete it, or write test=None"
-            )
+            hint = "which cannot be in both parts; delete it, or write test=None"
+            message = f"class {target.classes[labels[row]]!r} has only this row, {hint}"
+            raise table.error(row, target.name, message)
     return split_rows(len(table), test, seed=seed, labels=labels)
 
 
