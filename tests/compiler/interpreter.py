@@ -52,7 +52,7 @@ class Interpreted:
         buffer, layout = region.buffer, region.layout
         if buffer not in self.memory:
             self.memory[buffer] = np.full(max(buffer.nbytes, 1), _UNWRITTEN, np.uint8)
-            if buffer.kind == STATE:
+            if buffer.role == STATE:
                 now = ctypes.string_at(buffer.address, buffer.nbytes)
                 self.memory[buffer][: buffer.nbytes] = np.frombuffer(now, np.uint8)
         start = region.offset if layout.size else 0
@@ -61,7 +61,7 @@ class Interpreted:
     def of(self, tensor: Any) -> np.ndarray | None:
         """What a tensor of the state would be; None if the program does not touch it."""
         for buffer in self.memory:
-            if buffer.kind == STATE and buffer.owner is tensor.storage:
+            if buffer.role == STATE and buffer.owner is tensor.storage:
                 return self.array(Region(buffer, tensor.address - buffer.address, tensor.layout))
         return None
 

@@ -75,7 +75,7 @@ def test_a_learning_rate_is_read_at_every_step() -> None:
         before = w.tolist()
         step()
         assert w.tolist() == [v - lr for v in before]
-    assert len(step.programs) == 1
+    assert len(step.specializations) == 1
 
 
 def test_a_value_may_not_leave() -> None:

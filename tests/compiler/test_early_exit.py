@@ -15,7 +15,7 @@ from tinygrad_mlp.ops.fused.epoch_ops import NotFinite, halt_unless_finite_, tak
 
 def repeat(step: CompiledFunction, times: int):
     """So many calls: the first is captured, the others are one run."""
-    run = step.ready()
+    run = step.repeater()
     if run is None:
         step()
         return repeat(step, times - 1)
@@ -61,7 +61,7 @@ def test_a_program_ends_where_a_number_is_not_finite(place: int, bad: float) -> 
     if place < 6:
         assert repeat(step, 6 - place).item() == 7
         assert walk.state()[0] == 7
-    assert len(step.programs) == 1
+    assert len(step.specializations) == 1
 
 
 def test_eager_raises_at_once() -> None:
@@ -99,7 +99,7 @@ def test_state_is_written_behind_the_last_early_exit() -> None:
     order = [each.instruction for each in steps]
     last = max(k for k, each in enumerate(step.program.instructions) if each.error_flag)
     for instruction in step.program.instructions[last + 1 :]:
-        if any(buffer.kind == "state" for buffer in instruction.writes()):
+        if any(buffer.role == "state" for buffer in instruction.writes()):
             assert order.index(instruction) > exits[-1]
 
 
@@ -134,9 +134,9 @@ def test_repeating_is_calling_again() -> None:
     alone, together = CompiledFunction(once.step), CompiledFunction(many.step)
     for _ in range(50):
         last = alone()
-    assert together.ready() is None
+    assert together.repeater() is None
     assert repeat(together, 50).item() == last.item()
-    assert together.ready() is not None
+    assert together.repeater() is not None
     assert once.state() == many.state()
 
 

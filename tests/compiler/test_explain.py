@@ -146,4 +146,4 @@ def test_what_runs_in_python_is_marked_and_not_run():
     text = str(step.explain(peak=1e11, bandwidth=1e10))
     assert len(calls) == 1
     assert "Mine(%1)  # in Python" in str(step.program)
-    assert "in Python, at every run: 1 of them" in text
+    assert "in Python, at every run: 1 instructions" in text

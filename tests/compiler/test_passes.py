@@ -10,7 +10,7 @@ import pytest
 
 import tinygrad_mlp as tg
 from tinygrad_mlp import nn
-from tinygrad_mlp.compiler.ir import MADE, Buffer, Instruction, ProgramError, Region, check
+from tinygrad_mlp.compiler.ir import TEMPORARY, Buffer, Instruction, ProgramError, Region, check
 
 
 def compiled(function: Callable[..., Any], *args: Any) -> tuple[Any, list[str]]:
@@ -240,11 +240,11 @@ def test_a_wrong_program_is_noticed() -> None:
     program = run.program
     check(program, "nothing")
     first = program.instructions.pop(0)
-    with pytest.raises(ProgramError, match=r"after a mistake: instruction 1.*nothing before it"):
+    with pytest.raises(ProgramError, match=r"after a mistake: instruction 1.*no instruction before it"):
         check(program, "a mistake")
     program.instructions.insert(0, first)
     out = first.outputs[0]
-    small = Buffer(MADE, 3, "small")
+    small = Buffer(TEMPORARY, 3, "small")
     wrong = Region(small, 0, out.layout)
     program.instructions[0] = Instruction(
         first.op, first.inputs, first.params, (wrong,), first.calls

@@ -1,14 +1,28 @@
-"""The compiled step, to be read in the order in which it comes about.
+"""The compiler: ``tg.compile`` turns a function of tensors into a program that runs natively.
 
-``ir.py``         what a program is: buffers, instructions on them, and when it is well-formed
-``capture.py``    a function is run once; every op that it applies becomes an instruction
-``passes/``       what nobody needs is left out, what goes over memory together is joined
-``schedule.py``   in which phase each kernel runs, and on which threads
-``arena.py``      where what it makes lies in memory
-``bind.py``       the table that ``kernels/runtime/executor.py`` runs through
-``compiled.py``   `compile`: which program a call takes; ``arguments.py``, ``guard.py``, ``kind.py``
-``interpret.py``  the same program run slowly and obviously, for tests
-``text.py``       a program in print; ``explain.py`` and ``measure.py`` say what it costs
+In reading order, the way of the first call:
+
+``ir.py``                 what a program is made of: buffers, regions, instructions
+``reachable.py``          what the function reaches by name: modules, optimizers, variables
+``guards.py``             which of these decide whether a program may run again
+``signature.py``          what of the arguments decides it
+``capture.py``            the function runs once, and every op that it applies is an instruction
+``passes/``               dead code, repetitions, state writes, fusion
+``schedule.py``           the phase and the threads of each kernel
+``memory_plan.py``        where temporary buffers lie in the arena
+``executable.py``         argument words, and the table that ``kernels/runtime/executor.py`` runs
+``autotune.py``           one thread or all of them
+
+A later call compares guards and signature, binds its tensors to the program, and runs it:
+
+``specialization.py``     the program of one signature and one state of the guards
+``compiled_function.py``  `compile` and `CompiledFunction`: look up a specialization or capture one
+
+To look at a program:
+
+``printer.py``            a program as text
+``profile.py``            the time of each kernel
+``explain.py``            costs, guards and frozen values of a step
 """
 
 from .capture import CaptureError

@@ -1,12 +1,12 @@
-"""Capture: a function of tensors is run once, for real, and every op that it applies is kept.
+"""Capture: run a function once, for real, and record every op that it applies as an instruction.
 
-What the function does beside applying ops is done once and frozen: Python's numbers, branches and
-attributes. What would carry a *value* out of the program, `.item()` and its like, raises.
+Whatever else the function does happens once and is frozen: Python's numbers, branches, attributes.
+What would take a *value* out of the program, such as `.item()`, raises `CaptureError`.
 
-An op is kept with the kernels that it launched. Their argument words are addresses, and each is
-found again in the memory of a tensor that is known by then: so nothing has to be said of an op for
-it to be captured, whatever it launches. An op that launched nothing, and yet made something, works
-in Python, and will be run by Python in the program too.
+An op is recorded with the kernels that it launched. Their argument words are addresses, and each is
+found in the memory of a tensor that is known by then. So an op needs no further declaration to be
+captured. An op that launches no kernel and yet returns a new tensor runs in Python, and returns to
+Python in the program too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import bisect
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ..autograd.modes import Record, is_grad_enabled, record
@@ -25,47 +25,53 @@ from ..kernels.runtime.storage import Storage
 from ..ops.random import state
 from .ir import (
     INPUT,
-    MADE,
     SCRATCH,
     STATE,
+    TEMPORARY,
     Buffer,
-    Call,
+    BufferAddress,
     Instruction,
-    Place,
+    KernelCall,
     Program,
     Region,
     Word,
-    extent,
+    byte_range,
 )
+from .signature import arrays_in
 
-_LEAVING = (
-    "its value is known only when the step runs. Return the tensor and look at it after the call; "
-    "choose between tensors with tg.where; or take @tg.compile off"
+_INSTEAD = (
+    "its value is known only when the step runs. Return the tensor and read it after the call; "
+    "choose between tensors with tg.where; or remove @tg.compile"
 )
-_NUMBERS = 1 << 12  # a word below is no address but a number: a count, or nothing
+_LOWEST_ADDRESS = 1 << 12  # a smaller word is a number
+_PREFIXES = {INPUT: "in", STATE: "state", TEMPORARY: "%"}  # of the names of buffers
 
 
 class CaptureError(RuntimeError):
-    """A step does what a program cannot: the message says where, and the way out."""
+    """A step does what a compiled program cannot do.
 
-    done = False  # whether the step was taken all the same, to its end;
+    The message names the line and says what to write instead. Raised by the first call of a
+    compiled function, and by later calls that are captured again.
+    """
+
+    completed = False  # whether the step ran to its end all the same;
     result: Any = None  # then what it returned
 
 
 @dataclass
 class Captured:
-    """A captured function: the program, what it returned, and what was taken for granted."""
+    """A captured function: the program, and what it depends on."""
 
     program: Program
-    inputs: list[Any]  # the tensors that it was given
-    result: Any  # as it was returned, with this run's tensors
-    places: dict[int, int]  # of the tensors in it among the program's results, by their identity
-    assumed: list[tuple[Callable[[], Any], Any]]  # facts of Python, and what they were
-    leaves: list[tuple[Any, bool]]  # tensors that were there before; whether they want gradients
-    guard_grad_is_none: list[Any]  # leaves that have to come without a gradient
-    gradients_given: list[tuple[Any, Any]]  # leaves that come with a gradient, and it
-    forgotten: list[Any]  # leaves that are left without a gradient
-    left: str = ""  # the name of a place where a tensor was left that only this run made
+    inputs: list[Any]  # the tensors among the arguments
+    result: Any  # as returned, with the tensors of this run
+    result_numbers: dict[int, int]  # of the tensors in it among the program's results, by id
+    guards: list[tuple[Callable[[], Any], Any]]  # facts of Python, and their values
+    leaves: list[tuple[Any, bool]]  # tensors from outside, and their requires_grad
+    without_grad: list[Any]  # leaves whose gradient must be None before a run
+    given_gradients: list[tuple[Any, Any]]  # leaves whose gradient must be this tensor
+    reset: list[Any]  # leaves whose gradient is None after a run
+    left_in: str = ""  # the name of a place where the step left a tensor that it made
 
 
 def capture(
@@ -75,220 +81,216 @@ def capture(
     inputs: list[Any],
     leaves: list[Any],
     names: Callable[[], dict[int, str]],
-    held: Callable[[], Iterable[tuple[str, Any]]],
+    reachable: Callable[[], Iterable[tuple[str, Any]]],
     reset: frozenset[int] = frozenset(),
-    to_the_end: bool = False,
+    complete: bool = False,
 ) -> Captured:
-    """Run ``function`` and keep what it does as a program.
+    """Run ``function`` and record what it does as a program.
 
-    ``inputs`` are the tensors among the arguments that will be others at the next call, ``leaves``
-    those whose gradients the function may read or set. ``names`` says what tensors are called, by
-    their identity; it is asked when all is done, for an optimizer makes its state on the way.
-    ``held`` says, when all is done, what the surroundings hold.
-    ``reset`` are leaves whose gradient the function is known to forget before it adds to it.
-    ``to_the_end``: run the function to its end even if it cannot be captured, and raise then.
+    Args:
+        function: the function; ``arguments`` and ``keywords`` are passed to it.
+        inputs: the tensors among the arguments that are others at the next call.
+        leaves: the tensors whose gradients the function may read or set.
+        names: returns names of tensors by their id. Called after the run, as an optimizer creates
+            its state in the first step.
+        reachable: returns, after the run, the values that the function can reach, by name.
+        reset: ids of leaves whose gradient the function is known to reset before it adds to it.
+        complete: whether to run the function to its end even if it cannot be captured, and raise
+            then.
 
-    Raises CaptureError, and whatever the function raises.
+    Raises:
+        CaptureError: the function cannot be captured.
     """
-    with record_launches() as heard:
-        recorder = _Recorder(inputs, leaves, heard, reset, to_the_end)
+    with record_launches() as launches:
+        recorder = _Recorder(inputs, leaves, launches, reset, complete)
         with record(recorder):
             result = function(*arguments, **keywords)
     try:
-        if recorder.failed is not None:
-            raise recorder.failed
-        left = recorder.left(held())
-        return replace(recorder.finish(result, names()), left=left)
+        if recorder.failure is not None:
+            raise recorder.failure
+        left_in = recorder.left_in(reachable())
+        captured = recorder.finish(result, names())
     except CaptureError as error:
-        error.done, error.result = True, result
+        error.completed, error.result = True, result
         raise
+    captured.left_in = left_in
+    return captured
 
 
 class _Recorder(Record):
-    """The entries of a capture, turned into instructions as they come."""
+    """A recording that turns the applied ops into instructions."""
 
     replayed = True
-    failed: CaptureError | None = None
+    failure: CaptureError | None = None
 
     def __init__(
         self,
         inputs: list[Any],
         leaves: list[Any],
-        heard: LaunchLog,
+        launches: LaunchLog,
         reset: frozenset[int],
-        to_the_end: bool,
+        complete: bool,
     ):
         super().__init__()
-        self.to_the_end = to_the_end
-        self.heard, self.reset_before = heard, reset
+        self.complete, self.launches, self.known_reset = complete, launches, reset
         self.memory = _Memory()
         self.inputs = inputs
         self.program = Program([], [self.memory.region(value, INPUT) for value in inputs])
-        self.assumed: list[tuple[Callable[[], Any], Any]] = []
+        self.guards: list[tuple[Callable[[], Any], Any]] = []
         self.reset: dict[int, Any] = {}
         self.leaves: dict[int, Any] = {}
-        self.without: list[Any] = []
-        self.before = [(leaf, leaf.grad) for leaf in leaves]
-        self.met: dict[int, Any] = {}  # tensors that were there before
-        self.known = {id(value) for value in inputs}  # arguments, and what was made since
+        self.without_grad: list[Any] = []
+        self.initial = [(leaf, leaf.grad) for leaf in leaves]
+        self.external: dict[int, Any] = {}  # tensors that existed before the run
+        self.known = {id(value) for value in inputs}  # arguments, and tensors met since
         for value in inputs:
             self._check_off_tape(value, "an argument")
 
-    # --- what a recording is told ---
+    # --- the calls of a recording ---
 
     def append(self, entry: Entry) -> None:
-        """One more op was applied."""
-        super().append(entry)  # keeps its tensors alive, and so their addresses theirs
+        """Record an applied op."""
+        super().append(entry)  # keeps its tensors alive, and so their memory
         try:
-            if self.failed is None:
-                self._instruction(entry)
+            if self.failure is None:
+                self._add_instruction(entry)
         except CaptureError as error:
             self._fail(error)
 
-    def _fail(self, error: CaptureError) -> None:
-        if not self.to_the_end:
-            raise error
-        self.failed = self.failed or error
+    def graph_break(self, what: str, instead: str = "") -> None:
+        """Raise, as ``what`` cannot be a part of a program."""
+        self._fail(CaptureError(f"{what}, {_user_line()}; {instead or _INSTEAD}"))
 
-    def _instruction(self, entry: Entry) -> None:
+    def add_guard(self, fact: Callable[[], Any]) -> None:
+        """Run the program only while ``fact()`` returns what it returns now."""
+        self.guards.append((fact, fact()))
+
+    def on_grad_reset(self, leaf: Any) -> None:
+        """Note that the gradient that ``leaf`` came with does not matter."""
+        self.reset[id(leaf)] = self.leaves[id(leaf)] = leaf
+
+    def guard_grad_is_none(self, leaf: Any) -> None:
+        """Note that ``leaf.grad`` is None, because the step reset it or because it came so."""
+        self.leaves[id(leaf)] = leaf
+        if id(leaf) not in self.reset and id(leaf) not in self.known_reset:
+            self.reset[id(leaf)] = leaf
+            self.without_grad.append(leaf)
+
+    def _fail(self, error: CaptureError) -> None:
+        if not self.complete:
+            raise error
+        self.failure = self.failure or error
+
+    # --- instructions ---
+
+    def _add_instruction(self, entry: Entry) -> None:
+        op = entry.op
         inputs = tuple(self.memory.region(value, STATE) for value in entry.inputs)
         for value, region in zip(entry.inputs, inputs, strict=True):
             if id(value) not in self.known:
-                self._meet(value, region)
-        outputs = tuple(self.memory.region(value, MADE) for value in entry.outputs)
+                self._add_external(value, region)
+        outputs = tuple(self.memory.region(value, TEMPORARY) for value in entry.outputs)
         self.known.update(map(id, entry.outputs))
-        calls = self._calls()
-        if entry.op.python_only:  # what it launched is what it chose to: it may choose again
+        calls = self._kernel_calls()
+        if op.python_only:  # it may launch other kernels in the next run
             calls = ()
-        view = all(out.buffer in [r.buffer for r in inputs] for out in outputs)
-        if calls or entry.op.python_only or not (view and not entry.op.mutates):
-            self.program.instructions.append(
-                Instruction(entry.op, inputs, entry.params, outputs, calls or ())
-            )
+        read = [region.buffer for region in inputs]
+        is_view = not op.mutates and all(out.buffer in read for out in outputs)
+        if calls or op.python_only or not is_view:
+            self.program.instructions.append(Instruction(op, inputs, entry.params, outputs, calls))
 
-    def _meet(self, value: Any, region: Region) -> None:
-        """A tensor that was there before the step."""
-        if region.buffer.kind == INPUT:
+    def _add_external(self, value: Any, region: Region) -> None:
+        if region.buffer.role == INPUT:
             raise CaptureError(
                 f"the step reads the memory of its argument {list(value.layout.shape)} through "
-                f"another tensor too, {self._line()}, and the next argument would be only one of "
-                "them; use the argument alone, or give the step a clone of it"
+                f"another tensor too, {_user_line()}, and at the next call these may be two "
+                "memories; use the argument alone, or pass a clone of it"
             )
         self.known.add(id(value))
-        if region.buffer.kind == STATE:
+        if region.buffer.role == STATE:
             self._check_off_tape(value, "a tensor from outside of the step")
             if value.node is None and value.base is None:
-                self.met[id(value)] = value
+                self.external[id(value)] = value
 
     def _check_off_tape(self, value: Any, what: str) -> None:
         if value.node is not None and value.requires_grad and is_grad_enabled():
             raise CaptureError(
                 f"{what}, of shape {value.layout.shape}, is a result of `{value.node.op.name}` on "
-                "the tape, and gradients cannot go on from the compiled step to what came before "
-                "it: compute it inside the step, or give x.detach()"
+                "the tape, and gradients cannot flow from a compiled step to the ops before it: "
+                "compute it inside the step, or pass x.detach()"
             )
 
-    def graph_break(self, what: str, instead: str = "") -> None:
-        """``what`` cannot be a part of a program."""
-        self._fail(CaptureError(f"{what}, {self._line()}; {instead or _LEAVING}"))
+    def _kernel_calls(self) -> tuple[KernelCall, ...]:
+        """Return the launches since the last op; none if an address belongs to no known memory."""
+        launches, self.launches[:] = list(self.launches), []
+        scratch_address, size = last_scratch()
+        scratch = Buffer(SCRATCH, size, "scratch")
 
-    def add_guard(self, fact: Callable[[], Any]) -> None:
-        """The program will ask again, before each run."""
-        self.assumed.append((fact, fact()))
+        def located(word: int) -> Word | None:
+            if 0 <= word < _LOWEST_ADDRESS:
+                return word
+            inside = scratch_address <= word <= scratch_address + size
+            in_scratch = BufferAddress(scratch, word - scratch_address) if inside else None
+            return self.memory.locate(word) or in_scratch
 
-    def on_grad_reset(self, leaf: Any) -> None:
-        """What gradient the leaf came with does not matter."""
-        self.reset[id(leaf)] = self.leaves[id(leaf)] = leaf
-
-    def guard_grad_is_none(self, leaf: Any) -> None:
-        """The leaf has no gradient: because it was forgotten here, or because it came so."""
-        self.leaves[id(leaf)] = leaf
-        if id(leaf) not in self.reset and id(leaf) not in self.reset_before:
-            self.reset[id(leaf)] = leaf
-            self.without.append(leaf)
-
-    # --- turning it into a program ---
-
-    def left(self, held: Iterable[tuple[str, Any]]) -> str:
-        """Where the step left a tensor that it made, as the program would not; or ""."""
-        made = {id(value) for entry in self for value in entry.outputs}
-        made -= {id(value) for value in self.inputs} | set(self.met)
-        found = (name for name, value in held if isinstance(value, Value) and id(value) in made)
-        return next(found, "")
-
-    def _calls(self) -> tuple[Call, ...]:
-        """The launches since the last entry, on places; none if an address cannot be explained."""
-        launches, self.heard[:] = list(self.heard), []
-        scratch = _Scratch()
         calls = []
         for launch, words in launches:
-            placed = [self._place(word, scratch) for word in words[1:]]
-            if None in placed:
+            found = [located(word) for word in words[1:]]
+            if None in found:
                 return ()
-            calls.append(Call(launch, tuple(word for word in placed if word is not None)))
+            calls.append(KernelCall(launch, tuple(word for word in found if word is not None)))
         return tuple(calls)
 
-    def _place(self, word: int, scratch: _Scratch) -> Word | None:
-        if 0 <= word < _NUMBERS:
-            return word
-        return self.memory.place(word) or scratch.place(word)
+    # --- after the run ---
 
-    def _line(self) -> str:
-        """Where in the user's code we are: the innermost line outside of this package."""
-        own = __name__.split(".")[0]
-        frames = [f for f, _ in traceback.walk_stack(None)]
-        for frame in frames:
-            if frame.f_globals.get("__name__", "").split(".")[0] != own:
-                code = frame.f_code
-                return f"in {code.co_name}, {code.co_filename}:{frame.f_lineno}"
-        return "in the step"
+    def left_in(self, reachable: Iterable[tuple[str, Any]]) -> str:
+        """Return the name of a place where the step left a tensor that it made, or ""."""
+        made = {id(value) for entry in self for value in entry.outputs}
+        made -= {id(value) for value in self.inputs} | set(self.external)
+        found = (name for name, v in reachable if isinstance(v, Value) and id(v) in made)
+        return next(found, "")
 
     def finish(self, result: Any, names: dict[int, str]) -> Captured:
-        """The program, complete."""
-        program = self.program
-        places = {}
-        for value in tensors_in(result):
-            region = self.memory.region(value, STATE)
-            if region.buffer.kind != STATE:
-                places[id(value)] = len(program.results)
+        """Return the complete program, and what it depends on."""
+        program, memory = self.program, self.memory
+        result_numbers = {}
+        for value in arrays_in((result,)):
+            region = memory.region(value, STATE) if isinstance(value, Value) else None
+            if region is not None and region.buffer.role != STATE:
+                result_numbers[id(value)] = len(program.results)
                 program.results.append(region)
-        leaves = [v for v in (*self.inputs, *self.met.values()) if v.layout.dtype.kind == "f"]
+        made = {id(v) for entry in self for v in entry.outputs} - set(self.external)
+        floats = [v for v in (*self.inputs, *self.external.values()) if v.layout.dtype.kind == "f"]
+        candidates = (*self.leaves.values(), *floats, *(leaf for leaf, _ in self.initial))
         given = []
-        around = [leaf for leaf, _ in self.before]
-        own = {id(v) for entry in self for v in entry.outputs} - set(self.met)
-        self.without = [v for v in self.without if id(v) not in own]
-        self.reset = {k: v for k, v in self.reset.items() if k not in own}
-        known = {id(v): v for v in (*self.leaves.values(), *leaves, *around) if id(v) not in own}
-        for leaf in known.values():
+        for leaf in {id(v): v for v in candidates if id(v) not in made}.values():
             if leaf.grad is not None:
-                region = self.memory.region(leaf.grad, STATE)
-                if region.buffer.kind == MADE:
+                region = memory.region(leaf.grad, STATE)
+                if region.buffer.role == TEMPORARY:
                     program.gradients.append((leaf, region))
-                elif id(leaf.grad) in self.met:
+                elif id(leaf.grad) in self.external:
                     given.append((leaf, leaf.grad))
-        self.memory.check()
-        self._name(names)
-        for buffer in self.memory.buffers:
-            if buffer.kind != STATE:  # this run's memory is not the program's
+        memory.check_disjoint()
+        self._name_buffers(names)
+        for buffer in memory.buffers:
+            if buffer.role != STATE:  # the program has other memory than this run
                 buffer.owner, buffer.address = None, 0
-        had = {id(v): v for v, gradient in self.before if gradient is not None}
-        forgotten = [v for v in (self.reset | had).values() if v.grad is None]
-        wanted = [(v, v.requires_grad) for v in leaves if id(v) in self.met]
+        reset = {key: leaf for key, leaf in self.reset.items() if key not in made}
+        reset |= {id(leaf): leaf for leaf, gradient in self.initial if gradient is not None}
         return Captured(
             program,
             self.inputs,
             result,
-            places,
-            self.assumed,
-            wanted,
-            self.without,
-            given,
-            forgotten,
+            result_numbers,
+            self.guards,
+            leaves=[(v, v.requires_grad) for v in floats if id(v) in self.external],
+            without_grad=[leaf for leaf in self.without_grad if id(leaf) not in made],
+            given_gradients=given,
+            reset=[leaf for leaf in reset.values() if leaf.grad is None],
         )
 
-    def _name(self, names: dict[int, str]) -> None:
-        """Call buffers what the user calls them."""
-        for value in (*self.inputs, *self.met.values()):
+    def _name_buffers(self, names: dict[int, str]) -> None:
+        for value in (*self.inputs, *self.external.values()):
             if id(value) in names:
                 self.memory.region(value, STATE).buffer.name = names[id(value)]
         rng = self.memory.by_storage.get(id(state().storage))
@@ -298,83 +300,67 @@ class _Recorder(Record):
             region.buffer.name = f"{names.get(id(leaf), 'a leaf')}.grad"
 
 
-def tensors_in(value: Any) -> list[Any]:
-    """The tensors in a structure of tuples, lists and dicts, in order."""
-    if isinstance(value, Value):
-        return [value]
-    if isinstance(value, (tuple, list)):
-        return [tensor for each in value for tensor in tensors_in(each)]
-    if isinstance(value, dict):
-        return [tensor for each in value.values() for tensor in tensors_in(each)]
-    return []
-
-
-class _Scratch:
-    """The memory that an op asked for while it ran."""
-
-    def __init__(self) -> None:
-        self.address, self.size = last_scratch()
-        self.buffer = Buffer(SCRATCH, self.size, "scratch")
-
-    def place(self, word: int) -> Place | None:
-        if self.address <= word <= self.address + self.size:
-            return Place(self.buffer, word - self.address)
-        return None
+def _user_line() -> str:
+    """Return the innermost line of code that is outside of this package, in words."""
+    package = __name__.split(".")[0]
+    for frame, _ in traceback.walk_stack(None):
+        if frame.f_globals.get("__name__", "").split(".")[0] != package:
+            code = frame.f_code
+            return f"in {code.co_name}, {code.co_filename}:{frame.f_lineno}"
+    return "in the step"
 
 
 class _Memory:
-    """The buffers met so far, and which addresses are theirs."""
+    """The buffers of a program, and which addresses belong to them."""
 
     def __init__(self) -> None:
         self.by_storage: dict[int, Buffer] = {}
-        self.starts: list[int] = []  # sorted
-        self.buffers: list[Buffer] = []  # beside their starts
-        self.counts = {INPUT: 0, STATE: 0, MADE: 0}
+        self.starts: list[int] = []  # addresses, sorted
+        self.buffers: list[Buffer] = []  # in the same order
+        self.counts = dict.fromkeys(_PREFIXES, 0)
 
-    def region(self, value: Any, kind: str) -> Region:
-        """Where a tensor lies; memory that was not met before becomes a buffer of this kind."""
-        storage = value.storage
-        buffer = self.by_storage.get(id(storage))
+    def region(self, value: Any, role: str) -> Region:
+        """Return where a tensor lies; unknown memory becomes a buffer with this role."""
+        buffer = self.by_storage.get(id(value.storage))
         if buffer is None:
-            buffer = self._meet(value, storage, kind)
-        low, high = extent(value.layout)
-        begin = value.address - buffer.address + low
-        if begin < 0:
+            buffer = self._add(value, value.storage, role)
+        low, high = byte_range(value.layout)
+        offset = value.address - buffer.address
+        if offset + low < 0:
             raise CaptureError(
                 f"a tensor of shape {value.layout.shape} reaches memory in front of the tensor "
                 f"that it is a view of, {buffer.name}; use .clone() on the one with negative steps"
             )
-        buffer.nbytes = max(buffer.nbytes, begin + high - low)
-        return Region(buffer, value.address - buffer.address, value.layout)
+        buffer.nbytes = max(buffer.nbytes, offset + high)
+        return Region(buffer, offset, value.layout)
 
-    def _meet(self, value: Any, storage: Storage, kind: str) -> Buffer:
+    def _add(self, value: Any, storage: Storage, role: str) -> Buffer:
         array = storage.array
-        start = value.address + extent(value.layout)[0]
-        size = extent(value.layout)[1] - extent(value.layout)[0]
-        if kind != MADE and array.flags.c_contiguous:  # all of what it is a view of
+        low, high = byte_range(value.layout)
+        start, size = value.address + low, high - low
+        if role != TEMPORARY and array.flags.c_contiguous:  # all of what it is a view of
             start = address_of(array) + max(storage.place, 0)
             size = array.nbytes - max(storage.place, 0)
-        self.counts[kind] += 1
-        letter = {INPUT: "in", STATE: "state", MADE: "%"}[kind]
-        buffer = Buffer(kind, size, f"{letter}{self.counts[kind]}", start, storage)
+        self.counts[role] += 1
+        buffer = Buffer(role, size, f"{_PREFIXES[role]}{self.counts[role]}", start, storage)
         self.by_storage[id(storage)] = buffer
         at = bisect.bisect(self.starts, start)
         self.starts.insert(at, start)
         self.buffers.insert(at, buffer)
         return buffer
 
-    def place(self, word: int) -> Place | None:
-        """An address as a place in the buffer that it belongs to."""
-        at = bisect.bisect(self.starts, word) - 1
-        if at < 0 or word - self.starts[at] >= max(self.buffers[at].nbytes, 1):
+    def locate(self, address: int) -> BufferAddress | None:
+        """Return the buffer that an address belongs to, and the offset in it."""
+        at = bisect.bisect(self.starts, address) - 1
+        if at < 0 or address - self.starts[at] >= max(self.buffers[at].nbytes, 1):
             return None
-        return Place(self.buffers[at], word - self.starts[at])
+        return BufferAddress(self.buffers[at], address - self.starts[at])
 
-    def check(self) -> None:
-        """Raise for memory that two storages share, unseen by the program."""
+    def check_disjoint(self) -> None:
+        """Raise if two storages share memory: the program would not see it."""
         for one, other in zip(self.buffers, self.buffers[1:], strict=False):
             if one.address + one.nbytes > other.address:
                 raise CaptureError(
-                    f"{one.name} and {other.name} are arrays that share memory; give the step "
+                    f"{one.name} and {other.name} are arrays that share memory; pass the step "
                     "copies that do not"
                 )

@@ -1,8 +1,7 @@
-"""`compile`: a function of tensors that runs natively from its second call on.
+"""`compile`: make a function of tensors run natively from its second call on.
 
-The first call of a kind (shapes, dtypes, Python numbers, modes) runs the function in Python and
-captures it; the calls after it run the program. What tells one kind of call from another is in
-``arguments.py`` and ``guard.py``; how a program runs on what it is given, in ``kind.py``.
+The first call with a new signature (shapes, dtypes, Python numbers) or new state of the guards runs
+the function in Python and captures it. Later calls run the captured program.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import types
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, overload
 
 import numpy as np
 
@@ -23,23 +22,33 @@ from ..autograd.tape import Value
 from ..autograd.values import from_array
 from .capture import CaptureError, capture
 from .explain import Explanation, explain
-from .guards import PLAIN, GuardContext, names_of
+from .guards import GuardContext
 from .ir import Program
-from .signature import arrays, kinds, mapped
+from .reachable import PLAIN_TYPES, names_of
+from .signature import arrays_in, map_structure, signature
 from .specialization import Specialization, first_result
 
-_MANY = 8  # captures of one function, from which on it says so
-_ONCE = 2  # calls that may leave tensors behind, state that comes to be: they run in Python
-_ALIKE = 4  # programs kept of one kind of call, which differ in the gradients that they find
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_MANY = 8  # captures of one function at which it warns
+_LEFT_TWICE = 2  # calls that may leave tensors behind, such as new state; they run in Python
+_VARIANTS = 4  # programs kept of one signature, which differ in the gradients that they find
 
 
-class CompiledFunction:
-    """A function, and the ``programs`` that its calls have become."""
+class CompiledFunction(Generic[P, R]):
+    """A function that runs as a program from the second call on. Made by `compile`.
+
+    Attributes:
+        function: the function itself.
+        captures: how often it was captured.
+        specializations: the captured calls, each with its program.
+    """
 
     # Whether a call that cannot be captured still runs to its end, and the caller does the warning.
-    to_the_end = False
+    complete_uncapturable = False
 
-    def __init__(self, function: Callable[..., Any]):
+    def __init__(self, function: Callable[P, R]):
         if not callable(function):
             raise TypeError(
                 f"compile takes a function or a module, not {type(function).__name__}: write "
@@ -47,151 +56,147 @@ class CompiledFunction:
             )
         functools.update_wrapper(self, function, updated=())
         self.function = function
-        self.surroundings = GuardContext(function)
-        self.programs: list[Specialization] = []
+        self.context = GuardContext(function)
+        self.specializations: list[Specialization] = []
         self.by_key: dict[Any, list[Specialization]] = {}
         self.last: Specialization | None = None
         self.captures = 0
-        self.left: Counter[str] = Counter()  # how often a tensor was left behind, by where
+        self.left_in: Counter[str] = Counter()  # how often a tensor was left behind, by place
         self.lock = threading.RLock()  # a program has one arena
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the program of this kind of call; of the first of its kind, the function."""
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the program of this signature, or capture it first.
+
+        Raises:
+            CaptureError: the function cannot be captured.
+        """
         if recording() is not None:  # a part of another step
             return self.function(*args, **kwargs)
         with self.lock:
-            around, kind = self.surroundings, self.last
-            if kind is not None and structure_version() != around.version:
-                around.refresh()
+            context, last = self.context, self.last
+            if last is not None and structure_version() != context.version:
+                context.refresh()
             if (
-                kind is not None
+                last is not None
                 and not kwargs
-                and kind.matches(args, around.own)
-                and around.unchanged(kind.snapshot)
-                and kind.guards_hold()
+                and last.matches(args, context.named)
+                and context.unchanged(last.snapshot)
+                and last.guards_hold()
             ):
-                return kind.run(args)
-            around.scan()
-            around.refresh()
-            given = arrays((args, kwargs) if kwargs else args)
-            mine = kinds(args, kwargs, given, around)
-            kind = self._find(mine, given)
-            if kind is None:
-                return self._capture(mine, args, kwargs)
-            self.last = kind
-            return kind.run(given)
-
-    def ready(self, *args: Any) -> Callable[[int], Any] | None:
-        """What makes so many such calls in a row, in one run of the program; None before it is.
-
-        A function to be repeated takes its data along by itself: see ``ops/fused/epoch_ops.py``.
-        """
-        with self.lock:
-            around = self.surroundings
-            around.scan()
-            around.refresh()
-            given = arrays(args)
-            kind = self._find(kinds(args, {}, given, around), given)
-            if kind is None:
-                return None
-            self.last = kind
-            return functools.partial(self._repeat, kind, given)
-
-    def _repeat(self, kind: Specialization, given: list[Any], times: int) -> Any:
-        with self.lock:
-            return kind.run(given, times)
+                return last.run(args)  # type: ignore[no-any-return]
+            arrays, called_with, found = self._look_up(args, kwargs)
+            if found is None:
+                return self._capture(called_with, args, kwargs)  # type: ignore[no-any-return]
+            return found.run(arrays)  # type: ignore[no-any-return]
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """As an attribute of a class it is a method, as the function would be."""
+        """Bind to an instance, as a method is."""
         return self if instance is None else types.MethodType(self, instance)
 
-    def _find(self, mine: tuple[Any, ...], given: list[Any]) -> Specialization | None:
-        """The program for these arguments in these surroundings, if there is one."""
-        around = self.surroundings
-        for kind in self.by_key.get((mine, around.key(around.look)), ()):
-            if kind.guards_hold() and kind.no_alias(given):
-                kind.snapshot = around.snapshot(around.look)
-                return kind
-        return None
+    def repeater(self, *args: Any) -> Callable[[int], Any] | None:
+        """Return a function that makes n such calls in one run; None if none is captured yet.
 
-    def _capture(self, mine: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        around = self.surroundings
-        before = self.by_key.get((mine, around.key(around.look)), ())
-        modes = around.modes
-        reset = frozenset(leaf for kind in before for leaf in kind.with_gradient())
-        variables = around.values()
-        kept, kept_kwargs = args, kwargs
-        args, kwargs = mapped(args, _tensor), mapped(kwargs, _tensor)
-        given = arrays((args, kwargs))
-        inputs = [k for k, value in enumerate(given) if id(value) not in around.own]
+        A function to be repeated fetches its own data: see ``ops/fused/epoch_ops.py``.
+        """
+        with self.lock:
+            arrays, _, found = self._look_up(args, {})
+            return None if found is None else functools.partial(self._repeat, found, arrays)
+
+    def _repeat(self, found: Specialization, arrays: list[Any], times: int) -> Any:
+        with self.lock:
+            return found.run(arrays, times)
+
+    def _look_up(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[list[Any], tuple[Any, ...], Specialization | None]:
+        """Return the arrays among the arguments, the signature, its specialization or None."""
+        context = self.context
+        context.scan()
+        context.refresh()
+        arrays = arrays_in((args, kwargs) if kwargs else args)
+        called_with = signature(args, kwargs, arrays, context)
+        for each in self.by_key.get((called_with, context.key(context.structure)), ()):
+            if each.guards_hold() and each.no_alias(arrays):
+                each.snapshot = context.snapshot(context.structure)
+                self.last = each
+                return arrays, called_with, each
+        return arrays, called_with, None
+
+    # --- capture ---
+
+    def _capture(self, called_with: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        context, original = self.context, args if not kwargs else None
+        variants = self.by_key.get((called_with, context.key(context.structure)), ())
+        modes, variables = context.modes, context.found.values()
+        args, kwargs = map_structure(args, _as_tensor), map_structure(kwargs, _as_tensor)
+        arrays = arrays_in((args, kwargs))
+        places = [k for k, value in enumerate(arrays) if id(value) not in context.named]
         captured = capture(
             self.function,
             args,
             kwargs,
-            [given[k] for k in inputs],
-            around.leaves(),
-            lambda: _names(self.function, args, kwargs) | around.names(),
-            around.held,
-            reset,
-            self.to_the_end,
+            [arrays[k] for k in places],
+            context.leaves(),
+            lambda: _names(self.function, args, kwargs) | context.names(),
+            context.found.held,
+            frozenset(leaf for each in variants for leaf in each.gained_gradients()),
+            self.complete_uncapturable,
         )
         result = first_result(captured)
-        if captured.left:
-            self._left(captured.left, result)
+        if captured.left_in:
+            self._count_left_in(captured.left_in, result)
             return result
         try:
-            kind = Specialization(captured, inputs)
+            made = Specialization(captured, places)
         except CaptureError as error:
-            error.done, error.result = True, captured.result
-            raise
-        kind.adopt()
-        around.look_again()
-        look = around.look_in(modes)  # the step may set modes: it was called in those before
-        kind.modes = [(m, m.training) for m, before in modes if m.training is not before]
-        kind.kinds, key = mine, (mine, around.key(look))
-        kind.snapshot = around.snapshot(look)
-        if not kept_kwargs:
-            kind.expect(kept, around.own)
+            _raise_completed(error, captured.result)
+        made.adopt_gradients()
+        context.refresh(force=True)
+        structure = context.structure_in(modes)  # of the call: the step may have set modes
+        made.modes = [(m, m.training) for m, before in modes if m.training is not before]
+        made.signature, made.snapshot = called_with, context.snapshot(structure)
+        if original is not None:
+            made.expect(original, context.named)
         self.captures += 1
-        self._keep(kind, key)
-        if not self.to_the_end:
+        self._add(made, (called_with, context.key(structure)))
+        if not self.complete_uncapturable:
             self._warn(variables)
         return result
 
-    def _left(self, place: str, result: Any) -> None:
-        """A tensor was left behind: state that came to be, once, or what no program would leave."""
-        self.left[place.partition("[")[0]] += 1
-        if self.left[place.partition("[")[0]] > _ONCE:
+    def _count_left_in(self, place: str, result: Any) -> None:
+        """Allow a step to leave a tensor behind, as state that it creates, but not at each call."""
+        holder = place.partition("[")[0]
+        self.left_in[holder] += 1
+        if self.left_in[holder] > _LEFT_TWICE:
             error = CaptureError(
-                f"the step leaves a tensor that it made in {place}, again and again, where the "
-                "compiled step would leave nothing: return it, or if it is state, write into the "
-                "tensor that is there, as in `with tg.no_grad(): self.mean.copy_(new)`"
+                f"the step leaves a tensor that it made in {place} at every call, which the "
+                "compiled step would not do: return it, or if it is state, write into the existing "
+                "tensor, as in `with tg.no_grad(): self.mean.copy_(new)`"
             )
-            error.done, error.result = True, result
-            raise error
+            _raise_completed(error, result)
 
-    def _keep(self, kind: Specialization, key: Any) -> None:
-        alike = self.by_key.setdefault(key, [])
-        alike.insert(0, kind)
-        self.programs.append(kind)
-        for old in alike[_ALIKE:]:
-            self.programs.remove(old)
-        del alike[_ALIKE:]
-        self.last = kind
+    def _add(self, made: Specialization, key: Any) -> None:
+        variants = self.by_key.setdefault(key, [])
+        variants.insert(0, made)
+        self.specializations.append(made)
+        for old in variants[_VARIANTS:]:
+            self.specializations.remove(old)
+        del variants[_VARIANTS:]
+        self.last = made
 
     def _warn(self, before: list[Any]) -> None:
-        """Say what was captured and is not what it seems."""
-        name, around = getattr(self.function, "__name__", "a function"), self.surroundings
+        """Warn of a changed variable, and of many captures."""
+        name = getattr(self.function, "__name__", "a function")
         changed = [
             variable
-            for (variable, now), was in zip(around.watched(), before, strict=True)
-            if isinstance(was, PLAIN) and isinstance(now, PLAIN) and now is not was and now != was
+            for (variable, new), old in zip(self.context.found.watched(), before, strict=True)
+            if isinstance(old, PLAIN_TYPES) and isinstance(new, PLAIN_TYPES) and new is not old
+            if new != old
         ]
         if changed:
             warnings.warn(
                 f"{name} changes {', '.join(changed)}, a Python variable: the compiled function "
-                "did so once, when it was captured, and will not again. Count outside of it, or "
-                "in a tensor",
+                "changes it only when it is captured. Count outside of it, or in a tensor",
                 stacklevel=4,
             )
         if self.captures == _MANY:
@@ -202,38 +207,59 @@ class CompiledFunction:
                 stacklevel=4,
             )
 
+    # --- inspection ---
+
     @property
     def program(self) -> Program:
-        """What ran last, as captured and optimised; prints as text.
+        """The program that ran last, after all passes; prints as text.
 
-        Raises RuntimeError before the first call.
+        Raises:
+            RuntimeError: before the first call.
         """
         if self.last is None:
             raise RuntimeError("nothing is captured yet: call the compiled function once")
         return self.last.executable.program
 
     def explain(self, peak: float | None = None, bandwidth: float | None = None) -> Explanation:
-        """What ran last, line by line: kernels, FLOPs, bytes, time, share of the roofline.
+        """Explain the program that ran last, line by line.
 
-        And what a change of would be noticed, and what is frozen. Times are measured now, on copies
-        of all that the step changes: nothing is changed. ``peak`` is in FLOP/s, ``bandwidth`` in
-        bytes/s; both are measured too, unless given.
+        Lists the kernels, FLOPs, bytes, time and share of the roofline of each instruction, the
+        guards, and what is frozen. Times are measured now, on copies of all that the step changes.
 
-        Raises RuntimeError before the first call.
+        Args:
+            peak: FLOP/s of the machine; measured by default.
+            bandwidth: bytes/s of its memory; measured by default.
+
+        Returns:
+            An `Explanation`, which prints as text.
+
+        Raises:
+            RuntimeError: before the first call.
+
+        >>> import tinygrad_mlp as tg
+        >>> double = tg.compile(lambda x: x * 2)
+        >>> y = double(tg.ones(3))
+        >>> print(double.explain(peak=1e11, bandwidth=1e10).rows[0].call)
+        %1 = mul(x, 2)
         """
         with self.lock:
             self.program  # noqa: B018 - raises if there is none
             return explain(self, peak, bandwidth)
 
 
-def _tensor(value: Any) -> Any:
+def _as_tensor(value: Any) -> Any:
     return from_array(value) if isinstance(value, np.ndarray) else value
 
 
+def _raise_completed(error: CaptureError, result: Any) -> NoReturn:
+    """Raise the error of a step that ran to its end."""
+    error.completed, error.result = True, result
+    raise error
+
+
 def _names(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> dict[int, str]:
-    """What the function calls its arguments: for print."""
-    if hasattr(function, "forward"):
-        function = function.forward
+    """Return the names of the function's arguments, by the ids of the tensors in them."""
+    function = getattr(function, "forward", function)
     code = getattr(getattr(function, "__func__", function), "__code__", None)
     names = list(code.co_varnames[: code.co_argcount]) if code is not None else []
     if hasattr(function, "__self__"):
@@ -248,31 +274,58 @@ def _names(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> 
         elif hasattr(value, "param_groups"):
             found |= names_of([], [(name, value)])
         elif isinstance(value, (tuple, list, dict)):
-            found |= {id(v): f"{name}[{k}]" for k, v in enumerate(arrays((value,)))}
+            found |= {id(v): f"{name}[{k}]" for k, v in enumerate(arrays_in((value,)))}
     return found
 
 
+@overload
+def compile(
+    function: Callable[P, R], *, disable: Literal[False] = ...
+) -> CompiledFunction[P, R]: ...
+@overload
+def compile(function: Callable[P, R], *, disable: bool) -> Callable[P, R]: ...
+@overload
+def compile(
+    function: None = ..., *, disable: bool = ...
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def compile(function: Any = None, *, disable: bool = False) -> Any:
-    """Make a function of tensors run natively: `@tg.compile` above it, or ``tg.compile(model)``.
+    """Make a function of tensors run natively: ``@tg.compile`` above it, or ``tg.compile(model)``.
 
-    The first call runs the function as it is, for real, and captures every op that it applies, in
-    forward, backward and optimizer alike; later calls run that as one program without Python. The
+    The first call runs the function in Python and captures every op that it applies: forward, loss,
+    backward and optimizer alike. Later calls run these ops as one program, without Python. The
     results are those of the function itself, bit for bit, for any number of threads.
 
-    Arguments are tensors, arrays, and Python values. Captured anew is what a new shape, dtype or
-    Python number makes another step: arguments, the variables that the function names, what is in
-    short lists and dicts among them, a module's attribute, mode or hook, the default dtype,
-    `no_grad`. Learning rates and other numbers of an optimizer's groups are read at every step.
-    Everything else is frozen as it was when captured, `explain` of the result lists it; what Python
-    does beside (printing, counting, a module's forward hooks) it does once, at the capture.
+    The function is captured again when any of these changes:
 
-    What it returns is fresh at each call and off the tape. ``.grad`` of parameters reads as after
-    the function itself, but its memory is the program's, which the next call writes to.
+    - shape, dtype, layout or ``requires_grad`` of a tensor or array among the arguments;
+    - another Python value among the arguments;
+    - a variable that the function uses: numbers, booleans and strings by value, other objects by
+      identity; entries of short lists and dicts too;
+    - mode, attributes, parameters or hooks of a module, groups or state of an optimizer;
+    - grad mode, default dtype, number of threads.
 
-    ``disable=True`` leaves the function as it is.
+    Learning rates and other hyperparameters of an optimizer are read at every call. Everything else
+    is frozen as it was at the capture; ``explain()`` of the result lists it. Other effects of the
+    Python code, such as printing, counting and forward hooks, happen only at the capture.
 
-    Raises CaptureError, a RuntimeError, at the first call, where a value would have to become a
-    Python number: `.item()`, `.numpy()`, `if loss > 1:`.
+    A compiled step either runs completely or changes nothing: if a value is refused (a label that
+    is no class, a probability above 1, integer division by zero, an index out of range), the call
+    raises the error of eager mode, and parameters, buffers, optimizer state and the random
+    generator are as they were before the call. Gradients that the step computes are None then.
+
+    Args:
+        function: a function or module whose arguments are tensors, arrays and Python values. None
+            returns a decorator: ``@tg.compile(disable=DEBUG)``.
+        disable: return the function itself.
+
+    Returns:
+        A `CompiledFunction` with the signature of ``function``. It returns new tensors at each
+        call, off the tape. ``.grad`` of parameters is as after the function itself, but the next
+        call overwrites its memory.
+
+    Raises:
+        CaptureError: at the first call, if a value would have to become a Python number:
+            ``.item()``, ``.numpy()``, ``if loss > 1:``.
 
     >>> import tinygrad_mlp as tg
     >>> from tinygrad_mlp import nn, optim

@@ -1,17 +1,17 @@
-"""What a compiled step does and costs, line by line, and what it takes for granted.
+"""Explain: what a compiled step does and costs, line by line, and what it depends on.
 
-FLOPs: 2 M N K of a product; of a formula its operations, of a fold one, for each element; of other
-kernels one for each element read. Bytes: what is read and written, each once. The share is that of
-the roofline: the time that these would take at the machine's peak and bandwidth, whichever is
-longer, over the time measured (S. Williams, A. Waterman and D. Patterson, "Roofline", CACM 52,
-2009). What lies in a cache moves faster than memory, so a share may exceed 1.
+FLOPs: 2 M N K of a product; the operations of a formula for each element; one for each element read
+by other kernels. Bytes: what is read and written, each once. The share is that of the roofline: the
+time that these take at the machine's peak and bandwidth, whichever is longer, over the time
+measured (S. Williams, A. Waterman and D. Patterson, "Roofline", CACM 52, 2009). A cache is faster
+than memory, so a share may exceed 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,14 +20,18 @@ from ..ops.elementwise.declare import Elementwise
 from ..ops.fused.matmul import MatMul
 from ..ops.fused.optimizer_update import Update
 from . import printer
-from .guards import PLAIN
-from .ir import STATE, Instruction, Region, as_captured, extent
-from .profile import machine, times
+from .ir import STATE, Instruction, Region, as_captured, byte_range
+from .profile import machine, measure
+from .reachable import PLAIN_TYPES
+
+if TYPE_CHECKING:
+    from .compiled_function import CompiledFunction
+    from .specialization import Specialization
 
 
 @dataclass(frozen=True)
-class Row:
-    """One instruction: what it is, what it takes."""
+class InstructionCost:
+    """One instruction in words, and its cost."""
 
     call: str
     shape: str
@@ -40,94 +44,91 @@ class Row:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What `CompiledFunction.explain` found; prints as text."""
+    """What `CompiledFunction.explain` returns; prints as text."""
 
-    rows: list[Row]
-    seconds: float  # the whole step, in one
+    rows: list[InstructionCost]
+    seconds: float  # the whole step, in one launch
     peak: float  # FLOP/s
     bandwidth: float  # bytes/s
     phases: int
     arena: int  # bytes
-    buffers: int  # bytes of all that lies in it, one beside the other
-    watched: list[str]
+    buffers: int  # bytes of all buffers in the arena, if they did not share memory
+    guards: list[str]
     frozen: list[str]
     notes: list[str]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "\n".join([*_table(self.rows), "", *self._summary(), *self._lists()])
-
-    __repr__ = __str__
 
     def _summary(self) -> Iterator[str]:
         total = sum(row.seconds or 0.0 for row in self.rows)
         flops, nbytes = sum(r.flops for r in self.rows), sum(r.nbytes for r in self.rows)
         yield (
-            f"the step: {self.seconds * 1e6:.1f} us as one ({total * 1e6:.1f} us kernel by "
+            f"the step: {self.seconds * 1e6:.1f} us in one launch ({total * 1e6:.1f} us kernel by "
             f"kernel), {flops / 1e6:.2f} MFLOP, {nbytes / 1e6:.2f} MB"
         )
         yield f"peak {self.peak / 1e9:.0f} GFLOP/s, bandwidth {self.bandwidth / 1e9:.1f} GB/s"
         yield f"{len(self.rows)} instructions in {self.phases} phases"
         yield f"arena of {self.arena} bytes for buffers of {self.buffers}"
-        if python := [row.call for row in self.rows if not row.kernels]:
-            yield f"in Python, at every run: {len(python)} of them, marked so"
+        if count := sum(not row.kernels for row in self.rows):
+            yield f"in Python, at every run: {count} instructions"
 
     def _lists(self) -> Iterator[str]:
         for title, lines in (
             ("passes", self.notes),
-            ("watched: a change captures anew, or goes back to what was captured", self.watched),
+            ("guards: after a change the step is captured again", self.guards),
             ("frozen: as it was when captured", self.frozen),
         ):
             if lines:
-                yield ""
-                yield title
-                yield from (f"  {line}" for line in lines)
+                yield from ("", title, *(f"  {line}" for line in lines))
 
 
-def explain(compiled: Any, peak: float | None, bandwidth: float | None) -> Explanation:
-    """Explain what ran last of a `CompiledFunction`."""
-    kind = compiled.last
-    program, executable = kind.executable.program, kind.executable
-    inputs = list(executable.given) or [
+def explain(
+    compiled: CompiledFunction[Any, Any], peak: float | None, bandwidth: float | None
+) -> Explanation:
+    """Explain the program of a compiled function that ran last."""
+    last = compiled.last
+    assert last is not None
+    executable, program = last.executable, last.executable.program
+    inputs = list(executable.bound) or [
         np.zeros(region.layout.shape, region.layout.dtype) for region in program.inputs
     ]
     if peak is None or bandwidth is None:
-        floats = [
-            r.layout.dtype
-            for i in program.instructions
-            for r in i.outputs
-            if r.layout.dtype.kind == "f"
-        ]
+        dtypes = [r.layout.dtype for i in program.instructions for r in i.outputs]
+        floats = [dtype for dtype in dtypes if dtype.kind == "f"]
         measured = machine(floats[0] if floats else np.dtype("float32"))
         peak, bandwidth = peak or measured[0], bandwidth or measured[1]
-    taken, whole = times(program, inputs)
+    seconds, whole = measure(program, inputs)
     names = printer.Names(program)
-    rows = [_row(i, names, taken.get(i), peak, bandwidth) for i in program.instructions]
     return Explanation(
-        rows,
+        [_cost(i, names, seconds.get(i), peak, bandwidth) for i in program.instructions],
         whole,
         peak,
         bandwidth,
         executable.steps[-1].phase + 1 if executable.steps else 0,
         executable.arena_size,
         sum(buffer.nbytes for buffer in executable.addresses),
-        list(_watched(compiled, kind)),
-        list(_frozen(compiled, kind)),
+        list(_guards(compiled, last)),
+        list(_frozen(compiled, last)),
         program.notes,
     )
 
 
-def _row(
-    instruction: Instruction, names: Any, seconds: float | None, peak: float, bandwidth: float
-) -> Row:
-    work = sum(map(flops, as_captured([instruction])))
-    moved = nbytes(instruction)
+def _cost(
+    instruction: Instruction,
+    names: printer.Names,
+    seconds: float | None,
+    peak: float,
+    bandwidth: float,
+) -> InstructionCost:
+    work, moved = sum(map(flops, as_captured([instruction]))), nbytes(instruction)
     share = max(work / peak, moved / bandwidth) / seconds if seconds else None
-    call, made = names.call(instruction), printer.shape(instruction)
-    return Row(call, made, len(instruction.calls), work, moved, seconds, share)
+    call, shape = names.call(instruction), printer.result_shape(instruction)
+    return InstructionCost(call, shape, len(instruction.calls), work, moved, seconds, share)
 
 
 def flops(instruction: Instruction) -> int:
-    """The operations of an instruction, as the head of this file counts them."""
+    """Return the operations of an instruction, counted as described at the top of this file."""
     op, inputs = instruction.op, instruction.inputs
     size = max((r.layout.size for r in instruction.outputs), default=0)
     if isinstance(op, MatMul):
@@ -151,19 +152,19 @@ def _operations(*expressions: Expression) -> int:
 
 
 def nbytes(instruction: Instruction) -> int:
-    """The bytes that an instruction reads and writes, each region once a direction."""
-    return _distinct(instruction.inputs) + _distinct(instruction.written)
+    """Return the bytes that an instruction reads and writes, each region once per direction."""
+    return _distinct_bytes(instruction.inputs) + _distinct_bytes(instruction.written)
 
 
-def _distinct(regions: tuple[Region, ...]) -> int:
+def _distinct_bytes(regions: tuple[Region, ...]) -> int:
     found = {}
     for region in regions:
-        low, high = extent(region.layout)
+        low, high = byte_range(region.layout)
         found[region.buffer, region.offset + low] = min(high - low, region.layout.nbytes)
     return sum(found.values())
 
 
-def _table(rows: list[Row]) -> Iterator[str]:
+def _table(rows: list[InstructionCost]) -> Iterator[str]:
     width = min(max((len(row.call) for row in rows), default=0), 60)
     titles = f"{'kernels':>7} {'kFLOP':>8} {'kB':>8} {'us':>9} {'share':>5}"
     yield f"{'':>4}  {'instruction':<{width}}  {'shape':<22} {titles}"
@@ -176,41 +177,39 @@ def _table(rows: list[Row]) -> Iterator[str]:
         yield line.rstrip()
 
 
-def _watched(compiled: Any, kind: Any) -> Iterator[str]:
+def _guards(compiled: CompiledFunction[Any, Any], last: Specialization) -> Iterator[str]:
+    found = compiled.context.found
     yield "shapes, dtypes and requires_grad of tensors, numbers among the arguments"
     yield "grad mode, default dtype, number of threads"
-    around = compiled.surroundings
-    for name, value in around.watched():
-        if isinstance(value, PLAIN):
-            yield f"{name} = {value!r}"
-        else:
-            yield f"{name}: which {type(value).__name__} it is"
-    for name, _ in around.modules:
+    for name, value in found.watched():
+        plain = isinstance(value, PLAIN_TYPES)
+        yield f"{name} = {value!r}" if plain else f"{name}: which {type(value).__name__} it is"
+    for name, _ in found.modules:
         yield f"{name}: its modes, attributes, parameters, hooks"
-    for name, _ in around.optimizers:
-        yield f"{name}: its groups and states, and what chooses its updates"
-    if kind.without or kind.gradients_given:
+    for name, _ in found.optimizers:
+        yield f"{name}: its groups and states, and the options that choose its updates"
+    if last.without_grad or last.given_gradients:
         yield (
-            f"gradients that tensors come with: {len(kind.gradients_given)} that are added to, "
-            f"{len(kind.without)} that are not there"
+            f"gradients before the step: {len(last.given_gradients)} that are added to, "
+            f"{len(last.without_grad)} that are None"
         )
 
 
-def _frozen(compiled: Any, kind: Any) -> Iterator[str]:
-    for name, value in compiled.surroundings.frozen():
+def _frozen(compiled: CompiledFunction[Any, Any], last: Specialization) -> Iterator[str]:
+    for name, value in compiled.context.found.frozen():
         if isinstance(value, np.ndarray):
             yield f"{name}: the elements of an array {value.shape}"
         elif isinstance(value, (list, tuple, dict)):
             yield f"{name}: the {len(value)} entries of a {type(value).__name__}"
         else:
             yield f"{name}, as {value!r}"
-    program = kind.executable.program
+    program = last.executable.program
     names = printer.Names(program)
-    made: dict[Any, str] = {}
+    found: dict[Any, str] = {}
     for instruction in as_captured(program.instructions):
         for region in instruction.inputs:
-            if region.buffer.kind == STATE and printer.anonymous(region.buffer):
-                said = names(region)
-                what = said if said != region.buffer.name else "made in Python, or not named"
-                made[region.buffer] = f"a tensor, {printer.array(region)}: {what}"
-    yield from made.values()
+            if region.buffer.role == STATE and printer.is_anonymous(region.buffer):
+                name = names(region)
+                what = name if name != region.buffer.name else "made in Python, or without a name"
+                found[region.buffer] = f"a tensor, {printer.dtype_and_shape(region)}: {what}"
+    yield from found.values()

@@ -1,45 +1,45 @@
-"""What a program is made of: buffers, instructions on them, and how both are printed.
+"""The intermediate representation: programs, instructions, buffers and regions.
 
-A *buffer* is memory known by number, not yet by address. A *region* of it is what an array was:
-a layout at an offset. An *instruction* is one applied op: it reads regions and writes regions, by
-the *calls* of kernels that it made when it was recorded. A *program* is a list of instructions.
+A *buffer* is memory without an address yet. A *region* of it is an array: a layout at an offset. An
+*instruction* is one applied op. It reads and writes regions by the *kernel calls* that the op made
+when it was captured. A *program* is a list of instructions:
 
     %4 = linear(x, model.0.weight, model.0.bias)     float32 (128, 512)
 
-Between two of them order matters only if one writes what the other reads or writes.
+The order of two instructions matters only if one writes what the other reads or writes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from ..autograd.op import Op
 from ..autograd.tape import Params
 from ..kernels.runtime.launch import Launch
 from ..kernels.runtime.layout import Layout
 
-INPUT, STATE, MADE, SCRATCH = "input", "state", "made", "scratch"
+INPUT, STATE, TEMPORARY, SCRATCH = "input", "state", "temporary", "scratch"
 
 
 @dataclass(eq=False)
 class Buffer:
     """Memory that a program uses.
 
-    ``kind``: an *input* is the caller's, another one at each call; *state* outlives the program and
-    lies where it is (parameters, their optimizer's memory, running statistics, constants); what is
-    *made* by an instruction, and *scratch*, lie in the program's arena.
+    ``role``: an *input* is memory of an argument, another one at each call. *State* outlives the
+    program and keeps its address: parameters, optimizer state, running statistics, constants. A
+    *temporary* is written by an instruction. It lies in the program's arena, as *scratch* does.
     """
 
-    kind: str
+    role: str
     nbytes: int
     name: str
-    address: int = 0  # of state: where it is
-    owner: Any = None  # of state: what keeps it alive
+    address: int = 0  # of state
+    owner: Any = None  # of state: the storage, kept alive
 
     def __repr__(self) -> str:
-        return f"<{self.kind} {self.name}, {self.nbytes} bytes>"
+        return f"<{self.role} {self.name}, {self.nbytes} bytes>"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,35 +50,32 @@ class Region:
     offset: int
     layout: Layout
 
-    def same(self, other: Region) -> bool:
-        """Whether both are the same elements of the same memory in the same order."""
-        return (
-            self.buffer is other.buffer
-            and self.offset == other.offset
-            and self.layout is other.layout
-        )
+    def equals(self, other: Region) -> bool:
+        """Return whether both are the same elements of the same memory in the same order."""
+        own = (self.buffer, self.offset, self.layout)
+        return own == (other.buffer, other.offset, other.layout)
 
     @property
-    def whole(self) -> bool:
-        """Whether it is all of its buffer, in C order."""
+    def is_whole(self) -> bool:
+        """Whether the region is all of its buffer, in C order."""
         layout = self.layout
         return layout.contiguous and not self.offset and layout.nbytes == self.buffer.nbytes
 
 
 @dataclass(frozen=True)
-class Place:
-    """An argument word that is an address: of a byte of a buffer."""
+class BufferAddress:
+    """An argument word that is an address: a byte of a buffer."""
 
     buffer: Buffer
     offset: int
 
 
-Word = Place | int
+Word = BufferAddress | int
 
 
 @dataclass(frozen=True, eq=False)
-class Call:
-    """A kernel on places: what `Launch` is on addresses. Word 0, the constants, is the launch's."""
+class KernelCall:
+    """A launch on buffers. ``words`` follow word 0, the address of the launch's constants."""
 
     launch: Launch
     words: tuple[Word, ...]
@@ -86,22 +83,22 @@ class Call:
 
 @dataclass(eq=False)
 class Instruction:
-    """One applied op, or several fused into one pass (then ``parts`` are what it stands for).
+    """One applied op, or several fused into one pass over memory (``parts``).
 
-    Without ``calls`` it is a step back into Python: the op runs itself on the regions.
+    An instruction without ``calls`` returns to Python, where the op runs on the regions.
     """
 
     op: Op
     inputs: tuple[Region, ...]
     params: Params
     outputs: tuple[Region, ...]
-    calls: tuple[Call, ...]
+    calls: tuple[KernelCall, ...]
     parts: tuple[Instruction, ...] = ()
-    label: str = ""  # of a fused one: what it is called instead of its op
+    label: str = ""  # printed instead of the op's name
 
     @property
     def in_python(self) -> bool:
-        """Whether only Python can run it."""
+        """Whether the instruction runs in Python."""
         return not self.calls
 
     @property
@@ -112,77 +109,75 @@ class Instruction:
 
     @property
     def name(self) -> str:
-        """What it is called in print."""
+        """The name to print."""
         return self.label or self.op.name
 
     @property
     def written(self) -> tuple[Region, ...]:
-        """What it writes: its results, and the inputs that its op changes."""
+        """The outputs, and the inputs that the op changes."""
         return (*self.outputs, *(self.inputs[k] for k in self.op.mutates))
 
-    def places(self) -> Iterator[Place]:
-        """Every address that its calls are given."""
-        return (word for call in self.calls for word in call.words if isinstance(word, Place))
+    def addresses(self) -> Iterator[BufferAddress]:
+        """Yield the addresses among the words of the calls."""
+        return (w for call in self.calls for w in call.words if isinstance(w, BufferAddress))
 
     def writes(self) -> set[Buffer]:
-        """The buffers that it writes to, its scratch too."""
-        used = {place.buffer for place in self.places()}
-        scratch = {buffer for buffer in used if buffer.kind == SCRATCH}
+        """Return the buffers that are written, scratch included."""
+        scratch = {a.buffer for a in self.addresses() if a.buffer.role == SCRATCH}
         return {region.buffer for region in self.written} | scratch
 
     def reads(self) -> set[Buffer]:
-        """The buffers that it reads."""
-        used = {place.buffer for place in self.places()}
+        """Return the buffers that are read."""
+        used = {address.buffer for address in self.addresses()}
         return {region.buffer for region in self.inputs} | (used - self.writes())
+
+    def writes_state(self) -> bool:
+        """Return whether memory is written that outlives the program."""
+        return any(buffer.role in (STATE, INPUT) for buffer in self.writes())
 
     @property
     def work(self) -> float:
-        """About how many nanoseconds it takes on one thread."""
+        """The estimated nanoseconds on one thread."""
         return sum(call.launch.work for call in self.calls)
 
 
 @dataclass(eq=False)
 class Program:
-    """Instructions in order, what they are given, and what is looked at when they are done."""
+    """Instructions in order, with their inputs and what is read after the last one."""
+
+    format: ClassVar[Callable[[Program], str]] = object.__repr__  # set by printer.py
 
     instructions: list[Instruction]
     inputs: list[Region]  # the tensors among the arguments
-    results: list[Region] = field(default_factory=list)  # to be returned
-    gradients: list[tuple[Any, Region]] = field(default_factory=list)  # leaf, what its grad becomes
-    notes: list[str] = field(default_factory=list)  # what the passes did, in words
-    saved: list[tuple[Region, Region]] = field(default_factory=list)  # state, its copy of before
+    results: list[Region] = field(default_factory=list)  # the tensors that the function returns
+    gradients: list[tuple[Any, Region]] = field(default_factory=list)  # leaf, its new gradient
+    notes: list[str] = field(default_factory=list)  # what the passes did
+    saved: list[tuple[Region, Region]] = field(default_factory=list)  # state, its initial copy
 
     def buffers(self) -> list[Buffer]:
-        """Every buffer, in the order in which it is met first."""
-        met: dict[Buffer, None] = {region.buffer: None for region in self.inputs}
+        """Return every buffer, in the order of first use."""
+        found: dict[Buffer, None] = {region.buffer: None for region in self.inputs}
         for instruction in self.instructions:
-            for region in (*instruction.inputs, *instruction.outputs):
-                met[region.buffer] = None
-            for place in instruction.places():
-                met[place.buffer] = None
-        for region in self.kept():
-            met[region.buffer] = None
-        return list(met)
+            regions = (*instruction.inputs, *instruction.outputs)
+            found |= dict.fromkeys(region.buffer for region in regions)
+            found |= dict.fromkeys(address.buffer for address in instruction.addresses())
+        return list(found | dict.fromkeys(region.buffer for region in self.live_out()))
 
     def error_flags(self) -> list[Region]:
         """Return the error flags, in the order of the checks."""
         return [i.error_flag for i in self.instructions if i.error_flag is not None]
 
-    def kept(self) -> list[Region]:
+    def live_out(self) -> list[Region]:
         """Return the regions that are read after the last instruction."""
         gradients, saved = [g for _, g in self.gradients], [copy for _, copy in self.saved]
         return [*self.results, *gradients, *saved, *self.error_flags()]
 
-    def __str__(self) -> str:
-        from .printer import text
-
-        return text(self)
-
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return Program.format(self)
 
 
 def as_captured(instructions: Iterable[Instruction]) -> Iterator[Instruction]:
-    """The instructions before any were fused."""
+    """Yield the instructions as they were before fusion."""
     for instruction in instructions:
         if instruction.parts:
             yield from as_captured(instruction.parts)
@@ -191,46 +186,43 @@ def as_captured(instructions: Iterable[Instruction]) -> Iterator[Instruction]:
 
 
 class ProgramError(Exception):
-    """A program that is not well-formed: a mistake in a pass, not the user's."""
+    """A program is malformed: an error in a pass, not in the user's code."""
 
 
 def check(program: Program, after: str) -> None:
-    """Raise `ProgramError` unless all that is read was written before, inside its buffer.
+    """Raise `ProgramError` unless everything that is read was written before, inside its buffer.
 
-    ``after``: what made the program so, for the message.
+    ``after`` names the pass that ran last, for the message.
     """
-    known = {region.buffer for region in program.inputs}
+    defined = {region.buffer for region in program.inputs}
     for number, instruction in enumerate(program.instructions, 1):
         where = f"after {after}: instruction {number}, {instruction.name}"
         for region in (*instruction.inputs, *instruction.outputs):
-            low, high = extent(region.layout)
+            low, high = byte_range(region.layout)
             if region.offset + low < 0 or region.offset + high > region.buffer.nbytes:
                 raise ProgramError(f"{where}: {region.layout} does not fit into {region.buffer}")
         for buffer in instruction.reads():
-            if buffer.kind in (MADE, SCRATCH) and buffer not in known:
-                raise ProgramError(f"{where}: reads {buffer}, which nothing before it wrote")
-        for place in instruction.places():
-            if not 0 <= place.offset <= place.buffer.nbytes:
-                raise ProgramError(f"{where}: an address outside of {place.buffer}")
-        known |= instruction.writes()
-    for region in program.kept():
-        if region.buffer.kind == MADE and region.buffer not in known:
-            raise ProgramError(f"after {after}: {region.buffer} is wanted, and nothing wrote it")
+            if buffer.role in (TEMPORARY, SCRATCH) and buffer not in defined:
+                raise ProgramError(f"{where}: reads {buffer}, which no instruction before it wrote")
+        for address in instruction.addresses():
+            if not 0 <= address.offset <= address.buffer.nbytes:
+                raise ProgramError(f"{where}: an address is outside of {address.buffer}")
+        defined |= instruction.writes()
+    for region in program.live_out():
+        if region.buffer.role == TEMPORARY and region.buffer not in defined:
+            raise ProgramError(f"after {after}: {region.buffer} is read, and never written")
 
 
-def extent(layout: Layout) -> tuple[int, int]:
-    """The first and one past the last byte of an array, from where its first element is."""
+def byte_range(layout: Layout) -> tuple[int, int]:
+    """Return the first byte and one past the last byte of an array, from its first element on."""
     if not layout.size:
         return 0, 0
     steps = [s * (n - 1) for n, s in zip(layout.shape, layout.strides, strict=True)]
-    return (
-        sum(step for step in steps if step < 0),
-        sum(step for step in steps if step > 0) + layout.dtype.itemsize,
-    )
+    return sum(min(s, 0) for s in steps), sum(max(s, 0) for s in steps) + layout.dtype.itemsize
 
 
-def users(instructions: Iterable[Instruction]) -> dict[Buffer, list[Instruction]]:
-    """The instructions that read each buffer."""
+def readers(instructions: Iterable[Instruction]) -> dict[Buffer, list[Instruction]]:
+    """Return the instructions that read each buffer."""
     found: dict[Buffer, list[Instruction]] = {}
     for instruction in instructions:
         for buffer in instruction.reads():

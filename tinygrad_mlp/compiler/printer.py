@@ -1,9 +1,9 @@
-"""A program in print: what it is given, what it keeps, and a numbered line for each instruction.
+"""Printer: a program as text, with inputs, state, and a numbered line for each instruction.
 
-``%3`` is what line 3 makes, ``%3.mean`` another result of it. Parameters, their gradients and what
-optimizers remember have the names of the model; numbers stand for themselves, ``.T`` is the same
+``%3`` is the result of line 3, ``%3.mean`` another result of it. Parameters, their gradients and
+optimizer state have their names in the model. A constant prints as its value, ``.T`` is the same
 memory read transposed, and an op whose name ends in an underscore writes into its first input.
-What is left out of a call is as by default.
+Parameters of a call that have their default value are omitted.
 
 >>> import tinygrad_mlp as tg
 >>> import tinygrad_mlp.nn.functional as F
@@ -32,10 +32,9 @@ import numpy as np
 from ..autograd.tape import new
 from ..autograd.values import as_array
 from ..ops.fused.optimizer_update import Update
-from .ir import MADE, STATE, Buffer, Instruction, Program, Region, as_captured
+from .ir import STATE, TEMPORARY, Buffer, Instruction, Program, Region, as_captured
 
-WIDTH = 110  # columns at most
-_MIDDLE = 78  # of a call, before its shape
+_WIDTH = 78  # columns of a call, before its shape
 _DEFAULTS: dict[str, Any] = {
     "ignore_index": -100,
     "label_smoothing": 0.0,
@@ -44,30 +43,33 @@ _DEFAULTS: dict[str, Any] = {
     "nesterov": False,
     "maximize": False,
 }
-_TOLD = ("shape", "dtype", "classes", "count")  # parameters that the shapes tell
+_OMITTED = ("shape", "dtype", "classes", "count", "function")  # parameters that repeat the shapes
 
 
 def text(program: Program) -> str:
-    """The program as a person reads it."""
+    """Return the program as text."""
     names = Names(program)
-    lines = ["inputs", *_table([(names(r), array(r)) for r in program.inputs])]
-    state = [(names(region), _kept(region)) for region in _state(program)]
+    lines = ["inputs", *_table([(names(r), dtype_and_shape(r)) for r in program.inputs])]
+    state = [(names(region), _state_text(region)) for region in _named_state(program)]
     lines += ["state", *_table(state)] if state else []
     parts = _parts(program)
     calls = {i: names.call(i) for _, part in parts for i in part}
-    width = min(max(map(len, calls.values()), default=0), _MIDDLE)
+    width = min(max(map(len, calls.values()), default=0), _WIDTH)
     number = 0
     for title, part in parts:
         lines.append(title)
         for instruction in part:
             number += 1
-            lines += _line(number, calls[instruction], shape(instruction), width)
-    kept = ", ".join(names(region) for region in program.results)
-    return "\n".join([*lines, f"returns {kept}"] if kept else lines)
+            lines += _lines(number, calls[instruction], result_shape(instruction), width)
+    results = ", ".join(names(region) for region in program.results)
+    return "\n".join([*lines, f"returns {results}"] if results else lines)
+
+
+Program.format = text
 
 
 def sections(program: Program) -> list[str]:
-    """The headings of the text of a program."""
+    """Return the headings of the text of a program."""
     return [line.split()[0] for line in text(program).split("\n") if line and line[0] != " "]
 
 
@@ -76,51 +78,51 @@ def _table(rows: list[tuple[str, str]]) -> list[str]:
     return [f"  {name:<{width}}  {what}" for name, what in rows]
 
 
-def _line(number: int, call: str, made: str, width: int) -> list[str]:
+def _lines(number: int, call: str, shape: str, width: int) -> list[str]:
     first, *rest = textwrap.wrap(call, width, subsequent_indent="    ", break_long_words=False)
-    lines = [f"{number:>4}  {first:<{width}}  {made}".rstrip()]
-    return lines + [f"      {line}" for line in rest]
+    return [f"{number:>4}  {first:<{width}}  {shape}".rstrip(), *(f"      {line}" for line in rest)]
 
 
-def array(region: Region) -> str:
-    """The dtype and shape of a region."""
+def dtype_and_shape(region: Region) -> str:
+    """Return the dtype and shape of a region."""
     return f"{region.layout.dtype!s:<7} {region.layout.shape}"
 
 
-def shape(instruction: Instruction) -> str:
-    """What an instruction makes, or else what it writes into."""
-    made = [r for r in instruction.outputs if r.buffer.kind == MADE]
-    return array((made or list(instruction.outputs) or list(instruction.inputs))[0])
+def result_shape(instruction: Instruction) -> str:
+    """Return the dtype and shape of what an instruction makes, or else writes into."""
+    made = [r for r in instruction.outputs if r.buffer.role == TEMPORARY]
+    return dtype_and_shape((made or list(instruction.outputs) or list(instruction.inputs))[0])
 
 
-def _state(program: Program) -> list[Region]:
-    """The state that has a name, once each, in the order in which it is met."""
-    met: dict[Buffer, Region] = {}
+def _named_state(program: Program) -> list[Region]:
+    """Return each state that has a name once, in the order of first use."""
+    found: dict[Buffer, Region] = {}
     for instruction in as_captured(program.instructions):
         for region in (*instruction.inputs, *instruction.outputs):
-            if region.buffer.kind == STATE and not anonymous(region.buffer):
-                met.setdefault(region.buffer, region)
-    return list(met.values())
+            if region.buffer.role == STATE and not is_anonymous(region.buffer):
+                found.setdefault(region.buffer, region)
+    return list(found.values())
 
 
-def _kept(region: Region) -> str:
-    value = f" = {_value(region):g}" if region.layout.shape == () else ""
-    return f"{array(region)}{value}"
+def _state_text(region: Region) -> str:
+    value = f" = {_constant(region):g}" if region.layout.shape == () else ""
+    return f"{dtype_and_shape(region)}{value}"
 
 
 def _parts(program: Program) -> list[tuple[str, list[Instruction]]]:
-    """The instructions under headings: what is backward is told by rules and first gradients."""
+    """Return the instructions under headings; rules and gradients mark the backward part."""
     instructions = program.instructions
-    wanted = {region.buffer for _, region in program.gradients}
-    back = []
+    gradients = {region.buffer for _, region in program.gradients}
+    backward = []
     for k, instruction in enumerate(instructions):
-        made = {region.buffer for region in instruction.outputs} & wanted
-        wanted -= made
-        if made or any(map(_is_rule, as_captured([instruction]))):
-            back.append(k)
-    if not back:
+        made = {region.buffer for region in instruction.outputs} & gradients
+        gradients -= made
+        rules = (".vjp", "_backward", ".backward")
+        if made or any(each.op.name.endswith(rules) for each in as_captured([instruction])):
+            backward.append(k)
+    if not backward:
         return [("program", instructions)]
-    first, last = back[0], back[-1] + 1
+    first, last = backward[0], backward[-1] + 1
     update = any(isinstance(i.op, Update) for i in as_captured(instructions[last:]))
     parts = [
         ("forward", instructions[:first]),
@@ -130,40 +132,35 @@ def _parts(program: Program) -> list[tuple[str, list[Instruction]]]:
     return [(title, part) for title, part in parts if part]
 
 
-def _is_rule(instruction: Instruction) -> bool:
-    return instruction.op.name.endswith((".vjp", "_backward", ".backward"))
-
-
-def anonymous(buffer: Buffer) -> bool:
-    """Whether it is state that the user has no name for."""
+def is_anonymous(buffer: Buffer) -> bool:
+    """Return whether a buffer is state without a name in the user's code."""
     return buffer.name.startswith("state") and buffer.name[5:].isdigit()
 
 
 class Names:
-    """What each buffer is called: its own name, or the number of the line that makes it."""
+    """The name of each buffer: its own, or the number of the line that makes it."""
 
     def __init__(self, program: Program):
-        self.names: dict[Buffer, str] = {}
-        for _, region in program.gradients:
-            if region.buffer.kind == MADE:
-                self.names[region.buffer] = region.buffer.name
+        self.names: dict[Buffer, str] = {
+            r.buffer: r.buffer.name for _, r in program.gradients if r.buffer.role == TEMPORARY
+        }
         order = [instruction for _, part in _parts(program) for instruction in part]
         for number, instruction in enumerate(order, 1):
+            outputs = instruction.op.outputs
             for k, region in enumerate(instruction.outputs):
-                if region.buffer.kind == MADE and region.buffer not in self.names:
-                    own = instruction.op.outputs
-                    which = own[k] if k < len(own) else str(k)
-                    self.names[region.buffer] = f"%{number}.{which}" if k else f"%{number}"
+                if region.buffer.role == TEMPORARY:
+                    suffix = f".{outputs[k] if k < len(outputs) else k}" if k else ""
+                    self.names.setdefault(region.buffer, f"%{number}{suffix}")
 
     def __call__(self, region: Region) -> str:
-        """A region in words."""
+        """Return a region in words."""
         buffer, layout = region.buffer, region.layout
         name = self.names.get(buffer, buffer.name)
-        if buffer.kind == STATE and anonymous(buffer):
-            value = _value(region)
+        if buffer.role == STATE and is_anonymous(buffer):
+            value = _constant(region)
             if value is not None:
                 return f"{value:g}"
-        if region.whole or (layout.contiguous and buffer.kind != MADE):
+        if region.is_whole or (layout.contiguous and buffer.role != TEMPORARY):
             return name
         if not any(layout.strides) or layout.contiguous:
             return name if not region.offset else f"{name}[{region.offset}:]"
@@ -172,24 +169,24 @@ class Names:
         return f"{name}.view{layout.shape}"
 
     def call(self, instruction: Instruction) -> str:
-        """An instruction in words."""
-        made = [self(r) for r in instruction.outputs if r.buffer.kind == MADE]
+        """Return an instruction in words."""
+        made = [self(r) for r in instruction.outputs if r.buffer.role == TEMPORARY]
         shown = [each for k, each in enumerate(made) if k == 0 or each.endswith(".grad")]
-        given = [self(region) for region in instruction.inputs]
         params = [
             f"{name}={value}"
             for name, value in instruction.params.items()
-            if name not in _TOLD and (name not in _DEFAULTS or _DEFAULTS[name] != value)
+            if name not in _OMITTED and (name not in _DEFAULTS or _DEFAULTS[name] != value)
         ]
         python = "  # in Python" if instruction.in_python else ""
-        body = f"{instruction.name}({', '.join([*given, *params])}){python}"
-        into = {region.buffer for region in instruction.inputs}
-        in_place = all(region.buffer in into for region in instruction.outputs)
+        arguments = ", ".join([*map(self, instruction.inputs), *params])
+        body = f"{instruction.name}({arguments}){python}"
+        read = {region.buffer for region in instruction.inputs}
+        in_place = all(region.buffer in read for region in instruction.outputs)
         return body if in_place or not shown else f"{', '.join(shown)} = {body}"
 
 
-def _value(region: Region) -> float | None:
-    """The number that all elements of a region are, if they are."""
+def _constant(region: Region) -> float | None:
+    """Return the number that all elements of a region are; None if they differ."""
     if not 0 < region.layout.size <= 1 << 16:
         return None
     value = new(region.buffer.owner, region.layout, region.buffer.address + region.offset)

@@ -1,19 +1,18 @@
-"""When each kernel of a program runs: in which phase, and by which threads.
+"""Schedule: in which phase each kernel of a program runs, and on which threads.
 
-Kernels of one phase run side by side; between two phases all threads meet. A kernel comes into the
-first phase in which all that it reads is written, and nobody any more reads or writes what it
-writes:
+The kernels of one phase run side by side, with a barrier between two phases. A kernel runs in the
+first phase in which all that it reads is written, and nothing reads or writes what it writes:
 
     phase(k) = 1 + max phase of the kernels before k that write what k reads or writes,
                                        or that read what k writes
 
-So a layer's weights are updated beside the product that carries the gradient on, and all small
-updates at the end cost one meeting together.
+So the weights of a layer are updated beside the product that computes the gradient of its input,
+and all small updates at the end share one barrier.
 
 An error flag ends a program early, at the start of the first phase after the one that writes it.
-Flags are looked at in the order of their checks, so the error is the one that eager mode raises
-first. Instructions behind the last check that write to state wait for the last early exit; what is
-written to state before it is saved first (``passes/sink_state_writes.py``).
+Flags are tested in the order of their checks, so that the error is the one that eager mode raises
+first. After the last check, writes to state wait for the last early exit. State that is written
+before it is saved first (``passes/sink_state_writes.py``).
 """
 
 from __future__ import annotations
@@ -21,45 +20,39 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..kernels.runtime.executor import MANY
-from .ir import INPUT, STATE, Buffer, Call, Instruction, Region
+from .ir import Buffer, Instruction, KernelCall, Region
 
-SHARED = 1_500  # work, in about nanoseconds on one thread, that pays for several inside a program
+SHARED = 1_500  # nanoseconds of work on one thread from which a kernel is shared among threads
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One kernel at its time: which threads run it, and whether all meet after it."""
+    """One kernel in its phase: its threads, and whether a barrier follows."""
 
     instruction: Instruction
-    call: Call | None  # None: back to Python, or an early exit
+    call: KernelCall | None  # None: a return to Python, or an early exit
     phase: int
     threads: int = MANY  # at most
     first: int = 0  # the first of the threads
-    error_flag: Region | None = None  # of an early exit: the word to look at
-    barrier: bool = True  # whether the threads meet after it
+    error_flag: Region | None = None  # of an early exit
+    barrier: bool = True
 
 
 def schedule(instructions: list[Instruction]) -> list[Step]:
-    """The kernels of a program in the order of their phases."""
+    """Return the kernels of a program in the order of their phases."""
     written: dict[Buffer, int] = {}  # the last phase that writes a buffer
     read: dict[Buffer, int] = {}
-    floor = 0  # nothing crosses a step into Python
+    floor = 0  # the first phase after the last return to Python
     exit_phase = 0  # of the last early exit so far
     last_check = max((k for k, i in enumerate(instructions) if i.error_flag), default=-1)
     steps: list[Step] = []
     for number, instruction in enumerate(instructions):
         reads, writes = instruction.reads(), instruction.writes()
-        waits = number > last_check and any(buffer.kind in (STATE, INPUT) for buffer in writes)
-        phase = max(
-            [
-                floor,
-                *(written.get(b, -1) + 1 for b in reads | writes),
-                *(read.get(b, -1) + 1 for b in writes),
-                exit_phase if waits else 0,
-            ]
-        )
+        after = [written.get(b, -1) for b in reads | writes] + [read.get(b, -1) for b in writes]
         if instruction.in_python:
-            phase = max([phase, *(step.phase + 1 for step in steps)])
+            after += [step.phase for step in steps]
+        waits = number > last_check and instruction.writes_state()
+        phase = max(floor, exit_phase if waits else 0, 1 + max(after, default=-1))
         last = phase + max(len(instruction.calls), 1) - 1
         steps += [Step(instruction, call, phase + k) for k, call in enumerate(instruction.calls)]
         if instruction.in_python:
@@ -70,28 +63,27 @@ def schedule(instructions: list[Instruction]) -> list[Step]:
         flag = instruction.error_flag
         if flag is not None:
             exit_phase = max(exit_phase, last + 1)
-            read[flag.buffer] = exit_phase  # by each thread, in its own time
+            read[flag.buffer] = exit_phase  # by every thread
             steps.append(Step(instruction, None, exit_phase, error_flag=flag))
-    steps.sort(key=lambda step: (step.phase, step.error_flag is None))  # stable: as in the program
-    return _shared_out(steps)
+    steps.sort(key=lambda step: (step.phase, step.error_flag is None))  # stable
+    return _assign_threads(steps)
 
 
-def _shared_out(steps: list[Step]) -> list[Step]:
-    """Small kernels go to one thread each, in turn; the others to all of them.
+def _assign_threads(steps: list[Step]) -> list[Step]:
+    """Give small kernels one thread each, in turn, and the others all threads.
 
-    Between two phases that the first thread runs alone nobody has to wait.
+    No barrier is needed between two phases that consist of one kernel on the first thread.
     """
-    phases: dict[int, list[bool]] = {}  # of the rows so far, whether they are one thread's
-    shared = []
+    small: dict[int, list[bool]] = {}  # by phase, for each of its steps
+    shares = []
     for step in steps:
-        alone = step.call is not None and step.call.launch.work < SHARED
-        before = phases.setdefault(step.phase, [])
-        shared.append((1, sum(before)) if alone else (MANY, 0))
-        before.append(alone)
+        single = step.call is not None and step.call.launch.work < SHARED
+        before = small.setdefault(step.phase, [])
+        shares.append((1, sum(before)) if single else (MANY, 0))
+        before.append(single)
     result = []
-    for k, step in enumerate(steps):
+    for k, (step, (threads, first)) in enumerate(zip(steps, shares, strict=True)):
         after = steps[k + 1].phase if k + 1 < len(steps) else step.phase
-        barrier = after != step.phase and not phases[step.phase] == phases[after] == [True]
-        threads, first = shared[k]
+        barrier = after != step.phase and not small[step.phase] == small[after] == [True]
         result.append(replace(step, barrier=barrier, threads=threads, first=first))
     return result

@@ -1,4 +1,4 @@
-"""The arguments of a compiled function: the arrays among them, and what kind of call they make."""
+"""The arguments of a compiled function: the arrays among them, and their signature."""
 
 from __future__ import annotations
 
@@ -9,70 +9,70 @@ from typing import Any
 import numpy as np
 
 from ..autograd.tape import Value
-from .guards import PLAIN, GuardContext, Same, plain
+from .guards import GuardContext, Identity, plain_key
+from .reachable import PLAIN_TYPES
 
 
-def arrays(values: Any) -> list[Any]:
-    """The tensors and arrays in a structure of tuples, lists and dicts, in order."""
+def arrays_in(values: Any) -> list[Any]:
+    """Return the tensors and arrays in a structure of tuples, lists and dicts, in order."""
     found: list[Any] = []
     for value in values:
         if isinstance(value, (Value, np.ndarray)):
             found.append(value)
         elif isinstance(value, (tuple, list)):
-            found += arrays(value)
+            found += arrays_in(value)
         elif isinstance(value, dict):
-            found += arrays(value.values())
+            found += arrays_in(value.values())
     return found
 
 
-def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
-    """A structure of tuples, lists and dicts with what is in it changed; other kinds are left."""
+def map_structure(value: Any, function: Callable[[Any], Any]) -> Any:
+    """Return a structure of tuples, lists and dicts with a function applied to its leaves."""
     if isinstance(value, (tuple, list)):
-        parts = [mapped(each, change) for each in value]
+        parts = [map_structure(each, function) for each in value]
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     if isinstance(value, dict):
-        result = copy.copy(value)  # whatever kind of dict it is
-        result.update({key: mapped(each, change) for key, each in value.items()})
+        result = copy.copy(value)  # of the same subclass of dict
+        result.update({key: map_structure(each, function) for key, each in value.items()})
         return result
-    return change(value)
+    return function(value)
 
 
-def kinds(
-    args: tuple[Any, ...], kwargs: dict[str, Any], given: list[Any], around: GuardContext
+def signature(
+    args: tuple[Any, ...], kwargs: dict[str, Any], arrays: list[Any], context: GuardContext
 ) -> tuple[Any, ...]:
-    """What of the arguments decides which program a call takes; ``given`` are their `arrays`."""
-    found = [_kind(value, around) for value in args]
-    for name, value in kwargs.items():
-        found.append((name, _kind(value, around)))
-    if len(given) > 1:
-        storages = {id(value.storage) for value in given if isinstance(value, Value)}
-        if len(storages) < len(given):
-            found.append(_sharing(given))
+    """Return what of the arguments chooses the program; ``arrays`` are their `arrays_in`."""
+    found = [_key(value, context) for value in args]
+    found += [(name, _key(value, context)) for name, value in kwargs.items()]
+    if len(arrays) > 1:
+        storages = {id(value.storage) for value in arrays if isinstance(value, Value)}
+        if len(storages) < len(arrays):
+            found.append(_aliasing(arrays))
     return tuple(found)
 
 
-def _kind(value: Any, around: GuardContext) -> Any:
+def _key(value: Any, context: GuardContext) -> Any:
     if isinstance(value, Value):
-        if id(value) in around.own:  # the function knows this one by name
-            return Same(value)
+        if id(value) in context.named:
+            return Identity(value)
         return value.layout, value.requires_grad, value.requires_grad and value.grad is None
     if isinstance(value, np.ndarray):
         return value.shape, value.strides, value.dtype
-    if isinstance(value, PLAIN):
-        return plain(value)
+    if isinstance(value, PLAIN_TYPES):
+        return plain_key(value)
     if isinstance(value, (tuple, list)):
-        return type(value), tuple(_kind(each, around) for each in value)
+        return type(value), tuple(_key(each, context) for each in value)
     if isinstance(value, dict):
-        return dict, tuple((key, _kind(each, around)) for key, each in value.items())
-    return around.of_argument(value)
+        return dict, tuple((key, _key(each, context)) for key, each in value.items())
+    return context.argument_key(value)
 
 
-def _sharing(given: list[Any]) -> tuple[Any, ...]:
-    """Which of several tensors are one, and which lie in one memory, and how far apart."""
-    tensors = [value for value in given if isinstance(value, Value)]
-    objects, storages = [*map(id, tensors)], [id(value.storage) for value in tensors]
+def _aliasing(arrays: list[Any]) -> tuple[Any, ...]:
+    """Return which tensors are the same, and which share memory, how many bytes apart."""
+    tensors = [value for value in arrays if isinstance(value, Value)]
+    ids, storages = [*map(id, tensors)], [id(value.storage) for value in tensors]
     found = []
     for value in tensors:
         first = storages.index(id(value.storage))
-        found.append((objects.index(id(value)), first, value.address - tensors[first].address))
+        found.append((ids.index(id(value)), first, value.address - tensors[first].address))
     return tuple(found)

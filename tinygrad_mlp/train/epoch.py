@@ -75,10 +75,10 @@ class Epoch:
         self.sums = self.means.sums  # an attribute, so that the printed program names them
         self.by_batch = self.by_batch or bool(self.means.in_python)
         self.seconds: dict[int, float] = {}  # per native batch, by its number of rows
-        self.compiled: CompiledFunction | None = None
+        self.compiled: CompiledFunction[[int], StepResult] | None = None
         if self.compile and not self._has_hooks():
             self.compiled = CompiledFunction(self.step)
-            self.compiled.to_the_end = True
+            self.compiled.complete_uncapturable = True
 
     # --- one step ---
 
@@ -138,10 +138,10 @@ class Epoch:
         return self.step(rows)
 
     def _run_compiled(
-        self, compiled: CompiledFunction, rows: int, limit: int
+        self, compiled: CompiledFunction[[int], StepResult], rows: int, limit: int
     ) -> tuple[int, StepResult]:
         """Run one slice of at most ``limit`` batches; return their number and the last result."""
-        repeat = compiled.ready(rows)
+        repeat = compiled.repeater(rows)
         if repeat is None:
             return 1, self._capture(compiled, rows)
         affordable = int(SLICE / self.seconds.get(rows, SLICE))
@@ -151,19 +151,19 @@ class Epoch:
         self.seconds[rows] = (time.perf_counter() - start) / times
         return times, result
 
-    def _capture(self, compiled: CompiledFunction, rows: int) -> StepResult:
+    def _capture(self, compiled: CompiledFunction[[int], StepResult], rows: int) -> StepResult:
         """Run one step and capture it; stop compiling if a program could not repeat it."""
-        before = compiled.surroundings.numbers()
+        before = compiled.context.python_values()
         with restore_state(self.model):
             try:
                 result: StepResult = compiled(rows)
             except CaptureError as error:
-                if not error.done:
+                if not error.completed:
                     raise
                 self._stop_compiling(str(error))
                 result = error.result
                 return result
-        after = compiled.surroundings.numbers()
+        after = compiled.context.python_values()
         changed = [name for name, value in after.items() if value != before.get(name, value)]
         if changed:
             self._stop_compiling(f"a step changes the Python value {changed[0]}")

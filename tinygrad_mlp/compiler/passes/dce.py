@@ -1,24 +1,20 @@
-"""Dead code: what makes something that nobody looks at, and changes nothing else, is left out."""
+"""Dead code elimination: remove instructions whose results are not read and that change nothing."""
 
 from __future__ import annotations
 
-from ..ir import MADE, Buffer, Instruction, Program
+from ..ir import TEMPORARY, Buffer, Instruction, Program
 
 
-def without_dead(program: Program) -> None:
-    """Leave out, from the last instruction to the first, what no later one needs."""
-    wanted: set[Buffer] = {region.buffer for region in program.kept()}
+def remove_dead_code(program: Program) -> None:
+    """Remove, from the last instruction to the first, those that no later one needs."""
+    needed: set[Buffer] = {region.buffer for region in program.live_out()}
     alive: list[Instruction] = []
     for instruction in reversed(program.instructions):
-        if any(needed(region.buffer, wanted) for region in instruction.written):
+        written = [region.buffer for region in instruction.written]
+        if any(buffer.role != TEMPORARY or buffer in needed for buffer in written):
             alive.append(instruction)
-            wanted |= instruction.reads() | {region.buffer for region in instruction.inputs}
-    gone = len(program.instructions) - len(alive)
-    if gone:
-        program.notes.append(f"dead code: {gone} instructions left out")
+            needed |= instruction.reads()
+    removed = len(program.instructions) - len(alive)
+    if removed:
+        program.notes.append(f"dead code: {removed} instructions removed")
     program.instructions[:] = reversed(alive)
-
-
-def needed(buffer: Buffer, wanted: set[Buffer]) -> bool:
-    """Whether somebody sees what is written there: all that outlives the program is seen."""
-    return buffer.kind != MADE or buffer in wanted

@@ -1,15 +1,14 @@
-"""Elementwise chains: ops that go over the same elements become one pass over memory.
+"""Elementwise fusion: ops on the same elements become one pass over memory.
 
     %4 = relu(%2)
     %6 = dropout(%4, %5, 2)         ->      %6, %4 = relu+dropout(%2, %5, 2)
 
-The formulas are put one into the other; each operation is done as before, in the same order and
-dtype, so the bits stay. What nobody else reads is not written at all.
+Each formula is substituted into the next. The operations, their order and their dtype stay, and so
+the results, bit for bit. A result that only the fused ops read is not written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,24 +17,24 @@ import numpy as np
 from ...kernels.codegen.elementwise import Formula
 from ...kernels.codegen.expression import Expression
 from ...ops.elementwise.declare import Elementwise, lower
-from ..ir import MADE, Buffer, Call, Instruction, Place, Program, Region, users
-from .fuse_epilogue import finished, is_product, steps_along_rows
+from ..ir import TEMPORARY, Buffer, BufferAddress, Instruction, KernelCall, Program, Region, readers
+from .fuse_epilogue import call_with_epilogue, is_product, steps_along_rows
 from .legality import Group, Order
 
-MOST = 12  # arrays that one kernel reads and writes; it has registers for about so many addresses
+MAX_ARRAYS = 12  # that one kernel reads and writes: about as many addresses fit into registers
 
 
 @dataclass(eq=False)
 class Chain:
-    """Elementwise instructions on the same elements, as one formula; perhaps after a product.
+    """Elementwise instructions on the same elements as one formula, perhaps behind a product.
 
-    ``reads`` are the regions that they read and did not make, by the names that the formula has for
-    them; ``made`` are their results.
+    ``reads`` are the regions that they read and did not make, by their names in the formula, and
+    ``made`` are their results.
     """
 
     shape: tuple[int, ...]
-    real: np.dtype
-    product: Instruction | None = None  # whose result is then the first that it reads
+    dtype: np.dtype
+    product: Instruction | None = None  # then its result is the first region that is read
     parts: list[Instruction] = field(default_factory=list)
     reads: dict[str, Region] = field(default_factory=dict)
     masks: set[str] = field(default_factory=set)
@@ -43,14 +42,12 @@ class Chain:
 
     @classmethod
     def after(cls, product: Instruction) -> Chain:
-        """The chain that a product begins."""
+        """Return the chain that a product begins."""
         out = product.outputs[0]
-        chain = cls(out.layout.shape, out.layout.dtype, product, [product])
-        chain.reads["x0"] = out
-        return chain
+        return cls(out.layout.shape, out.layout.dtype, product, [product], {"x0": out})
 
     def add(self, instruction: Instruction) -> None:
-        """One more op, on what the chain reads and makes."""
+        """Append an op on what the chain reads and makes."""
         op = instruction.op
         assert isinstance(op, Elementwise)
         values = {
@@ -60,62 +57,46 @@ class Chain:
         self.parts.append(instruction)
         self.made.append((instruction.outputs[0], substituted(op.expression, values)))
 
-    def takes(self, instruction: Instruction, real: np.dtype) -> bool:
-        """Whether an instruction is over the same elements, and the kernel has room for it."""
-        arrays = len(self.reads) + len(self.made) + len(instruction.inputs)
-        same = instruction.outputs[0].layout.shape == self.shape and real == self.real
-        if self.product is not None and not all(
-            steps_along_rows(region, self.shape) for region in instruction.inputs
-        ):
+    def accepts(self, instruction: Instruction, dtype: np.dtype) -> bool:
+        """Return whether an instruction is over the same elements, and the kernel has room."""
+        inputs = instruction.inputs
+        if (instruction.outputs[0].layout.shape, dtype) != (self.shape, self.dtype):
             return False
-        return same and arrays <= MOST and self._finds_its_own(instruction.inputs)
-
-    def _finds_its_own(self, regions: Iterable[Region]) -> bool:
-        """Whether what they read of its results is the very element that its kernel has at hand.
-
-        Another view of one (`y + y.T`) reads elements that are not made yet.
-        """
+        if self.product and not all(steps_along_rows(region, self.shape) for region in inputs):
+            return False
+        # Another view of a result of the chain (`y + y.T`) reads elements that are not made yet.
         own = [region for region, _ in self.made]
         own += self.product.outputs if self.product is not None else []
-        return all(
-            region.buffer is not other.buffer or region.same(other)
-            for region in regions
-            for other in own
-        )
+        fits = len(self.reads) + len(self.made) + len(inputs) <= MAX_ARRAYS
+        return fits and all(r.buffer is not o.buffer or r.equals(o) for r in inputs for o in own)
 
     def _value(self, region: Region, mask: bool) -> Expression:
         for other, expression in self.made:
-            if other.same(region):
+            if other.equals(region):
                 return expression
         for name, other in self.reads.items():
-            if other.same(region) and (name in self.masks) == mask:
+            if other.equals(region) and (name in self.masks) == mask:
                 return Expression("input", value=name)
         name = f"x{len(self.reads)}"
         self.reads[name] = region
         self.masks |= {name} if mask else set()
         return Expression("input", value=name)
 
-    @property
-    def name(self) -> str:
-        """The names of its ops."""
-        return "+".join(part.name for part in self.parts)
-
     def formula(self, written: list[Region], in_place: bool = False) -> Formula:
-        """What its kernel computes; ``written`` are the results that somebody reads.
+        """Return the formula of the kernel; ``written`` are the results that are read elsewhere.
 
         ``in_place``: the first of them overwrites the first array that is read.
         """
-        results = [(f"out{k}", self._expression(region)) for k, region in enumerate(written)]
+        made = {id(region): expression for region, expression in self.made}
+        results = [(f"out{k}", made[id(region)]) for k, region in enumerate(written)]
         if in_place:
             results[0] = ("x0", results[0][1])
-        return Formula(self.name, tuple(self.reads), tuple(results), masks=frozenset(self.masks))
-
-    def _expression(self, region: Region) -> Expression:
-        return next(expression for other, expression in self.made if other is region)
+        name = "+".join(part.name for part in self.parts)
+        return Formula(name, tuple(self.reads), tuple(results), masks=frozenset(self.masks))
 
 
 def substituted(expression: Expression, values: dict[str, Expression]) -> Expression:
-    """A formula with expressions in place of its inputs."""
+    """Return a formula with expressions in place of its inputs."""
     done: dict[int, Expression] = {}
 
     def walk(node: Expression) -> Expression:
@@ -129,71 +110,64 @@ def substituted(expression: Expression, values: dict[str, Expression]) -> Expres
     return walk(expression)
 
 
-def real_of(instruction: Instruction) -> Any:
-    """The dtype that an instruction computes in, reads and makes; None if no chain can hold it."""
+def fusible_dtype(instruction: Instruction) -> Any:
+    """Return the dtype that an instruction reads, computes in and makes; None to not fuse it."""
     op = instruction.op
     if not isinstance(op, Elementwise) or op.in_place or len(instruction.calls) != 1:
         return None
     out = instruction.outputs[0]
-    real, made = op.dtypes([region.layout for region in instruction.inputs])
-    given = [
-        region.layout.dtype
-        for name, region in zip(op.inputs, instruction.inputs, strict=True)
-        if name not in op.masks
-    ]
-    alike = real.kind == "f" and made == real and all(dtype == real for dtype in given)
-    return real if alike and out.buffer.kind == MADE and out.whole else None
+    dtype, made = op.dtypes([region.layout for region in instruction.inputs])
+    inputs = zip(op.inputs, instruction.inputs, strict=True)
+    read = {region.layout.dtype for name, region in inputs if name not in op.masks}
+    fusible = dtype.kind == "f" and read | {made} == {dtype}
+    return dtype if fusible and out.buffer.role == TEMPORARY and out.is_whole else None
 
 
-def fuse_chains(program: Program) -> None:
+def fuse_elementwise(program: Program) -> None:
     """Join each elementwise instruction to the chain, or product, that made what it reads."""
     order = Order(program.instructions)
     chains: dict[Group, Chain] = {}
     maker: dict[Buffer, Instruction] = {}
     for instruction in program.instructions:
+        makers = [maker[r.buffer] for r in instruction.inputs if r.buffer in maker]
         maker |= {region.buffer: instruction for region in instruction.outputs}
         if is_product(instruction):
             chains[order.of[instruction]] = Chain.after(instruction)
-        real = real_of(instruction)
-        if real is None:
+        dtype = fusible_dtype(instruction)
+        if dtype is None:
             continue
-        chain = Chain(instruction.outputs[0].layout.shape, real)
-        makers = [maker[r.buffer] for r in instruction.inputs if r.buffer in maker]
-        for before in [order.of[each] for each in makers if each is not instruction]:
+        chain = Chain(instruction.outputs[0].layout.shape, dtype)
+        for before in [order.of[each] for each in makers]:
             found = chains.get(before)
-            if (
-                found is not None
-                and found.takes(instruction, real)
-                and (order.join(before, order.of[instruction]))
-            ):
+            fits = found is not None and found.accepts(instruction, dtype)
+            if fits and order.join(before, order.of[instruction]):
                 chain = chains.pop(before)
                 break
         chain.add(instruction)
         chains[order.of[instruction]] = chain
-    read_by, kept = users(program.instructions), {region.buffer for region in program.kept()}
+    read_by = readers(program.instructions)
+    live_out = {region.buffer for region in program.live_out()}
 
-    def write(group: Group) -> Instruction:
+    def fuse(group: Group) -> Instruction:
         chain, inside = chains[group], set(group.parts)
 
-        def outside(region: Region) -> bool:
-            return region.buffer in kept or bool({*read_by.get(region.buffer, ())} - inside)
+        def is_read(region: Region) -> bool:
+            outside = {*read_by.get(region.buffer, ())} - inside
+            return region.buffer in live_out or bool(outside)
 
-        return fused(
-            chain,
-            [region for region, _ in chain.made if outside(region)],
-            chain.product is None or outside(chain.product.outputs[0]),
-        )
+        written = [region for region, _ in chain.made if is_read(region)]
+        return fused(chain, written, chain.product is None or is_read(chain.product.outputs[0]))
 
     several = [group for group in order.groups if len(group.parts) > 1]
     if several:
         joined = sum(len(group.parts) for group in several)
-        program.notes.append(f"chains: {joined} ops in {len(several)} passes over memory")
-    program.instructions[:] = order.instructions(write)
+        program.notes.append(f"elementwise fusion: {joined} ops in {len(several)} kernels")
+    program.instructions[:] = order.instructions(fuse)
 
 
 @dataclass(frozen=True)
-class Fusion:
-    """What stands in the place of an op in a fused instruction."""
+class FusedOp:
+    """Stands in the place of the op in a fused instruction."""
 
     name: str
     inputs: tuple[str, ...]
@@ -203,22 +177,25 @@ class Fusion:
     python_only: bool = False
 
 
-def fused(chain: Chain, written: list[Region], first_is_read: bool) -> Instruction:
-    """A chain as one instruction; of its product somebody reads more, if ``first_is_read``."""
+def fused(chain: Chain, written: list[Region], product_is_read: bool) -> Instruction:
+    """Return a chain as one instruction that writes the results ``written``.
+
+    ``product_is_read``: the result of the chain's product is read outside of the chain too.
+    """
+    formula = chain.formula(written, in_place=not product_is_read)
+    reads, made = tuple(chain.reads.values()), written
     if chain.product is None:
-        formula, given = chain.formula(written), tuple(chain.reads.values())
-        arrays = [*given, *written]
         names = [*chain.reads, *(name for name, _ in formula.results)]
-        operands = [(n, region.layout) for n, region in zip(names, arrays, strict=True)]
-        launch = lower(formula, operands, chain.shape, chain.real)
+        operands = list(zip(names, (*reads, *written), strict=True))
+        layouts = [(name, region.layout) for name, region in operands]
+        launch = lower(formula, layouts, chain.shape, chain.dtype)
         assert launch is not None, "there are elements"
-        calls: tuple[Call, ...] = (Call(launch, tuple(Place(r.buffer, r.offset) for r in arrays)),)
-        made = written
+        words = tuple(BufferAddress(region.buffer, region.offset) for _, region in operands)
+        call = KernelCall(launch, words)
     else:
-        formula = chain.formula(written, not first_is_read)
-        calls = finished(chain.product, formula, chain.reads, written, not first_is_read)
-        given = (*chain.product.inputs, *list(chain.reads.values())[1:])
-        made = [chain.product.outputs[0], *written] if first_is_read else written
-    names = [f"out{k}" if k else "out" for k in range(len(made))]
-    op: Any = Fusion(chain.name, tuple(f"x{k}" for k in range(len(given))), tuple(names))
-    return Instruction(op, given, {}, tuple(made), calls, tuple(chain.parts), chain.name)
+        call = call_with_epilogue(chain.product, formula, chain.reads, written, not product_is_read)
+        reads = (*chain.product.inputs, *reads[1:])
+        made = [chain.product.outputs[0], *written] if product_is_read else written
+    outputs = tuple(f"out{k}" if k else "out" for k in range(len(made)))
+    op: Any = FusedOp(formula.name, tuple(f"x{k}" for k in range(len(reads))), outputs)
+    return Instruction(op, reads, {}, tuple(made), (call,), tuple(chain.parts), formula.name)

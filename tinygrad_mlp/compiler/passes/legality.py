@@ -1,4 +1,4 @@
-"""Groups of instructions that are to become one, and whether the order of the program allows it."""
+"""Legality of fusion: whether two groups of instructions may be joined."""
 
 from __future__ import annotations
 
@@ -22,26 +22,24 @@ class Group:
             self.writes |= part.writes()
 
     def independent(self, other: Group) -> bool:
-        """Whether the order of both makes no difference."""
+        """Return whether both may run in either order."""
         if any(part.in_python for part in (*self.parts, *other.parts)):
             return False
-        return not (
-            self.writes & other.reads or self.writes & other.writes or other.writes & self.reads
-        )
+        return not (self.writes & (other.reads | other.writes) or other.writes & self.reads)
 
 
 class Order:
-    """A program as groups, at first of one instruction each, that are joined step by step."""
+    """A program as a list of groups, at first of one instruction each."""
 
     def __init__(self, instructions: list[Instruction]):
         self.groups = [Group([instruction]) for instruction in instructions]
         self.of = {group.parts[0]: group for group in self.groups}
 
     def join(self, first: Group, second: Group) -> bool:
-        """Make one group of two, at the place of either; False, and nothing done, if neither can.
+        """Make one group of two, or return False if neither can move to the other.
 
-        ``first`` may wait for ``second`` if nothing between them needs it, and ``second`` may come
-        early if it needs nothing between them.
+        ``first`` may move to ``second`` if the groups between them are independent of it, and
+        ``second`` may move to ``first`` likewise.
         """
         start, end = self.groups.index(first), self.groups.index(second)
         between = self.groups[start + 1 : end]
@@ -57,6 +55,6 @@ class Order:
         self.of |= dict.fromkeys(joined.parts, joined)
         return True
 
-    def instructions(self, write: Callable[[Group], Instruction]) -> list[Instruction]:
-        """The program again: ``write`` makes one instruction of each group of several."""
-        return [g.parts[0] if len(g.parts) == 1 else write(g) for g in self.groups]
+    def instructions(self, fuse: Callable[[Group], Instruction]) -> list[Instruction]:
+        """Return the program's instructions, with ``fuse`` applied to each group of several."""
+        return [g.parts[0] if len(g.parts) == 1 else fuse(g) for g in self.groups]

@@ -7,14 +7,25 @@ first, and all others, writes to state among them, behind the last check:
     %7 = cross_entropy(%6, y)                         ->   stop = halt_unless_finite_(%7)
     stop = halt_unless_finite_(%7)                         running_mean = update_running_stats_(...)
 
-State that a check depends on, and that is written before it (the random generator's, for a loss
-behind dropout), is copied at the start of the program. After an error the copy is written back.
+State that is written before the last check, because a check depends on it (the random generator's,
+for a loss behind dropout), is copied at the start of the program. After an error the copy is
+written back (``specialization.py``).
 """
 
 from __future__ import annotations
 
 from ...ops.elementwise.arithmetic import clone
-from ..ir import INPUT, MADE, STATE, Buffer, Call, Instruction, Place, Program, Region
+from ..ir import (
+    INPUT,
+    STATE,
+    TEMPORARY,
+    Buffer,
+    BufferAddress,
+    Instruction,
+    KernelCall,
+    Program,
+    Region,
+)
 
 
 def sink_state_writes(program: Program) -> None:
@@ -23,10 +34,10 @@ def sink_state_writes(program: Program) -> None:
     if not checks:
         return
     end = checks[-1] + 1
-    needed, sunk = _split(program.instructions[:end])
+    needed, others = _split(program.instructions[:end])
     saves = _saves(program, needed)
-    program.instructions[:] = [*saves, *needed, *sunk, *program.instructions[end:]]
-    waiting = sum(any(buffer.kind == STATE for buffer in each.writes()) for each in sunk)
+    program.instructions[:] = [*saves, *needed, *others, *program.instructions[end:]]
+    waiting = sum(each.writes_state() for each in others)
     if waiting:
         program.notes.append(f"state writes: {waiting} wait for the last early exit")
     if saves:
@@ -38,14 +49,14 @@ def _split(instructions: list[Instruction]) -> tuple[list[Instruction], list[Ins
     """Return the instructions that checks depend on, and the others, both in order."""
     needed: list[Instruction] = []
     others: list[Instruction] = []
-    read: set[Buffer] = set()  # by the needed instructions behind the one that is looked at
+    read: set[Buffer] = set()  # by needed instructions after the current one
     written: set[Buffer] = set()
-    python = False  # whether a function of the user's is among them, which may read any state
+    python = False  # whether a user's Function is among them, which may read any state
     for each in reversed(instructions):
         reads, writes = each.reads(), each.writes()
         depended_on = bool(writes & (read | written) or reads & written)
-        seen = python and any(buffer.kind != MADE for buffer in writes)
-        if each.error_flag is not None or each.in_python or depended_on or seen:
+        may_be_read = python and each.writes_state()
+        if each.error_flag is not None or each.in_python or depended_on or may_be_read:
             needed.append(each)
             read |= reads
             written |= writes
@@ -61,14 +72,16 @@ def _saves(program: Program, instructions: list[Instruction]) -> list[Instructio
     found: dict[tuple[Buffer, int, object], Region] = {}
     for each in instructions:
         for region in each.written:
-            if region.buffer.kind in (STATE, INPUT) and region.buffer not in flags:
+            if region.buffer.role in (STATE, INPUT) and region.buffer not in flags:
                 found.setdefault((region.buffer, region.offset, region.layout), region)
     saves = []
     for region in found.values():
         layout, launch = clone.planned(region.layout)
-        copy = Region(Buffer(MADE, layout.nbytes, f"saved {region.buffer.name}"), 0, layout)
+        name = f"saved {region.buffer.name}"
+        copy = Region(Buffer(TEMPORARY, layout.nbytes, name), 0, layout)
         if launch is not None:
-            words = (Place(region.buffer, region.offset), Place(copy.buffer, 0))
-            saves.append(Instruction(clone, (region,), {}, (copy,), (Call(launch, words),)))
+            words = (BufferAddress(region.buffer, region.offset), BufferAddress(copy.buffer, 0))
+            call = KernelCall(launch, words)
+            saves.append(Instruction(clone, (region,), {}, (copy,), (call,)))
             program.saved.append((region, copy))
     return saves
