@@ -240,7 +240,7 @@ def test_a_wrong_program_is_noticed() -> None:
     program = run.program
     check(program, "nothing")
     first = program.instructions.pop(0)
-    with pytest.raises(ProgramError, match=r"after a mistake: instruction 1.*no instruction before it"):
+    with pytest.raises(ProgramError, match=r"after a mistake: instruction 1.*no instr"):
         check(program, "a mistake")
     program.instructions.insert(0, first)
     out = first.outputs[0]
