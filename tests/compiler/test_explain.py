@@ -115,7 +115,7 @@ def test_what_explain_counts():
     assert sum(map(flops, chain)) == 3 * 6 * 7
     explained = explain(step, 1e11, 1e10)
     assert sum(row.flops for row in explained.rows) == (2 * 5 + 3) * 6 * 7
-    assert explained.arena <= explained.buffers + 64 * len(step.program.buffers())
+    assert explained.arena <= explained.buffers + 64 * len(step.last.executable.addresses)
     for row in explained.rows:
         assert row.seconds is not None
         assert 0 <= row.seconds < 1

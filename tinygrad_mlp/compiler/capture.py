@@ -23,28 +23,16 @@ from ..kernels.runtime.launch import LaunchLog, record_launches
 from ..kernels.runtime.memory import address_of, last_scratch
 from ..kernels.runtime.storage import Storage
 from ..ops.random import state
-from .ir import (
-    INPUT,
-    SCRATCH,
-    STATE,
-    TEMPORARY,
-    Buffer,
-    BufferAddress,
-    Instruction,
-    KernelCall,
-    Program,
-    Region,
-    Word,
-    byte_range,
-)
-from .signature import arrays_in
+from . import ir
+from .guards import GuardContext
+from .signature import argument_names, arrays_in
 
 _INSTEAD = (
     "its value is known only when the step runs. Return the tensor and read it after the call; "
     "choose between tensors with tg.where; or remove @tg.compile"
 )
 _LOWEST_ADDRESS = 1 << 12  # a smaller word is a number
-_PREFIXES = {INPUT: "in", STATE: "state", TEMPORARY: "%"}  # of the names of buffers
+_PREFIXES = {ir.INPUT: "in", ir.STATE: "state", ir.TEMPORARY: "%"}  # of the names of buffers
 
 
 class CaptureError(RuntimeError):
@@ -57,12 +45,17 @@ class CaptureError(RuntimeError):
     completed = False  # whether the step ran to its end all the same;
     result: Any = None  # then what it returned
 
+    def after(self, result: Any) -> CaptureError:
+        """Return the error of a step that ran to its end and returned ``result``."""
+        self.completed, self.result = True, result
+        return self
+
 
 @dataclass
 class Captured:
     """A captured function: the program, and what it depends on."""
 
-    program: Program
+    program: ir.Program
     inputs: list[Any]  # the tensors among the arguments
     result: Any  # as returned, with the tensors of this run
     result_numbers: dict[int, int]  # of the tensors in it among the program's results, by id
@@ -71,7 +64,7 @@ class Captured:
     without_grad: list[Any]  # leaves whose gradient must be None before a run
     given_gradients: list[tuple[Any, Any]]  # leaves whose gradient must be this tensor
     reset: list[Any]  # leaves whose gradient is None after a run
-    left_in: str = ""  # the name of a place where the step left a tensor that it made
+    left_in: str  # the name of a place where the step left a tensor that it made
 
 
 def capture(
@@ -79,21 +72,16 @@ def capture(
     arguments: tuple[Any, ...],
     keywords: dict[str, Any],
     inputs: list[Any],
-    leaves: list[Any],
-    names: Callable[[], dict[int, str]],
-    reachable: Callable[[], Iterable[tuple[str, Any]]],
-    reset: frozenset[int] = frozenset(),
-    complete: bool = False,
+    context: GuardContext,
+    reset: frozenset[int],
+    complete: bool,
 ) -> Captured:
     """Run ``function`` and record what it does as a program.
 
     Args:
         function: the function; ``arguments`` and ``keywords`` are passed to it.
         inputs: the tensors among the arguments that are others at the next call.
-        leaves: the tensors whose gradients the function may read or set.
-        names: returns names of tensors by their id. Called after the run, as an optimizer creates
-            its state in the first step.
-        reachable: returns, after the run, the values that the function can reach, by name.
+        context: what the function can reach by name.
         reset: ids of leaves whose gradient the function is known to reset before it adds to it.
         complete: whether to run the function to its end even if it cannot be captured, and raise
             then.
@@ -101,20 +89,18 @@ def capture(
     Raises:
         CaptureError: the function cannot be captured.
     """
-    with record_launches() as launches:
-        recorder = _Recorder(inputs, leaves, launches, reset, complete)
-        with record(recorder):
-            result = function(*arguments, **keywords)
+    recorder = _Recorder(inputs, context.leaves(), reset, complete)
+    with record_launches() as recorder.launches, record(recorder):
+        result = function(*arguments, **keywords)
     try:
         if recorder.failure is not None:
             raise recorder.failure
-        left_in = recorder.left_in(reachable())
-        captured = recorder.finish(result, names())
+        left_in = recorder.left_in(context.found.held())
+        names = argument_names(function, arguments, keywords) | context.names()
+        return recorder.finish(result, names, left_in)
     except CaptureError as error:
-        error.completed, error.result = True, result
+        error.after(result)
         raise
-    captured.left_in = left_in
-    return captured
 
 
 class _Recorder(Record):
@@ -123,19 +109,16 @@ class _Recorder(Record):
     replayed = True
     failure: CaptureError | None = None
 
+    launches: LaunchLog = []
+
     def __init__(
-        self,
-        inputs: list[Any],
-        leaves: list[Any],
-        launches: LaunchLog,
-        reset: frozenset[int],
-        complete: bool,
+        self, inputs: list[Any], leaves: list[Any], known_reset: frozenset[int], complete: bool
     ):
         super().__init__()
-        self.complete, self.launches, self.known_reset = complete, launches, reset
+        self.complete, self.known_reset = complete, known_reset
         self.memory = _Memory()
         self.inputs = inputs
-        self.program = Program([], [self.memory.region(value, INPUT) for value in inputs])
+        self.program = ir.Program([], [self.memory.region(value, ir.INPUT) for value in inputs])
         self.guards: list[tuple[Callable[[], Any], Any]] = []
         self.reset: dict[int, Any] = {}
         self.leaves: dict[int, Any] = {}
@@ -185,11 +168,11 @@ class _Recorder(Record):
 
     def _add_instruction(self, entry: Entry) -> None:
         op = entry.op
-        inputs = tuple(self.memory.region(value, STATE) for value in entry.inputs)
+        inputs = tuple(self.memory.region(value, ir.STATE) for value in entry.inputs)
         for value, region in zip(entry.inputs, inputs, strict=True):
             if id(value) not in self.known:
                 self._add_external(value, region)
-        outputs = tuple(self.memory.region(value, TEMPORARY) for value in entry.outputs)
+        outputs = tuple(self.memory.region(value, ir.TEMPORARY) for value in entry.outputs)
         self.known.update(map(id, entry.outputs))
         calls = self._kernel_calls()
         if op.python_only:  # it may launch other kernels in the next run
@@ -197,17 +180,19 @@ class _Recorder(Record):
         read = [region.buffer for region in inputs]
         is_view = not op.mutates and all(out.buffer in read for out in outputs)
         if calls or op.python_only or not is_view:
-            self.program.instructions.append(Instruction(op, inputs, entry.params, outputs, calls))
+            self.program.instructions.append(
+                ir.Instruction(op, inputs, entry.params, outputs, calls)
+            )
 
-    def _add_external(self, value: Any, region: Region) -> None:
-        if region.buffer.role == INPUT:
+    def _add_external(self, value: Any, region: ir.Region) -> None:
+        if region.buffer.role == ir.INPUT:
             raise CaptureError(
                 f"the step reads the memory of its argument {list(value.layout.shape)} through "
                 f"another tensor too, {_user_line()}, and at the next call these may be two "
                 "memories; use the argument alone, or pass a clone of it"
             )
         self.known.add(id(value))
-        if region.buffer.role == STATE:
+        if region.buffer.role == ir.STATE:
             self._check_off_tape(value, "a tensor from outside of the step")
             if value.node is None and value.base is None:
                 self.external[id(value)] = value
@@ -220,17 +205,17 @@ class _Recorder(Record):
                 "compute it inside the step, or pass x.detach()"
             )
 
-    def _kernel_calls(self) -> tuple[KernelCall, ...]:
+    def _kernel_calls(self) -> tuple[ir.KernelCall, ...]:
         """Return the launches since the last op; none if an address belongs to no known memory."""
         launches, self.launches[:] = list(self.launches), []
         scratch_address, size = last_scratch()
-        scratch = Buffer(SCRATCH, size, "scratch")
+        scratch = ir.Buffer(ir.SCRATCH, size, "scratch")
 
-        def located(word: int) -> Word | None:
+        def located(word: int) -> ir.Word | None:
             if 0 <= word < _LOWEST_ADDRESS:
                 return word
             inside = scratch_address <= word <= scratch_address + size
-            in_scratch = BufferAddress(scratch, word - scratch_address) if inside else None
+            in_scratch = ir.BufferAddress(scratch, word - scratch_address) if inside else None
             return self.memory.locate(word) or in_scratch
 
         calls = []
@@ -238,7 +223,7 @@ class _Recorder(Record):
             found = [located(word) for word in words[1:]]
             if None in found:
                 return ()
-            calls.append(KernelCall(launch, tuple(word for word in found if word is not None)))
+            calls.append(ir.KernelCall(launch, tuple(word for word in found if word is not None)))
         return tuple(calls)
 
     # --- after the run ---
@@ -250,13 +235,13 @@ class _Recorder(Record):
         found = (name for name, v in reachable if isinstance(v, Value) and id(v) in made)
         return next(found, "")
 
-    def finish(self, result: Any, names: dict[int, str]) -> Captured:
+    def finish(self, result: Any, names: dict[int, str], left_in: str) -> Captured:
         """Return the complete program, and what it depends on."""
         program, memory = self.program, self.memory
         result_numbers = {}
         for value in arrays_in((result,)):
-            region = memory.region(value, STATE) if isinstance(value, Value) else None
-            if region is not None and region.buffer.role != STATE:
+            region = memory.region(value, ir.STATE) if isinstance(value, Value) else None
+            if region is not None and region.buffer.role != ir.STATE:
                 result_numbers[id(value)] = len(program.results)
                 program.results.append(region)
         made = {id(v) for entry in self for v in entry.outputs} - set(self.external)
@@ -265,15 +250,15 @@ class _Recorder(Record):
         given = []
         for leaf in {id(v): v for v in candidates if id(v) not in made}.values():
             if leaf.grad is not None:
-                region = memory.region(leaf.grad, STATE)
-                if region.buffer.role == TEMPORARY:
+                region = memory.region(leaf.grad, ir.STATE)
+                if region.buffer.role == ir.TEMPORARY:
                     program.gradients.append((leaf, region))
                 elif id(leaf.grad) in self.external:
                     given.append((leaf, leaf.grad))
         memory.check_disjoint()
         self._name_buffers(names)
         for buffer in memory.buffers:
-            if buffer.role != STATE:  # the program has other memory than this run
+            if buffer.role != ir.STATE:  # the program has other memory than this run
                 buffer.owner, buffer.address = None, 0
         reset = {key: leaf for key, leaf in self.reset.items() if key not in made}
         reset |= {id(leaf): leaf for leaf, gradient in self.initial if gradient is not None}
@@ -287,12 +272,13 @@ class _Recorder(Record):
             without_grad=[leaf for leaf in self.without_grad if id(leaf) not in made],
             given_gradients=given,
             reset=[leaf for leaf in reset.values() if leaf.grad is None],
+            left_in=left_in,
         )
 
     def _name_buffers(self, names: dict[int, str]) -> None:
         for value in (*self.inputs, *self.external.values()):
             if id(value) in names:
-                self.memory.region(value, STATE).buffer.name = names[id(value)]
+                self.memory.region(value, ir.STATE).buffer.name = names[id(value)]
         rng = self.memory.by_storage.get(id(state().storage))
         if rng is not None:
             rng.name = "rng"
@@ -314,17 +300,17 @@ class _Memory:
     """The buffers of a program, and which addresses belong to them."""
 
     def __init__(self) -> None:
-        self.by_storage: dict[int, Buffer] = {}
+        self.by_storage: dict[int, ir.Buffer] = {}
         self.starts: list[int] = []  # addresses, sorted
-        self.buffers: list[Buffer] = []  # in the same order
+        self.buffers: list[ir.Buffer] = []  # in the same order
         self.counts = dict.fromkeys(_PREFIXES, 0)
 
-    def region(self, value: Any, role: str) -> Region:
+    def region(self, value: Any, role: str) -> ir.Region:
         """Return where a tensor lies; unknown memory becomes a buffer with this role."""
         buffer = self.by_storage.get(id(value.storage))
         if buffer is None:
             buffer = self._add(value, value.storage, role)
-        low, high = byte_range(value.layout)
+        low, high = ir.byte_range(value.layout)
         offset = value.address - buffer.address
         if offset + low < 0:
             raise CaptureError(
@@ -332,29 +318,29 @@ class _Memory:
                 f"that it is a view of, {buffer.name}; use .clone() on the one with negative steps"
             )
         buffer.nbytes = max(buffer.nbytes, offset + high)
-        return Region(buffer, offset, value.layout)
+        return ir.Region(buffer, offset, value.layout)
 
-    def _add(self, value: Any, storage: Storage, role: str) -> Buffer:
+    def _add(self, value: Any, storage: Storage, role: str) -> ir.Buffer:
         array = storage.array
-        low, high = byte_range(value.layout)
+        low, high = ir.byte_range(value.layout)
         start, size = value.address + low, high - low
-        if role != TEMPORARY and array.flags.c_contiguous:  # all of what it is a view of
+        if role != ir.TEMPORARY and array.flags.c_contiguous:  # all of what it is a view of
             start = address_of(array) + max(storage.place, 0)
             size = array.nbytes - max(storage.place, 0)
         self.counts[role] += 1
-        buffer = Buffer(role, size, f"{_PREFIXES[role]}{self.counts[role]}", start, storage)
+        buffer = ir.Buffer(role, size, f"{_PREFIXES[role]}{self.counts[role]}", start, storage)
         self.by_storage[id(storage)] = buffer
         at = bisect.bisect(self.starts, start)
         self.starts.insert(at, start)
         self.buffers.insert(at, buffer)
         return buffer
 
-    def locate(self, address: int) -> BufferAddress | None:
+    def locate(self, address: int) -> ir.BufferAddress | None:
         """Return the buffer that an address belongs to, and the offset in it."""
         at = bisect.bisect(self.starts, address) - 1
         if at < 0 or address - self.starts[at] >= max(self.buffers[at].nbytes, 1):
             return None
-        return BufferAddress(self.buffers[at], address - self.starts[at])
+        return ir.BufferAddress(self.buffers[at], address - self.starts[at])
 
     def check_disjoint(self) -> None:
         """Raise if two storages share memory: the program would not see it."""

@@ -12,19 +12,18 @@ import types
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, overload
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 import numpy as np
 
 from .._common.change_counter import structure_version
 from ..autograd.modes import recording
-from ..autograd.tape import Value
 from ..autograd.values import from_array
 from .capture import CaptureError, capture
 from .explain import Explanation, explain
 from .guards import GuardContext
 from .ir import Program
-from .reachable import PLAIN_TYPES, names_of
+from .reachable import PLAIN_TYPES
 from .signature import arrays_in, map_structure, signature
 from .specialization import Specialization, first_result
 
@@ -136,9 +135,7 @@ class CompiledFunction(Generic[P, R]):
             args,
             kwargs,
             [arrays[k] for k in places],
-            context.leaves(),
-            lambda: _names(self.function, args, kwargs) | context.names(),
-            context.found.held,
+            context,
             frozenset(leaf for each in variants for leaf in each.gained_gradients()),
             self.complete_uncapturable,
         )
@@ -149,7 +146,8 @@ class CompiledFunction(Generic[P, R]):
         try:
             made = Specialization(captured, places)
         except CaptureError as error:
-            _raise_completed(error, captured.result)
+            error.after(captured.result)
+            raise
         made.adopt_gradients()
         context.refresh(force=True)
         structure = context.structure_in(modes)  # of the call: the step may have set modes
@@ -168,12 +166,11 @@ class CompiledFunction(Generic[P, R]):
         holder = place.partition("[")[0]
         self.left_in[holder] += 1
         if self.left_in[holder] > _LEFT_TWICE:
-            error = CaptureError(
+            raise CaptureError(
                 f"the step leaves a tensor that it made in {place} at every call, which the "
                 "compiled step would not do: return it, or if it is state, write into the existing "
                 "tensor, as in `with tg.no_grad(): self.mean.copy_(new)`"
-            )
-            _raise_completed(error, result)
+            ).after(result)
 
     def _add(self, made: Specialization, key: Any) -> None:
         variants = self.by_key.setdefault(key, [])
@@ -193,19 +190,16 @@ class CompiledFunction(Generic[P, R]):
             if isinstance(old, PLAIN_TYPES) and isinstance(new, PLAIN_TYPES) and new is not old
             if new != old
         ]
-        if changed:
-            warnings.warn(
-                f"{name} changes {', '.join(changed)}, a Python variable: the compiled function "
-                "changes it only when it is captured. Count outside of it, or in a tensor",
-                stacklevel=4,
-            )
-        if self.captures == _MANY:
-            warnings.warn(
-                f"{name} was captured {_MANY} times: each new shape, dtype, Python number or mode "
-                "among what it uses makes a program. Pass numbers that change as 0-d tensors, and "
-                "batches of few sizes",
-                stacklevel=4,
-            )
+        messages = {
+            f"changes {', '.join(changed)}, a Python variable: the compiled function changes it "
+            "only when it is captured. Count outside of it, or in a tensor": bool(changed),
+            f"was captured {_MANY} times: each new shape, dtype, Python number or mode among what "
+            "it uses makes a program. Pass numbers that change as 0-d tensors, and batches of few "
+            "sizes": self.captures == _MANY,
+        }
+        for message, applies in messages.items():
+            if applies:
+                warnings.warn(f"{name} {message}", stacklevel=4)
 
     # --- inspection ---
 
@@ -249,33 +243,6 @@ class CompiledFunction(Generic[P, R]):
 
 def _as_tensor(value: Any) -> Any:
     return from_array(value) if isinstance(value, np.ndarray) else value
-
-
-def _raise_completed(error: CaptureError, result: Any) -> NoReturn:
-    """Raise the error of a step that ran to its end."""
-    error.completed, error.result = True, result
-    raise error
-
-
-def _names(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> dict[int, str]:
-    """Return the names of the function's arguments, by the ids of the tensors in them."""
-    function = getattr(function, "forward", function)
-    code = getattr(getattr(function, "__func__", function), "__code__", None)
-    names = list(code.co_varnames[: code.co_argcount]) if code is not None else []
-    if hasattr(function, "__self__"):
-        names = names[1:]
-    names += [f"x{k}" for k in range(len(names), len(args))]
-    found: dict[int, str] = {}
-    for name, value in (*zip(names, args, strict=False), *kwargs.items()):
-        if isinstance(value, Value):
-            found[id(value)] = name
-        elif hasattr(value, "named_modules"):
-            found |= names_of([(name, value)], [])
-        elif hasattr(value, "param_groups"):
-            found |= names_of([], [(name, value)])
-        elif isinstance(value, (tuple, list, dict)):
-            found |= {id(v): f"{name}[{k}]" for k, v in enumerate(arrays_in((value,)))}
-    return found
 
 
 @overload

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -52,15 +52,12 @@ def _key(value: Any) -> Any:
     return plain_key(value) if isinstance(value, PLAIN_TYPES) else Identity(value)
 
 
-class GuardSnapshot(NamedTuple):
-    """What surrounded a function when one of its programs ran last."""
+# What surrounded a function when a program of it ran last: structure, modes, cells, items.
+GuardSnapshot = tuple[Identity, tuple[bool, np.dtype, int], list[Any], list[Any]]
 
-    structure: Identity  # of modules and optimizers
-    grad: bool
-    dtype: np.dtype
-    threads: int
-    cells: list[tuple[Any, Any]]
-    items: list[tuple[Any, Any, Any]]
+
+def _modes() -> tuple[bool, np.dtype, int]:
+    return is_grad_enabled(), get_default_dtype(), get_num_threads()
 
 
 class GuardContext:
@@ -119,18 +116,13 @@ class GuardContext:
 
     def snapshot(self, structure: Identity) -> GuardSnapshot:
         """Return what `unchanged` compares: the current values, and this structure."""
-        return GuardSnapshot(
-            structure,
-            is_grad_enabled(),
-            get_default_dtype(),
-            get_num_threads(),
-            [(cell, cell_contents(cell)) for _, cell in self.found.cells],
-            [(holder, key, holder.get(key)) for _, holder, key in self.found.items],
-        )
+        cells = [(cell, cell_contents(cell)) for _, cell in self.found.cells]
+        items = [(holder, key, holder.get(key)) for _, holder, key in self.found.items]
+        return structure, _modes(), cells, items
 
     def unchanged(self, snapshot: GuardSnapshot) -> bool:
         """Return whether nothing changed since the snapshot. Fast; False when in doubt."""
-        structure, grad, dtype, threads, cells, items = snapshot
+        structure, (grad, dtype, threads), cells, items = snapshot
         if (
             structure is not self.structure
             or grad is not is_grad_enabled()
@@ -151,8 +143,7 @@ class GuardContext:
 
     def key(self, structure: Identity) -> tuple[Any, ...]:
         """Return a key of all that is watched: equal while nothing changed."""
-        modes = is_grad_enabled(), get_default_dtype(), get_num_threads()
-        return (structure, *modes, *map(_key, self.found.values()))
+        return (structure, *_modes(), *map(_key, self.found.values()))
 
     def argument_key(self, value: Any) -> Any:
         """Return a key of an argument that is no tensor, array, plain value or container."""

@@ -42,6 +42,14 @@ class Buffer:
         return f"<{self.role} {self.name}, {self.nbytes} bytes>"
 
 
+@dataclass(frozen=True)
+class BufferAddress:
+    """An argument word that is an address: a byte of a buffer."""
+
+    buffer: Buffer
+    offset: int
+
+
 @dataclass(frozen=True, eq=False)
 class Region:
     """An array in a buffer: a layout at a byte offset."""
@@ -56,18 +64,15 @@ class Region:
         return own == (other.buffer, other.offset, other.layout)
 
     @property
+    def address(self) -> BufferAddress:
+        """The address of the first element."""
+        return BufferAddress(self.buffer, self.offset)
+
+    @property
     def is_whole(self) -> bool:
         """Whether the region is all of its buffer, in C order."""
         layout = self.layout
         return layout.contiguous and not self.offset and layout.nbytes == self.buffer.nbytes
-
-
-@dataclass(frozen=True)
-class BufferAddress:
-    """An argument word that is an address: a byte of a buffer."""
-
-    buffer: Buffer
-    offset: int
 
 
 Word = BufferAddress | int
@@ -153,15 +158,6 @@ class Program:
     gradients: list[tuple[Any, Region]] = field(default_factory=list)  # leaf, its new gradient
     notes: list[str] = field(default_factory=list)  # what the passes did
     saved: list[tuple[Region, Region]] = field(default_factory=list)  # state, its initial copy
-
-    def buffers(self) -> list[Buffer]:
-        """Return every buffer, in the order of first use."""
-        found: dict[Buffer, None] = {region.buffer: None for region in self.inputs}
-        for instruction in self.instructions:
-            regions = (*instruction.inputs, *instruction.outputs)
-            found |= dict.fromkeys(region.buffer for region in regions)
-            found |= dict.fromkeys(address.buffer for address in instruction.addresses())
-        return list(found | dict.fromkeys(region.buffer for region in self.live_out()))
 
     def error_flags(self) -> list[Region]:
         """Return the error flags, in the order of the checks."""

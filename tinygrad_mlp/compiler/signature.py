@@ -10,7 +10,7 @@ import numpy as np
 
 from ..autograd.tape import Value
 from .guards import GuardContext, Identity, plain_key
-from .reachable import PLAIN_TYPES
+from .reachable import PLAIN_TYPES, names_of
 
 
 def arrays_in(values: Any) -> list[Any]:
@@ -76,3 +76,26 @@ def _aliasing(arrays: list[Any]) -> tuple[Any, ...]:
         first = storages.index(id(value.storage))
         found.append((ids.index(id(value)), first, value.address - tensors[first].address))
     return tuple(found)
+
+
+def argument_names(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[int, str]:
+    """Return the names of the function's arguments, by the ids of the tensors in them."""
+    function = getattr(function, "forward", function)
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    names = list(code.co_varnames[: code.co_argcount]) if code is not None else []
+    if hasattr(function, "__self__"):
+        names = names[1:]
+    names += [f"x{k}" for k in range(len(names), len(args))]
+    found: dict[int, str] = {}
+    for name, value in (*zip(names, args, strict=False), *kwargs.items()):
+        if isinstance(value, Value):
+            found[id(value)] = name
+        elif hasattr(value, "named_modules"):
+            found |= names_of([(name, value)], [])
+        elif hasattr(value, "param_groups"):
+            found |= names_of([], [(name, value)])
+        elif isinstance(value, (tuple, list, dict)):
+            found |= {id(v): f"{name}[{k}]" for k, v in enumerate(arrays_in((value,)))}
+    return found

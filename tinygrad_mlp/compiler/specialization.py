@@ -47,11 +47,8 @@ class Specialization:
         self.written = [b.owner for b in written if b.role == STATE] + [self.executable.storage]
         # An argument must not share memory with state if one of them is written.
         changes_input = any(input_written for _, _, input_written in self.inputs)
-        self.no_alias_with = frozenset(
-            id(buffer.owner)
-            for buffer in program.buffers()
-            if buffer.role == STATE and (changes_input or buffer in written)
-        )
+        used = written.union(*(i.reads() for i in program.instructions if changes_input))
+        self.no_alias_with = frozenset(id(b.owner) for b in used if b.role == STATE)
         self.checks = [
             (i, as_array(self.executable.value(i.error_flag)).reshape(1).data)
             for i in program.instructions

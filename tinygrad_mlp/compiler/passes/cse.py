@@ -12,17 +12,7 @@ import dataclasses
 from typing import Any
 
 from ...ops.elementwise.arithmetic import clone
-from ..ir import (
-    STATE,
-    TEMPORARY,
-    Buffer,
-    BufferAddress,
-    Instruction,
-    KernelCall,
-    Program,
-    Region,
-    Word,
-)
+from ..ir import STATE, TEMPORARY, Buffer, Instruction, KernelCall, Program, Region, Word
 
 
 def remove_copies(program: Program) -> None:

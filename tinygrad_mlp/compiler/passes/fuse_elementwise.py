@@ -17,7 +17,7 @@ import numpy as np
 from ...kernels.codegen.elementwise import Formula
 from ...kernels.codegen.expression import Expression
 from ...ops.elementwise.declare import Elementwise, lower
-from ..ir import TEMPORARY, Buffer, BufferAddress, Instruction, KernelCall, Program, Region, readers
+from ..ir import TEMPORARY, Buffer, Instruction, KernelCall, Program, Region, readers
 from .fuse_epilogue import call_with_epilogue, is_product, steps_along_rows
 from .legality import Group, Order
 
@@ -190,8 +190,7 @@ def fused(chain: Chain, written: list[Region], product_is_read: bool) -> Instruc
         layouts = [(name, region.layout) for name, region in operands]
         launch = lower(formula, layouts, chain.shape, chain.dtype)
         assert launch is not None, "there are elements"
-        words = tuple(BufferAddress(region.buffer, region.offset) for _, region in operands)
-        call = KernelCall(launch, words)
+        call = KernelCall(launch, tuple(region.address for _, region in operands))
     else:
         call = call_with_epilogue(chain.product, formula, chain.reads, written, not product_is_read)
         reads = (*chain.product.inputs, *reads[1:])

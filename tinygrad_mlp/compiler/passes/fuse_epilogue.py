@@ -75,12 +75,6 @@ def call_with_epilogue(
     count = get_num_threads()
     scratch = Buffer(SCRATCH, plan.scratch(count), "scratch")
     given = (0, *product.calls[0].words)  # numbered with word 0, as in kernels/gemm/words.py
-    words: list[Word] = [
-        given[at.A],
-        given[at.B],
-        given[at.BIAS],
-        BufferAddress(c.buffer, c.offset),
-    ]
-    words += [BufferAddress(scratch, 0), count]
-    words += [BufferAddress(region.buffer, region.offset) for _, region in others]
+    words: list[Word] = [given[at.A], given[at.B], given[at.BIAS], c.address]
+    words += [BufferAddress(scratch, 0), count, *(region.address for _, region in others)]
     return KernelCall(plan.launch, tuple(words))

@@ -15,17 +15,7 @@ written back (``specialization.py``).
 from __future__ import annotations
 
 from ...ops.elementwise.arithmetic import clone
-from ..ir import (
-    INPUT,
-    STATE,
-    TEMPORARY,
-    Buffer,
-    BufferAddress,
-    Instruction,
-    KernelCall,
-    Program,
-    Region,
-)
+from ..ir import INPUT, STATE, TEMPORARY, Buffer, Instruction, KernelCall, Program, Region
 
 
 def sink_state_writes(program: Program) -> None:
@@ -69,19 +59,16 @@ def _split(instructions: list[Instruction]) -> tuple[list[Instruction], list[Ins
 def _saves(program: Program, instructions: list[Instruction]) -> list[Instruction]:
     """Return the instructions that copy the state which ``instructions`` write."""
     flags = {flag.buffer for flag in program.error_flags()}
-    found: dict[tuple[Buffer, int, object], Region] = {}
-    for each in instructions:
-        for region in each.written:
-            if region.buffer.role in (STATE, INPUT) and region.buffer not in flags:
-                found.setdefault((region.buffer, region.offset, region.layout), region)
+    regions = [region for each in instructions for region in each.written]
+    state = [r for r in regions if r.buffer.role in (STATE, INPUT) and r.buffer not in flags]
     saves = []
-    for region in found.values():
+    for region in {(r.buffer, r.offset, r.layout): r for r in state}.values():
         layout, launch = clone.planned(region.layout)
-        name = f"saved {region.buffer.name}"
-        copy = Region(Buffer(TEMPORARY, layout.nbytes, name), 0, layout)
         if launch is not None:
-            words = (BufferAddress(region.buffer, region.offset), BufferAddress(copy.buffer, 0))
-            call = KernelCall(launch, words)
+            copy = Region(
+                Buffer(TEMPORARY, layout.nbytes, f"saved {region.buffer.name}"), 0, layout
+            )
+            call = KernelCall(launch, (region.address, copy.address))
             saves.append(Instruction(clone, (region,), {}, (copy,), (call,)))
             program.saved.append((region, copy))
     return saves
