@@ -117,7 +117,9 @@ class _Replacements:
         return dataclasses.replace(region, buffer=self.of(region.buffer))
 
     def _word(self, word: Word) -> Word:
-        return word if isinstance(word, int) else BufferAddress(self.of(word.buffer), word.offset)
+        if isinstance(word, int):
+            return word
+        return dataclasses.replace(word, buffer=self.of(word.buffer))
 
     def _instruction(self, each: Instruction) -> Instruction:
         calls = [KernelCall(call.launch, tuple(map(self._word, call.words))) for call in each.calls]
