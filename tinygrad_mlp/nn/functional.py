@@ -19,8 +19,6 @@ tanh [-0.762  0.964]
 softplus [0.313 2.127]
 """
 
-# mypy: disable-error-code="no-any-return"
-
 from __future__ import annotations
 
 import warnings

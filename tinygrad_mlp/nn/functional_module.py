@@ -16,7 +16,7 @@ class FunctionalModule(Module):
     call reads the options again, so that they can be set between two calls.
     """
 
-    function: ClassVar[Callable[..., Any]]
+    function: ClassVar[Callable[..., Tensor]]
 
     def __init__(self, **options: Any):
         super().__init__()
@@ -27,8 +27,7 @@ class FunctionalModule(Module):
     def forward(self, *inputs: Tensor) -> Tensor:
         """Return ``function(*inputs, **options)``."""
         options = {name: getattr(self, name) for name in self.options}
-        result: Tensor = type(self).function(*inputs, **options)
-        return result
+        return type(self).function(*inputs, **options)
 
     def extra_repr(self) -> str:
         """Return the options; ``inplace`` only if it is True, as in PyTorch."""

@@ -153,8 +153,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
 
 def _write(tensor: Tensor, values: Any) -> Tensor:
     with grad_mode(False):
-        result: Tensor = copy_(tensor, values)
-    return result
+        return copy_(tensor, values)
 
 
 def _fans(name: str, tensor: Tensor) -> tuple[int, int]:

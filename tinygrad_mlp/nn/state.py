@@ -55,13 +55,11 @@ def load_state_dict(module: Any, state_dict: Mapping[str, Any], strict: bool) ->
     problems = [f"missing: {key}{_shape(own[key])}" for key in missing if strict]
     problems += [f"unexpected: {key}{_shape(state_dict[key])}" for key in unexpected if strict]
     for key, value in values.items():
-        if value.shape != own[key].shape:
-            problems.append(f"other shape: {key} is {value.shape}, wanted {own[key].shape}")
-    for key, value in values.items():
-        if own[key].dtype.kind in "iu" and not _fits(value, own[key].dtype):
-            problems.append(
-                f"values that are no integers: {key} is {value.dtype}, wanted {own[key].dtype}"
-            )
+        wanted = own[key]
+        if value.shape != wanted.shape:
+            problems.append(f"other shape: {key} is {value.shape}, wanted {wanted.shape}")
+        if wanted.dtype.kind in "iu" and not _fits(value, wanted.dtype):
+            problems.append(f"not integers: {key} is {value.dtype}, wanted {wanted.dtype}")
     if problems:
         raise RuntimeError(
             f"{function}: the state dict does not fit, and nothing was loaded\n  "

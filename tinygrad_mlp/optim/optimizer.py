@@ -146,11 +146,12 @@ class Optimizer:
 
     def _describe(self, parameter: Any) -> str:
         for number, group in enumerate(self.param_groups):
+            names = group.get("param_names")
             for k, each in enumerate(group["params"]):
-                if each is parameter and "param_names" in group:
-                    return f"parameter {group['param_names'][k]!r}"
                 if each is parameter:
-                    return f"parameter {k} of group {number}"
+                    return (
+                        f"parameter {names[k]!r}" if names else f"parameter {k} of group {number}"
+                    )
         return "a parameter"
 
     def _check_gradient(self, method: str, parameter: Any) -> None:
