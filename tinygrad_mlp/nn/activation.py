@@ -3,18 +3,6 @@
 The result has the shape and the floating dtype of the input x. An integer input becomes one of the
 default dtype, but `ReLU` keeps it and `Softmax` and `LogSoftmax` refuse it with a TypeError. These
 two work along an axis, the others elementwise. The functions are in ``functional.py``.
-
->>> import tinygrad_mlp as tg
->>> from tinygrad_mlp import nn
->>> x = tg.tensor([-1.0, 2.0])
->>> for module in (nn.LeakyReLU(0.1), nn.ELU(), nn.GELU(), nn.SiLU(), nn.Tanh(), nn.Softplus()):
-...     print(module, module(x).numpy().round(3))
-LeakyReLU(negative_slope=0.1) [-0.1  2. ]
-ELU(alpha=1.0) [-0.632  2.   ]
-GELU(approximate='none') [-0.159  1.954]
-SiLU() [-0.269  1.762]
-Tanh() [-0.762  0.964]
-Softplus(beta=1.0, threshold=20.0) [0.313 2.127]
 """
 
 from __future__ import annotations
@@ -52,6 +40,11 @@ class LeakyReLU(FunctionalModule):
 
     Source: A. L. Maas, A. Y. Hannun and A. Y. Ng, "Rectifier nonlinearities improve neural network
     acoustic models", ICML 2013.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.LeakyReLU(0.1)(tg.tensor([-1.0, 2.0]))
+    tensor([-0.1,  2. ])
     """
 
     function = staticmethod(F.leaky_relu)
@@ -69,6 +62,11 @@ class ELU(FunctionalModule):
 
     Source: D.-A. Clevert, T. Unterthiner and S. Hochreiter, "Fast and accurate deep network
     learning by exponential linear units", ICLR 2016.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.ELU()(tg.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.    ])
     """
 
     function = staticmethod(F.elu)
@@ -84,6 +82,11 @@ class GELU(FunctionalModule):
         approximate: "none", or "tanh" for 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
 
     Source: D. Hendrycks and K. Gimpel, "Gaussian error linear units", arXiv 1606.08415.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.GELU()(tg.tensor([-1.0, 2.0]))
+    tensor([-0.1587,  1.9545])
     """
 
     function = staticmethod(F.gelu)
@@ -100,6 +103,11 @@ class SiLU(FunctionalModule):
 
     Source: S. Elfwing, E. Uchibe and K. Doya, "Sigmoid-weighted linear units for neural network
     function approximation in reinforcement learning", arXiv 1702.03118.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.SiLU()(tg.tensor([-1.0, 2.0]))
+    tensor([-0.2689,  1.7616])
     """
 
     function = staticmethod(F.silu)
@@ -109,7 +117,13 @@ class SiLU(FunctionalModule):
 
 
 class Sigmoid(FunctionalModule):
-    """Logistic function: 1 / (1 + exp(-x))."""
+    """Logistic function: 1 / (1 + exp(-x)).
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.Sigmoid()(tg.tensor([-1.0, 2.0]))
+    tensor([0.2689, 0.8808])
+    """
 
     function = staticmethod(F.sigmoid)
 
@@ -118,7 +132,13 @@ class Sigmoid(FunctionalModule):
 
 
 class Tanh(FunctionalModule):
-    """Hyperbolic tangent: (exp(x) - exp(-x)) / (exp(x) + exp(-x))."""
+    """Hyperbolic tangent: (exp(x) - exp(-x)) / (exp(x) + exp(-x)).
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.Tanh()(tg.tensor([-1.0, 2.0]))
+    tensor([-0.7616,  0.964 ])
+    """
 
     function = staticmethod(F.tanh)
 
@@ -132,6 +152,11 @@ class Softplus(FunctionalModule):
     Args:
         beta: the larger, the nearer to ReLU.
         threshold: x itself is returned where ``beta`` x is above it.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.Softplus()(tg.tensor([-1.0, 2.0]))
+    tensor([0.3133, 2.1269])
     """
 
     function = staticmethod(F.softplus)

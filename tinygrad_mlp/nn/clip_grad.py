@@ -97,6 +97,14 @@ def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Tens
     """Scale the gradients of ``parameters`` by min(1, max_norm / (total_norm + 1e-6)).
 
     The second half of `clip_grad_norm_`, for a norm that `get_total_norm` returned.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> x = tg.tensor([3.0, 4.0], requires_grad=True)
+    >>> (x * x / 2).sum().backward()
+    >>> nn.utils.clip_grads_with_norm_(x, 1.0, tg.tensor(5.0))
+    >>> x.grad
+    tensor([0.6, 0.8])
     """
     _check_limit("max_norm", max_norm)
     with grad_mode(False):

@@ -8,15 +8,6 @@ Sources: X. Glorot and Y. Bengio, "Understanding the difficulty of training deep
 networks", AISTATS 2010 (xavier); K. He et al., "Delving deep into rectifiers", ICCV 2015 (kaiming);
 Y. LeCun et al., "Efficient BackProp", 1998 (lecun); A. M. Saxe et al., "Exact solutions to the
 nonlinear dynamics of learning in deep linear neural networks", ICLR 2014 (orthogonal).
-
->>> import tinygrad_mlp as tg
->>> from tinygrad_mlp import nn
->>> nn.init.constant_(tg.empty(2, 3), 0.5)
-tensor([[0.5, 0.5, 0.5],
-        [0.5, 0.5, 0.5]])
->>> w = nn.init.xavier_uniform_(tg.empty(4, 2))  # uniform in [-1, 1]
->>> bool((w.abs() <= 1).all())
-True
 """
 
 from __future__ import annotations
@@ -60,38 +51,82 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
-    """Draw from the uniform distribution on [a, b)."""
+    """Draw from the uniform distribution on [a, b).
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> w = nn.init.uniform_(tg.empty(4, 2), -1.0, 1.0)
+    >>> bool((w.abs() <= 1).all())
+    True
+    """
     return _write(tensor, rand(tensor.shape, dtype=tensor.dtype) * (b - a) + a)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
-    """Draw from the normal distribution with ``mean`` and standard deviation ``std``."""
+    """Draw from the normal distribution with ``mean`` and standard deviation ``std``.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.init.normal_(tg.empty(4, 2)).shape
+    (4, 2)
+    """
     return _write(tensor, randn(tensor.shape, dtype=tensor.dtype) * std + mean)
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """Set every element to ``val``."""
+    """Set every element to ``val``.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.init.constant_(tg.empty(2), 0.5)
+    tensor([0.5, 0.5])
+    """
     return _write(tensor, val)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Set every element to 0."""
+    """Set every element to 0.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.init.zeros_(tg.empty(2))
+    tensor([0., 0.])
+    """
     return constant_(tensor, 0)
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Set every element to 1."""
+    """Set every element to 1.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.init.ones_(tg.empty(2))
+    tensor([1., 1.])
+    """
     return constant_(tensor, 1)
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """Draw uniformly from [-b, b] with b = gain sqrt(6 / (fan_in + fan_out))."""
+    """Draw uniformly from [-b, b] with b = gain sqrt(6 / (fan_in + fan_out)).
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> w = nn.init.xavier_uniform_(tg.empty(4, 2))
+    >>> bool((w.abs() <= 1).all())
+    True
+    """
     bound = gain * math.sqrt(6 / sum(_fans("xavier_uniform_", tensor)))
     return uniform_(tensor, -bound, bound)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """Draw normally with standard deviation gain sqrt(2 / (fan_in + fan_out))."""
+    """Draw normally with standard deviation gain sqrt(2 / (fan_in + fan_out)).
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.init.xavier_normal_(tg.empty(4, 2)).shape
+    (4, 2)
+    """
     return normal_(tensor, 0.0, gain * math.sqrt(2 / sum(_fans("xavier_normal_", tensor))))
 
 
@@ -105,6 +140,12 @@ def kaiming_uniform_(
         a: the negative slope of "leaky_relu".
         mode: "fan_in" keeps the variance of signals, "fan_out" that of gradients.
         nonlinearity: what follows the layer; `calculate_gain` knows its gain.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> w = nn.init.kaiming_uniform_(tg.empty(4, 2))
+    >>> bool((w.abs() <= 3**0.5).all())
+    True
     """
     bound = math.sqrt(3) * _kaiming_std("kaiming_uniform_", tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound)
@@ -113,18 +154,37 @@ def kaiming_uniform_(
 def kaiming_normal_(
     tensor: Tensor, a: float = 0, mode: Fan = "fan_in", nonlinearity: str = "leaky_relu"
 ) -> Tensor:
-    """Draw normally with standard deviation gain / sqrt(fan), as `kaiming_uniform_` has them."""
+    """Draw normally with standard deviation gain / sqrt(fan), as `kaiming_uniform_` has them.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.init.kaiming_normal_(tg.empty(4, 2)).shape
+    (4, 2)
+    """
     return normal_(tensor, 0.0, _kaiming_std("kaiming_normal_", tensor, a, mode, nonlinearity))
 
 
 def lecun_uniform_(tensor: Tensor) -> Tensor:
-    """Draw uniformly from [-b, b] with b = sqrt(3 / fan_in). PyTorch has no such function."""
+    """Draw uniformly from [-b, b] with b = sqrt(3 / fan_in). PyTorch has no such function.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> w = nn.init.lecun_uniform_(tg.empty(4, 2))
+    >>> bool((w.abs() <= 1.5**0.5).all())
+    True
+    """
     bound = math.sqrt(3 / _fans("lecun_uniform_", tensor)[0])
     return uniform_(tensor, -bound, bound)
 
 
 def lecun_normal_(tensor: Tensor) -> Tensor:
-    """Draw normally with standard deviation sqrt(1 / fan_in). PyTorch has no such function."""
+    """Draw normally with standard deviation sqrt(1 / fan_in). PyTorch has no such function.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.init.lecun_normal_(tg.empty(4, 2)).shape
+    (4, 2)
+    """
     return normal_(tensor, 0.0, math.sqrt(1 / _fans("lecun_normal_", tensor)[0]))
 
 

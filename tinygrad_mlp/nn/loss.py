@@ -3,17 +3,6 @@
 All but two options are keyword-only: PyTorch has its deprecated ``size_average`` and ``reduce``
 between them, which do not exist here. Input and target have one floating dtype, or the target is of
 integer labels.
-
->>> import tinygrad_mlp as tg
->>> from tinygrad_mlp import nn
->>> x, y = tg.tensor([0.5, 0.25]), tg.tensor([1.0, 0.0])
->>> for loss in (nn.MSELoss(), nn.L1Loss(), nn.HuberLoss(), nn.BCELoss(), nn.BCEWithLogitsLoss()):
-...     print(loss, loss(x, y))
-MSELoss() tensor(0.1562)
-L1Loss() tensor(0.375)
-HuberLoss() tensor(0.0781)
-BCELoss() tensor(0.4904)
-BCEWithLogitsLoss() tensor(0.65)
 """
 
 from __future__ import annotations
@@ -92,6 +81,11 @@ class NLLLoss(Loss):
         weight: a factor for each class, (C,).
         ignore_index: rows with this label do not count.
         reduction: "mean" (over the weights of the labels), "sum" or "none".
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.NLLLoss()(tg.tensor([[-0.5, -1.0], [-2.0, -0.25]]), tg.tensor([0, 1]))
+    tensor(0.375)
     """
 
     function = staticmethod(F.nll_loss)
@@ -129,6 +123,11 @@ class L1Loss(Loss):
 
     Args:
         reduction: "mean", "sum" or "none".
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.L1Loss()(tg.tensor([1.0, 2.0]), tg.tensor([1.0, 4.0]))
+    tensor(1.)
     """
 
     function = staticmethod(F.l1_loss)
@@ -145,6 +144,11 @@ class HuberLoss(Loss):
         delta: where the loss becomes linear, above 0.
 
     Source: P. J. Huber, "Robust estimation of a location parameter", Ann. Math. Statist. 35, 1964.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.HuberLoss(reduction="none")(tg.tensor([1.0, 2.0]), tg.tensor([1.5, 5.0]))
+    tensor([0.125, 2.5  ])
     """
 
     function = staticmethod(F.huber_loss)
@@ -159,6 +163,11 @@ class BCELoss(Loss):
     Args:
         weight: the factors w, of a shape that broadcasts to the input's.
         reduction: "mean", "sum" or "none".
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.BCELoss(reduction="none")(tg.tensor([0.5, 0.25]), tg.tensor([1.0, 0.0]))
+    tensor([0.6931, 0.2877])
     """
 
     function = staticmethod(F.binary_cross_entropy)
@@ -176,6 +185,11 @@ class BCEWithLogitsLoss(Loss):
         weight: the factors w, of a shape that broadcasts to the input's.
         reduction: "mean", "sum" or "none".
         pos_weight: the factors p of the positive targets, of such a shape.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.BCEWithLogitsLoss()(tg.tensor([0.0, 1000.0]), tg.tensor([1.0, 1.0]))
+    tensor(0.3466)
     """
 
     function = staticmethod(F.binary_cross_entropy_with_logits)

@@ -62,6 +62,18 @@ class StepLR(LRScheduler):
         step_size: the number of steps between two changes.
         gamma: the factor.
         last_epoch: the number of steps made, -1 before the first.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import optim
+    >>> optimizer = optim.SGD([tg.tensor([1.0], requires_grad=True)], lr=1.0)
+    >>> scheduler = optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
+    >>> for epoch in range(4):
+    ...     scheduler.step()
+    ...     print(scheduler.get_last_lr())
+    [1.0]
+    [0.5]
+    [0.5]
+    [0.25]
     """
 
     def __init__(
@@ -85,6 +97,18 @@ class MultiStepLR(LRScheduler):
         milestones: the steps of the changes; one that is given twice counts twice.
         gamma: the factor.
         last_epoch: the number of steps made, -1 before the first.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import optim
+    >>> optimizer = optim.SGD([tg.tensor([1.0], requires_grad=True)], lr=1.0)
+    >>> scheduler = optim.lr_scheduler.MultiStepLR(optimizer, milestones=[1, 3], gamma=0.5)
+    >>> for epoch in range(4):
+    ...     scheduler.step()
+    ...     print(scheduler.get_last_lr())
+    [0.5]
+    [0.5]
+    [0.25]
+    [0.25]
     """
 
     def __init__(
@@ -111,6 +135,16 @@ class ConstantLR(LRScheduler):
         factor: the factor, above 0 and at most 1.
         total_iters: the number of steps with the factor.
         last_epoch: the number of steps made, -1 before the first.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import optim
+    >>> optimizer = optim.SGD([tg.tensor([1.0], requires_grad=True)], lr=1.0)
+    >>> scheduler = optim.lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=2)
+    >>> for epoch in range(2):
+    ...     scheduler.step()
+    ...     print(scheduler.get_last_lr())
+    [0.5]
+    [1.0]
     """
 
     def __init__(
@@ -142,6 +176,16 @@ class LinearLR(LRScheduler):
         end_factor: the last factor, from 0 to 1.
         total_iters: the number of steps to it.
         last_epoch: the number of steps made, -1 before the first.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import optim
+    >>> optimizer = optim.SGD([tg.tensor([1.0], requires_grad=True)], lr=1.0)
+    >>> scheduler = optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
+    >>> for epoch in range(2):
+    ...     scheduler.step()
+    ...     print(scheduler.get_last_lr())
+    [0.75]
+    [1.0]
     """
 
     def __init__(
@@ -176,6 +220,16 @@ class ExponentialLR(LRScheduler):
         optimizer: the optimizer.
         gamma: the factor.
         last_epoch: the number of steps made, -1 before the first.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import optim
+    >>> optimizer = optim.SGD([tg.tensor([1.0], requires_grad=True)], lr=1.0)
+    >>> scheduler = optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> for epoch in range(2):
+    ...     scheduler.step()
+    ...     print(scheduler.get_last_lr())
+    [0.5]
+    [0.25]
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1):
@@ -202,6 +256,16 @@ class CosineAnnealingLR(LRScheduler):
 
     Source: I. Loshchilov and F. Hutter, "SGDR: stochastic gradient descent with warm restarts",
     ICLR 2017.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import optim
+    >>> optimizer = optim.SGD([tg.tensor([1.0], requires_grad=True)], lr=1.0)
+    >>> scheduler = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2)
+    >>> for epoch in range(2):
+    ...     scheduler.step()
+    ...     print(scheduler.get_last_lr())
+    [0.5]
+    [0.0]
     """
 
     def __init__(
