@@ -89,16 +89,12 @@ class Tensor(Value):
     @property
     def T(self) -> Tensor:
         """The axes in reverse order: a view."""
-        if self.ndim == 2:
-            return self.mT
-        reverse: Tensor = views.permute(self, *reversed(range(self.ndim)))
-        return reverse
+        return self.mT if self.ndim == 2 else views.permute(self, *reversed(range(self.ndim)))
 
     @property
     def mT(self) -> Tensor:
         """The last two axes exchanged: a view."""
-        transposed: Tensor = views.transpose(self, -1, -2)
-        return transposed
+        return views.transpose(self, -1, -2)
 
     @property
     def data(self) -> Tensor:

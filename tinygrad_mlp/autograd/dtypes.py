@@ -9,14 +9,14 @@ has the widest dtype of the highest level present, unless a lower level is of a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..kernels.runtime.layout import BOOL, DTYPES, FLOAT32, INT64, Layout
 
-_WIDTH = {dtype: width for width, dtype in enumerate(DTYPES)}  # narrowest first
+_width = DTYPES.index  # narrowest first
 _CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2}
 _default: np.dtype = FLOAT32
 plans_of_ops: list[Callable[[], None]] = []  # called when the default dtype changes
@@ -48,29 +48,18 @@ def as_dtype(dtype: Any) -> np.dtype:
         found = np.dtype(dtype)
     except TypeError:
         found = None
-    if found is None or found not in _WIDTH:
+    if found is None or found not in DTYPES:
         names = ", ".join(map(str, DTYPES))
         raise TypeError(f"dtype {dtype!r} is none of those a tensor can have: {names}")
     return found
 
 
-def promote(layouts: Iterable[Layout]) -> np.dtype:
+def promote(layouts: Sequence[Layout]) -> np.dtype:
     """Return the common dtype of tensors: of those with dimensions, raised by 0-d ones."""
-    dimensioned: np.dtype | None = None
-    scalar: np.dtype | None = None
-    for layout in layouts:
-        if layout.ndim:
-            dimensioned = _wider(dimensioned, layout.dtype)
-        else:
-            scalar = _wider(scalar, layout.dtype)
-    if dimensioned is None or scalar is None:
-        return dimensioned if dimensioned is not None else scalar  # type: ignore[return-value]
+    dimensioned = max((x.dtype for x in layouts if x.ndim), key=_width, default=BOOL)
+    scalar = max((x.dtype for x in layouts if not x.ndim), key=_width, default=BOOL)
     raises = _CATEGORY[scalar.kind] > _CATEGORY[dimensioned.kind]
-    return _wider(dimensioned, scalar) if raises else dimensioned
-
-
-def _wider(a: np.dtype | None, b: np.dtype) -> np.dtype:
-    return b if a is None or _WIDTH[b] > _WIDTH[a] else a
+    return scalar if raises or not any(x.ndim for x in layouts) else dimensioned
 
 
 def promote_types(a: Any, b: Any) -> np.dtype:
@@ -79,7 +68,7 @@ def promote_types(a: Any, b: Any) -> np.dtype:
     >>> promote_types("int64", "float32")
     dtype('float32')
     """
-    return _wider(as_dtype(a), as_dtype(b))
+    return max(as_dtype(a), as_dtype(b), key=_width)
 
 
 def scalar_dtype(value: bool | int | float, common: np.dtype | None) -> np.dtype:

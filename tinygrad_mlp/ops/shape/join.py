@@ -62,7 +62,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
                 f"cat along dim {dim}: tensor {k} has shape {shape}, which does not continue "
                 f"tensor 0 of shape {first.shape}"
             )
-    dtype = promote(each.layout for each in tensors)
+    dtype = promote([each.layout for each in tensors])
     tensors = [x if x.layout.dtype == dtype else CONVERSIONS[dtype](x) for x in tensors]
     return _cat(*tensors, dim=axis, sizes=tuple(x.layout.shape[axis] for x in tensors))
 
