@@ -69,7 +69,7 @@ BAD = {
     "progress": ({"progress": "no"}, ValueError, "progress must be True, False or"),
     "one row": ({"batch_size": 29}, ValueError, r"BatchNorm1d \('1'\).*batch_size=30 or drop_last"),
     "rows of one": ({"batch_size": 1}, ValueError, "a batch of one row out of 30.*batch_size=2$"),
-    "no function": ({"loss": "mse"}, TypeError, "loss must be a function.*got str 'mse'"),
+    "no function": ({"loss": "mse"}, TypeError, "loss must be a function, got 'mse'"),
     "class": ({"scheduler": lr_scheduler.StepLR}, TypeError, "scheduler must be a schedule of the"),
     "name": ({"scheduler": "cosine"}, TypeError, "scheduler must be a schedule .* got 'cosine'"),
     "clip": ({"clip_grad": "1"}, TypeError, "clip_grad must be a number, got '1'"),

@@ -29,25 +29,7 @@ from .sigint import Interrupted
 from .trainer import Trainer
 
 __all__ = [
-    "METRICS",
-    "CSVLogger",
-    "Callback",
-    "Checkpoint",
-    "EarlyStopping",
-    "History",
-    "Interrupted",
-    "JSONLogger",
-    "Penalty",
-    "TensorBoard",
-    "TopK",
-    "Trainer",
-    "boundary",
-    "confusion_matrix",
-    "curves",
-    "evaluate",
-    "fit",
-    "load_checkpoint",
-    "mistakes",
-    "save_checkpoint",
-    "surface",
-]
+    "METRICS", "CSVLogger", "Callback", "Checkpoint", "EarlyStopping", "History", "Interrupted",
+    "JSONLogger", "Penalty", "TensorBoard", "TopK", "Trainer", "boundary", "confusion_matrix",
+    "curves", "evaluate", "fit", "load_checkpoint", "mistakes", "save_checkpoint", "surface",
+]  # fmt: skip

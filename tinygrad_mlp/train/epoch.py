@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,19 +124,17 @@ class Epoch:
         with set_grad_enabled(self.training):
             while done < len(batches):
                 rows, count = (size, full) if done < full else (batches.last, 1)
-                if self.compiled is None or self.epochs * count <= FEW:
-                    times, result = 1, self._run_in_python(rows)
-                else:
+                if self.compiled is not None and self.epochs * count > FEW:
                     times, result = self._run_compiled(self.compiled, rows, full - done)
+                else:
+                    with restore_state(self.model) if self.training else nullcontext():
+                        times, result = 1, self.step(rows)
                 done += times
                 self.means.count_rows(times * rows)
                 if result is not None:
                     self.means.add_in_python(*(tensor.numpy() for tensor in result))
                 after_slice(done)
         return self.means.read()
-
-    def _run_in_python(self, rows: int) -> StepResult:
-        return self.step(rows)
 
     def _run_compiled(
         self, compiled: CompiledFunction[[int], StepResult], rows: int, limit: int
@@ -242,7 +241,3 @@ class TrainEpoch(Epoch):
                 f"and {first_not_finite(self.model, x)}. Lower lr, clip the gradients, or scale "
                 "the inputs"
             ) from None
-
-    def _run_in_python(self, rows: int) -> StepResult:
-        with restore_state(self.model):
-            return self.step(rows)

@@ -281,8 +281,7 @@ def resolve_metrics(metrics: Sequence[str | Metric]) -> dict[str, Metric]:
         if callable(metric):
             found[getattr(metric, "__name__", type(metric).__name__)] = metric
         else:
-            name = check_choice("metric", metric, METRICS)
-            found[name] = METRICS[name]
+            found[check_choice("metric", metric, METRICS)] = METRICS[metric]
     return found
 
 

@@ -37,14 +37,9 @@ class Objective:
         penalty: Callable[[], Tensor] | None = None,
     ) -> None:
         if loss is not None and not callable(loss):
-            raise TypeError(
-                f"loss must be a function of (outputs, targets), got {type(loss).__name__} "
-                f"{loss!r:.60}; write loss=F.mse_loss"
-            )
+            raise TypeError(f"loss must be a function, got {loss!r:.60}; write loss=F.mse_loss")
         if penalty is not None and not callable(penalty):
-            raise TypeError(
-                f"penalty must be a function, got {penalty!r:.60}; write penalty=Penalty(model, ..)"
-            )
+            raise TypeError(f"penalty must be a function, got {penalty!r:.60}; use Penalty(model)")
         self.penalty = penalty
         self.is_default, self.labels = loss is None, samples.labels
         self.loss: Loss = loss or (F.cross_entropy if self.labels else F.mse_loss)
