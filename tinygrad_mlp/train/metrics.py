@@ -281,7 +281,7 @@ def resolve_metrics(metrics: Sequence[str | Metric]) -> dict[str, Metric]:
         if callable(metric):
             found[getattr(metric, "__name__", type(metric).__name__)] = metric
         else:
-            found[check_choice("metric", metric, METRICS)] = METRICS[metric]
+            found[metric] = METRICS[check_choice("metric", metric, METRICS)]
     return found
 
 
