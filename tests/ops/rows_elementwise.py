@@ -22,7 +22,7 @@ from tests.ops.table import (
 )
 from tinygrad_mlp.autograd.op import REGISTRY
 from tinygrad_mlp.kernels.runtime.layout import DTYPES
-from tinygrad_mlp.ops.elementwise import activation, arithmetic, transcendental
+from tinygrad_mlp.ops.elementwise import arithmetic, transcendental
 from tinygrad_mlp.ops.elementwise.arithmetic import CONVERSIONS
 
 INF, NAN, PI = math.inf, math.nan, math.pi
@@ -477,12 +477,12 @@ CONVERSION = [
 
 def function(name: str, reference, *draws, cases=None, **fields) -> Row:
     """An activation, or a loss of one element."""
-    return Row(name, getattr(activation, name), reference, draws, cases=cases, **fields)
+    return Row(name, REGISTRY[name], reference, draws, cases=cases, **fields)
 
 
 def with_numbers(name: str, reference, *draws, numbers: dict[str, float], **fields) -> Row:
     """An op whose last tensor inputs are Python numbers in practice."""
-    op = getattr(activation, name)
+    op = REGISTRY[name]
     return Row(
         name,
         lambda *x, **params: op(*x, *params.values()),

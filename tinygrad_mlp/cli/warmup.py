@@ -200,7 +200,7 @@ def row_labels(classes: int, rows: int = ROWS) -> Tensor:
 
 def elementwise(op: Elementwise, dtype: str) -> None:
     """Apply ``op`` to tensors of one shape, and with Python numbers for some of them."""
-    dtype_of_op = "int64" if op.kind == "integer" else dtype
+    dtype_of_op = "int64" if op.dtype_rule == "integer" else dtype
     for numbers in number_positions(op):
         inputs: list[Any] = []
         for position, name in enumerate(op.inputs):
@@ -219,7 +219,7 @@ def number_positions(op: Elementwise) -> list[tuple[int, ...]]:
     count = len(op.inputs)
     if count > 3:
         return [(count - 1,)]
-    if op.kind == "integer":
+    if op.dtype_rule == "integer":
         return [()]
     last = [tuple(range(first, count)) for first in range(count, 0, -1)]
     return [*last, (0,)] if count == 2 and not op.in_place else last
