@@ -208,17 +208,7 @@ def np_per_row(g, total_weight, reduction):
 
 
 def np_cross_entropy_backward(
-    g,
-    logits,
-    shift,
-    total,
-    target,
-    weight,
-    total_weight,
-    ignore_index,
-    label_smoothing,
-    classes,
-    reduction,
+    g, logits, shift, total, target, weight, total_weight, ignore_index, label_smoothing, reduction
 ):
     softmax = np.exp(logits - shift[:, None]) / total[:, None]
     wanted, _ = np_targets(target, weight, ignore_index, label_smoothing)
@@ -226,7 +216,7 @@ def np_cross_entropy_backward(
     return rows * (softmax * wanted.sum(1, keepdims=True) - wanted)
 
 
-def np_nll_loss_backward(g, target, weight, total_weight, ignore_index, classes, reduction):
+def np_nll_loss_backward(g, target, weight, total_weight, ignore_index, reduction):
     wanted, _ = np_targets(target, weight, ignore_index, 0.0)
     return -np.reshape(np_per_row(g, total_weight, reduction), (-1, 1)) * wanted
 
@@ -257,7 +247,7 @@ def by_label_backward(places, **options):
         shapes = {"x": (rows, CLASSES), "n": (rows,), "w": (CLASSES,)}
         params = {"ignore_index": draw(st.sampled_from([-100, 1]))}
         params |= {name: draw(values) for name, values in options.items()}
-        params |= {"classes": CLASSES, "reduction": reduction}
+        params |= {"reduction": reduction}
         g = (rows,) if reduction == "none" else ()
         return [g, *(shapes[place] for place in places), ()], params
 

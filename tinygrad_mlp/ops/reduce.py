@@ -111,7 +111,7 @@ _sum = Reduce(
     lambda a, b: a + b,
     0,
     dtype="sum",
-    about="The sum.",
+    about="Return the sum.",
     x=lambda g, x_shape, dims, keepdim: _restore(g, x_shape, dims, keepdim),
 )
 
@@ -122,7 +122,7 @@ _sum_of_squares = Reduce(
     each=lambda x: x * x,
     then=_sum,
     dtype="float",
-    about="The sum of the squares, in one pass.",
+    about="Return the sum of the squares, in one pass.",
     x=lambda g, x, x_shape, dims, keepdim: 2 * _restore(g, x_shape, dims, keepdim) * x,
 )
 
@@ -132,7 +132,7 @@ _mean = Reduce(
     0,
     dtype="float",
     finish=lambda a, n: a / n,
-    about="The arithmetic mean.",
+    about="Return the arithmetic mean.",
     x=lambda g, x_shape, dims, keepdim: (
         _restore(g, x_shape, dims, keepdim) / (_count(x_shape, dims) or 1)
     ),  # 1: not to divide by 0
@@ -143,7 +143,7 @@ _prod = Reduce(
     lambda a, b: a * b,
     1,
     dtype="sum",
-    about="The product.",
+    about="Return the product.",
     textbook=lambda x, dims, keepdim: _product_by_halves(x, dims, keepdim),
 )
 
@@ -153,7 +153,7 @@ _amax = Reduce(
     lambda a, b: expression.maximum(a, b),
     "lowest",
     finish=lambda a, n: a + 0,
-    about="The largest element; equal ones share the gradient.",
+    about="Return the largest element; equal ones share the gradient.",
     x=lambda g, x, out, dims, keepdim: _share(g, x, out, dims, keepdim),
 )
 
@@ -162,12 +162,12 @@ _amin = Reduce(
     lambda a, b: expression.minimum(a, b),
     "highest",
     finish=lambda a, n: a + 0,
-    about="The smallest element; equal ones share the gradient.",
+    about="Return the smallest element; equal ones share the gradient.",
     x=lambda g, x, out, dims, keepdim: _share(g, x, out, dims, keepdim),
 )
 
-_any = Reduce("any", lambda a, b: a | b, 0, dtype="bool", about="Whether any element is not 0.")
-_all = Reduce("all", lambda a, b: a & b, 1, dtype="bool", about="Whether no element is 0.")
+_any = Reduce("any", lambda a, b: a | b, 0, dtype="bool", about="Return whether one is not 0.")
+_all = Reduce("all", lambda a, b: a & b, 1, dtype="bool", about="Return whether none is 0.")
 
 
 def _share(g: Any, x: Any, out: Any, dims: Shape, keepdim: bool) -> Any:

@@ -28,21 +28,21 @@ leaky_relu = elementwise(
     "leaky_relu",
     lambda x, negative_slope: expression.where(x > 0, x, negative_slope * x),
     public=False,
-    about="The derivative at 0 is ``negative_slope``.",
+    about="Return x, below 0 ``negative_slope * x``. The derivative at 0 is ``negative_slope``.",
     x=lambda g, x, negative_slope: where(x > 0, g, negative_slope * g),
 )
 
 elu = _activation(
     "elu",
     lambda x, alpha: expression.where(x > 0, x, alpha * expression.expm1(x)),
-    about="Exponential linear unit (D.-A. Clevert et al., arXiv 1511.07289).",
+    about="Return the exponential linear unit (D.-A. Clevert et al., arXiv 1511.07289).",
     x=lambda g, x, alpha: where(x <= 0, g * alpha * exp(where(x <= 0, x, 0)), g),
 )
 
 gelu = _activation(
     "gelu",
     lambda x: 0.5 * x * (1 + expression.erf(x * SQRT_HALF)),
-    about="Gaussian error linear unit, x times the normal distribution function "
+    about="Return the Gaussian error linear unit, x times the normal distribution function "
     "(D. Hendrycks and K. Gimpel, arXiv 1606.08415).",
     x=lambda g, x: g * (0.5 * (1 + erf(x * SQRT_HALF)) + x * INV_SQRT_2PI * exp(-0.5 * x * x)),
 )
@@ -50,7 +50,7 @@ gelu = _activation(
 gelu_tanh = _activation(
     "gelu_tanh",
     lambda x: 0.5 * x * (1 + expression.tanh(SQRT_2_OVER_PI * (x + 0.044715 * x * x * x))),
-    about="GELU by its tanh approximation (the same paper).",
+    about="Return the tanh approximation of `gelu` (the same paper).",
     x=lambda g, x: g * _gelu_tanh_derivative(x, tanh(SQRT_2_OVER_PI * (x + 0.044715 * x * x * x))),
 )
 
@@ -62,7 +62,7 @@ def _gelu_tanh_derivative(x: Any, t: Any) -> Any:
 silu = _activation(
     "silu",
     lambda x: x / (1 + expression.exp(-x)),
-    about="x * sigmoid(x), also called swish (S. Elfwing et al., arXiv 1702.03118).",
+    about="Return x * sigmoid(x), also called swish (S. Elfwing et al., arXiv 1702.03118).",
     x=lambda g, x: g * sigmoid(x) * (1 + x * (1 - sigmoid(x))),
 )
 
@@ -71,7 +71,7 @@ softplus = _activation(
     lambda x, beta, threshold: expression.where(
         x * beta > threshold, x, expression.softplus(x * beta) / beta
     ),
-    about="log(1 + exp(beta x)) / beta; the identity where beta x > threshold.",
+    about="Return log(1 + exp(beta x)) / beta; x where beta x > threshold.",
     textbook=lambda x, beta, threshold: where(
         x * beta > threshold, x, log(1 + exp(x * beta)) / beta
     ),

@@ -357,7 +357,7 @@ where: Elementwise = elementwise(
     lambda condition, x, y: scalar.where(condition, x, y),
     masks=["condition"],
     method=False,  # x.where(condition, y) takes them in another order
-    about="``x`` where the condition holds, else ``y``. The condition is a bool tensor.",
+    about="Return ``x`` where the bool ``condition`` is True, else ``y``.",
     x=lambda g, condition: where(condition, g, 0),
     y=lambda g, condition: where(condition, 0, g),
 )

@@ -1,10 +1,13 @@
-"""Batch normalisation, fused; and what it remembers of its batches."""
+"""Batch normalisation, and the update of its running statistics.
+
+Kernels: ``kernels/fused/batch_norm.py``.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,16 +22,19 @@ from ..elementwise.declare import elementwise
 from ..elementwise.transcendental import rsqrt
 from ..shape.view import contiguous, permute, reshape
 from ..validation import as_floating, like
-from .declare import Fused, filled, float_bits
+from .declare import Fused, float_bits, like_or_filled
+
+if TYPE_CHECKING:
+    from ..._tensor import Tensor
 
 
 class InBlocks(Fused):
-    """An op whose last operand is scratch memory, for two rows of sums of each block of rows."""
+    """An op with scratch memory for two rows of sums of each block of rows."""
 
     def scratch_size(self, first: Layout, results: Sequence[Layout]) -> int:
         column = results[-1]
         rows = first.size // max(column.size, 1)
-        blocks: int = blocks_of.py_func(rows)  # not to compile it for this
+        blocks: int = blocks_of.py_func(rows)  # without compiling it
         return int(max(2 * blocks * column.size * first.dtype.itemsize, 1))
 
 
@@ -50,7 +56,7 @@ class OverColumns(InBlocks):
 
 
 class BatchNorm(OverColumns):
-    """(x - mean) / sqrt(var + eps) * weight + bias, mean and var being those of the columns of x.
+    """(x - mean) / sqrt(var + eps) * weight + bias, with mean and var of each column of x.
 
     x (N, C) in C order, weight and bias (C,). Further outputs: mean (C,), and var (C,), the mean of
     (x - mean)^2.
@@ -91,9 +97,7 @@ _batch_norm = BatchNorm(
     params=("eps",),
     outputs=("out", "mean", "var"),
     textbook=_textbook,
-    vjp=lambda g, x, weight, mean, var, eps: _batch_norm_backward(
-        contiguous(g), x, weight, mean, var, eps=eps
-    ),
+    vjp=_batch_norm_backward,
 )
 
 
@@ -104,7 +108,7 @@ normalize = elementwise(
     ),
     public=False,
     dtype="float",
-    about="Batch normalisation by statistics that are given, not computed.",
+    about="Normalise by given statistics.",
     x=lambda g, var, weight, eps: g * (weight * rsqrt(var + eps)),
     mean=lambda g, var, weight, eps: -g * (weight * rsqrt(var + eps)),
     var=lambda g, x, mean, var, weight, eps: (
@@ -151,27 +155,39 @@ update_running_stats_ = UpdateRunningStats(
 
 
 def batch_norm(
-    input: Any,
-    running_mean: Any = None,
-    running_var: Any = None,
-    weight: Any = None,
-    bias: Any = None,
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
     training: bool = False,
     momentum: float | None = 0.1,
     eps: float = 1e-5,
-    num_batches_tracked: Any = None,
-) -> Any:
+    num_batches_tracked: Tensor | None = None,
+) -> Tensor:
     """Normalise each of C features, then scale and shift it.
 
         out = (x - mean) / sqrt(var + eps) * weight + bias
 
-    Of ``input`` (N, C) or (N, C, L), in ``training``, mean and var are those of each feature over N
-    (and L), and the running statistics, if given, move towards them by ``momentum`` (None: they
-    become the average over all batches, counted by ``num_batches_tracked``). The running variance
-    is of the unbiased kind, / (n - 1). Otherwise mean and var are the running ones.
+    In ``training``, mean and var are those of each feature over N (and L), and the running
+    statistics, if given, move towards them. Otherwise they are the running statistics.
 
-    Raises ValueError for an empty batch or one value a feature in training, for shapes that do not
-    fit, or without running statistics outside of training; TypeError for dtypes that differ.
+    Args:
+        input: (N, C) or (N, C, L), floating.
+        running_mean: (C,), overwritten in training.
+        running_var: (C,), overwritten in training; unbiased, divided by n - 1.
+        weight: (C,), ones if not given.
+        bias: (C,), zeros if not given.
+        training: whether to use the statistics of the batch.
+        momentum: how far the running statistics move; None: they become the average over all
+            batches, counted by ``num_batches_tracked``.
+        eps: added to the variance.
+        num_batches_tracked: () int64, incremented in training.
+
+    Raises:
+        ValueError: an empty batch or one value per feature in training, shapes that do not fit, or
+            no running statistics outside of training.
+        TypeError: dtypes that differ or are not floating.
 
     Source: S. Ioffe and C. Szegedy, "Batch normalization: accelerating deep network training by
     reducing internal covariate shift", ICML 2015.
@@ -183,7 +199,7 @@ def batch_norm(
             [ 1.]])
     """
     input = as_floating("batch_norm", "input", input)
-    shape, dtype = input.layout.shape, input.layout.dtype
+    shape = input.layout.shape
     if len(shape) not in (2, 3):
         raise ValueError(f"batch_norm: `input` must be (N, C) or (N, C, L), not {shape}")
     features = (shape[1],)
@@ -191,16 +207,8 @@ def batch_norm(
         None if value is None else like("batch_norm", name, value, "input", input, features)
         for name, value in (("running_mean", running_mean), ("running_var", running_var))
     ]
-    weight = (
-        filled(features, 1.0, dtype)
-        if weight is None
-        else (like("batch_norm", "weight", weight, "input", input, features))
-    )
-    bias = (
-        filled(features, 0.0, dtype)
-        if bias is None
-        else (like("batch_norm", "bias", bias, "input", input, features))
-    )
+    weight = like_or_filled("batch_norm", "weight", weight, input, features, 1.0)
+    bias = like_or_filled("batch_norm", "bias", bias, input, features, 0.0)
     if not training:
         return _with_statistics(input, running, weight, bias, eps)
     count = _values_per_feature(shape)
@@ -209,16 +217,14 @@ def batch_norm(
         contiguous(rows), contiguous(weight), contiguous(bias), eps=float(eps)
     )
     if running[0] is not None and running[1] is not None:
-        if num_batches_tracked is None:
-            num_batches_tracked = from_array(np.zeros((), np.int64))
-        update_running_stats_(
-            *running, num_batches_tracked, mean, var, momentum=momentum, count=count
-        )
+        tracked = num_batches_tracked
+        tracked = from_array(np.zeros((), np.int64)) if tracked is None else tracked
+        update_running_stats_(*running, tracked, mean, var, momentum=momentum, count=count)
     return out if len(shape) == 2 else permute(reshape(out, (shape[0], shape[2], -1)), 0, 2, 1)
 
 
 def _values_per_feature(shape: tuple[int, ...]) -> int:
-    """How many values each feature has in a batch; ValueError if they have no variance."""
+    """Return the number of values per feature; ValueError if they have no variance."""
     count = shape[0] * math.prod(shape[2:])
     if count < 2:
         what = "an empty batch" if count == 0 else "one value for each feature"
@@ -230,7 +236,7 @@ def _values_per_feature(shape: tuple[int, ...]) -> int:
     return count
 
 
-def _with_statistics(input: Any, running: list[Any], weight: Any, bias: Any, eps: float) -> Any:
+def _with_statistics(input: Any, running: list[Any], weight: Any, bias: Any, eps: float) -> Tensor:
     if running[0] is None or running[1] is None:
         raise ValueError(
             "batch_norm: without training it needs running_mean and running_var; pass both, or "

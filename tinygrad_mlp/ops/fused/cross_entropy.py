@@ -1,10 +1,13 @@
-"""Losses of classifiers, fused: ``cross_entropy`` of logits, ``nll_loss`` of log-probabilities."""
+"""Losses of classifiers: `cross_entropy` of logits, `nll_loss` of log-probabilities.
+
+Kernels: ``kernels/fused/cross_entropy.py``.
+"""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...autograd.tape import Params, Value, empty
 from ...kernels.fused import cross_entropy as kernels
@@ -14,11 +17,15 @@ from ...kernels.runtime.memory import scratch
 from .. import reduce
 from ..create import arange
 from ..elementwise.arithmetic import where
+from ..shape.axes import axis_last
 from ..shape.view import contiguous, permute, reshape, unsqueeze
 from ..validation import as_floating, as_tensor, like, reduction_of
 from ..value_check import ValueCheck
 from .declare import Fused, filled, float_bits
 from .softmax import log_softmax
+
+if TYPE_CHECKING:
+    from ..._tensor import Tensor
 
 MODES = {"none": kernels.NONE, "mean": kernels.MEAN, "sum": kernels.SUM}
 
@@ -34,39 +41,28 @@ class LabelLoss(Fused):
 
     def lower(self, *signature: Any) -> tuple[list[Layout], list[Launch]]:
         x, _, _, ignore_index, *smoothing, reduction = signature
-        rows, columns = x.shape
-        constants = [rows, columns, ignore_index]
-        total = Launch(kernels.address("total", str(x.dtype)), 4, [*constants, MODES[reduction]], 0)
-        kernel = kernels.address(self.name, str(x.dtype))
-        bits = [float_bits(s) for s in smoothing]
-        kept = [dense((rows,), x.dtype)] * (2 * len(smoothing))  # the softmax's shifts and sums
+        rows, dtype = x.shape[0], str(x.dtype)
+        constants = [*x.shape, ignore_index]
+        total = Launch(kernels.address("total", dtype), 4, [*constants, MODES[reduction]], 0)
+        saved = [dense((rows,), x.dtype)] * (2 * len(smoothing))  # the softmax's shifts and sums
         work = rows * 6.0 + x.size * 0.7 if smoothing else rows * 2.0
-        each = Launch(kernel, 5 + len(kept), [*constants, *bits], work)
+        constants += map(float_bits, smoothing)
+        each = Launch(kernels.address(self.name, dtype), 5 + len(saved), constants, work)
         result = dense((rows,) if reduction == "none" else (), x.dtype)
-        return [result, *kept, dense((), x.dtype)], [each, total]
+        return [result, *saved, dense((), x.dtype)], [each, total]
 
     def scratch_size(self, first: Layout, results: Sequence[Layout]) -> int:
         return 2 * first.shape[0] * first.dtype.itemsize  # weights and losses of the rows
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        x, target, weight = inputs
         layouts, (each, total), size = self.plan_of(inputs, params)
         outputs = tuple(map(empty, layouts))
-        out, *kept, total_weight = outputs
-        row_weights = scratch(size)
-        losses = out.address if params["reduction"] == "none" else row_weights + size // 2
-        each.run(
-            (
-                each.constants_address,
-                x.address,
-                target.address,
-                weight.address,
-                losses,
-                row_weights,
-                *[v.address for v in kept],
-            )
-        )
-        total.run((total.constants_address, losses, row_weights, out.address, total_weight.address))
+        x, target, weight = [value.address for value in inputs]
+        out, *saved, total_weight = [value.address for value in outputs]
+        weights = scratch(size)
+        losses = out if params["reduction"] == "none" else weights + size // 2
+        each.run((each.constants_address, x, target, weight, losses, weights, *saved))
+        total.run((total.constants_address, losses, weights, out, total_weight))
         return outputs
 
 
@@ -93,92 +89,74 @@ class LabelLossBackward(Fused):
     integers = ("target",)
 
     def lower(self, g: Layout, *more: Any) -> tuple[list[Layout], list[Launch]]:
-        layouts = [layout for layout in more if isinstance(layout, Layout)]
-        ignore_index, *smoothing, classes, reduction = more[len(layouts) :]
-        rows, dtype = layouts[-3].shape[0], g.dtype  # the target's
-        bits = [float_bits(s) for s in smoothing]
-        result = dense((rows, classes), dtype)
-        constants = [rows, classes, ignore_index, *bits, MODES[reduction]]
-        kernel = kernels.address(self.name, str(dtype))
-        return [result], [
-            Launch(kernel, len(layouts) + 2, constants, rows * 4.0 + result.size * 0.5)
-        ]
+        *_, target, weight, _ = [layout for layout in more if isinstance(layout, Layout)]
+        ignore_index, *smoothing, reduction = more[len(self.inputs) - 1 :]
+        result = dense((*target.shape, *weight.shape), g.dtype)
+        bits = map(float_bits, smoothing)
+        constants = [*result.shape, ignore_index, *bits, MODES[reduction]]
+        kernel = kernels.address(self.name, str(g.dtype))
+        work = result.shape[0] * 4.0 + result.size * 0.5
+        return [result], [Launch(kernel, len(self.inputs) + 1, constants, work)]
 
 
-def _one_hot(target: Any, classes: int, dtype: Any) -> Any:
-    return (unsqueeze(target, -1) == arange(classes)).to(dtype)
+# --- textbook forms: log_p, logits (N, C), target (N,), weight (C,) ---
 
 
-def _reduced(losses: Any, weights: Any, reduction: str) -> tuple[Any, Any]:
+def _targets(target: Any, weight: Any, label_smoothing: float, dtype: Any) -> tuple[Any, Any]:
+    """Return the weighted target distribution (N, C), and the weight of each label (N,)."""
+    hot = (unsqueeze(target, -1) == arange(weight.shape[0])).to(dtype)
+    smooth = (1 - label_smoothing) * hot + label_smoothing / weight.shape[0]
+    return smooth * weight, (hot * weight).sum(1)
+
+
+def _nll_loss_textbook(
+    log_p: Any, target: Any, weight: Any, ignore_index: int, reduction: str, smoothing: float = 0.0
+) -> Any:
+    wanted, weights = _targets(target, weight, smoothing, log_p.dtype)
+    losses = where(target == ignore_index, 0, -(wanted * log_p).sum(1))
+    total_weight = where(target == ignore_index, 0, weights).sum()
     if reduction == "none":
-        return losses, weights.sum()
-    return (losses.sum() / weights.sum() if reduction == "mean" else losses.sum()), weights.sum()
+        return losses, total_weight
+    return losses.sum() / (total_weight if reduction == "mean" else 1), total_weight
 
 
 def _cross_entropy_textbook(
     logits: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float, reduction: str
 ) -> Any:
-    log_p = log_softmax(logits)  # (N, C)
-    hot = _one_hot(target, logits.shape[1], logits.dtype)
-    smooth = (1 - label_smoothing) * hot + label_smoothing / logits.shape[1]
-    losses = where(target == ignore_index, 0, -(smooth * weight * log_p).sum(1))
-    weights = where(target == ignore_index, 0, (hot * weight).sum(1))
-    out, total_weight = _reduced(losses, weights, reduction)
+    out, total_weight = _nll_loss_textbook(
+        log_softmax(logits), target, weight, ignore_index, reduction, label_smoothing
+    )
     shift = reduce.amax(logits, 1)
     return out, shift, (logits - unsqueeze(shift, 1)).exp().sum(1), total_weight
 
 
-def _cross_entropy_backward_textbook(
-    g: Any,
-    logits: Any,
-    shift: Any,
-    sum: Any,
-    target: Any,
-    weight: Any,
-    total_weight: Any,
-    ignore_index: int,
-    label_smoothing: float,
-    classes: int,
-    reduction: str,
-) -> Any:
-    softmax = (logits - unsqueeze(shift, 1)).exp() / unsqueeze(sum, 1)
-    smooth = (1 - label_smoothing) * _one_hot(target, classes, g.dtype) + label_smoothing / classes
-    wanted = smooth * weight  # (N, C)
-    rows = unsqueeze(_per_row(g, total_weight, target, ignore_index, reduction), 1)
-    return rows * (softmax * wanted.sum(1, keepdim=True) - wanted)
-
-
 def _per_row(g: Any, total_weight: Any, target: Any, ignore_index: int, reduction: str) -> Any:
+    """Return the gradient of each row's loss: (N, 1)."""
     g = g / total_weight if reduction == "mean" else g
-    return where(target == ignore_index, 0, g)
-
-
-def _nll_loss_textbook(
-    log_p: Any, target: Any, weight: Any, ignore_index: int, reduction: str
-) -> Any:
-    hot = _one_hot(target, log_p.shape[1], log_p.dtype)
-    losses = where(target == ignore_index, 0, -(hot * weight * log_p).sum(1))
-    weights = where(target == ignore_index, 0, (hot * weight).sum(1))
-    return _reduced(losses, weights, reduction)
+    return unsqueeze(where(target == ignore_index, 0, g), 1)
 
 
 def _nll_loss_backward_textbook(
-    g: Any,
-    target: Any,
-    weight: Any,
-    total_weight: Any,
-    ignore_index: int,
-    classes: int,
-    reduction: str,
+    g: Any, target: Any, weight: Any, total_weight: Any, ignore_index: int, reduction: str
 ) -> Any:
-    rows = unsqueeze(_per_row(g, total_weight, target, ignore_index, reduction), 1)
-    return -rows * _one_hot(target, classes, g.dtype) * weight
+    rows = _per_row(g, total_weight, target, ignore_index, reduction)
+    return -rows * _targets(target, weight, 0.0, g.dtype)[0]
+
+
+def _cross_entropy_backward_textbook(
+    g: Any, logits: Any, shift: Any, sum: Any, *labels: Any, label_smoothing: float, **params: Any
+) -> Any:
+    target, weight, total_weight = labels
+    softmax = (logits - unsqueeze(shift, 1)).exp() / unsqueeze(sum, 1)
+    wanted, _ = _targets(target, weight, label_smoothing, g.dtype)
+    rows = _per_row(g, total_weight, target, **params)
+    return rows * (softmax * wanted.sum(1, keepdim=True) - wanted)
 
 
 _cross_entropy_backward = LabelLossBackward(
     "cross_entropy_backward",
     ("g", "logits", "shift", "sum", "target", "weight", "total_weight"),
-    params=("ignore_index", "label_smoothing", "classes", "reduction"),
+    params=("ignore_index", "label_smoothing", "reduction"),
     outputs=("g_logits",),
     textbook=_cross_entropy_backward_textbook,
 )
@@ -189,27 +167,13 @@ _cross_entropy = LabelLoss(
     params=("ignore_index", "label_smoothing", "reduction"),
     outputs=("out", "shift", "sum", "total_weight"),
     textbook=_cross_entropy_textbook,
-    vjp=lambda g, logits, shift, sum, target, weight, total_weight, ignore_index, label_smoothing, reduction: [  # noqa: E501
-        _cross_entropy_backward(
-            contiguous(g),
-            logits,
-            shift,
-            sum,
-            target,
-            weight,
-            total_weight,
-            ignore_index=ignore_index,
-            label_smoothing=label_smoothing,
-            classes=weight.shape[0],
-            reduction=reduction,
-        )
-    ],
+    vjp=_cross_entropy_backward,
 )
 
 _nll_loss_backward = LabelLossBackward(
     "nll_loss_backward",
     ("g", "target", "weight", "total_weight"),
-    params=("ignore_index", "classes", "reduction"),
+    params=("ignore_index", "reduction"),
     outputs=("g_log_p",),
     textbook=_nll_loss_backward_textbook,
 )
@@ -220,17 +184,7 @@ _nll_loss = LabelLoss(
     params=("ignore_index", "reduction"),
     outputs=("out", "total_weight"),
     textbook=_nll_loss_textbook,
-    vjp=lambda g, target, weight, total_weight, ignore_index, reduction: [
-        _nll_loss_backward(
-            contiguous(g),
-            target,
-            weight,
-            total_weight,
-            ignore_index=ignore_index,
-            classes=weight.shape[0],
-            reduction=reduction,
-        )
-    ],
+    vjp=_nll_loss_backward,
 )
 
 
@@ -238,35 +192,36 @@ _nll_loss = LabelLoss(
 
 
 def cross_entropy(
-    input: Any,
-    target: Any,
-    weight: Any = None,
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
     *,
     ignore_index: int = -100,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
-) -> Any:
-    """The cross-entropy between logits and class labels, or class probabilities.
+) -> Tensor:
+    """Return the cross-entropy between logits and class labels, or class probabilities.
 
         loss_n = - sum over c of  weight_c q_nc log softmax(input_n)_c
         q_n = (1 - label_smoothing) t_n + label_smoothing / C
 
-    with t_n the probabilities, or 1 at the label and 0 elsewhere. The mean divides by the sum of
-    the labels' weights; given probabilities, by the number of rows.
+    where t_n are the probabilities, or 1 at the label and 0 elsewhere. The mean divides by the sum
+    of the labels' weights; given probabilities, by the number of rows.
 
     Args:
-        input: logits (N, C), (C,) or (N, C, d1, ...).
+        input: logits (N, C), (C,) or (N, C, d1, ...), floating.
         target: integer labels 0 to C - 1 of the shape of ``input`` without C; or probabilities, of
             the dtype and shape of ``input``.
         weight: (C,), a factor for the loss of each class.
         ignore_index: rows with this label do not count.
-        reduction: "mean", "sum", or "none" for a loss a row.
+        reduction: "mean", "sum", or "none" for a loss per row.
         label_smoothing: how much of each label is spread over all classes, from 0 to 1
             (C. Szegedy et al., "Rethinking the Inception architecture", CVPR 2016).
 
     Raises:
         IndexError: a label is no class; the message names the row.
-        TypeError, ValueError: wrong dtypes, shapes, or an empty batch.
+        TypeError: wrong dtypes.
+        ValueError: wrong shapes, or the mean of an empty batch.
 
     >>> import tinygrad_mlp as tg
     >>> import tinygrad_mlp.nn.functional as F
@@ -288,7 +243,7 @@ def cross_entropy(
             )
         return _from_probabilities(input, target, weight, axis, reduction, float(label_smoothing))
     rows, labels = _rows(name, input, target, axis, reduction, ignore_index)
-    out = _cross_entropy(
+    out: Tensor = _cross_entropy(
         rows,
         labels,
         weight,
@@ -300,17 +255,23 @@ def cross_entropy(
 
 
 def nll_loss(
-    input: Any,
-    target: Any,
-    weight: Any = None,
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
     *,
     ignore_index: int = -100,
     reduction: str = "mean",
-) -> Any:
-    """The negative log-likelihood of class labels: with y = target_n, -weight_y input_ny.
+) -> Tensor:
+    """Return the negative log-likelihood of class labels.
 
-    ``input`` holds log-probabilities (N, C), (C,) or (N, C, d1, ...), as `log_softmax` gives them;
-    all else is as in `cross_entropy` with labels.
+        loss_n = - weight_y input_ny        with y = target_n
+
+    Args:
+        input: log-probabilities (N, C), (C,) or (N, C, d1, ...), as from `log_softmax`.
+        target: integer labels 0 to C - 1 of the shape of ``input`` without C.
+        weight: as in `cross_entropy`.
+        ignore_index: as in `cross_entropy`.
+        reduction: as in `cross_entropy`.
 
     >>> import tinygrad_mlp as tg
     >>> import tinygrad_mlp.nn.functional as F
@@ -320,16 +281,16 @@ def nll_loss(
     input, axis, weight = _classes_of("nll_loss", input, weight)
     target = as_tensor("nll_loss", "target", target)
     rows, labels = _rows("nll_loss", input, target, axis, reduction, ignore_index)
-    out = _nll_loss(rows, labels, weight, ignore_index=ignore_index, reduction=reduction)[0]
+    out: Tensor = _nll_loss(rows, labels, weight, ignore_index=ignore_index, reduction=reduction)[0]
     return reshape(out, target.layout.shape) if reduction == "none" else out
 
 
 def _classes_of(name: str, input: Any, weight: Any) -> tuple[Any, int, Any]:
-    """The input, checked; which axis its classes are on; and their weights, ones if not given."""
+    """Return the input, the axis of its classes, and their weights, ones if not given."""
     input = as_floating(name, "input", input)
     shape = input.layout.shape
     if not shape or not shape[0 if len(shape) == 1 else 1]:
-        raise ValueError(f"{name}: `input` must be (N, C) with a class or more, not {shape}")
+        raise ValueError(f"{name}: `input` must be (N, C) with at least one class, not {shape}")
     axis = 0 if len(shape) == 1 else 1
     if weight is None:
         return input, axis, filled((shape[axis],), 1.0, input.layout.dtype)
@@ -340,13 +301,12 @@ def _classes_of(name: str, input: Any, weight: Any) -> tuple[Any, int, Any]:
 def _rows(
     name: str, input: Any, target: Any, axis: int, reduction: str, ignore_index: int
 ) -> tuple[Any, Any]:
-    """Return the classes of each row side by side, (N, C), and the labels, (N,) int64, checked."""
+    """Return the input as (N, C) and the labels as (N,) int64, checked."""
     x, y = input.layout, target.layout
     if not _are_rows(name, x, y, axis, reduction):
         target = target.long()
         if x.ndim != 2:
-            order = (*(k for k in range(x.ndim) if k != axis), axis)
-            input = reshape(permute(input, order), (y.size, x.shape[axis]))
+            input = reshape(permute(input, axis_last(axis, x.ndim)), (y.size, x.shape[axis]))
             target = reshape(target, (y.size,))
         input, target = contiguous(input), contiguous(target)
     _check_labels(target, function=name, shape=input.layout.shape, ignore_index=ignore_index)
@@ -355,7 +315,7 @@ def _rows(
 
 @functools.lru_cache(maxsize=4096)
 def _are_rows(name: str, x: Layout, y: Layout, axis: int, reduction: str) -> bool:
-    """Whether input and target lie as `_rows` wants them; raises if they do not fit."""
+    """Return whether input and target are rows in C order; raise if they do not fit."""
     wanted = x.shape[:axis] + x.shape[axis + 1 :]
     if y.dtype.kind not in "iu":
         raise TypeError(
@@ -374,7 +334,7 @@ def _are_rows(name: str, x: Layout, y: Layout, axis: int, reduction: str) -> boo
 
 def _from_probabilities(
     input: Any, target: Any, weight: Any, axis: int, reduction: str, label_smoothing: float
-) -> Any:
+) -> Tensor:
     x = input.layout
     target = like("cross_entropy", "target", target, "input", input)
     rows = x.size // x.shape[axis]

@@ -1,7 +1,9 @@
-"""What makes a step of training one of an epoch: it takes its own batch, and can stop the rest.
+"""Ops that let one program run many steps: fetch the next batch; stop on a non-finite loss.
 
-With them a step has no arguments: the data, their order, the cursor and the sums are tensors that
-outlive it, so a program of it can be run a thousand times in a row.
+A step with them has no arguments: the data, their order, the cursor and the sums are tensors that
+persist, so that its program can run many times in a row.
+
+Kernels: ``kernels/fused/gather.py`` and ``kernels/fused/isfinite.py``.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from ..shape.index import _take
 
 
 class NotFinite(FloatingPointError):
-    """A number that had to be finite is not; ``value`` is what it is."""
+    """A number that had to be finite is not: ``value``."""
 
     def __init__(self, value: float):
         super().__init__(f"halt_unless_finite_: got {value}")
@@ -74,12 +76,12 @@ class TakeBatch(Op):
 
 
 class HaltUnlessFinite(Op):
-    """``flag`` becomes 0; unless ``x``, of one element, is inf or nan: then it is 1, and raises.
+    """Set ``flag`` to 0; to 1 if ``x`` is inf or NaN, and raise `NotFinite`.
 
-    In a compiled step nothing that comes after it, and outlives the step, is done then: the program
-    ends, and the call raises. So put it between a loss and its ``backward()``.
+    A compiled step ends there, before it changes any state, and its call raises. So put it between
+    a loss and its ``backward()``.
 
-    flag () int64, x () float32 or float64. Raises NotFinite, a FloatingPointError.
+    flag () int64, x () float32 or float64.
     """
 
     error_flag = "out"
@@ -99,7 +101,7 @@ class HaltUnlessFinite(Op):
         return (flag,)
 
     def verify(self, inputs: tuple[Value, ...], outputs: tuple[Value, ...], params: Params) -> None:
-        """Raise if the flag says so."""
+        """Raise if the flag is set."""
         flag, x = inputs
         if as_array(flag).item():
             raise NotFinite(float(as_array(x).item()))

@@ -1,23 +1,29 @@
-"""Layer normalisation, fused."""
+"""Layer normalisation.
+
+Kernels: ``kernels/fused/layer_norm.py``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...kernels.fused import layer_norm as kernels
 from ...kernels.runtime.launch import Launch
 from ...kernels.runtime.layout import Layout, dense
 from ..shape.view import contiguous
-from ..validation import as_floating, like
+from ..validation import as_floating
 from .batch_norm import InBlocks
-from .declare import Fused, filled, float_bits
+from .declare import Fused, float_bits, like_or_filled
+
+if TYPE_CHECKING:
+    from ..._tensor import Tensor
 
 
 class LayerNorm(Fused):
-    """(x - mean) / sqrt(var + eps) * weight + bias, mean and var being those of each row of x.
+    """(x - mean) / sqrt(var + eps) * weight + bias, with mean and var of each row of x.
 
-    A row is as long as weight and bias have elements. Further outputs, one number a row: mean, and
+    A row has as many elements as weight and bias. Further outputs, one number per row: mean, and
     r = 1 / sqrt(var + eps).
     """
 
@@ -75,7 +81,7 @@ _layer_norm = LayerNorm(
     params=("eps",),
     outputs=("out", "mean", "r"),
     textbook=_textbook,
-    vjp=lambda g, x, weight, mean, r: _layer_norm_backward(contiguous(g), x, weight, mean, r),
+    vjp=_layer_norm_backward,
 )
 
 
@@ -83,20 +89,28 @@ _layer_norm = LayerNorm(
 
 
 def layer_norm(
-    input: Any,
+    input: Tensor,
     normalized_shape: int | Sequence[int],
-    weight: Any = None,
-    bias: Any = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
     eps: float = 1e-5,
-) -> Any:
+) -> Tensor:
     """Normalise over the last axes, those of ``normalized_shape``, then scale and shift.
 
         out = (x - mean) / sqrt(var + eps) * weight + bias
 
-    mean and var are those of each sample over these axes; ``weight`` and ``bias`` have their shape.
+    with the mean and the variance of each sample over these axes.
 
-    Raises ValueError if ``input`` does not end in ``normalized_shape``, TypeError for dtypes that
-    differ.
+    Args:
+        input: (..., *normalized_shape), floating.
+        normalized_shape: the sizes of the last axes.
+        weight: of ``normalized_shape``, ones if not given.
+        bias: of ``normalized_shape``, zeros if not given.
+        eps: added to the variance.
+
+    Raises:
+        ValueError: ``input`` does not end in ``normalized_shape``.
+        TypeError: dtypes differ or are not floating.
 
     Source: J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization", arXiv 1607.06450.
 
@@ -108,19 +122,12 @@ def layer_norm(
     """
     input = as_floating("layer_norm", "input", input)
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    own, dtype = input.layout.shape, input.layout.dtype
+    own = input.layout.shape
     if not shape or own[max(len(own) - len(shape), 0) :] != shape:
         raise ValueError(
             f"layer_norm: `input` of shape {own} does not end in normalized_shape {shape}"
         )
-    weight = (
-        filled(shape, 1.0, dtype)
-        if weight is None
-        else (like("layer_norm", "weight", weight, "input", input, shape))
-    )
-    bias = (
-        filled(shape, 0.0, dtype)
-        if bias is None
-        else (like("layer_norm", "bias", bias, "input", input, shape))
-    )
-    return _layer_norm(contiguous(input), contiguous(weight), contiguous(bias), eps=float(eps))[0]
+    scale = like_or_filled("layer_norm", "weight", weight, input, shape, 1.0)
+    offset = like_or_filled("layer_norm", "bias", bias, input, shape, 0.0)
+    out: Tensor = _layer_norm(*map(contiguous, (input, scale, offset)), eps=float(eps))[0]
+    return out

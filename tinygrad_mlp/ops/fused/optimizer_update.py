@@ -8,8 +8,8 @@ with the state, the numbers and the flags of one variant:
 ==========  =======================================================================================
 state       arrays of the parameter's shape and dtype. They and the parameter are overwritten by the
             formula's results; state that a variant does not have is None
-numbers     float64 cells that the kernel reads when it runs. What depends on them alone (a bias
-            correction) is computed once, in float64
+numbers     float64 cells that the kernel reads when it runs; in a formula, attributes of ``n``.
+            What depends on them alone (a bias correction) is computed once, in float64
 flags       Python bools: each choice is a kernel of its own
 ==========  =======================================================================================
 
@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from ...autograd import modes, tape
@@ -77,7 +78,9 @@ class Update(Op):
 
     def evaluate(self, formula: Callable[..., Any], *inputs: Any, **flags: Any) -> tuple[Any, ...]:
         """Return what ``formula`` makes of the inputs: the parameter and each state."""
-        results = formula(**dict(zip(self.inputs, inputs, strict=True)), **self.options, **flags)
+        given = dict(zip(self.inputs, inputs, strict=True))
+        numbers = SimpleNamespace(**{name: given.pop(name) for name in self.numbers})
+        results = formula(**given, n=numbers, **self.options, **flags)
         return tuple(result for result in results if result is not None)
 
     def document(self) -> str:
@@ -143,34 +146,23 @@ class Update(Op):
                 )
 
 
-def gradient_with_decay(parameter, gradient, weight_decay, maximize):
+def gradient_with_decay(parameter, gradient, n, maximize):
     """Return the gradient of the objective plus ``weight_decay / 2 * |parameter|^2``."""
-    return (-gradient if maximize else gradient) + weight_decay * parameter
+    return (-gradient if maximize else gradient) + n.weight_decay * parameter
 
 
 # --- stochastic gradient descent --------------------------------------------------------------
 
 
-def sgd(
-    parameter,
-    gradient,
-    momentum_buffer=None,
-    *,
-    lr,
-    weight_decay,
-    step=None,
-    momentum=None,
-    dampening=None,
-    nesterov=False,
-    maximize=False,
-):
+def sgd(parameter, gradient, momentum_buffer=None, *, n, nesterov=False, maximize=False):
     """Step down the gradient, or along the decaying sum of the gradients so far."""
-    g = direction = gradient_with_decay(parameter, gradient, weight_decay, maximize)
+    g = direction = gradient_with_decay(parameter, gradient, n, maximize)
     if momentum_buffer is not None:
-        new = g if dampening is None else where(step > 1, 1 - dampening, 1) * g
-        momentum_buffer = momentum * momentum_buffer + new
-        direction = g + momentum * momentum_buffer if nesterov else momentum_buffer
-    return parameter - lr * direction, momentum_buffer
+        dampened = hasattr(n, "dampening")  # all gradients but the first
+        new = where(n.step > 1, 1 - n.dampening, 1) * g if dampened else g
+        momentum_buffer = n.momentum * momentum_buffer + new
+        direction = g + n.momentum * momentum_buffer if nesterov else momentum_buffer
+    return parameter - n.lr * direction, momentum_buffer
 
 
 sgd_ = Update("sgd_", sgd, "", "lr weight_decay", about="Step down the gradient.")
@@ -190,68 +182,55 @@ sgd_dampened_ = Update(
 # --- a rate for each element, from the squares of its gradients -------------------------------
 
 
-def adagrad(parameter, gradient, sum, *, step, lr, lr_decay, weight_decay, eps, maximize=False):
+def adagrad(parameter, gradient, sum, *, n, maximize=False):
     """Divide by the root of the sum of all squares: J. Duchi et al., JMLR 12, 2011."""
-    g = gradient_with_decay(parameter, gradient, weight_decay, maximize)
+    g = gradient_with_decay(parameter, gradient, n, maximize)
     sum = sum + g * g
-    return parameter - lr / (1 + (step - 1) * lr_decay) * g / (sqrt(sum) + eps), sum
+    return parameter - n.lr / (1 + (n.step - 1) * n.lr_decay) * g / (sqrt(sum) + n.eps), sum
 
 
-def adadelta(
-    parameter, gradient, square_avg, acc_delta, *, lr, rho, eps, weight_decay, maximize=False
-):
+def adadelta(parameter, gradient, square_avg, acc_delta, *, n, maximize=False):
     """Step in units of earlier steps: M. D. Zeiler, arXiv:1212.5701, 2012, algorithm 1."""
-    g = gradient_with_decay(parameter, gradient, weight_decay, maximize)
-    square_avg = rho * square_avg + (1 - rho) * g * g
-    delta = sqrt(acc_delta + eps) / sqrt(square_avg + eps) * g
-    return parameter - lr * delta, square_avg, rho * acc_delta + (1 - rho) * delta * delta
+    g = gradient_with_decay(parameter, gradient, n, maximize)
+    square_avg = n.rho * square_avg + (1 - n.rho) * g * g
+    delta = sqrt(acc_delta + n.eps) / sqrt(square_avg + n.eps) * g
+    return parameter - n.lr * delta, square_avg, n.rho * acc_delta + (1 - n.rho) * delta * delta
 
 
 def rmsprop(
-    parameter,
-    gradient,
-    square_avg,
-    grad_avg=None,
-    momentum_buffer=None,
-    *,
-    lr,
-    alpha,
-    eps,
-    weight_decay,
-    momentum=None,
-    maximize=False,
+    parameter, gradient, square_avg, grad_avg=None, momentum_buffer=None, *, n, maximize=False
 ):
     """Divide by the root of a running mean of squares: T. Tieleman and G. Hinton, 2012.
 
     With ``grad_avg`` by that of the variance: A. Graves, arXiv:1308.0850, 2013. With
     ``momentum_buffer`` the step is along the decaying sum of the scaled gradients.
     """
-    g = gradient_with_decay(parameter, gradient, weight_decay, maximize)
-    mean_square = square_avg = alpha * square_avg + (1 - alpha) * g * g
+    g = gradient_with_decay(parameter, gradient, n, maximize)
+    mean_square = square_avg = n.alpha * square_avg + (1 - n.alpha) * g * g
     if grad_avg is not None:
-        grad_avg = alpha * grad_avg + (1 - alpha) * g
+        grad_avg = n.alpha * grad_avg + (1 - n.alpha) * g
         variance = square_avg - grad_avg * grad_avg
         mean_square = where(variance < 0, 0, variance)  # rounding must not make it negative
     if momentum_buffer is None:
-        return parameter - lr * g / (sqrt(mean_square) + eps), square_avg, grad_avg
-    momentum_buffer = momentum * momentum_buffer + g / (sqrt(mean_square) + eps)
-    return parameter - lr * momentum_buffer, square_avg, grad_avg, momentum_buffer
+        return parameter - n.lr * g / (sqrt(mean_square) + n.eps), square_avg, grad_avg
+    momentum_buffer = n.momentum * momentum_buffer + g / (sqrt(mean_square) + n.eps)
+    return parameter - n.lr * momentum_buffer, square_avg, grad_avg, momentum_buffer
 
 
 adagrad_ = Update("adagrad_", adagrad, "sum", "step lr lr_decay weight_decay eps")
 adadelta_ = Update("adadelta_", adadelta, "square_avg acc_delta", "lr rho eps weight_decay")
 
-_RMSPROP = "lr alpha eps weight_decay"
-rmsprop_ = Update("rmsprop_", rmsprop, "square_avg", _RMSPROP)
+_NUMBERS = "lr alpha eps weight_decay"
+rmsprop_ = Update("rmsprop_", rmsprop, "square_avg", _NUMBERS)
 rmsprop_momentum_ = Update(
-    "rmsprop_momentum_", rmsprop, "square_avg momentum_buffer", f"{_RMSPROP} momentum"
+    "rmsprop_momentum_", rmsprop, "square_avg momentum_buffer", f"{_NUMBERS} momentum"
 )
-rmsprop_centered_ = Update("rmsprop_centered_", rmsprop, "square_avg grad_avg", _RMSPROP)
+rmsprop_centered_ = Update("rmsprop_centered_", rmsprop, "square_avg grad_avg", _NUMBERS)
 rmsprop_centered_momentum_ = Update(
     "rmsprop_centered_momentum_",
     rmsprop,
     "square_avg grad_avg momentum_buffer",
-    f"{_RMSPROP} momentum",
+    f"{_NUMBERS} momentum",
 )
 
 
@@ -259,76 +238,47 @@ rmsprop_centered_momentum_ = Update(
 
 
 def adam(
-    parameter,
-    gradient,
-    exp_avg,
-    exp_avg_sq,
-    max_exp_avg_sq=None,
-    *,
-    step,
-    lr,
-    beta1,
-    beta2,
-    eps,
-    weight_decay,
-    decoupled=False,
-    maximize=False,
+    parameter, gradient, exp_avg, exp_avg_sq, max_exp_avg_sq=None, *, n, adamw=False, maximize=False
 ):
     """Step along the mean of gradients, divided by the root of the mean of their squares.
 
-    With ``max_exp_avg_sq`` (amsgrad) by that of the largest mean so far. ``decoupled`` weight decay
-    shrinks the parameter and stays out of the means. `adam_textbook`, with the bias corrections
-    folded into two numbers.
+    With ``max_exp_avg_sq`` (amsgrad) by that of the largest mean so far. The weight decay of AdamW
+    shrinks the parameter and stays out of the means. It is `adam_textbook` with the bias
+    corrections folded into two numbers.
     """
-    g = -gradient if maximize else gradient
-    if decoupled:
-        parameter = (1 - lr * weight_decay) * parameter
+    if adamw:
+        g = -gradient if maximize else gradient
+        parameter = (1 - n.lr * n.weight_decay) * parameter
     else:
-        g = g + weight_decay * parameter
-    exp_avg, exp_avg_sq, largest, max_exp_avg_sq = _moments(
-        g, exp_avg, exp_avg_sq, max_exp_avg_sq, beta1, beta2
-    )
-    scale = 1 / sqrt(1 - beta2**step)
-    step_size = lr / (1 - beta1**step)
-    parameter = parameter - step_size * exp_avg / (sqrt(largest) * scale + eps)
-    return parameter, exp_avg, exp_avg_sq, max_exp_avg_sq
+        g = gradient_with_decay(parameter, gradient, n, maximize)
+    m, v, largest, v_max = _moments(g, exp_avg, exp_avg_sq, max_exp_avg_sq, n)
+    scale = 1 / sqrt(1 - n.beta2**n.step)
+    step = n.lr / (1 - n.beta1**n.step) * m / (sqrt(largest) * scale + n.eps)
+    return parameter - step, m, v, v_max
 
 
 def adam_textbook(
-    parameter,
-    gradient,
-    exp_avg,
-    exp_avg_sq,
-    max_exp_avg_sq=None,
-    *,
-    step,
-    lr,
-    beta1,
-    beta2,
-    eps,
-    weight_decay,
-    decoupled=False,
-    maximize=False,
+    parameter, gradient, exp_avg, exp_avg_sq, max_exp_avg_sq=None, *, n, adamw=False, maximize=False
 ):
-    """The papers' algorithms.
+    """Step as the papers have it.
 
     Adam: D. P. Kingma and J. Ba, ICLR 2015, algorithm 1. Amsgrad: S. J. Reddi et al., ICLR 2018,
-    its largest mean corrected for its bias as in PyTorch. Decoupled (AdamW): I. Loshchilov and
-    F. Hutter, ICLR 2019, algorithm 2.
+    its largest mean corrected for its bias as in PyTorch. AdamW: I. Loshchilov and F. Hutter, ICLR
+    2019, algorithm 2.
     """
     g = -gradient if maximize else gradient
-    decay = weight_decay * parameter
-    g = g if decoupled else g + decay
-    m, v, largest, v_max = _moments(g, exp_avg, exp_avg_sq, max_exp_avg_sq, beta1, beta2)
-    m_hat = m / (1 - beta1**step)
-    v_hat = largest / (1 - beta2**step)
-    direction = m_hat / (sqrt(v_hat) + eps)
-    return parameter - lr * (direction + decay if decoupled else direction), m, v, v_max
+    decay = n.weight_decay * parameter
+    g = g if adamw else g + decay
+    m, v, largest, v_max = _moments(g, exp_avg, exp_avg_sq, max_exp_avg_sq, n)
+    m_hat = m / (1 - n.beta1**n.step)
+    v_hat = largest / (1 - n.beta2**n.step)
+    direction = m_hat / (sqrt(v_hat) + n.eps)
+    return parameter - n.lr * (direction + decay if adamw else direction), m, v, v_max
 
 
-def _moments(g, m, v, v_max, beta1, beta2):
-    """Return the running means of g and g^2, what the step is divided by the root of, and v_max."""
-    m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g
+def _moments(g, m, v, v_max, n):
+    """Return the running means of g and g^2, the mean to divide by, and the largest so far."""
+    m, v = n.beta1 * m + (1 - n.beta1) * g, n.beta2 * v + (1 - n.beta2) * g * g
     if v_max is None:
         return m, v, v, None
     v_max = maximum(v_max, v)
@@ -340,5 +290,5 @@ _adam = functools.partial(
 )
 adam_ = _adam("adam_", state="exp_avg exp_avg_sq")
 adam_amsgrad_ = _adam("adam_amsgrad_", state="exp_avg exp_avg_sq max_exp_avg_sq")
-adamw_ = _adam("adamw_", state="exp_avg exp_avg_sq", decoupled=True)
-adamw_amsgrad_ = _adam("adamw_amsgrad_", state="exp_avg exp_avg_sq max_exp_avg_sq", decoupled=True)
+adamw_ = _adam("adamw_", state="exp_avg exp_avg_sq", adamw=True)
+adamw_amsgrad_ = _adam("adamw_amsgrad_", state="exp_avg exp_avg_sq max_exp_avg_sq", adamw=True)
