@@ -65,6 +65,23 @@ def test_shared_modules_and_parameters_are_listed_once():
     assert {"again.weight", "tied"} <= set(net.state_dict())
 
 
+def test_shared_modules_and_parameters_are_listed_under_all_names_on_demand():
+    net = Net()
+    net.again = net.first
+    net.tied = net.scale
+    every = names(net.named_parameters(remove_duplicate=False))
+    assert {"scale", "tied", "first.weight", "again.weight"} <= set(every)
+    assert names(net.named_modules(remove_duplicate=False)) == ["", "first", "norm", "again"]
+    assert len(list(net.modules(remove_duplicate=False))) == 4
+    assert names(net.named_modules({net.first}, "net")) == ["net", "net.norm"]
+
+
+def test_a_parameter_in_place_of_a_buffer_that_is_not_saved_is_saved():
+    net = Net()
+    net.cache = nn.Parameter(tg.zeros(1))
+    assert "cache" in net.state_dict()
+
+
 def test_a_name_changes_its_kind():
     net = Net()
     net.offset = nn.Parameter(tg.zeros(3))

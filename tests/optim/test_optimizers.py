@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import pickle
 
@@ -211,6 +212,17 @@ def test_plain_gradient_descent_keeps_nothing():
 
 
 # --- groups and hyperparameters -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta"])
+def test_every_number_is_declared_with_its_range(name):
+    signature = inspect.signature(getattr(optim, name)).parameters
+    defaults = {key: p.default for key, p in signature.items() if key != "params"}
+    numbers = {key for key, value in defaults.items() if not isinstance(value, bool)}
+    optimizer = getattr(optim, name)([X])
+    assert set(optimizer.ranges) == numbers
+    assert optimizer.defaults == defaults
+    assert dict(optimizer.param_groups[0]) == {**defaults, "params": [X]}
 
 
 def test_hyperparameters_are_cells_that_read_as_floats():

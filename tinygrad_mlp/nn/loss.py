@@ -15,6 +15,7 @@ from . import functional as F
 from .functional_module import FunctionalModule
 
 Reduction = Literal["none", "mean", "sum"]
+Weight = Tensor | None
 
 
 class Loss(FunctionalModule):
@@ -62,7 +63,7 @@ class CrossEntropyLoss(Loss):
 
     def __init__(
         self,
-        weight: Tensor | None = None,
+        weight: Weight = None,
         *,
         ignore_index: int = -100,
         reduction: Reduction = "mean",
@@ -91,11 +92,7 @@ class NLLLoss(Loss):
     function = staticmethod(F.nll_loss)
 
     def __init__(
-        self,
-        weight: Tensor | None = None,
-        *,
-        ignore_index: int = -100,
-        reduction: Reduction = "mean",
+        self, weight: Weight = None, *, ignore_index: int = -100, reduction: Reduction = "mean"
     ):
         super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction)
 
@@ -172,7 +169,7 @@ class BCELoss(Loss):
 
     function = staticmethod(F.binary_cross_entropy)
 
-    def __init__(self, weight: Tensor | None = None, *, reduction: Reduction = "mean"):
+    def __init__(self, weight: Weight = None, *, reduction: Reduction = "mean"):
         super().__init__(weight=weight, reduction=reduction)
 
 
@@ -195,10 +192,6 @@ class BCEWithLogitsLoss(Loss):
     function = staticmethod(F.binary_cross_entropy_with_logits)
 
     def __init__(
-        self,
-        weight: Tensor | None = None,
-        *,
-        reduction: Reduction = "mean",
-        pos_weight: Tensor | None = None,
+        self, weight: Weight = None, *, reduction: Reduction = "mean", pos_weight: Weight = None
     ):
         super().__init__(weight=weight, reduction=reduction, pos_weight=pos_weight)
