@@ -74,7 +74,6 @@ def get_total_norm(
         )
     filled = [x for x in _tensors("get_total_norm", tensors) if x.numel()]
     with grad_mode(False):
-        norm: Tensor
         if not filled:
             norm = zeros(())
         elif order == math.inf:

@@ -106,12 +106,11 @@ class Sequential(_Numbered):
     def _of(self, modules: dict[str, Module]) -> Self:
         return type(self)(modules)
 
-    def forward(self, input: Any) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Apply all modules in order."""
         for module in self._modules.values():
             input = module(input)
-        output: Tensor = input
-        return output
+        return input
 
 
 class ModuleList(_Numbered):

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._tensor import Tensor
-from ..ops.create import ones, zeros
+from ..ops.create import zeros
 from ..ops.validation import as_tensor, integer
 from . import functional as F
 from . import init
 from .module import Module
 from .parameter import Parameter
+
+# The buffers of `BatchNorm1d`, and the values that they begin with.
+STATISTICS = {"running_mean": 0, "running_var": 1, "num_batches_tracked": 0}
 
 
 class _Normalization(Module):
@@ -90,18 +93,15 @@ class BatchNorm1d(_Normalization):
         self.eps, self.momentum = eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self._add_affine(num_features, affine, bias, dtype)
-        statistics = {
-            "running_mean": zeros(num_features, dtype=dtype),
-            "running_var": ones(num_features, dtype=dtype),
-            "num_batches_tracked": zeros(dtype="int64"),
-        }
-        for name, value in statistics.items():
+        for name in STATISTICS:
+            count = name == "num_batches_tracked"
+            value = zeros(dtype="int64") if count else zeros(num_features, dtype=dtype)
             self.register_buffer(name, value if track_running_stats else None)
         self.reset_parameters()
 
     def reset_running_stats(self) -> None:
         """Set the running statistics to mean 0 and variance 1, of no batches."""
-        for name, value in (("running_mean", 0), ("running_var", 1), ("num_batches_tracked", 0)):
+        for name, value in STATISTICS.items():
             if (statistic := getattr(self, name)) is not None:
                 init.constant_(statistic, value)
 

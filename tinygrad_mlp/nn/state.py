@@ -21,12 +21,8 @@ class IncompatibleKeys(NamedTuple):
     unexpected_keys: list[str]
 
     def __repr__(self) -> str:
-        if not self.missing_keys and not self.unexpected_keys:
-            return "<All keys matched successfully>"
-        return (
-            f"IncompatibleKeys(missing_keys={self.missing_keys}, "
-            f"unexpected_keys={self.unexpected_keys})"
-        )
+        fields = ", ".join(f"{name}={keys}" for name, keys in self._asdict().items())
+        return f"IncompatibleKeys({fields})" if any(self) else "<All keys matched successfully>"
 
 
 def tensors_of(module: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
