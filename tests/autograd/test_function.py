@@ -1,4 +1,4 @@
-"""`autograd.Function`: an op of one's own, on the tape like any other."""
+"""`autograd.Function`: an op defined by a user."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_an_input_may_be_returned_as_it_is() -> None:
     assert x.grad.tolist() == [3]
 
 
-def test_a_function_in_no_grad_tapes_nothing() -> None:
+def test_a_function_in_no_grad_records_nothing() -> None:
     with tg.no_grad():
         assert not Exp.apply(leaf(1.0)).requires_grad
     assert not Exp.apply(tg.ones(1)).requires_grad

@@ -50,7 +50,7 @@ def test_gradients_of_gradients() -> None:
     assert (first.item(), second.item(), third.item()) == (32, 48, 48)
 
 
-def test_backward_with_create_graph_tapes_grad() -> None:
+def test_backward_with_create_graph_records_the_gradient() -> None:
     x = leaf(3.0)
     (x**3).sum().backward(create_graph=True)
     x.grad.sum().backward()

@@ -1,4 +1,4 @@
-"""Hooks of tensors, and gradients kept on the way."""
+"""Hooks of tensors, and `retain_grad`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_hooks_of_leaves_see_the_whole_gradient_once() -> None:
     assert seen == [[5]]
 
 
-def test_hooks_of_results_see_it_on_its_way() -> None:
+def test_hooks_of_results_see_their_gradient() -> None:
     x = leaf(1.0)
     y = x * 2
     seen = []
@@ -39,7 +39,7 @@ def test_a_hook_replaces_what_it_returns_and_hooks_run_in_order() -> None:
     assert x.grad.tolist() == [-22]
 
 
-def test_a_removed_hook_is_silent() -> None:
+def test_a_removed_hook_is_not_called() -> None:
     x = leaf(1.0)
     seen = []
     handle = x.register_hook(seen.append)
@@ -60,7 +60,7 @@ def test_a_hook_may_remove_itself() -> None:
     assert x.grad.tolist() == [2]
 
 
-def test_hooks_need_a_gradient_to_wait_for() -> None:
+def test_hooks_need_requires_grad() -> None:
     for method in (lambda: tg.ones(2).register_hook(print), lambda: tg.ones(2).retain_grad()):
         with pytest.raises(RuntimeError, match="does not require a gradient"):
             method()

@@ -1,4 +1,4 @@
-"""Changes in place: noticed, refused, followed through views; and gradients nobody shares."""
+"""Changes in place: detected, refused, followed through views; gradients share no memory."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_leaf_changed_after_recording_is_noticed() -> None:
         loss.backward()
 
 
-def test_a_view_older_than_the_wish_for_a_gradient_is_not_written() -> None:
+def test_a_view_from_before_requires_grad_is_not_written() -> None:
     x = tg.tensor([1.0, 2.0])
     view = x[:1]
     x.requires_grad_()

@@ -70,7 +70,7 @@ def test_grad_mode_is_each_threads_own() -> None:
 
 
 def test_a_decorator_shared_by_threads_restores_each_ones_mode() -> None:
-    """Entered by one that tapes and one that does not, and left in the order entered."""
+    """One thread records and one does not; they leave in the order in which they entered."""
     steps = [threading.Event() for _ in range(3)]
 
     @tg.no_grad()
@@ -80,23 +80,23 @@ def test_a_decorator_shared_by_threads_restores_each_ones_mode() -> None:
 
     after = {}
 
-    def untaped():
+    def without_recording():
         with tg.no_grad():
             work(steps[1], steps[2])
 
-    def taped():
+    def with_recording():
         work(steps[0], steps[1])  # leaves while the other is inside
-        after["taped"] = tg.is_grad_enabled()
+        after["recording"] = tg.is_grad_enabled()
         steps[2].set()
 
-    first = threading.Thread(target=taped)
+    first = threading.Thread(target=with_recording)
     first.start()
     steps[0].wait(10)
-    second = threading.Thread(target=untaped)
+    second = threading.Thread(target=without_recording)
     second.start()
     first.join()
     second.join()
-    assert after == {"taped": True}
+    assert after == {"recording": True}
 
 
 def test_set_grad_enabled_works_as_a_call_a_block_and_a_decorator() -> None:

@@ -95,7 +95,7 @@ def test_numpy_reductions_are_those_of_the_tape(name, axis):
     np.testing.assert_allclose(out.detach(), getattr(np, name)(x.detach().numpy(), axis=axis), 1e-6)
 
 
-def test_numpy_functions_that_arrange_are_taped():
+def test_numpy_functions_that_arrange_are_recorded():
     x = tg.tensor([[1.0, -5.0, 2.0]], requires_grad=True)
     parts = [
         np.concatenate([x, np.ones((1, 3), "float32")]),
