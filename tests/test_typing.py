@@ -95,6 +95,7 @@ EXPRESSIONS = {
     "step(x, 0.5)": TENSOR,
     "tg.fit(model, optimizer, (x, y), epochs=1)": "tinygrad_mlp.train.history.History",
     "tg.gradcheck(F.relu, x)": "bool",
+    "tg.autograd.gradcheck(F.relu, x)": "bool",
     "tg.get_num_threads()": "int",
 }
 # what mypy must refuse -> its error code

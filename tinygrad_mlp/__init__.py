@@ -85,6 +85,7 @@ from .version import __version__
 
 bool, uint8, int32, int64 = _layout.BOOL, _layout.UINT8, _layout.INT32, _layout.INT64
 float32, float64 = _layout.FLOAT32, _layout.FLOAT64
+autograd.gradcheck = gradcheck
 
 # The functions of elementwise ops (exp, add, ...) come from the registry, by `__getattr__`.
 __all__ = [

@@ -14,9 +14,14 @@ What ``loss.backward()`` does, and where to read it, in this order:
    promotion, and handles of hooks.
 """
 
+from typing import TYPE_CHECKING
+
 from .backward import backward, grad
 from .function import Context, Function
 from .modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+
+if TYPE_CHECKING:  # set by the package, for ``study`` imports this folder
+    from ..study.gradcheck import gradcheck
 
 __all__ = [
     "Context",
@@ -24,6 +29,7 @@ __all__ = [
     "backward",
     "enable_grad",
     "grad",
+    "gradcheck",
     "is_grad_enabled",
     "no_grad",
     "set_grad_enabled",
