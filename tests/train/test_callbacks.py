@@ -298,6 +298,7 @@ def test_penalties(compile: bool) -> None:
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-7)
     plain = train(network(), epochs=1, **ONE)
     assert history["loss"][0] == plain["loss"][0], "it is not in the loss that is shown"
+    assert Penalty(model)().item() == 0, "without l1 and l2"
 
 
 @pytest.mark.parametrize("compile", [True, False])

@@ -1,19 +1,19 @@
 """Training: `fit` and `evaluate`, callbacks, metrics, history, checkpoints and plots.
 
-The way from `tg.fit` to one step, and the order in which to read::
+From `tg.fit` to one step, in the order in which to read::
 
-    fit(model, optimizer, (x, y))    fit.py        checks the arguments, builds what follows
-      Samples                        validation.py  inputs and targets that passed the checks
-      Objective                      objective.py   the loss to minimise, the metrics to measure
-      Trainer.run()                  trainer.py     the loop over epochs, passed to callbacks
-        TrainEpoch.run()             epoch.py       all batches of one epoch, natively in slices
-          TrainEpoch.step()          epoch.py       one batch: forward, loss, backward, update
-            RunningMeans.add()       metrics.py     adds the batch to the mean loss and metrics
-        Epoch.run()                  epoch.py       likewise on the validation data, no updates
+    fit(model, optimizer, (x, y))  fit.py         checks the arguments, builds what follows
+      Samples                      validation.py  inputs and targets that passed the checks
+      Objective                    objective.py   the loss to minimise, the metrics to measure
+      Trainer.run()                trainer.py     the loop over epochs; the argument of callbacks
+        TrainEpoch.run()           epoch.py       all batches of one epoch, natively in slices
+          TrainEpoch.step()        epoch.py       one batch: forward, loss, backward, update
+            RunningMeans.add()     metrics.py     adds the batch to the mean loss and metrics
+        Epoch.run()                epoch.py       the same for validation data, without updates
 
-`evaluate` runs one `Epoch`. Around the loop stand ``callbacks.py`` and ``loggers.py`` (what is done
-between epochs), ``progress.py`` (bar and lines), ``sigint.py`` (Ctrl-C ends the epoch first) and
-``nonfinite.py`` (which layer made a loss inf or nan). What is left after it: ``history.py``,
+`evaluate` runs one `Epoch`. The loop uses ``callbacks.py`` and ``loggers.py`` (called between
+epochs), ``progress.py`` (bar and lines), ``sigint.py`` (Ctrl-C ends the epoch first) and
+``nonfinite.py`` (finds the layer that made a loss inf or nan). Results are in ``history.py``,
 ``checkpoint.py``, ``predict.py`` and ``plots.py``.
 """
 

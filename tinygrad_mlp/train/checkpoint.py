@@ -1,4 +1,4 @@
-"""Checkpoints: save the check_int state of a training, and continue from it to the same bits.
+"""Checkpoints: save the whole state of a training, and continue from it to the same bits.
 
 A checkpoint is one safetensors file. It holds the tensors of the state dicts; their nesting and all
 numbers are JSON in the file's metadata. Python's JSON round-trips each float64 exactly, inf and nan
