@@ -7,12 +7,13 @@ program ends early if the flag is set, before it changes any state, and then rai
 from __future__ import annotations
 
 from collections.abc import Callable
+from ctypes import c_int64
 from typing import Any
 
 import numpy as np
 
 from ..autograd.op import Op
-from ..autograd.tape import Params, Value, empty
+from ..autograd.tape import Params, Value, apply, empty
 from ..autograd.values import as_array, from_array
 from ..kernels.fused import first_outside
 from ..kernels.runtime.launch import Launch
@@ -55,10 +56,12 @@ class ValueCheck(Op):
                 raise self.error(x, 0, **params)
             return None
         x = x if isinstance(x, Value) else from_array(x)
-        x = x if x.layout.dtype.kind == "f" else x.long()
-        return super().__call__(x.contiguous(), **params)
+        if x.layout.dtype != INT64 and x.layout.dtype.kind != "f":
+            x = x.long()
+        return apply(self, (x if x.layout.contiguous else x.contiguous(),), params)
 
-    def plan(self, x: Layout, low: float, high: float, *allowed: float) -> Launch:
+    def plan(self, x: Layout, *params: Any) -> Launch:
+        low, high, *allowed = self.bounds(*params)
         bits = float_bits if x.dtype.kind == "f" else int
         bounds = map(bits, (low, high, *(allowed or (0,))))
         constants = [x.size, *bounds, int(self.inside), len(allowed)]
@@ -66,13 +69,13 @@ class ValueCheck(Op):
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         flag = empty(_FLAG)
-        launch = self.planned(inputs[0].layout, *self.bounds(**params))
+        launch = self.planned(inputs[0].layout, *self.values_of(params))
         launch.run((launch.constants_address, inputs[0].address, flag.address))
         self.verify(inputs, (flag,), params)
         return (flag,)
 
     def verify(self, inputs: tuple[Value, ...], outputs: tuple[Value, ...], params: Params) -> None:
         """Raise the error of the first element that is not allowed, if the flag is set."""
-        number = int(as_array(outputs[0]))
+        number = c_int64.from_address(outputs[0].address).value
         if number:
             raise self.error(as_array(inputs[0]).flat[number - 1], number - 1, **params)
