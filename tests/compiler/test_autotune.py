@@ -1,4 +1,4 @@
-"""A program stays with what was faster, and looks again."""
+"""Autotuning: both variants are timed, the faster one is used, and measured again later."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tinygrad_mlp.compiler.autotune import Autotuner
 
 
 def runs(chosen: Autotuner, together: float, alone: float, count: int) -> list[bool]:
-    """How so many runs went, on all threads or not, if they take so long."""
+    """Return for each run whether it was on all threads, if runs take so many seconds."""
     went: list[bool] = []
     while len(went) < count:
         went_so = chosen.shared
@@ -24,22 +24,22 @@ def runs(chosen: Autotuner, together: float, alone: float, count: int) -> list[b
 
 
 @pytest.mark.parametrize("together", [1.0, 3.0])
-def test_it_tries_both_and_takes_the_faster(together: float) -> None:
+def test_both_are_tried_and_the_faster_is_used(together: float) -> None:
     chosen = Autotuner(2 * autotune._TRIAL_WORK, 10_000, 2)
     went = runs(chosen, together / 1e3, 2 / 1e3, 100)
     assert went[: 2 * autotune._TRIALS] == [True, False] * autotune._TRIALS
     assert set(went[2 * autotune._TRIALS :]) == {together < 2.0}
 
 
-def test_what_is_alike_is_shared() -> None:
-    """While the workers rest after a long wait, a shared run is one on one thread."""
+def test_equal_times_choose_all_threads() -> None:
+    """While the workers sleep, a run on all threads is a run on one."""
     chosen = Autotuner(50_000, 10_000, 2)
     runs(chosen, 2.0e-4, 1.9e-4, 2 * autotune._TRIALS * chosen.trial_runs)
     assert chosen.trials_left == 0
     assert chosen.shared
 
 
-def test_it_looks_again_and_changes_its_mind() -> None:
+def test_the_choice_is_measured_again_and_may_change() -> None:
     chosen = Autotuner(50_000, 10_000, 2)
     runs(chosen, 1e-4, 2e-4, 2 * autotune._TRIALS * chosen.trial_runs)
     assert chosen.shared
@@ -48,8 +48,8 @@ def test_it_looks_again_and_changes_its_mind() -> None:
     assert went[-1] is False
 
 
-def test_a_trial_is_a_moment_however_many_runs_are_wanted() -> None:
-    """A million runs in a row are not done on one thread to see how that is."""
+def test_a_trial_is_short_for_any_number_of_runs() -> None:
+    """A million runs in a row are not one trial on one thread."""
     chosen = Autotuner(50_000, 10_000, 2)
     assert chosen.trial_runs == autotune._TRIAL_WORK / 50_000
     assert chosen.next_runs(10**6) == (chosen.trial_runs, True)
@@ -58,7 +58,7 @@ def test_a_trial_is_a_moment_however_many_runs_are_wanted() -> None:
     assert went.count(False) <= autotune._TRIALS * chosen.trial_runs * 3
 
 
-def test_a_long_run_follows_the_trials_whole() -> None:
+def test_after_the_trials_all_runs_are_one_launch() -> None:
     chosen = Autotuner(50_000, 10_000, 2)
     runs(chosen, 1.0, 2.0, 2 * autotune._TRIALS * chosen.trial_runs)
     assert chosen.next_runs(5) == (1, False)  # a run takes longer than it goes without looking
@@ -74,7 +74,7 @@ def test_some_programs_need_no_trial(work: float, threads: int) -> None:
     assert chosen.shared
 
 
-def test_the_bits_are_the_same_either_way() -> None:
+def test_results_do_not_depend_on_the_choice() -> None:
     w = tg.randn(64, 64)
 
     @tg.compile

@@ -1,4 +1,4 @@
-"""What may be in a compiled step, and what may not: refused by name, or done as eager does it."""
+"""What a compiled step may do, as in eager mode, and what is refused with an error."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from tinygrad_mlp import nn, optim
         "orthogonal",
     ],
 )
-def test_values_that_leave_are_refused_by_line(leave):
+def test_reading_a_value_raises_and_names_the_line(leave):
     @tg.compile
     def step(x):
         leave(x.sum())
@@ -60,14 +60,14 @@ def test_values_that_leave_are_refused_by_line(leave):
     assert tg.compile(lambda x: x + 1)(tg.ones(1)).item() == 2  # nothing was left behind
 
 
-def test_printing_is_done_once(capsys):
+def test_printing_happens_only_at_the_capture(capsys):
     step = tg.compile(lambda x: print(x) or x + 1)
     for k in range(3):
         assert step(tg.tensor([float(k)])).item() == k + 1
     assert capsys.readouterr().out == "tensor([0.])\n"
 
 
-def test_hyperparameters_are_not_set_inside():
+def test_setting_a_hyperparameter_in_a_step_is_refused():
     w = nn.Parameter(tg.ones(2))
     optimizer = optim.SGD([w], 0.1)
     schedule = optim.lr_scheduler.StepLR(optimizer, 1)
@@ -87,7 +87,7 @@ def test_hyperparameters_are_not_set_inside():
             step()
 
 
-def test_a_number_read_from_a_group_is_watched():
+def test_a_hyperparameter_read_in_a_step_is_guarded():
     w = nn.Parameter(tg.ones(2))
     optimizer = optim.SGD([w], 0.1)
     step = tg.compile(lambda x: x * optimizer.param_groups[0]["lr"])
@@ -132,7 +132,7 @@ def test_random_draws():
 
 
 class Cube(tg.autograd.Function):
-    """x^3, by NumPy both ways; ``calls`` counts."""
+    """x^3, by NumPy forward and backward; ``calls`` counts the calls."""
 
     calls = 0
 
@@ -151,7 +151,7 @@ class Cube(tg.autograd.Function):
 
 
 class Choice(tg.autograd.Function):
-    """The values decide what is done: each time anew."""
+    """A function that branches on the values of its input."""
 
     @staticmethod
     def forward(ctx, x):
@@ -163,7 +163,7 @@ class Choice(tg.autograd.Function):
         return gradient * 2 if ctx.up else gradient * 3
 
 
-def test_a_function_of_the_user_runs_in_python():
+def test_a_user_function_runs_in_python():
     runs = []
     for compiled in (False, True):
         tg.manual_seed(0)
@@ -196,7 +196,7 @@ def test_a_function_of_the_user_runs_in_python():
     assert "in Python" in str(step.program)
 
 
-def test_an_error_in_a_function_of_the_user_leaves_things_usable():
+def test_after_an_error_in_a_user_function_the_step_works_again():
     class Fails(tg.autograd.Function):
         broken = False
 
@@ -216,7 +216,7 @@ def test_an_error_in_a_function_of_the_user_leaves_things_usable():
     assert step.captures == 1
 
 
-def test_an_error_inside_a_step_leaves_things_usable():
+def test_after_an_error_in_a_step_it_works_again():
     w, broken = nn.Parameter(tg.ones(3)), True
 
     @tg.compile
@@ -257,7 +257,7 @@ def test_tensor_hooks_and_backward_hooks():
     assert runs[0] == runs[1]
 
 
-def test_ops_that_work_in_python():
+def test_ops_without_kernels_run_in_python():
     def step(x, index):
         picked = x[index] + x[:, None].sum(1)
         return tg.cat([picked, x.sort(-1)[0]]), x.argsort(), tg.eye(2), x.nonzero() * 0 + 1

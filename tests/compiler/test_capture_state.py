@@ -119,7 +119,7 @@ def test_tensors_left_behind_are_refused():
 
 
 class Heavy(optim.Optimizer):
-    """A user's own optimizer, which makes its state when it is first wanted."""
+    """A user's optimizer, which creates its state in the first step."""
 
     def __init__(self, params, lr):
         super().__init__(params, {"lr": lr})
@@ -135,7 +135,7 @@ class Heavy(optim.Optimizer):
                     p.sub_(group["lr"] * state["m"])
 
 
-def test_state_that_comes_to_be_in_the_first_step():
+def test_state_created_in_the_first_step():
     runs = []
     for compiled in (False, True):
         tg.manual_seed(0)
@@ -193,7 +193,7 @@ def test_a_step_with_a_closure_and_modes_set_inside():
     assert [f.captures for f in pair] == [2, 1]  # in training at first, then not
 
 
-def test_a_tensor_made_of_numbers_is_made_anew_at_each_run():
+def test_a_tensor_made_from_numbers_is_made_at_each_run():
     w = tg.ones(3, requires_grad=True)
 
     def losses(x):
@@ -211,5 +211,5 @@ def test_a_tensor_made_of_numbers_is_made_anew_at_each_run():
         x = tg.tensor([0.5, 1.0, 1.5]) * k
         for got, wanted in zip(step(x), losses(x), strict=True):
             assert got.tolist() == wanted.tolist()
-    # what nobody writes to is read where it is, not copied
+    # memory that is not written is read in place, not copied
     assert [i.name for i in step.program.instructions].count("clone") == 2

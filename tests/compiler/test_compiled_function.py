@@ -1,4 +1,4 @@
-"""A compiled step is the step itself: the same bits, gradients, states and errors."""
+"""A compiled step gives the results, gradients, states and errors of eager mode."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def network():
 
 
 def trained(compiled: bool, steps: int = 5, make=lambda p: optim.Adam(p, lr=0.01)):
-    """Losses of some steps, and all that they changed."""
+    """Return the losses of some steps, and all that they changed."""
     tg.manual_seed(0)
     model = network()
     optimizer = make(model.parameters())
@@ -52,7 +52,7 @@ def trained(compiled: bool, steps: int = 5, make=lambda p: optim.Adam(p, lr=0.01
 
 
 @pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta"])
-def test_bit_for_bit_as_eager(name: str) -> None:
+def test_results_are_bit_identical_to_eager_mode(name: str) -> None:
     def make(parameters):
         return getattr(optim, name)(parameters, lr=0.01)
 
@@ -78,7 +78,7 @@ def test_a_learning_rate_is_read_at_every_step() -> None:
     assert len(step.specializations) == 1
 
 
-def test_a_value_may_not_leave() -> None:
+def test_reading_a_value_is_refused() -> None:
     @tg.compile
     def step(x):
         return x * 2 if x.sum().item() > 0 else x

@@ -128,7 +128,7 @@ def test_state_that_is_read_before_an_early_exit_is_restored() -> None:
     assert cursor.item() == 1
 
 
-def test_repeating_is_calling_again() -> None:
+def test_repeated_runs_equal_repeated_calls() -> None:
     numbers = np.random.default_rng(0).normal(size=50).tolist()
     once, many = Walk(numbers), Walk(numbers)
     alone, together = CompiledFunction(once.step), CompiledFunction(many.step)
@@ -140,7 +140,7 @@ def test_repeating_is_calling_again() -> None:
     assert once.state() == many.state()
 
 
-def test_steps_into_python_are_repeated_too_and_end_at_an_early_exit() -> None:
+def test_programs_with_python_ops_repeat_and_exit_early() -> None:
     class Noted(tg.autograd.Function):
         calls = 0
 
@@ -164,7 +164,7 @@ def test_steps_into_python_are_repeated_too_and_end_at_an_early_exit() -> None:
     assert Noted.calls == 3
 
 
-def test_rows_that_are_not_there() -> None:
+def test_rows_that_do_not_exist() -> None:
     x, order = tg.arange(6).reshape(3, 2), tg.tensor([2, 0, 1])
     cursor = tg.zeros((), dtype="int64")
     assert take_batch(x, order, cursor, batch=2, rows=2).tolist() == [[4, 5], [0, 1]]

@@ -1,4 +1,4 @@
-"""A program in print, and what `explain` says of it, and that neither changes anything."""
+"""The text of a program, and `explain`; neither changes any state."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def trained(make=lambda p: optim.SGD(p, lr=0.1, momentum=0.9)):
     return train_step, model, optimizer, (x, y)
 
 
-def test_a_program_in_print():
+def test_the_text_of_a_program():
     step, *_ = trained()
     lines = str(step.program).split("\n")
     assert max(map(len, lines)) <= 110
@@ -64,7 +64,7 @@ def test_a_program_in_print():
     assert numbers == list(range(1, len(step.program.instructions) + 1))
 
 
-def test_inference_in_print():
+def test_the_text_of_an_inference_program():
     model = nn.Sequential(nn.Linear(5, 8), nn.ReLU()).eval()
     step = tg.compile(model)
     with tg.no_grad():
@@ -93,7 +93,7 @@ def test_explaining_changes_nothing(name):
     step, model, optimizer, given = trained(lambda p: getattr(optim, name)(p, lr=0.1))
     step.explain(peak=1e11, bandwidth=1e10)
     assert step(*given).item() == expected
-    for said in (
+    for line in (
         "factor = 0.5",
         "optimizer: which",
         "model: its modes",
@@ -102,10 +102,10 @@ def test_explaining_changes_nothing(name):
         "peak 100 GFLOP/s, bandwidth 10.0 GB/s",
         "a tensor, float32 (3,): 1",
     ):
-        assert said in text, said
+        assert line in text, line
 
 
-def test_what_explain_counts():
+def test_flops_and_bytes_of_explain():
     a, b = tg.ones(6, 5), tg.ones(5, 7)
     step = tg.compile(lambda a, b: ((a @ b) * 2 + 1).tanh())
     step(a, b)
@@ -132,7 +132,7 @@ def test_explain_measures_the_machine():
     assert explained.bandwidth > 1e8
 
 
-def test_what_runs_in_python_is_marked_and_not_run():
+def test_python_ops_are_marked_and_not_run():
     calls = []
 
     class Mine(tg.autograd.Function):

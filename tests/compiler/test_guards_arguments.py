@@ -54,7 +54,7 @@ def test_arguments_in_containers():
     assert step.captures == 2
 
 
-def test_an_argument_that_the_function_knows_by_name():
+def test_an_argument_that_is_also_a_variable_of_the_function():
     w = nn.Parameter(tg.ones(2))
 
     @tg.compile
@@ -70,7 +70,7 @@ def test_an_argument_that_the_function_knows_by_name():
     assert step(other).tolist() == [6, 6]
 
 
-def test_an_argument_reached_by_another_way_is_refused():
+def test_an_argument_that_aliases_another_tensor_is_refused():
     base = tg.ones(4)
     view = base[:2]
     kept = [view]
@@ -83,7 +83,7 @@ def test_an_argument_reached_by_another_way_is_refused():
         step(base)
 
 
-def test_an_argument_in_memory_that_the_step_changes_is_refused_later_too():
+def test_an_argument_that_aliases_written_state_is_refused_in_later_calls():
     weight = tg.ones(4)
 
     @tg.compile

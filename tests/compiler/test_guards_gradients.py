@@ -69,7 +69,7 @@ def test_gradients_are_overwritten_by_zero():
     assert step.captures == 2
 
 
-def test_a_gradient_forgotten_by_hand_inside():
+def test_a_gradient_reset_by_hand_in_the_step():
     w = nn.Parameter(tg.ones(5))
 
     @tg.compile
@@ -103,7 +103,7 @@ def test_a_parameter_without_gradient_gets_one_by_hand():
     assert runs[0] == runs[1]
 
 
-def test_zero_grad_forgets_the_gradients_of_idle_parameters():
+def test_zero_grad_resets_the_gradients_of_unused_parameters():
     used, idle = nn.Parameter(tg.ones(3)), nn.Parameter(tg.ones(3))
     optimizer = optim.SGD([used, idle], 0.5)
 
@@ -120,7 +120,7 @@ def test_zero_grad_forgets_the_gradients_of_idle_parameters():
         assert idle.tolist() == [1, 1, 1]
 
 
-def test_an_older_tape_notices_a_replay():
+def test_a_run_invalidates_tensors_saved_on_an_older_tape():
     t = Training(True)
     x, y = data()
     t.step(x, y)

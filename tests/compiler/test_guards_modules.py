@@ -7,7 +7,7 @@ from tests.compiler.training import data, same
 from tinygrad_mlp import nn
 
 
-def test_modes_are_toggled_and_both_programs_kept():
+def test_programs_of_both_modes_stay():
     same(lambda t, k: t.model.train(k % 2 == 0), captures=2)
 
 
@@ -39,7 +39,7 @@ def test_a_module_becomes_double():
         assert step(x).tolist() == model(x).tolist()
 
 
-def test_a_module_among_the_arguments_is_watched():
+def test_a_module_among_the_arguments_is_guarded():
     model = nn.Sequential(nn.Linear(5, 4), nn.Dropout(0.5))
 
     @tg.compile
@@ -77,7 +77,7 @@ def test_methods_are_compiled():
             assert bound(x).tolist() == (trainer.model(x) * scale).tolist()
 
 
-def test_forward_hooks_are_captured_and_their_removal_noticed():
+def test_forward_hooks_are_captured_and_their_removal_captures_again():
     model, seen = nn.Linear(5, 2), []
     handle = model.register_forward_hook(lambda m, a, out: seen.append(1) or out * 2)
     step = tg.compile(model)
@@ -90,7 +90,7 @@ def test_forward_hooks_are_captured_and_their_removal_noticed():
         assert step(x).tolist() == model(x).tolist()
 
 
-def test_what_a_variable_leads_to_is_found_when_it_is_there():
+def test_a_variable_that_is_assigned_later_is_found():
     @tg.compile
     def forward(x):
         return model(x)

@@ -11,7 +11,7 @@ from tests.compiler.training import data, same
 from tinygrad_mlp import nn, optim
 
 
-def test_numbers_of_groups_are_read_at_each_step():
+def test_hyperparameters_are_read_at_each_step():
     def between(t, k):
         group = t.optimizer.param_groups[0]
         group["lr"], group["betas"] = 0.1 / (k + 1), (0.5 + k / 20, 0.9)
@@ -19,7 +19,7 @@ def test_numbers_of_groups_are_read_at_each_step():
     same(between, optim.Adam, captures=1)
 
 
-def test_a_number_that_chooses_another_update_captures_anew():
+def test_a_hyperparameter_that_chooses_another_kernel_captures_again():
     def between(t, k):
         t.optimizer.param_groups[0]["momentum"] = 0.9 if k > 2 else 0.0
 

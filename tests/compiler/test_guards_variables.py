@@ -39,7 +39,7 @@ def test_numbers_in_closure_globals_and_arguments():
     assert step.captures == before
 
 
-def test_equal_numbers_of_two_types_are_two_kinds():
+def test_equal_numbers_of_two_types_are_two_signatures():
     step = tg.compile(lambda x, k: x * k)
     x = tg.tensor([2])
     assert str(step(x, 1).dtype) == "int64"
@@ -64,7 +64,7 @@ def test_a_global_tensor_is_rebound_and_written_to():
     assert step(x).tolist() == [5, 6]
 
 
-def test_an_attribute_is_no_global_of_its_name(monkeypatch):
+def test_an_attribute_is_not_taken_for_a_global_of_its_name(monkeypatch):
     training = Training(compiled=True)
     x, y = data()
     for k in range(12):  # as in a script: `for step in range(12): train_step(x, y)`
@@ -73,7 +73,7 @@ def test_an_attribute_is_no_global_of_its_name(monkeypatch):
     assert training.step.captures == 1
 
 
-def test_functions_that_it_calls():
+def test_functions_that_the_step_calls():
     factor = 2.0
 
     def scaled(x):
@@ -145,7 +145,7 @@ def test_containers_grow_and_shrink():
     assert step(x).tolist() == step(x).tolist() == [4.0] * 3
 
 
-def test_a_variable_that_the_step_changes_is_told():
+def test_a_variable_that_the_step_changes_warns():
     count = 0
 
     @tg.compile

@@ -1,4 +1,4 @@
-"""Each pass does what it says, keeps the bits, and leaves alone what it must."""
+"""Each pass transforms what it should and nothing else, and keeps the results bit for bit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tinygrad_mlp.compiler.ir import TEMPORARY, Buffer, Instruction, ProgramErro
 
 
 def compiled(function: Callable[..., Any], *args: Any) -> tuple[Any, list[str]]:
-    """The compiled function after two calls that must equal the function's own, and its ops."""
+    """Compile and call a function, compare the results with eager mode; return it and its ops."""
     run = tg.compile(function)
     wanted = function(*args)
     for _ in range(3):
@@ -32,7 +32,7 @@ X = tg.tensor(np.random.default_rng(0).standard_normal((6, 5)).astype(np.float32
 W = tg.tensor(np.random.default_rng(1).standard_normal((4, 5)).astype(np.float32))
 
 
-def test_what_nobody_looks_at_is_left_out() -> None:
+def test_dead_code_is_removed() -> None:
     def step(x):
         x.exp().sum()
         return x.sum(0)
@@ -40,7 +40,7 @@ def test_what_nobody_looks_at_is_left_out() -> None:
     assert compiled(step, X)[1] == ["sum"]
 
 
-def test_what_outlives_the_step_is_not_dead() -> None:
+def test_writes_to_state_are_not_dead() -> None:
     total = tg.zeros(5)
 
     def step(x):
@@ -53,14 +53,14 @@ def test_what_outlives_the_step_is_not_dead() -> None:
     np.testing.assert_allclose(total.numpy(), 3 * X.numpy().sum(0), rtol=1e-6)
 
 
-def test_an_op_is_applied_once_to_the_same_arrays() -> None:
+def test_a_repeated_op_is_removed() -> None:
     def step(x):
         return x.sum(0) + 1, x.sum(0) * 2
 
     assert compiled(step, X)[1].count("sum") == 1
 
 
-def test_an_op_is_applied_again_after_its_input_changed() -> None:
+def test_an_op_is_repeated_after_its_input_changed() -> None:
     memory = tg.zeros(6, 5)
 
     def step(x):
@@ -75,7 +75,7 @@ def test_an_op_is_applied_again_after_its_input_changed() -> None:
         np.testing.assert_allclose(after.numpy(), (k + 1) * X.numpy().sum(0), rtol=1e-5, atol=1e-6)
 
 
-def test_two_draws_are_two_draws() -> None:
+def test_random_draws_are_not_merged() -> None:
     def step():
         return tg.rand(4), tg.rand(4)
 
@@ -85,7 +85,7 @@ def test_two_draws_are_two_draws() -> None:
         assert first.tolist() != second.tolist()
 
 
-def test_a_copy_of_what_nobody_changes_is_left_out() -> None:
+def test_a_copy_of_unchanged_memory_is_removed() -> None:
     def step(x):
         y = x.sum(0)
         return y.clone() @ x.sum(0)
@@ -93,7 +93,7 @@ def test_a_copy_of_what_nobody_changes_is_left_out() -> None:
     assert "clone" not in compiled(step, X)[1]
 
 
-def test_what_is_left_out_is_returned_all_the_same() -> None:
+def test_a_removed_result_is_still_returned() -> None:
     assert compiled(lambda x: x.sum(0).clone(), X)[1] == ["sum"]
 
     def step(x):
@@ -103,7 +103,7 @@ def test_what_is_left_out_is_returned_all_the_same() -> None:
     assert compiled(step, X)[1] == ["sum", "exp"]
 
 
-def test_a_copy_of_what_is_changed_stays() -> None:
+def test_a_copy_of_memory_that_is_changed_stays() -> None:
     def step(x):
         y = x * 2
         z = y.clone()
@@ -114,7 +114,7 @@ def test_a_copy_of_what_is_changed_stays() -> None:
     assert any("clone" in name for name in names)
 
 
-def test_two_gradients_that_are_copies_of_a_copy_are_two() -> None:
+def test_two_gradients_never_share_memory() -> None:
     p, q = tg.zeros(5, 5, requires_grad=True), tg.zeros(5, 5, requires_grad=True)
 
     @tg.compile
@@ -128,7 +128,7 @@ def test_two_gradients_that_are_copies_of_a_copy_are_two() -> None:
     assert q.grad.numpy().any()
 
 
-def test_a_chain_is_one_pass_over_memory() -> None:
+def test_a_chain_becomes_one_kernel() -> None:
     def step(x):
         return ((x * 2 + 1).tanh() - x).exp()
 
@@ -148,7 +148,7 @@ def test_a_chain_writes_only_what_is_read() -> None:
     assert len(run.program.instructions[0].outputs) == 2
 
 
-def test_other_shapes_and_dtypes_are_other_chains() -> None:
+def test_ops_of_different_shapes_or_dtypes_are_not_fused() -> None:
     def step(x):
         row = x.sum(0).exp()
         return x * row, (x.double() * 2).float()
@@ -156,8 +156,8 @@ def test_other_shapes_and_dtypes_are_other_chains() -> None:
     assert not any("exp" in name and "mul" in name for name in compiled(step, X)[1])
 
 
-def test_a_chain_waits_for_what_it_needs() -> None:
-    """exp and mul are one chain only if neither has to come before or after what is between."""
+def test_ops_are_not_fused_across_a_dependency() -> None:
+    """The sum between exp and mul reads the one and is read by the other."""
 
     def step(x):
         y = x.exp()
@@ -168,7 +168,7 @@ def test_a_chain_waits_for_what_it_needs() -> None:
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
-def test_a_product_ends_with_its_activation(activation: str) -> None:
+def test_an_activation_is_fused_into_the_product(activation: str) -> None:
     def step(x, w):
         return getattr(x @ w.T, activation)()
 
@@ -176,7 +176,7 @@ def test_a_product_ends_with_its_activation(activation: str) -> None:
 
 
 @pytest.mark.parametrize("product", [False, True])
-def test_a_chain_does_not_read_other_views_of_what_it_makes(product: bool) -> None:
+def test_a_chain_does_not_read_other_views_of_its_results(product: bool) -> None:
     def step(x):
         y = x @ x if product else x * 3
         z = y.exp()
@@ -188,7 +188,7 @@ def test_a_chain_does_not_read_other_views_of_what_it_makes(product: bool) -> No
     assert len(others) == 2
 
 
-def test_a_product_that_is_read_by_others_is_kept() -> None:
+def test_a_product_that_is_read_elsewhere_is_written() -> None:
     def step(x, w):
         z = x @ w.T
         return z.tanh(), z.sum()
@@ -199,7 +199,7 @@ def test_a_product_that_is_read_by_others_is_kept() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 5, 4), (6, 1, 4), (6, 5, 1), (300, 2, 100), (64, 700, 33)])
-def test_products_of_any_shape_keep_their_bits(shape: tuple[int, int, int]) -> None:
+def test_fused_products_of_any_shape_are_bit_identical(shape: tuple[int, int, int]) -> None:
     rows, depth, columns = shape
     draw = np.random.default_rng(2)
     layer = nn.Linear(depth, columns)
@@ -213,7 +213,7 @@ def test_products_of_any_shape_keep_their_bits(shape: tuple[int, int, int]) -> N
     compiled(step, x)
 
 
-def test_a_gradient_and_its_mask_are_one_product() -> None:
+def test_the_gradient_of_an_activation_is_fused_into_the_product() -> None:
     model = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 3))
 
     def step(x):
@@ -231,7 +231,7 @@ def test_a_gradient_and_its_mask_are_one_product() -> None:
     assert "matmul+relu.vjp" in names
 
 
-def test_a_wrong_program_is_noticed() -> None:
+def test_a_malformed_program_raises() -> None:
     def step(x):
         return x.exp() @ x.T
 

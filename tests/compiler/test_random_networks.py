@@ -1,4 +1,4 @@
-"""Random networks: compiled, eager and interpreted are one, step by step."""
+"""Random networks: compiled, eager and interpreted steps give the same results."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ OPTIMIZERS = {
 
 
 class Block(nn.Module):
-    """A layer, what normalises it, its activation, what drops of it; and what goes around it."""
+    """A linear layer, normalisation, activation and dropout, perhaps with a residual connection."""
 
     def __init__(self, wide, out, norm, activation, drop, skip, layer):
         super().__init__()
@@ -58,7 +58,7 @@ class Block(nn.Module):
 
 
 def build(plan):
-    """The network, its optimizer and its step, as the plan says, from seed 0."""
+    """Return the network, optimizer and step of a plan, from seed 0."""
     tg.manual_seed(0)
     blocks: list[Block] = []
     width = plan["features"]
@@ -101,7 +101,7 @@ def batches(plan):
 
 
 def tensors(model, optimizer):
-    """All that a step changes, by name."""
+    """Return all that a step changes, by name."""
     found = dict(model.state_dict(keep_vars=True))
     found["rng"] = tg.ops.random.state()
     for name, p in model.named_parameters():
@@ -145,7 +145,7 @@ plans = st.fixed_dictionaries(
 
 
 def run(plan, compiled):
-    """The bits after each of ten steps."""
+    """Return the state after each of ten steps, bit for bit."""
     model, optimizer, step = build(plan)
     step = tg.compile(step) if compiled else step
     return [bits(model, optimizer, step(x, y)) for x, y in batches(plan)]
@@ -176,7 +176,7 @@ def test_the_bits_do_not_depend_on_threads(plan):
 @settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(plans)
 def test_compiled_is_close_to_the_interpreter(plan):
-    """One step at a time, from equal state."""
+    """Compare one step at a time, from equal state."""
     model, optimizer, step = build(plan)
     step = tg.compile(step)
     tolerance = 1e-3 if plan["dtype"] == "float32" else 1e-11  # of the largest element
@@ -204,7 +204,7 @@ def test_compiled_is_close_to_the_interpreter(plan):
 
 @pytest.mark.parametrize("broken", ["0.weight", "loss"])
 def test_the_comparison_can_fail(broken):
-    """A program that does something else is found out."""
+    """The comparison notices a program that computes something else."""
     plan = {
         "features": 3,
         "classes": 2,

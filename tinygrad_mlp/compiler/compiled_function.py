@@ -12,7 +12,7 @@ import types
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from .signature import arrays_in, map_structure, signature
 from .specialization import Specialization, first_result
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
 
 _MANY = 8  # captures of one function at which it warns
@@ -88,6 +89,12 @@ class CompiledFunction(Generic[P, R]):
                 return self._capture(called_with, args, kwargs)  # type: ignore[no-any-return]
             return found.run(arrays)  # type: ignore[no-any-return]
 
+    @overload
+    def __get__(self, instance: None, owner: type) -> CompiledFunction[P, R]: ...
+    @overload
+    def __get__(
+        self: CompiledFunction[Concatenate[Any, Q], R], instance: object, owner: type | None = ...
+    ) -> Callable[Q, R]: ...
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """Bind to an instance, as a method is."""
         return self if instance is None else types.MethodType(self, instance)
@@ -253,8 +260,10 @@ def compile(
 def compile(function: Callable[P, R], *, disable: bool) -> Callable[P, R]: ...
 @overload
 def compile(
-    function: None = ..., *, disable: bool = ...
-) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+    function: None = ..., *, disable: Literal[False] = ...
+) -> Callable[[Callable[P, R]], CompiledFunction[P, R]]: ...
+@overload
+def compile(*, disable: bool) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def compile(function: Any = None, *, disable: bool = False) -> Any:
     """Make a function of tensors run natively: ``@tg.compile`` above it, or ``tg.compile(model)``.
 
