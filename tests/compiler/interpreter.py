@@ -1,12 +1,12 @@
-"""A program, interpreted: slowly, obviously, and by NumPy. What the fast way must equal.
+"""An interpreter of programs in NumPy, slow and simple: the oracle of the compiled program.
 
-One instruction after another, as captured (of a fused one its parts), each on memory of its own: no
-arena, no schedule, no kernels where NumPy or the textbook form of an op says the same. Products,
-sums and textbook forms are worked out in float64 and rounded once; formulas are evaluated in their
-own dtype, operation by operation. Random draws, and what has no other form, run as the op on
-copies.
+It runs the instructions as they were captured (the parts of a fused one), one after another, each on
+its own memory: without arena, schedule, or kernels where NumPy or the textbook form of an op does
+the same. Products, sums and textbook forms are computed in float64 and rounded once. Formulas are
+evaluated in their own dtype, operation by operation. Random draws, and ops without another form,
+run as the op on copies.
 
-Nothing that the program changes is changed: state is read once, and its copy written.
+State is copied first, and only the copy is written.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _UNWRITTEN = 0xFF  # bytes of which floats are NaN
 
 
 class Interpreted:
-    """What a program would have made: ``results``, ``gradients``, and what it would leave."""
+    """The ``results`` and ``gradients`` of a program, and the state after it."""
 
     def __init__(self, program: Program, inputs: Sequence[Any]):
         self.program = program
@@ -48,7 +48,7 @@ class Interpreted:
         self.gradients = [(leaf, self.array(region)) for leaf, region in program.gradients]
 
     def array(self, region: Region) -> np.ndarray:
-        """The array that a region is, in the interpreter's memory."""
+        """Return the array of a region in the interpreter's memory."""
         buffer, layout = region.buffer, region.layout
         if buffer not in self.memory:
             self.memory[buffer] = np.full(max(buffer.nbytes, 1), _UNWRITTEN, np.uint8)
@@ -59,7 +59,7 @@ class Interpreted:
         return np.ndarray(layout.shape, layout.dtype, self.memory[buffer], start, layout.strides)
 
     def of(self, tensor: Any) -> np.ndarray | None:
-        """What a tensor of the state would be; None if the program does not touch it."""
+        """Return the value of a tensor after the program; None if the program does not use it."""
         for buffer in self.memory:
             if buffer.role == STATE and buffer.owner is tensor.storage:
                 return self.array(Region(buffer, tensor.address - buffer.address, tensor.layout))
@@ -105,13 +105,13 @@ def _product(op: Any, a: np.ndarray, b: np.ndarray, *bias: np.ndarray) -> np.nda
 
 
 def _textbook(op: Any, inputs: list[np.ndarray], params: dict[str, Any]) -> list[np.ndarray]:
-    """The textbook form of an op, in float64."""
+    """Return the textbook form of an op, in float64."""
     made = op.textbook(*[from_array(_wide(array)) for array in inputs], **params)
     return [as_array(value) for value in (made if isinstance(made, tuple) else (made,))]
 
 
 def _by_op(op: Any, inputs: list[np.ndarray], params: dict[str, Any]) -> list[np.ndarray]:
-    """What the op itself makes of copies; what it changes is put back."""
+    """Return the results of the op itself on copies; inputs that it changes are copied back."""
     copies = tuple(map(from_array, inputs))
     made = [as_array(value) for value in op.run(copies, params)]
     for k in op.mutates:
@@ -120,7 +120,7 @@ def _by_op(op: Any, inputs: list[np.ndarray], params: dict[str, Any]) -> list[np
 
 
 def _elementwise(op: Any, instruction: Instruction, inputs: list[np.ndarray]) -> np.ndarray:
-    """A formula, evaluated in the dtype that its kernel computes in."""
+    """Evaluate a formula in the dtype that its kernel computes in."""
     real, _ = op.dtypes([region.layout for region in instruction.inputs])
     named = {
         name: array if name in op.masks else array.astype(real)
@@ -132,7 +132,7 @@ def _elementwise(op: Any, instruction: Instruction, inputs: list[np.ndarray]) ->
 def evaluate(
     expression: Expression, named: dict[str, np.ndarray], real: np.dtype
 ) -> np.ndarray | np.generic:
-    """An expression of named arrays, by NumPy, in the dtype ``real``."""
+    """Evaluate an expression of named arrays by NumPy, in the dtype ``real``."""
     known: dict[int, Any] = {}
 
     def value(node: Expression) -> Any:
@@ -224,5 +224,5 @@ for _name in (
 
 
 def interpret(program: Program, inputs: Sequence[Any]) -> Interpreted:
-    """What ``program`` makes of ``inputs``, tensors or arrays; nothing is changed."""
+    """Interpret ``program`` on ``inputs``, tensors or arrays; no state is changed."""
     return Interpreted(program, inputs)
