@@ -1,10 +1,10 @@
 """An interpreter of programs in NumPy, slow and simple: the oracle of the compiled program.
 
-It runs the instructions as they were captured (the parts of a fused one), one after another, each on
-its own memory: without arena, schedule, or kernels where NumPy or the textbook form of an op does
-the same. Products, sums and textbook forms are computed in float64 and rounded once. Formulas are
-evaluated in their own dtype, operation by operation. Random draws, and ops without another form,
-run as the op on copies.
+It runs the instructions as they were captured (the parts of a fused one), one after another, each
+on its own memory: without arena, schedule, or kernels where NumPy or the textbook form of an op
+does the same. Products, sums and textbook forms are computed in float64 and rounded once. Formulas
+are evaluated in their own dtype, operation by operation. Random draws, and ops without another
+form, run as the op on copies.
 
 State is copied first, and only the copy is written.
 """
