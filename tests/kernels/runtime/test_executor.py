@@ -57,7 +57,7 @@ class Exchange:
 
     def check(self) -> None:
         self.arrays[0][:] = self.start
-        self.build_program()
+        self.program()
         x = self.start
         for _ in range(self.rows):
             x = 3 * np.roll(x, 1) + np.roll(x, -1)  # wraps around, as the kernel's sums do

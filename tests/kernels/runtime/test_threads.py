@@ -291,7 +291,7 @@ def test_a_wait_that_cost_more_than_sharing_saves_is_followed_by_a_rest(
         shared.append(share(kernel, words, work))
         return shared[-1]
 
-    monkeypatch.setattr(threads, "shared", watched)
+    monkeypatch.setattr(threads, "run_on_all", watched)
 
     def was_shared() -> bool:
         shared.clear()
