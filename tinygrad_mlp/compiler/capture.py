@@ -12,6 +12,7 @@ Python in the program too.
 from __future__ import annotations
 
 import bisect
+import sys
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -289,7 +290,7 @@ class _Recorder(Record):
 def _user_line() -> str:
     """Return the innermost line of code that is outside of this package, in words."""
     package = __name__.split(".")[0]
-    for frame, _ in traceback.walk_stack(None):
+    for frame, _ in traceback.walk_stack(sys._getframe()):
         if frame.f_globals.get("__name__", "").split(".")[0] != package:
             code = frame.f_code
             return f"in {code.co_name}, {code.co_filename}:{frame.f_lineno}"
