@@ -24,13 +24,6 @@ if TYPE_CHECKING:  # set by the package, for ``study`` imports this folder
     from ..study.gradcheck import gradcheck
 
 __all__ = [
-    "Context",
-    "Function",
-    "backward",
-    "enable_grad",
-    "grad",
-    "gradcheck",
-    "is_grad_enabled",
-    "no_grad",
-    "set_grad_enabled",
-]
+    "Context", "Function", "backward", "enable_grad", "grad", "gradcheck", "is_grad_enabled",
+    "no_grad", "set_grad_enabled",
+]  # fmt: skip

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .modes import grad_mode, recording
-from .tape import Edge, Hook, Node, Value, gradient_edge
+from .tape import Edge, Gradients, Hook, Node, Value, gradient_edge
 from .values import from_array, ones_as
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def run_backward(
     retain_graph: bool | None = None,
     create_graph: bool = False,
     accumulate: bool = True,
-) -> list[Tensor | None]:
+) -> Gradients:
     """Compute the gradients of leaves, or of ``inputs``, from the ``gradients`` of ``outputs``.
 
     They are added to ``.grad`` of the leaves (if ``inputs`` are given, of these only), or with
@@ -127,7 +127,7 @@ class _Walk:
     """The gradients that have arrived at nodes not yet visited, and at leaves."""
 
     def __init__(self) -> None:
-        self.pending: dict[Node, list[Tensor | None]] = {}  # one gradient per output of the node
+        self.pending: dict[Node, Gradients] = {}  # one gradient per output of the node
         self.queue: list[tuple[int, Node]] = []  # a heap: the newest node first
         self.leaves: dict[
             Value, tuple[Tensor, bool]
@@ -149,11 +149,7 @@ class _Walk:
             self.leaves[target] = (gradient, owned)
 
     def add_all(
-        self,
-        node: Node,
-        edges: Sequence[Edge | None],
-        arrived: list[Tensor | None],
-        pulled: list[Tensor | None],
+        self, node: Node, edges: Sequence[Edge | None], arrived: Gradients, pulled: Gradients
     ) -> None:
         """Add the gradients of a node's inputs, each in the shape and dtype of its input."""
         known = [*map(id, arrived), *map(id, pulled)]
@@ -167,7 +163,7 @@ class _Walk:
             self.add(edge, gradient, owned)
 
 
-def _run_hooks(node: Node, gradients: list[Tensor | None]) -> None:
+def _run_hooks(node: Node, gradients: Gradients) -> None:
     """Call the hooks of a node's outputs, replace the gradients, and retain those asked for."""
     for slot, hooks in (node.hooks or {}).items():
         for hook in list(hooks.values()):

@@ -151,6 +151,9 @@ class _FunctionOp(Op):
         self.shapes = {k: arguments[k].layout.shape for k in self.places}
         self.arguments = [None if k in self.places else v for k, v in enumerate(arguments)]
         self.context = Context()
+        self.context.needs_input_grad = tuple(
+            isinstance(value, Value) and value.requires_grad for value in arguments
+        )
         names = [f"x{k}" for k in range(len(self.places))]
         super().__init__(function.__name__, names, register=False)
         del self.planned  # a cached method would form a cycle
@@ -162,10 +165,6 @@ class _FunctionOp(Op):
         context, arguments = self.context, list(self.arguments)
         for place, value in zip(self.places, inputs, strict=True):
             arguments[place] = value
-        if not context.needs_input_grad:  # else a compiled step runs this op again
-            context.needs_input_grad = tuple(
-                isinstance(value, Value) and value.requires_grad for value in arguments
-            )
         context._results = {}
         with modes.grad_mode(False), modes.unrecorded():
             result = self.function.forward(context, *arguments, **self.keywords)
@@ -177,11 +176,8 @@ class _FunctionOp(Op):
                     f"(output {k})"
                 )
         self.outputs = tuple(f"out{k}" for k in range(len(results)))
-        self.differentiable = tuple(
-            k
-            for k, value in enumerate(results)
-            if value.dtype.kind == "f" and id(value) not in context._constant
-        )
+        constant = [v.dtype.kind != "f" or id(v) in context._constant for v in results]
+        self.differentiable = tuple(k for k, fixed in enumerate(constant) if not fixed)
         # An input that forward returns would be its own ancestor on the tape: return an alias.
         given = {id(value) for value in inputs}
         results = tuple(v.alias() if id(v) in given else v for v in results)

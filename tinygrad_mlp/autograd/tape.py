@@ -30,6 +30,7 @@ Params = dict[str, Any]
 Lookup = Callable[[str], Any]  # `Node.lookup`
 Hook = Callable[[Any], Any]  # of a gradient
 Edge = tuple["Node | Value", int]  # a node and the number of its output, or a leaf and 0
+Gradients = list["Tensor | None"]
 Saves = tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]  # of inputs, of results
 
 
@@ -162,8 +163,8 @@ class Node:
         return value
 
     def pullback(
-        self, gradients: list[Tensor | None], edges: Sequence[Edge | None], create_graph: bool
-    ) -> list[Tensor | None]:
+        self, gradients: Gradients, edges: Sequence[Edge | None], create_graph: bool
+    ) -> Gradients:
         """Return the gradients of the inputs that have an edge, from those of the outputs."""
         op = self.op
         if self.saved is None:
@@ -180,7 +181,7 @@ class Node:
         if op.joint_rule is not None:
             joint = op.joint_rule(gradient, self.lookup, create_graph)
             return [g if edges[k] else None for k, g in enumerate(joint)]
-        found: list[Tensor | None] = [None] * len(edges)
+        found: Gradients = [None] * len(edges)
         for k, rule in op.rules.items():
             if k < len(edges) and edges[k]:  # an optional last input may be missing
                 found[k] = rule(gradient, self.lookup, create_graph)
