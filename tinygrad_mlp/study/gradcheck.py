@@ -87,41 +87,31 @@ def gradcheck(
     for k, gradient in zip(checked, gradients, strict=True):
         array = as_array(values[k])
         analytic = np.zeros(array.shape) if gradient is None else as_array(gradient)
-        error = _first_error(array, analytic, weighted_sum, eps, atol, rtol)
-        if error and raise_exception:
-            raise GradcheckError(f"gradcheck: input {k} {error}")
-        if error:
-            return False
+        for index in np.ndindex(array.shape):
+            quotient, entry = _quotient(weighted_sum, array, index, eps), float(analytic[index])
+            error = abs(entry - quotient)
+            if error <= atol + rtol * abs(quotient):
+                continue
+            if not raise_exception:
+                return False
+            raise GradcheckError(
+                f"gradcheck: input {k} (shape {array.shape}) at index {index}: the gradient is "
+                f"{entry:.9g}, the difference quotient {quotient:.9g}, relative error "
+                f"{error / max(abs(quotient), 1e-300):.2g}"
+            )
     return True
 
 
-def _first_error(
-    array: np.ndarray,
-    analytic: np.ndarray,
-    function: Callable[[], float],
-    eps: float,
-    atol: float,
-    rtol: float,
-) -> str:
-    """Return a description of the first wrong entry of a gradient by ``array``, or ""."""
-    for index in np.ndindex(array.shape):
-        original = array[index]
-        try:
-            array[index] = original + eps
-            above = function()
-            array[index] = original - eps
-            below = function()
-        finally:
-            array[index] = original
-        quotient = (above - below) / (2 * eps)
-        gradient = float(analytic[index])
-        if not abs(gradient - quotient) <= atol + rtol * abs(quotient):
-            relative = abs(gradient - quotient) / max(abs(quotient), 1e-300)
-            return (
-                f"(shape {array.shape}) at index {index}: the gradient is {gradient:.9g}, the "
-                f"difference quotient {quotient:.9g}, relative error {relative:.2g}"
-            )
-    return ""
+def _quotient(function: Callable[[], float], array: np.ndarray, index: Any, eps: float) -> float:
+    """Return the central difference quotient of a function by one entry of ``array``."""
+    original = array[index]
+    try:
+        array[index] = original + eps
+        above = function()
+        array[index] = original - eps
+        return (above - function()) / (2 * eps)
+    finally:
+        array[index] = original
 
 
 def _check_inputs(inputs: Sequence[Any], checked: Sequence[int]) -> None:
