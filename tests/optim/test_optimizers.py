@@ -132,6 +132,8 @@ def test_a_wrong_gradient_is_refused_before_anything_changes():
                 act()
     assert x.item() == 1
     assert not optimizer.state
+    optimizer.zero_grad()
+    assert y.grad is None
 
 
 def test_a_state_that_does_not_fit_is_refused_before_anything_changes():

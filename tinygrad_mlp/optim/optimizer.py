@@ -115,7 +115,7 @@ class Optimizer:
         """Set the gradients to None; or, not ``set_to_none``, fill them with 0."""
         for group in self.param_groups:
             for parameter in group["params"]:
-                if not isinstance(parameter.grad, Value | None):
+                if not (set_to_none or isinstance(parameter.grad, Value | None)):
                     self._check_gradient("zero_grad", parameter)
                 reset_gradient(parameter, set_to_none)
 
