@@ -87,15 +87,14 @@ pow = Partial(
     "pow",
     lambda x, y: x**y,
     check=_check_not_negative,
+    public=False,  # `power` is
     dtype="number",
     numpy=np.power,
     about="Raise to a power. The derivative by ``x`` is 0 at y = 0; by ``y`` at x = 0, y >= 0.",
-    vjp={
-        "x": lambda g, x, y: where(y == 0, 0, g * y * x ** where(y == 0, 1, y - 1)),
-        "y": lambda g, x, y, out: where(
-            (x == 0) & (y >= 0), 0, g * out * log(where((x == 0) & (y >= 0), 1, x))
-        ),
-    },
+    x=lambda g, x, y: where(y == 0, 0, g * y * x ** where(y == 0, 1, y - 1)),
+    y=lambda g, x, y, out: where(
+        (x == 0) & (y >= 0), 0, g * out * log(where((x == 0) & (y >= 0), 1, x))
+    ),
 )
 
 floor_divide = Partial(
@@ -103,11 +102,9 @@ floor_divide = Partial(
     lambda x, y: x // y,
     check=_check_not_zero,
     dtype="number",
-    public=True,
-    method=True,
-    numpy=np.floor_divide,
     about="Divide, and round towards minus infinity. The derivatives are 0.",
-    vjp={"x": lambda g: g * 0, "y": lambda g: g * 0},
+    x=lambda g: g * 0,
+    y=lambda g: g * 0,
 )
 
 remainder = Partial(
@@ -115,11 +112,9 @@ remainder = Partial(
     lambda x, y: x % y,
     check=_check_not_zero,
     dtype="number",
-    public=True,
-    method=True,
-    numpy=np.remainder,
     about="Return the remainder with the sign of ``y``, as Python's ``%``.",
-    vjp={"x": lambda g: g, "y": lambda g, x, y: -g * (x // y)},
+    x=lambda g: g,
+    y=lambda g, x, y: -g * (x // y),
 )
 
 # --- order ---
@@ -219,8 +214,8 @@ class Convert(Elementwise):
     def __init__(self, dtype: np.dtype):
         self.target = dtype
         about = f"Copy to {dtype}. From floats to integers the fraction is dropped."
-        rule = {"x": lambda g: g} if dtype.kind == "f" else {}
-        super().__init__(f"to_{dtype}", lambda x: x, about=about, vjp=rule)
+        more: dict[str, Any] = {"x": lambda g: g} if dtype.kind == "f" else {}
+        super().__init__(f"to_{dtype}", lambda x: x, about=about, public=False, **more)
 
     def dtypes(self, layouts: Sequence[Layout]) -> tuple[np.dtype, np.dtype]:
         return layouts[0].dtype, self.target
@@ -238,8 +233,9 @@ copy_ = Copy(
     "copy_",
     lambda x, source: source,
     in_place=True,
+    public=False,
     method=True,
-    vjp={"source": lambda g: g},
+    source=lambda g: g,
     about="Overwrite ``x`` with ``source``, converted to its dtype.",
 )
 CONVERSIONS = {dtype: Convert(dtype) for dtype in DTYPES}

@@ -91,7 +91,21 @@ _DTYPE_RULES = {
 class Elementwise(Op):
     """An op that computes each element of its result from one element of each input.
 
-    See `elementwise` for the arguments. ``in_place``: the result overwrites the first input.
+    Args:
+        name: the name of the op; of the function ``tg.NAME`` and the method ``Tensor.NAME``, if it
+            is ``public``; and of the NumPy ufunc that calls it, if ``numpy`` is not given.
+        formula: the result, of symbolic scalars; its parameters name the inputs.
+        dtype: the dtype of the result: "same" or "number" (that of the promoted inputs), "integer",
+            "float" or "bool".
+        masks: the inputs that are bool tensors.
+        textbook: the same function in textbook form.
+        about: the first line of the docstring.
+        public: whether the op is a function of the package.
+        method: whether the op is a method of `Tensor`; the default is ``public``.
+        numpy: the NumPy ufunc that calls this op on tensors.
+        in_place: whether the result overwrites the first input.
+        register: whether the op is in the registry.
+        **vjp: for each differentiable input its gradient rule.
     """
 
     def __init__(
@@ -103,22 +117,29 @@ class Elementwise(Op):
         masks: Sequence[str] = (),
         textbook: Callable[..., Any] | None = None,
         about: str = "",
+        public: bool = True,
+        method: bool | None = None,
+        numpy: np.ufunc | None = None,
         in_place: bool = False,
-        vjp: dict[str, Callable[..., Any]] | None = None,
-        **registration: Any,
+        register: bool = True,
+        **vjp: Callable[..., Any],
     ):
         self.formula, self.dtype_rule, self.masks = formula, dtype, tuple(masks)
         self.about, self.__module__ = about, formula.__module__
-        self.declared: dict[str, Any] = {"dtype": dtype, "masks": masks, "vjp": vjp}
-        inputs = tuple(scalar_inputs(formula))
+        self.declared: dict[str, Any] = {"dtype": dtype, "masks": masks, **vjp}
+        inputs = scalar_inputs(formula)
+        ufunc = getattr(np, name, None) if numpy is None and public else numpy
         super().__init__(
             name,
             inputs,
-            vjp=vjp or {},
+            vjp=vjp,
             textbook=textbook,
             in_place=in_place,
             mutates=inputs[:1] if in_place else (),
-            **registration,
+            public=public,
+            method=public if method is None else method,
+            numpy=ufunc if isinstance(ufunc, np.ufunc) else None,
+            register=register,
         )
 
     @functools.cached_property
@@ -134,9 +155,8 @@ class Elementwise(Op):
     def in_place_form(self) -> Elementwise:
         """Return the op that overwrites its first input: ``x.add_(y)``."""
         about = f"Write the result of `{self.name}` into ``{self.inputs[0]}``, and return it."
-        return type(self)(
-            f"{self.name}_", self.formula, in_place=True, method=True, about=about, **self.declared
-        )
+        form: dict[str, Any] = dict(in_place=True, public=False, method=True, about=about)
+        return type(self)(f"{self.name}_", self.formula, **form, **self.declared)
 
     def __call__(self, *inputs: Any) -> Tensor:
         for value in inputs:
@@ -234,7 +254,7 @@ class Elementwise(Op):
         lines = [self.about or f"Apply ``{self.expression}`` to each element.", ""]
         formula = scalar.trace(self.textbook) if self.textbook else self.expression
         lines.append(f"    {self.name}({', '.join(self.inputs)}) = {formula}")
-        for name, rule in self.declared["vjp"].items():
+        for name, rule in (self.vjp or {}).items():  # type: ignore[union-attr]
             lines.append(f"    dL/d{name} = {rule_text(rule)}")
         shape = "the inputs broadcast" if len(self.inputs) > 1 else "that of the input"
         lines += ["", f"Shape: {shape}. Dtype: {_DTYPE_RULES[self.dtype_rule]}."]
@@ -272,7 +292,7 @@ class ElementwiseRule(Rule):
         assert isinstance(self.owner, Elementwise)
         masks = [name for name in self.arguments if name in self.owner.masks]
         name = f"{self.owner.name.rstrip('_')}.vjp"
-        return Elementwise(name, self.function, masks=masks, register=False)
+        return Elementwise(name, self.function, masks=masks, public=False, register=False)
 
     @functools.cached_property
     def is_identity(self) -> bool:
@@ -281,48 +301,7 @@ class ElementwiseRule(Rule):
         return isinstance(traced, scalar.Expression) and traced.operator == "input"
 
 
-def elementwise(
-    name: str,
-    formula: Callable[..., Any],
-    *,
-    dtype: str = "same",
-    masks: Sequence[str] = (),
-    textbook: Callable[..., Any] | None = None,
-    about: str = "",
-    public: bool = True,
-    method: bool | None = None,
-    numpy: np.ufunc | None = None,
-    **vjp: Callable[..., Any],
-) -> Elementwise:
-    """Declare an elementwise op: its formula, and the gradient rule of each input that has one.
-
-    Args:
-        name: the name of the op; of the function ``tg.NAME`` and the method ``Tensor.NAME``, if it
-            is ``public``; and of the NumPy ufunc that calls it, if ``numpy`` is not given.
-        formula: the result, of symbolic scalars; its parameters name the inputs.
-        dtype: the dtype of the result: "same" or "number" (that of the promoted inputs), "integer",
-            "float" or "bool".
-        masks: the inputs that are bool tensors.
-        textbook: the same function in textbook form.
-        about: the first line of the docstring.
-        public: whether the op is a function of the package.
-        method: whether the op is a method of `Tensor`; the default is ``public``.
-        numpy: the NumPy ufunc that calls this op on tensors.
-        **vjp: for each differentiable input its rule.
-    """
-    ufunc = getattr(np, name, None) if numpy is None and public else numpy
-    return Elementwise(
-        name,
-        formula,
-        dtype=dtype,
-        masks=masks,
-        textbook=textbook,
-        about=about,
-        vjp=vjp,
-        public=public,
-        method=public if method is None else method,
-        numpy=ufunc if isinstance(ufunc, np.ufunc) else None,
-    )
+elementwise = Elementwise  # declarations read like those of functions
 
 
 def in_place(*ops: Elementwise) -> tuple[Elementwise, ...]:
