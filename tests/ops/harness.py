@@ -61,7 +61,7 @@ def results(row: Row, inputs: Sequence[Any], params: dict[str, Any]) -> list[Any
 
 
 def expected(row: Row, arrays: Sequence[Any], params: dict[str, Any]) -> list[np.ndarray]:
-    """What the reference says of the same."""
+    """Return the results of the reference for the same inputs."""
     assert row.reference is not None
     with np.errstate(all="ignore"):
         found = row.reference(*arrays, **params)

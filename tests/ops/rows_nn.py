@@ -34,7 +34,7 @@ EPS = 0.5  # large: derivatives of order one also where values are near each oth
 
 
 def in_c_order(op):
-    """The op itself, which wants its inputs in C order, as backward calls it."""
+    """Call the op itself with its inputs in C order, as backward does."""
     return lambda *tensors, **params: op(*map(contiguous, tensors), **params)
 
 

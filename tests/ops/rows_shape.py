@@ -175,7 +175,7 @@ def np_erase_region(x, region):
 
 
 def write_view(x, part):
-    """A taped write through a view: backward then goes through `write_region`."""
+    """Write through a view, recorded: backward then goes through `write_region`."""
     base = x.clone()
     base[1:3].copy_(part)
     return base

@@ -1,6 +1,6 @@
 """The table of ops: one row for each op of the registry, from which the tests in this folder run.
 
-A row says how an op is called, what NumPy says its results are, and how its inputs are drawn:
+A row has the call of an op, a NumPy reference for its results, and draws of its inputs:
 
     Row(
         "huber",                                    # the op's name in the registry
@@ -195,7 +195,8 @@ class Row:
     gives: str = "same"
 
     # Values at which the formula is delicate: name -> (inputs, result), the results as NumPy has
-    # them or as the op's docstring says. In float32 and float64; NaN equals NaN, 0 is not -0.
+    # them or as the docstring of the op has them. In float32 and float64; NaN equals NaN, and
+    # 0 is not -0.
     special: dict[str, tuple[tuple[float, ...], float]] = dataclasses.field(default_factory=dict)
     # Conventions: name -> (inputs, derivative by each differentiable input).
     kinks: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = dataclasses.field(

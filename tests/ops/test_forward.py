@@ -121,7 +121,7 @@ def test_integers(name: str, dtype: str) -> None:
 
 
 def result_dtype(row: Row, dtype: np.dtype) -> np.dtype:
-    """What the row says the dtype of the result is."""
+    """Return the dtype that the row expects of the result."""
     integer = dtype.kind != "f"
     return np.dtype(
         {

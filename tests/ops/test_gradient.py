@@ -66,7 +66,7 @@ def test_every_rule_has_been_planted_with_errors() -> None:
 def test_second_order(name: str, data: st.DataObject, seed: int) -> None:
     """The gradient of the gradient, by the inputs and by the cotangents.
 
-    The differences are those of the fast rule, so this also holds it to the taped one.
+    The differences are those of the fast rule, so this also compares it with the recorded one.
     """
     row = TABLE[name]
     case = data.draw(row.strategy)
@@ -151,7 +151,7 @@ KINKS = [(name, which) for name, row in TABLE.items() for which in row.kinks]
 @pytest.mark.parametrize("create_graph", [False, True])
 @pytest.mark.parametrize(("name", "which"), KINKS)
 def test_kinks(name: str, which: str, create_graph: bool) -> None:
-    """Where there is no derivative, or a formula breaks down, it is what the op says."""
+    """Where there is no derivative, or a formula breaks down, the convention of the op holds."""
     row = TABLE[name]
     values, wanted = row.kinks[which]
     case, _ = example(name)

@@ -1,4 +1,4 @@
-"""NumPy, both ways: memory shared, ufuncs taped or refused, never a silent step off the tape."""
+"""NumPy functions on tensors: memory is shared, and calls are recorded or refused."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_ufuncs_of_one_are_ops(function) -> None:
     np.testing.assert_allclose(result.detach().numpy(), function(a), rtol=1e-14)
 
 
-def test_ufuncs_are_taped() -> None:
+def test_ufuncs_are_recorded() -> None:
     x = tg.tensor([1.0, 2.0], requires_grad=True)
     (np.exp(x) * np.array([1, 10], "float32") + np.float64(3)).sum().backward()
     np.testing.assert_allclose(x.grad.numpy(), [np.e, 10 * np.e**2], rtol=1e-6)
@@ -143,7 +143,7 @@ def test_numpy_on_the_left() -> None:
         lambda x: np.transpose(x, (1, 0)),
     ],
 )
-def test_functions_are_taped(call) -> None:
+def test_functions_are_recorded(call) -> None:
     a = np.random.default_rng(0).uniform(0.3, 1, (2, 3))
     x = tg.tensor(a, requires_grad=True)
     found = call(x)

@@ -126,7 +126,7 @@ def test_other_numpy_functions_need_a_tensor_off_the_tape():
     ("key", "shape", "selected"),
     [(0, (4,), (3,)), ([0, 1], (2,), (2, 3)), (np.array([[True, False, True]] * 2), (3,), (4,))],
 )
-def test_item_assignment_that_does_not_fit_says_so(key, shape, selected):
+def test_item_assignment_that_does_not_fit(key, shape, selected):
     text = f"`value` of shape {shape} does not fit the selected elements, shape {selected}"
     with pytest.raises(ValueError, match=re.escape(text)):
         tg.zeros(2, 3)[key] = tg.ones(*shape)

@@ -15,7 +15,7 @@ def test_there_is_a_row_for_each_op_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_a_row_says_what_the_op_declares(name: str) -> None:
+def test_a_row_has_what_the_op_declares(name: str) -> None:
     row, op = TABLE[name], REGISTRY[name]
     assert row.mutates == op.mutates
     assert bool(row.differentiable) == op.has_gradient, "the table and the op disagree on gradients"

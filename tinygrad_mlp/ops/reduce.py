@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..autograd import tape
 from ..autograd.op import Op
-from ..autograd.tape import Params, Value, empty
+from ..autograd.tape import Params, Value
 from ..kernels.codegen import expression
 from ..kernels.codegen.reduction import Fold
 from ..kernels.fused import argmax as argmax_kernel
@@ -192,7 +192,18 @@ def _product_by_halves(x: Any, dims: Shape, keepdim: bool) -> Any:
     return reshape(x if odd is None else x * odd, folded(shape, dims, keepdim))
 
 
-class ArgReduce(Op):
+class OneLaunch(Op):
+    """An op of one input with one launch; ``plan`` returns the layout of the result and that."""
+
+    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
+        layout, launch = self.planned(inputs[0].layout)
+        result = tape.empty(layout)
+        if launch is not None:
+            launch(inputs[0].address, result.address)
+        return (result,)
+
+
+class ArgReduce(OneLaunch):
     """The index of an extreme along the last axis, of a tensor in C order."""
 
     def plan(self, layout: Layout) -> tuple[Layout, Launch | None]:
@@ -201,13 +212,6 @@ class ArgReduce(Op):
         constants = [result.size, columns, columns * layout.dtype.itemsize]
         kernel = argmax_kernel.address(str(layout.dtype), self.name == "argmax")
         return result, Launch(kernel, 2, constants, layout.size * 0.1) if result.size else None
-
-    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        layout, launch = self.planned(inputs[0].layout)
-        result = empty(layout)
-        if launch is not None:
-            launch(inputs[0].address, result.address)
-        return (result,)
 
 
 _argmax, _argmin = ArgReduce("argmax", ("x",)), ArgReduce("argmin", ("x",))

@@ -5,7 +5,7 @@ Functions*, chapter 4.
 """
 
 # mypy: disable-error-code="has-type,operator"
-# (mypy reads the formulas of a module before it knows the operators of Tensor.)
+# (mypy checks the formulas of a module before it has inferred the operators of Tensor.)
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The optimizers' updates: each overwrites a parameter and its state in one pass over memory.
 
-One formula per family of optimizers says what happens to one element; an `Update` is that formula
-with the state, the numbers and the flags of one variant:
+One formula per family of optimizers computes one element; an `Update` is that formula with the
+state, the numbers and the flags of one variant:
 
     adam_ = Update("adam_", adam, "exp_avg exp_avg_sq", "step lr beta1 beta2 eps weight_decay")
 

@@ -4,16 +4,14 @@ Kernels: ``kernels/fused/softmax.py``.
 """
 
 # mypy: disable-error-code="has-type,operator"
-# (mypy reads the formulas of a module before it knows the operators of Tensor.)
+# (mypy checks the formulas of a module before it has inferred the operators of Tensor.)
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-from ...autograd import tape
 from ...autograd.op import Op
-from ...autograd.tape import Params, Value
 from ...kernels.fused import softmax as kernels
 from ...kernels.runtime.launch import Launch
 from ...kernels.runtime.layout import Layout, dense
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
     from ..._tensor import Tensor
 
 
-class RowOp(Op):
+class RowOp(reduce.OneLaunch):
     """An op on the rows of a tensor in C order."""
 
     folds = False  # whether the result has one number per row
@@ -40,13 +38,6 @@ class RowOp(Op):
             return result, None
         kernel = kernels.address(self.name, str(layout.dtype))
         return result, Launch(kernel, 2, [rows, columns], layout.size * 0.6)
-
-    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        layout, launch = self.planned(inputs[0].layout)
-        out = tape.empty(layout)
-        if launch is not None:
-            launch(inputs[0].address, out.address)
-        return (out,)
 
 
 class RowFold(RowOp):
