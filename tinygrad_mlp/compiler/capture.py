@@ -69,7 +69,6 @@ class Captured:
 
 
 def capture(
-    function: Callable[..., Any],
     arguments: tuple[Any, ...],
     keywords: dict[str, Any],
     inputs: list[Any],
@@ -77,12 +76,12 @@ def capture(
     reset: frozenset[int],
     complete: bool,
 ) -> Captured:
-    """Run ``function`` and record what it does as a program.
+    """Run the function of ``context`` and record what it does as a program.
 
     Args:
-        function: the function; ``arguments`` and ``keywords`` are passed to it.
+        arguments, keywords: what the function is called with.
         inputs: the tensors among the arguments that are others at the next call.
-        context: what the function can reach by name.
+        context: the function, and what it can reach by name.
         reset: ids of leaves whose gradient the function is known to reset before it adds to it.
         complete: whether to run the function to its end even if it cannot be captured, and raise
             then.
@@ -92,12 +91,12 @@ def capture(
     """
     recorder = _Recorder(inputs, context.leaves(), reset, complete)
     with record_launches() as recorder.launches, record(recorder):
-        result = function(*arguments, **keywords)
+        result = context.function(*arguments, **keywords)
     try:
         if recorder.failure is not None:
             raise recorder.failure
         left_in = recorder.left_in(context.found.held())
-        names = argument_names(function, arguments, keywords) | context.names()
+        names = argument_names(context.function, arguments, keywords) | context.names()
         return recorder.finish(result, names, left_in)
     except CaptureError as error:
         error.after(result)

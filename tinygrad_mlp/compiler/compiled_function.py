@@ -138,7 +138,6 @@ class CompiledFunction(Generic[P, R]):
         arrays = arrays_in((args, kwargs))
         places = [k for k, value in enumerate(arrays) if id(value) not in context.named]
         captured = capture(
-            self.function,
             args,
             kwargs,
             [arrays[k] for k in places],
@@ -159,7 +158,7 @@ class CompiledFunction(Generic[P, R]):
         context.refresh(force=True)
         structure = context.structure_in(modes)  # of the call: the step may have set modes
         made.modes = [(m, m.training) for m, before in modes if m.training is not before]
-        made.signature, made.snapshot = called_with, context.snapshot(structure)
+        made.snapshot = context.snapshot(structure)
         if original is not None:
             made.expect(original, context.named)
         self.captures += 1

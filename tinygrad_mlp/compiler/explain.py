@@ -100,8 +100,14 @@ def explain(
         peak, bandwidth = peak or measured[0], bandwidth or measured[1]
     seconds, whole = measure(program, inputs)
     names = printer.Names(program)
+    costs = []
+    for i in program.instructions:
+        work, moved, time = sum(map(flops, as_captured([i]))), nbytes(i), seconds.get(i)
+        share = max(work / peak, moved / bandwidth) / time if time else None
+        words = names.call(i), printer.result_shape(i)
+        costs.append(InstructionCost(*words, len(i.calls), work, moved, time, share))
     return Explanation(
-        [_cost(i, names, seconds.get(i), peak, bandwidth) for i in program.instructions],
+        costs,
         whole,
         peak,
         bandwidth,
@@ -112,19 +118,6 @@ def explain(
         list(_frozen(compiled, last)),
         program.notes,
     )
-
-
-def _cost(
-    instruction: Instruction,
-    names: printer.Names,
-    seconds: float | None,
-    peak: float,
-    bandwidth: float,
-) -> InstructionCost:
-    work, moved = sum(map(flops, as_captured([instruction]))), nbytes(instruction)
-    share = max(work / peak, moved / bandwidth) / seconds if seconds else None
-    call, shape = names.call(instruction), printer.result_shape(instruction)
-    return InstructionCost(call, shape, len(instruction.calls), work, moved, seconds, share)
 
 
 def flops(instruction: Instruction) -> int:

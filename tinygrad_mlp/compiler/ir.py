@@ -140,11 +140,6 @@ class Instruction:
         """Return whether memory is written that outlives the program."""
         return any(buffer.role in (STATE, INPUT) for buffer in self.writes())
 
-    @property
-    def work(self) -> float:
-        """The estimated nanoseconds on one thread."""
-        return sum(call.launch.work for call in self.calls)
-
 
 @dataclass(eq=False)
 class Program:

@@ -59,12 +59,10 @@ class Reachable:
     def frozen(self) -> Iterator[tuple[str, Any]]:
         """Yield what was found, could change, and is not watched."""
         for name, value, attributes in self.others:
-            if isinstance(value, (list, tuple, dict)):
-                if len(value) > _FEW:
-                    yield name, value
-            elif isinstance(value, np.ndarray):
+            container = isinstance(value, (list, tuple, dict))
+            if isinstance(value, np.ndarray) or (container and len(value) > _FEW):
                 yield name, value
-            else:
+            elif not container:
                 for key, each in vars(type(value)).items():
                     if key in attributes and isinstance(each, PLAIN_TYPES):
                         yield f"{name}.{key}", each

@@ -29,7 +29,6 @@ _requires_grad = operator.attrgetter("requires_grad")
 class Specialization:
     """A captured call, ready to be run again."""
 
-    signature: tuple[Any, ...] = ()
     snapshot: GuardSnapshot  # of the guards when they were last found unchanged
     expected: list[Any] | None = None  # layouts of the arguments, if all are tensors and arrays
     modes: list[tuple[Any, bool]]  # the modules whose mode the function changes, and the new mode
