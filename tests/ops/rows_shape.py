@@ -371,7 +371,7 @@ INDEXING = [
         lambda i: index._wrap_index(i, 5),
         lambda i: i % 5,
         integers(-5, 5),
-        gives="int64",
+        accepts="i",
     ),
     row(
         "nonzero",

@@ -3,6 +3,9 @@
 Kernels: ``kernels/fused/batch_norm.py``.
 """
 
+# Textbook forms compute on tensors and print as formulas: their types would all be Any.
+# mypy: allow-untyped-defs, allow-untyped-calls
+
 from __future__ import annotations
 
 import math
@@ -71,34 +74,22 @@ class BatchNormBackward(OverColumns):
     stages = ("backward_sums", "backward_totals", "backward_elements")
 
 
-def _textbook(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any]:
+def _textbook(x, weight, bias, *, eps):
     mean = x.mean(0)  # (C,)
     var = ((x - mean) ** 2).mean(0)
     return (x - mean) / (var + eps).sqrt() * weight + bias, mean, var
 
 
-def _textbook_backward(g: Any, x: Any, weight: Any, mean: Any, var: Any, eps: float) -> Any:
+def _textbook_backward(g, x, weight, mean, var, *, eps):
     r = 1 / (var + eps).sqrt()  # (C,)
     h = (x - mean) * r  # (N, C)
     return weight * r * (g - g.mean(0) - h * (g * h).mean(0)), (g * h).sum(0), g.sum(0)
 
 
-_batch_norm_backward = BatchNormBackward(
-    "batch_norm_backward",
-    ("g", "x", "weight", "mean", "var"),
-    params=("eps",),
-    outputs=("g_x", "g_weight", "g_bias"),
-    textbook=_textbook_backward,
+_batch_norm_backward = BatchNormBackward.of(
+    "batch_norm_backward", _textbook_backward, "g_x g_weight g_bias"
 )
-
-_batch_norm = BatchNorm(
-    "batch_norm",
-    ("x", "weight", "bias"),
-    params=("eps",),
-    outputs=("out", "mean", "var"),
-    textbook=_textbook,
-    vjp=_batch_norm_backward,
-)
+_batch_norm = BatchNorm.of("batch_norm", _textbook, "out mean var", vjp=_batch_norm_backward)
 
 
 normalize = elementwise(

@@ -3,6 +3,9 @@
 Kernels: ``kernels/fused/cross_entropy.py``.
 """
 
+# Textbook forms compute on tensors and print as formulas: their types would all be Any.
+# mypy: allow-untyped-defs, allow-untyped-calls
+
 from __future__ import annotations
 
 import functools
@@ -102,17 +105,15 @@ class LabelLossBackward(Fused):
 # --- textbook forms: log_p, logits (N, C), target (N,), weight (C,) ---
 
 
-def _targets(target: Any, weight: Any, label_smoothing: float, dtype: Any) -> tuple[Any, Any]:
+def _targets(target, weight, label_smoothing, dtype):
     """Return the weighted target distribution (N, C), and the weight of each label (N,)."""
     hot = (unsqueeze(target, -1) == arange(weight.shape[0])).to(dtype)
     smooth = (1 - label_smoothing) * hot + label_smoothing / weight.shape[0]
     return smooth * weight, (hot * weight).sum(1)
 
 
-def _nll_loss_textbook(
-    log_p: Any, target: Any, weight: Any, ignore_index: int, reduction: str, smoothing: float = 0.0
-) -> Any:
-    wanted, weights = _targets(target, weight, smoothing, log_p.dtype)
+def _reduced(log_p, target, weight, ignore_index, label_smoothing, reduction):
+    wanted, weights = _targets(target, weight, label_smoothing, log_p.dtype)
     losses = where(target == ignore_index, 0, -(wanted * log_p).sum(1))
     total_weight = where(target == ignore_index, 0, weights).sum()
     if reduction == "none":
@@ -120,72 +121,47 @@ def _nll_loss_textbook(
     return losses.sum() / (total_weight if reduction == "mean" else 1), total_weight
 
 
-def _cross_entropy_textbook(
-    logits: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float, reduction: str
-) -> Any:
-    out, total_weight = _nll_loss_textbook(
-        log_softmax(logits), target, weight, ignore_index, reduction, label_smoothing
-    )
-    shift = reduce.amax(logits, 1)
-    return out, shift, (logits - unsqueeze(shift, 1)).exp().sum(1), total_weight
-
-
-def _per_row(g: Any, total_weight: Any, target: Any, ignore_index: int, reduction: str) -> Any:
+def _per_row(g, total_weight, target, ignore_index, reduction):
     """Return the gradient of each row's loss: (N, 1)."""
     g = g / total_weight if reduction == "mean" else g
     return unsqueeze(where(target == ignore_index, 0, g), 1)
 
 
-def _nll_loss_backward_textbook(
-    g: Any, target: Any, weight: Any, total_weight: Any, ignore_index: int, reduction: str
-) -> Any:
+def _nll_loss_textbook(log_p, target, weight, *, ignore_index, reduction):
+    return _reduced(log_p, target, weight, ignore_index, 0.0, reduction)
+
+
+def _nll_loss_backward_textbook(g, target, weight, total_weight, *, ignore_index, reduction):
     rows = _per_row(g, total_weight, target, ignore_index, reduction)
     return -rows * _targets(target, weight, 0.0, g.dtype)[0]
 
 
-def _cross_entropy_backward_textbook(
-    g: Any, logits: Any, shift: Any, sum: Any, *labels: Any, label_smoothing: float, **params: Any
-) -> Any:
-    target, weight, total_weight = labels
+def _textbook(logits, target, weight, *, ignore_index, label_smoothing, reduction):
+    log_p = log_softmax(logits)
+    out, total_weight = _reduced(log_p, target, weight, ignore_index, label_smoothing, reduction)
+    shift = reduce.amax(logits, 1)
+    return out, shift, (logits - unsqueeze(shift, 1)).exp().sum(1), total_weight
+
+
+def _textbook_backward(
+    g, logits, shift, sum, target, weight, total_weight, *, ignore_index, label_smoothing, reduction
+):
     softmax = (logits - unsqueeze(shift, 1)).exp() / unsqueeze(sum, 1)
     wanted, _ = _targets(target, weight, label_smoothing, g.dtype)
-    rows = _per_row(g, total_weight, target, **params)
+    rows = _per_row(g, total_weight, target, ignore_index, reduction)
     return rows * (softmax * wanted.sum(1, keepdim=True) - wanted)
 
 
-_cross_entropy_backward = LabelLossBackward(
-    "cross_entropy_backward",
-    ("g", "logits", "shift", "sum", "target", "weight", "total_weight"),
-    params=("ignore_index", "label_smoothing", "reduction"),
-    outputs=("g_logits",),
-    textbook=_cross_entropy_backward_textbook,
+_cross_entropy_backward = LabelLossBackward.of(
+    "cross_entropy_backward", _textbook_backward, "g_logits"
 )
-
-_cross_entropy = LabelLoss(
-    "cross_entropy",
-    ("logits", "target", "weight"),
-    params=("ignore_index", "label_smoothing", "reduction"),
-    outputs=("out", "shift", "sum", "total_weight"),
-    textbook=_cross_entropy_textbook,
-    vjp=_cross_entropy_backward,
+_cross_entropy = LabelLoss.of(
+    "cross_entropy", _textbook, "out shift sum total_weight", vjp=_cross_entropy_backward
 )
-
-_nll_loss_backward = LabelLossBackward(
-    "nll_loss_backward",
-    ("g", "target", "weight", "total_weight"),
-    params=("ignore_index", "reduction"),
-    outputs=("g_log_p",),
-    textbook=_nll_loss_backward_textbook,
+_nll_loss_backward = LabelLossBackward.of(
+    "nll_loss_backward", _nll_loss_backward_textbook, "g_log_p"
 )
-
-_nll_loss = LabelLoss(
-    "nll_loss",
-    ("log_p", "target", "weight"),
-    params=("ignore_index", "reduction"),
-    outputs=("out", "total_weight"),
-    textbook=_nll_loss_textbook,
-    vjp=_nll_loss_backward,
-)
+_nll_loss = LabelLoss.of("nll_loss", _nll_loss_textbook, "out total_weight", vjp=_nll_loss_backward)
 
 
 # --- the public forms: PyTorch's signatures ---

@@ -8,10 +8,11 @@ fused op, ``NAME_backward``.
 from __future__ import annotations
 
 import functools
+import inspect
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -58,6 +59,17 @@ class Fused(Op):
     """
 
     integers: tuple[str, ...] = ()  # which inputs are int64
+
+    @classmethod
+    def of(
+        cls, name: str, textbook: Callable[..., Any], outputs: str, vjp: Op | None = None
+    ) -> Self:
+        """Declare an op by its textbook form; keyword-only arguments of it are the params."""
+        arguments = inspect.signature(textbook).parameters.values()
+        inputs = [a.name for a in arguments if a.kind is not a.KEYWORD_ONLY]
+        params = [a.name for a in arguments if a.kind is a.KEYWORD_ONLY]
+        results = outputs.split()
+        return cls(name, inputs, params=params, outputs=results, textbook=textbook, vjp=vjp)
 
     def make_joint_rule(self) -> Rule | None:
         return FusedRule(self.vjp, self) if isinstance(self.vjp, Op) else None

@@ -3,6 +3,9 @@
 Kernels: ``kernels/fused/layer_norm.py``.
 """
 
+# Textbook forms compute on tensors and print as formulas: their types would all be Any.
+# mypy: allow-untyped-defs, allow-untyped-calls
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -51,7 +54,7 @@ def _over_rows(what: str, operands: int, x: Layout, weight: Layout, eps: float) 
     return Launch(kernel, operands, constants, x.size * 0.5)
 
 
-def _textbook(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any]:
+def _textbook(x, weight, bias, *, eps):
     dims = tuple(range(-weight.ndim, 0))
     mean = x.mean(dims, keepdim=True)
     r = 1 / (((x - mean) ** 2).mean(dims, keepdim=True) + eps).sqrt()
@@ -59,30 +62,19 @@ def _textbook(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any
     return (x - mean) * r * weight + bias, mean.reshape(rows), r.reshape(rows)
 
 
-def _textbook_backward(g: Any, x: Any, weight: Any, mean: Any, r: Any) -> Any:
+def _textbook_backward(g, x, weight, mean, r):
     dims, leading = tuple(range(-weight.ndim, 0)), tuple(range(x.ndim - weight.ndim))
-    aside = (*mean.shape, *(1 for _ in dims))
-    h = (x - mean.reshape(aside)) * r.reshape(aside)
+    column = (*mean.shape, *(1 for _ in dims))
+    h = (x - mean.reshape(column)) * r.reshape(column)
     d = g * weight
     g_x = d - d.mean(dims, keepdim=True) - h * (d * h).mean(dims, keepdim=True)
-    return r.reshape(aside) * g_x, (g * h).sum(leading), g.sum(leading)
+    return r.reshape(column) * g_x, (g * h).sum(leading), g.sum(leading)
 
 
-_layer_norm_backward = LayerNormBackward(
-    "layer_norm_backward",
-    ("g", "x", "weight", "mean", "r"),
-    outputs=("g_x", "g_weight", "g_bias"),
-    textbook=_textbook_backward,
+_layer_norm_backward = LayerNormBackward.of(
+    "layer_norm_backward", _textbook_backward, "g_x g_weight g_bias"
 )
-
-_layer_norm = LayerNorm(
-    "layer_norm",
-    ("x", "weight", "bias"),
-    params=("eps",),
-    outputs=("out", "mean", "r"),
-    textbook=_textbook,
-    vjp=_layer_norm_backward,
-)
+_layer_norm = LayerNorm.of("layer_norm", _textbook, "out mean r", vjp=_layer_norm_backward)
 
 
 # --- the public form: PyTorch's signature ---

@@ -115,7 +115,8 @@ _wrap_index = elementwise(
     "wrap_index",
     lambda index, size: expression.where(index < 0, index + size, index),
     dtype="integer",
-    about="Positions counted from the front.",
+    public=False,
+    about="Return positions counted from the front.",
 )
 _nonzero = _Nonzero("nonzero", ("x",))
 _put = _Put(
