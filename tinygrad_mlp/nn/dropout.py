@@ -1,7 +1,5 @@
 """Regularisation by random zeros: `Dropout` of activations, `DropConnect` of weights."""
 
-# mypy: disable-error-code="no-any-return"
-
 from __future__ import annotations
 
 from typing import Any

@@ -1,7 +1,5 @@
 """Normalisation: `BatchNorm1d` over the batch, `LayerNorm` over the features."""
 
-# mypy: disable-error-code="no-any-return"
-
 from __future__ import annotations
 
 from collections.abc import Sequence
