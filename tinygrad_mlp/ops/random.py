@@ -1,8 +1,9 @@
 """Random tensors. The state of the generator is a tensor; each draw is an op that mutates it.
 
-The state is int64 (2,): the seed, and the number of draws so far. A draw is a function of these two
-(``kernels/philox.py``), so that its numbers do not depend on threads and a saved state resumes
-exactly.
+The state is int64 (2,): the seed, and the number of draws so far. A draw is a function of these
+two, so that its numbers do not depend on threads and a saved state resumes exactly.
+
+Kernels: ``kernels/philox.py``.
 """
 
 from __future__ import annotations
