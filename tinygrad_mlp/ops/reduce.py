@@ -221,8 +221,6 @@ _argmax, _argmin = ArgReduce("argmax", ("x",)), ArgReduce("argmin", ("x",))
 
 
 # --- the public forms: PyTorch's signatures ---
-#
-# ``dim`` is an axis, several, or None for all; with ``keepdim`` the result keeps them at size 1.
 
 
 def _axes(dim: Dims, ndim: int) -> Shape:
@@ -258,10 +256,7 @@ def sum_of_squares(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor
 
 
 def mean(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """Return the mean along ``dim``; NaN of no elements.
-
-    Raises:
-        TypeError: ``x`` is not floating.
+    """Return the mean along ``dim``; NaN of no elements. TypeError for what is not floating.
 
     >>> import tinygrad_mlp as tg
     >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).mean(1, keepdim=True)
@@ -327,9 +322,9 @@ def all(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
 
 
 def argmax(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Return the index of the first largest element along ``dim``: int64.
+    """Return the index of the first largest element along ``dim``: int64. NaN counts as largest.
 
-    For None the index is that in the flattened tensor. A NaN counts as the largest.
+    For None the index is that in the flattened tensor.
 
     Raises:
         ValueError: there are no elements.
@@ -382,9 +377,7 @@ def var(x: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = Fals
 
 
 def std(x: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Tensor:
-    """Return the standard deviation along ``dim``: the square root of `var`.
-
-    Where all elements are equal the derivative is 0, a subgradient.
+    """Return the square root of `var`; its derivative is 0 where all elements are equal.
 
     >>> import tinygrad_mlp as tg
     >>> tg.tensor([1.0, 3.0]).std(correction=0)
