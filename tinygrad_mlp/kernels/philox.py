@@ -1,12 +1,12 @@
-"""Random numbers by counting: Philox4x32-10, the same for any number of threads.
+"""Random numbers from a counter: Philox4x32-10, the same for any number of threads.
 
-A counter-based generator is a function, not a state machine: block i of draw d under seed s is
-philox(i, d, s), ten rounds of multiply and mix. Any thread computes any part. The state that a draw
-advances is two words: [seed, number of draws so far].
+A counter-based generator is a function without internal state: block i of draw d under seed s is
+philox(i, d, s), ten rounds of multiplication and mixing. Any thread can compute any part. The state
+is two words, [seed, number of draws so far]; each draw increments the second.
 
 Source: J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 
-Constants: number of elements, then what the kernel adds. Words: state, result.
+Constants: number of elements, then what the kernel adds.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ import math
 from numba import float32, float64, int64, njit, uint8, uint32, uint64
 
 from .runtime.launch import compiled
-from .runtime.memory import pointer
+from .runtime.memory import pointer, words_of
 from .runtime.slices import share
+
+STATE, OUT = 1, 2  # words
 
 
 @njit(inline="always")
 def philox(block, draw, seed):
-    """Four uint32 from three 64-bit numbers.
+    """Return four uint32 from three 64-bit numbers.
 
-    The words are held in 64 bits each, for products of 32 by 32 bits in vector lanes; their upper
-    halves are left as they fall, and cut off where they would count.
+    Each word is held in 64 bits, for products of 32 by 32 bits in vector lanes. The upper halves
+    hold garbage, which is masked where it would matter.
     """
     low, half = uint64(0xFFFFFFFF), uint64(32)
     c0, c1 = uint64(block), uint64(block) >> half
@@ -41,13 +43,13 @@ def philox(block, draw, seed):
 
 @njit(inline="always")
 def unit32(bits):
-    """A float32 in [0, 1) from the upper 24 of 32 bits."""
+    """Return a float32 in [0, 1) from the upper 24 of 32 bits."""
     return float32(bits >> uint32(8)) * float32(2.0**-24)
 
 
 @njit(inline="always")
 def unit64(high, low):
-    """A float64 in [0, 1) from the upper 53 of 64 bits."""
+    """Return a float64 in [0, 1) from the upper 53 of 64 bits."""
     bits = (uint64(high) << uint64(32)) | uint64(low)
     return float64(bits >> uint64(11)) * float64(2.0**-53)
 
@@ -58,16 +60,16 @@ def _advance(arguments, thread, threads):
         state[1] += 1
 
 
-# Masks and uniform numbers: the loop makes whole blocks, without a branch, and so in vector lanes;
-# the elements that are left over are thread 0's.
+# Masks and uniform numbers: the loop computes whole blocks without a branch, so that it vectorises;
+# thread 0 computes the remaining elements.
 
 
 def _mask(arguments, thread, threads):
-    """1 with probability 1 - p, p as float64 bits in word 1 of the constants."""
-    words = pointer(arguments, int64)
-    n = pointer(words[0], int64)[0]
+    """Draw 1 with probability 1 - p; constant 1: p as float64 bits."""
+    words, sizes = words_of(arguments)
+    n = sizes[0]
     drop = uint32(math.ceil(float32(pointer(words[0], float64)[1]) * 2.0**24))  # unit32 below it
-    state, out = pointer(words[1], int64), pointer(words[2], uint8)
+    state, out = pointer(words[STATE], int64), pointer(words[OUT], uint8)
     seed, draw, unused = state[0], state[1], uint32(8)
     blocks = n // 4
     first, last = share(blocks, thread, threads)
@@ -84,9 +86,9 @@ def _mask(arguments, thread, threads):
 
 
 def _uniform32(arguments, thread, threads):
-    words = pointer(arguments, int64)
-    n = pointer(words[0], int64)[0]
-    state, out = pointer(words[1], int64), pointer(words[2], float32)
+    words, sizes = words_of(arguments)
+    n = sizes[0]
+    state, out = pointer(words[STATE], int64), pointer(words[OUT], float32)
     seed, draw = state[0], state[1]
     blocks = n // 4
     first, last = share(blocks, thread, threads)
@@ -103,9 +105,9 @@ def _uniform32(arguments, thread, threads):
 
 
 def _uniform64(arguments, thread, threads):
-    words = pointer(arguments, int64)
-    n = pointer(words[0], int64)[0]
-    state, out = pointer(words[1], int64), pointer(words[2], float64)
+    words, sizes = words_of(arguments)
+    n = sizes[0]
+    state, out = pointer(words[STATE], int64), pointer(words[OUT], float64)
     seed, draw = state[0], state[1]
     blocks = n // 2
     first, last = share(blocks, thread, threads)
@@ -120,10 +122,10 @@ def _uniform64(arguments, thread, threads):
 
 def _normal(real):
     def normal(arguments, thread, threads):
-        """Box and Muller: two normals from two uniforms, in float64 for both dtypes."""
-        words = pointer(arguments, int64)
-        n = pointer(words[0], int64)[0]
-        state, out = pointer(words[1], int64), pointer(words[2], real)
+        """Box-Muller transform: two normals from two uniforms, in float64 for both dtypes."""
+        words, sizes = words_of(arguments)
+        n = sizes[0]
+        state, out = pointer(words[STATE], int64), pointer(words[OUT], real)
         seed, draw = state[0], state[1]
         blocks = (n + 1) // 2
         first, last = share(blocks, thread, threads)
@@ -139,11 +141,10 @@ def _normal(real):
 
 
 def _integers(arguments, thread, threads):
-    """Integers in [low, low + span), low and span in words 1 and 2 of the constants."""
-    words = pointer(arguments, int64)
-    sizes = pointer(words[0], int64)
+    """Draw integers in [low, low + span); constants 1 and 2: low, span."""
+    words, sizes = words_of(arguments)
     n, low, span = sizes[0], sizes[1], uint64(sizes[2])
-    state, out = pointer(words[1], int64), pointer(words[2], int64)
+    state, out = pointer(words[STATE], int64), pointer(words[OUT], int64)
     seed, draw = state[0], state[1]
     blocks = (n + 1) // 2
     first, last = share(blocks, thread, threads)
@@ -156,7 +157,7 @@ def _integers(arguments, thread, threads):
 
 @functools.cache
 def address(what: str) -> int:
-    """The address of a kernel: mask, integers, advance, or uniform/normal with a dtype."""
+    """Return the address of a kernel: mask, integers, advance, or uniform/normal with a dtype."""
     return compiled(
         {
             "mask": _mask,

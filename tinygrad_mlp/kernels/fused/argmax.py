@@ -16,7 +16,7 @@ from numba import int64
 from numba.core import types
 
 from ..runtime.launch import compiled
-from ..runtime.memory import pointer
+from ..runtime.memory import pointer, words_of
 from ..runtime.slices import share
 from ..vmath.minmax import maximum, minimum
 
@@ -32,8 +32,7 @@ def address(dtype: str, largest: bool) -> int:
 
 def _kernel(real, largest):
     def argmax(arguments, thread, threads):
-        words = pointer(arguments, int64)
-        sizes = pointer(words[0], int64)
+        words, sizes = words_of(arguments)
         rows, columns, stride = sizes[0], sizes[1], sizes[2]
         out = pointer(words[2], int64)
         first, last = share(rows, thread, threads)

@@ -34,7 +34,7 @@ from numba import float64, int64
 from numba.core import types
 
 from ..runtime.launch import compiled
-from ..runtime.memory import on_stack, pointer
+from ..runtime.memory import on_stack, pointer, words_of
 from ..runtime.slices import share
 from .column_sums import BLOCK, CHUNK, add_blocks, blocks_of, fill
 
@@ -56,20 +56,20 @@ def address(what: str, dtype: str) -> int:
 
 
 def _sums(real, item):
+    X, SUMS = 1, 7
+
     def batch_norm_sums(arguments, thread, threads):
-        """Words: x, weight, bias, out, mean, var; of each block, mean and squares around it."""
-        words = pointer(arguments, int64)
-        sizes = pointer(words[0], int64)
+        words, sizes = words_of(arguments)
         rows, columns = sizes[0], sizes[1]
         total, mean = on_stack(CHUNK, real), on_stack(CHUNK, real)
         first, last = share(blocks_of(rows), thread, threads)
         for block in range(first, last):
             count = min(BLOCK, rows - block * BLOCK)
-            means = pointer(words[7] + 2 * block * columns * item, real)
-            squares = pointer(words[7] + (2 * block + 1) * columns * item, real)
+            means = pointer(words[SUMS] + 2 * block * columns * item, real)
+            squares = pointer(words[SUMS] + (2 * block + 1) * columns * item, real)
             for start in range(0, columns, CHUNK):
                 length = min(CHUNK, columns - start)
-                at = words[1] + (block * BLOCK * columns + start) * item
+                at = words[X] + (block * BLOCK * columns + start) * item
                 fill(total, length, real(0))
                 origin = pointer(at, real)
                 for row in range(1, count):
@@ -90,13 +90,13 @@ def _sums(real, item):
 
 
 def _totals(real, item):
+    MEAN, VAR, SUMS = 5, 6, 7
+
     def batch_norm_totals(arguments, thread, threads):
-        """Words: x, weight, bias, out, mean, var; of each block, mean and squares around it."""
-        words = pointer(arguments, int64)
-        sizes = pointer(words[0], int64)
+        words, sizes = words_of(arguments)
         rows, columns = sizes[0], sizes[1]
-        mean, var = pointer(words[5], real), pointer(words[6], real)
-        kept = pointer(words[7], real)
+        mean, var = pointer(words[MEAN], real), pointer(words[VAR], real)
+        kept = pointer(words[SUMS], real)
         blocks = blocks_of(rows)
         first, last = share(columns, thread, threads)
         shift, squares = on_stack(CHUNK, float64), on_stack(CHUNK, float64)
@@ -124,24 +124,24 @@ def _totals(real, item):
 
 
 def _elements(real, item):
+    X, WEIGHT, BIAS, OUT, MEAN, VAR = range(1, 7)
+
     def batch_norm(arguments, thread, threads):
-        """Words: x, weight, bias, out, mean, var, not used."""
-        words = pointer(arguments, int64)
-        sizes = pointer(words[0], int64)
+        words, sizes = words_of(arguments)
         rows, columns = sizes[0], sizes[1]
         eps = real(pointer(words[0], float64)[2])
-        weight, var = pointer(words[2], real), pointer(words[6], real)
+        weight, var = pointer(words[WEIGHT], real), pointer(words[VAR], real)
         scale, bias, mean = on_stack(CHUNK, real), on_stack(CHUNK, real), on_stack(CHUNK, real)
         first, last = share(rows, thread, threads)
         for start in range(0, columns, CHUNK):
             length = min(CHUNK, columns - start)
             for i in range(length):
                 scale[i] = weight[start + i] / math.sqrt(var[start + i] + eps)
-                bias[i] = pointer(words[3], real)[start + i]
-                mean[i] = pointer(words[5], real)[start + i]
+                bias[i] = pointer(words[BIAS], real)[start + i]
+                mean[i] = pointer(words[MEAN], real)[start + i]
             for row in range(first, last):
-                x = pointer(words[1] + (row * columns + start) * item, real)
-                out = pointer(words[4] + (row * columns + start) * item, real)
+                x = pointer(words[X] + (row * columns + start) * item, real)
+                out = pointer(words[OUT] + (row * columns + start) * item, real)
                 for i in range(length):
                     out[i] = (x[i] - mean[i]) * scale[i] + bias[i]
 
@@ -149,26 +149,26 @@ def _elements(real, item):
 
 
 def _backward_sums(real, item):
+    G, X, MEAN, SUMS = 1, 2, 4, 9
+
     def batch_norm_backward_sums(arguments, thread, threads):
-        """Words: g, x, weight, mean, var, gradients of x, weight, bias; sums of g and g d."""
-        words = pointer(arguments, int64)
-        sizes = pointer(words[0], int64)
+        words, sizes = words_of(arguments)
         rows, columns = sizes[0], sizes[1]
         mean = on_stack(CHUNK, real)
         total, total_d = on_stack(CHUNK, real), on_stack(CHUNK, real)
         first, last = share(blocks_of(rows), thread, threads)
         for block in range(first, last):
-            sums = pointer(words[9] + 2 * block * columns * item, real)
-            sums_d = pointer(words[9] + (2 * block + 1) * columns * item, real)
+            sums = pointer(words[SUMS] + 2 * block * columns * item, real)
+            sums_d = pointer(words[SUMS] + (2 * block + 1) * columns * item, real)
             for start in range(0, columns, CHUNK):
                 length = min(CHUNK, columns - start)
                 fill(total, length, real(0))
                 fill(total_d, length, real(0))
                 for i in range(length):
-                    mean[i] = pointer(words[4], real)[start + i]
+                    mean[i] = pointer(words[MEAN], real)[start + i]
                 for row in range(block * BLOCK, min(block * BLOCK + BLOCK, rows)):
-                    g = pointer(words[1] + (row * columns + start) * item, real)
-                    x = pointer(words[2] + (row * columns + start) * item, real)
+                    g = pointer(words[G] + (row * columns + start) * item, real)
+                    x = pointer(words[X] + (row * columns + start) * item, real)
                     for i in range(length):
                         total[i] += g[i]
                         total_d[i] += g[i] * (x[i] - mean[i])
@@ -179,17 +179,16 @@ def _backward_sums(real, item):
 
 
 def _backward_totals(real, item):
+    VAR, G_WEIGHT, G_BIAS, SUMS = 5, 7, 8, 9
+
     def batch_norm_backward_totals(arguments, thread, threads):
-        """Words: g, x, weight, mean, var, gradients of x, weight, bias; sums of g and g d."""
-        words = pointer(arguments, int64)
-        sizes = pointer(words[0], int64)
+        words, sizes = words_of(arguments)
         rows, columns = sizes[0], sizes[1]
         eps = real(pointer(words[0], float64)[2])
-        var, for_weight = pointer(words[5], real), pointer(words[7], real)
+        var, for_weight = pointer(words[VAR], real), pointer(words[G_WEIGHT], real)
         first, last = share(columns, thread, threads)
-        add_blocks(
-            pointer(words[9], real), rows, columns, first, last, pointer(words[8], real), for_weight
-        )
+        for_bias = pointer(words[G_BIAS], real)
+        add_blocks(pointer(words[SUMS], real), rows, columns, first, last, for_bias, for_weight)
         for i in range(first, last):
             for_weight[i] /= math.sqrt(var[i] + eps)
 
@@ -197,14 +196,14 @@ def _backward_totals(real, item):
 
 
 def _backward_elements(real, item):
+    G, X, WEIGHT, MEAN, VAR, G_X, G_WEIGHT, G_BIAS = range(1, 9)
+
     def batch_norm_backward(arguments, thread, threads):
-        """Words: g, x, weight, mean, var, gradients of x, weight and bias, not used."""
-        words = pointer(arguments, int64)
-        sizes = pointer(words[0], int64)
+        words, sizes = words_of(arguments)
         rows, columns = sizes[0], sizes[1]
         eps = real(pointer(words[0], float64)[2])
-        weight, var = pointer(words[3], real), pointer(words[5], real)
-        for_weight, for_bias = pointer(words[7], real), pointer(words[8], real)
+        weight, var = pointer(words[WEIGHT], real), pointer(words[VAR], real)
+        for_weight, for_bias = pointer(words[G_WEIGHT], real), pointer(words[G_BIAS], real)
         by_g, by_d = on_stack(CHUNK, real), on_stack(CHUNK, real)
         shift, mean = on_stack(CHUNK, real), on_stack(CHUNK, real)
         first, last = share(rows, thread, threads)
@@ -215,11 +214,11 @@ def _backward_elements(real, item):
                 by_g[i] = weight[start + i] * r
                 by_d[i] = -by_g[i] * r * for_weight[start + i] / real(rows)
                 shift[i] = -by_g[i] * for_bias[start + i] / real(rows)
-                mean[i] = pointer(words[4], real)[start + i]
+                mean[i] = pointer(words[MEAN], real)[start + i]
             for row in range(first, last):
-                g = pointer(words[1] + (row * columns + start) * item, real)
-                x = pointer(words[2] + (row * columns + start) * item, real)
-                for_x = pointer(words[6] + (row * columns + start) * item, real)
+                g = pointer(words[G] + (row * columns + start) * item, real)
+                x = pointer(words[X] + (row * columns + start) * item, real)
+                for_x = pointer(words[G_X] + (row * columns + start) * item, real)
                 for i in range(length):
                     for_x[i] = by_g[i] * g[i] + by_d[i] * (x[i] - mean[i]) + shift[i]
 
@@ -227,20 +226,25 @@ def _backward_elements(real, item):
 
 
 def _update(real, item):
-    def update_running_stats(arguments, thread, threads):
-        """Words: running mean, running var, batches seen, mean, var of this batch.
+    RUNNING_MEAN, RUNNING_VAR, SEEN, MEAN, VAR = range(1, 6)
 
-        Constants: columns; as float64 bits N / (N - 1), which makes the variance unbiased, and the
-        momentum, or NaN for the average over all batches.
+    def update_running_stats(arguments, thread, threads):
+        """Update the running statistics, on one thread.
+
+        Constants: columns; N / (N - 1), which makes the variance unbiased, and the momentum, or NaN
+        for the average over all batches, both as float64 bits.
         """
         if thread != 0:
             return
-        words = pointer(arguments, int64)
-        columns = pointer(words[0], int64)[0]
-        unbias, momentum = pointer(words[0], float64)[1], pointer(words[0], float64)[2]
-        running_mean, running_var = pointer(words[1], real), pointer(words[2], real)
-        seen = pointer(words[3], int64)
-        mean, var = pointer(words[4], real), pointer(words[5], real)
+        words, sizes = words_of(arguments)
+        columns, scales = sizes[0], pointer(words[0], float64)
+        unbias, momentum = scales[1], scales[2]
+        running_mean, running_var = (
+            pointer(words[RUNNING_MEAN], real),
+            pointer(words[RUNNING_VAR], real),
+        )
+        seen = pointer(words[SEEN], int64)
+        mean, var = pointer(words[MEAN], real), pointer(words[VAR], real)
         seen[0] += 1
         new = real(momentum if momentum == momentum else 1.0 / seen[0])
         old, new_var = real(1) - new, new * real(unbias)

@@ -23,7 +23,7 @@ from numba.core import types
 from .. import vmath
 from ..codegen.lanes import element, inlined, load, sum_lanes, sum_row
 from ..runtime.launch import compiled
-from ..runtime.memory import on_stack, pointer
+from ..runtime.memory import on_stack, pointer, words_of
 from ..runtime.slices import share
 from .softmax import GROUP, exponentials, maxima, rows_together, totals
 
@@ -51,31 +51,32 @@ def weighted(c, count, weights, x, shift, log_total):
 
 
 def _cross_entropy(real, item):
-    def cross_entropy(arguments, thread, threads):
-        """Words: x, labels, class weights, losses, row weights, shift, sum. Constant 3: smoothing.
+    X, LABELS, WEIGHTS, LOSSES, ROW_WEIGHTS, SHIFT, SUM = range(1, 8)
 
-        Of each row only its largest element and the sum of exp(x - shift) are kept: making the
-        softmax again takes less time than writing it here and reading it in the backward pass.
+    def cross_entropy(arguments, thread, threads):
+        """Constant 3: smoothing.
+
+        Per row only the largest element and the sum of exp(x - shift) are stored: recomputing the
+        softmax in the backward pass takes less time than writing and reading it.
         """
-        words = pointer(arguments, int64)
-        sizes = pointer(words[0], int64)
+        words, sizes = words_of(arguments)
         rows, columns, ignored = sizes[0], sizes[1], sizes[2]
         smoothing = real(pointer(words[0], float64)[3])
-        labels, weights = pointer(words[2], int64), pointer(words[3], real)
-        losses, row_weights = pointer(words[4], real), pointer(words[5], real)
+        labels, weights = pointer(words[LABELS], int64), pointer(words[WEIGHTS], real)
+        losses, row_weights = pointer(words[LOSSES], real), pointer(words[ROW_WEIGHTS], real)
         buffer = on_stack(GROUP, real)
         begin, last = share(rows, thread, threads)
         for first in range(begin, last, rows_together(columns)):
             count = min(rows_together(columns), last - first)
-            group = pointer(words[1] + first * columns * item, real)
-            shifts = pointer(words[6] + first * item, real)
-            sums = pointer(words[7] + first * item, real)
+            group = pointer(words[X] + first * columns * item, real)
+            shifts = pointer(words[SHIFT] + first * item, real)
+            sums = pointer(words[SUM] + first * item, real)
             maxima(group, count, columns, shifts)
             totals(group, shifts, count, columns, buffer, sums)
             for k in range(count):  # by itself: in vector lanes
                 buffer[k] = vmath.log(sums[k])
             for row in range(first, first + count):
-                x, shift = pointer(words[1] + row * columns * item, real), shifts[row - first]
+                x, shift = pointer(words[X] + row * columns * item, real), shifts[row - first]
                 label, log_total = labels[row], buffer[row - first]
                 if label == ignored:
                     losses[row] = row_weights[row] = real(0)
@@ -94,24 +95,22 @@ def _cross_entropy(real, item):
 
 
 def _total(real, item):
-    def total(arguments, thread, threads):
-        """Words: losses, row weights, total, total weight.
+    LOSSES, ROW_WEIGHTS, TOTAL, TOTAL_WEIGHT = range(1, 5)
 
-        Constant 3: SUM, MEAN, or NONE, which leaves the losses as they are.
-        """
+    def total(arguments, thread, threads):
+        """Constant 3: SUM, MEAN, or NONE, which leaves the losses as they are."""
         if thread != 0:
             return
-        words = pointer(arguments, int64)
-        sizes = pointer(words[0], int64)
+        words, sizes = words_of(arguments)
         rows, reduction = sizes[0], sizes[3]
-        losses, row_weights = pointer(words[1], real), pointer(words[2], real)
+        losses, row_weights = pointer(words[LOSSES], real), pointer(words[ROW_WEIGHTS], real)
         loss, weight = float64(0), float64(0)  # float64: one thread sums all rows, one by one
         for row in range(rows):
             loss += losses[row]
             weight += row_weights[row]
         if reduction != NONE:
-            pointer(words[3], real)[0] = loss / weight if reduction == MEAN else loss
-        pointer(words[4], real)[0] = weight
+            pointer(words[TOTAL], real)[0] = loss / weight if reduction == MEAN else loss
+        pointer(words[TOTAL_WEIGHT], real)[0] = weight
 
     return total
 
@@ -125,33 +124,27 @@ def row_gradient(g, row, reduction, total_weight):
 
 
 def _cross_entropy_backward(real, item):
-    def cross_entropy_backward(arguments, thread, threads):
-        """Words: g, x, shift, sum, labels, class weights, total weight, gradient of x.
+    G, X, SHIFT, SUM, LABELS, WEIGHTS, TOTAL_WEIGHT, G_X = range(1, 9)
 
-        Constants 3 and 4: smoothing, reduction.
-        """
-        words = pointer(arguments, int64)
-        sizes = pointer(words[0], int64)
+    def cross_entropy_backward(arguments, thread, threads):
+        """Constants 3 and 4: smoothing, reduction."""
+        words, sizes = words_of(arguments)
         rows, columns, ignored, reduction = sizes[0], sizes[1], sizes[2], sizes[4]
         smoothing = real(pointer(words[0], float64)[3])
-        g, labels, weights = (
-            pointer(words[1], real),
-            pointer(words[5], int64),
-            pointer(words[6], real),
-        )
-        total_weight, sums = pointer(words[7], real), pointer(words[4], real)
+        g, labels = pointer(words[G], real), pointer(words[LABELS], int64)
+        weights = pointer(words[WEIGHTS], real)
+        total_weight, sums = pointer(words[TOTAL_WEIGHT], real), pointer(words[SUM], real)
         all_weights = sum_lanes(real(0), element, columns, (weights, 0))
         smooth = smoothing / real(columns)
         begin, last = share(rows, thread, threads)
         for first in range(begin, last, rows_together(columns)):
             count = min(rows_together(columns), last - first)
-            x = pointer(words[2] + first * columns * item, real)
-            shifts = pointer(words[3] + first * item, real)
-            exponentials(
-                x, shifts, count, columns, pointer(words[8] + first * columns * item, real)
-            )
+            x = pointer(words[X] + first * columns * item, real)
+            shifts = pointer(words[SHIFT] + first * item, real)
+            out = pointer(words[G_X] + first * columns * item, real)
+            exponentials(x, shifts, count, columns, out)
             for row in range(first, first + count):
-                for_x = pointer(words[8] + row * columns * item, real)
+                for_x = pointer(words[G_X] + row * columns * item, real)
                 label = labels[row]
                 if label == ignored or label < 0 or label >= columns:
                     for c in range(columns):
@@ -169,13 +162,14 @@ def _cross_entropy_backward(real, item):
 
 
 def _nll_loss(real, item):
+    X, LABELS, WEIGHTS, LOSSES, ROW_WEIGHTS = range(1, 6)
+
     def nll_loss(arguments, thread, threads):
-        """Words: x, labels, class weights, losses, row weights: loss = -w_y x_y."""
-        words = pointer(arguments, int64)
-        sizes = pointer(words[0], int64)
+        """Compute -w_y x_y of each row."""
+        words, sizes = words_of(arguments)
         rows, columns, ignored = sizes[0], sizes[1], sizes[2]
-        labels, weights = pointer(words[2], int64), pointer(words[3], real)
-        losses, row_weights = pointer(words[4], real), pointer(words[5], real)
+        labels, weights = pointer(words[LABELS], int64), pointer(words[WEIGHTS], real)
+        losses, row_weights = pointer(words[LOSSES], real), pointer(words[ROW_WEIGHTS], real)
         first, last = share(rows, thread, threads)
         for row in range(first, last):
             label = labels[row]
@@ -185,27 +179,25 @@ def _nll_loss(real, item):
                 losses[row] = row_weights[row] = real(math.nan)
             else:
                 row_weights[row] = weights[label]
-                x = pointer(words[1] + row * columns * item, real)
+                x = pointer(words[X] + row * columns * item, real)
                 losses[row] = -weights[label] * x[label]
 
     return nll_loss
 
 
 def _nll_loss_backward(real, item):
+    G, LABELS, WEIGHTS, TOTAL_WEIGHT, G_X = range(1, 6)
+
     def nll_loss_backward(arguments, thread, threads):
-        """Words: g, labels, class weights, total weight, gradient of x. Constant 3: reduction."""
-        words = pointer(arguments, int64)
-        sizes = pointer(words[0], int64)
+        """Constant 3: reduction."""
+        words, sizes = words_of(arguments)
         rows, columns, ignored, reduction = sizes[0], sizes[1], sizes[2], sizes[3]
-        g, labels, weights = (
-            pointer(words[1], real),
-            pointer(words[2], int64),
-            pointer(words[3], real),
-        )
-        total_weight = pointer(words[4], real)
+        g, labels = pointer(words[G], real), pointer(words[LABELS], int64)
+        weights = pointer(words[WEIGHTS], real)
+        total_weight = pointer(words[TOTAL_WEIGHT], real)
         first, last = share(rows, thread, threads)
         for row in range(first, last):
-            for_x = pointer(words[5] + row * columns * item, real)
+            for_x = pointer(words[G_X] + row * columns * item, real)
             for c in range(columns):
                 for_x[c] = real(0)
             label = labels[row]

@@ -6,7 +6,6 @@ Threads share the rows of the batch. A row of 8 bytes (a label) is copied as one
 by the C library's memcpy. A row outside of ``order`` or ``x`` is filled with zero bytes: the kernel
 never reads outside of the arrays. The flag is 1 if there is such a row, else 0.
 
-Words: x, order, cursor, out, flag.
 Constants: rows, batch, bytes of a row, rows of x, length of order.
 """
 
@@ -19,8 +18,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ..runtime.launch import compiled
-from ..runtime.memory import pointer
+from ..runtime.memory import pointer, words_of
 from ..runtime.slices import share
+
+X, ORDER, CURSOR, OUT, FLAG = range(1, 6)  # words
 
 
 @intrinsic
@@ -45,23 +46,22 @@ def address() -> int:
 
 
 def _gather(arguments, thread, threads):
-    words = pointer(arguments, int64)
-    sizes = pointer(words[0], int64)
+    words, sizes = words_of(arguments)
     rows, batch, width, most, length = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
-    order, begin = pointer(words[2], int64), pointer(words[3], int64)[0] * batch
+    order, begin = pointer(words[ORDER], int64), pointer(words[CURSOR], int64)[0] * batch
     if thread == 0:
         wrong = 0 if begin >= 0 and begin + rows <= length else 1
         for i in range(0 if wrong else rows):
             wrong |= (order[begin + i] < 0) | (order[begin + i] >= most)
-        pointer(words[5], int64)[0] = wrong
+        pointer(words[FLAG], int64)[0] = wrong
     first, last = share(rows, thread, threads)
     for i in range(first, last):
-        out, at = words[4] + i * width, begin + i
+        out, at = words[OUT] + i * width, begin + i
         row = order[at] if 0 <= at < length else -1
         if not 0 <= row < most:
             for byte in range(width):
                 pointer(out, types.uint8)[byte] = 0
         elif width == 8:
-            pointer(out, int64)[0] = pointer(words[1], int64)[row]
+            pointer(out, int64)[0] = pointer(words[X], int64)[row]
         else:
-            _copy(out, words[1] + row * width, width)
+            _copy(out, words[X] + row * width, width)

@@ -21,12 +21,12 @@ from __future__ import annotations
 import functools
 import math
 
-from numba import float64, int64
+from numba import float64
 from numba.core import types
 
 from ..codegen.lanes import inlined, load, sum_row
 from ..runtime.launch import compiled
-from ..runtime.memory import pointer
+from ..runtime.memory import pointer, words_of
 from ..runtime.slices import share
 from ..vmath.bits import multiply_add
 from .column_sums import BLOCK, add_blocks, blocks_of, fill
@@ -61,19 +61,19 @@ def products(i, count, g, weight, x, mean, r):
 
 
 def _forward(real, item):
+    X, WEIGHT, BIAS, OUT, MEAN, R = range(1, 7)
+
     def layer_norm(arguments, thread, threads):
-        """Words: x, weight, bias, out, mean, r."""
-        words = pointer(arguments, int64)
-        sizes = pointer(words[0], int64)
+        words, sizes = words_of(arguments)
         rows, columns = sizes[0], sizes[1]
         eps = real(pointer(words[0], float64)[2])
-        weight, bias = pointer(words[2], real), pointer(words[3], real)
-        means, rs = pointer(words[5], real), pointer(words[6], real)
+        weight, bias = pointer(words[WEIGHT], real), pointer(words[BIAS], real)
+        means, rs = pointer(words[MEAN], real), pointer(words[R], real)
         count = real(columns)
         first, last = share(rows, thread, threads)
         for row in range(first, last):
-            x = pointer(words[1] + row * columns * item, real)
-            out = pointer(words[4] + row * columns * item, real)
+            x = pointer(words[X] + row * columns * item, real)
+            out = pointer(words[OUT] + row * columns * item, real)
             mean = x[0] + sum_row(real(0), deviation, columns, (x, x[0])) / count
             total = sum_row(real(0), squared_deviation, columns, (x, mean))
             r = real(1) / math.sqrt(total / count + eps)
@@ -85,27 +85,24 @@ def _forward(real, item):
 
 
 def _backward(real, item):
+    G, X, WEIGHT, MEAN, R, G_X, _, _, SUMS = range(1, 10)
+
     def layer_norm_backward(arguments, thread, threads):
-        """Words: g, x, weight, mean, r, gradients of x, weight, bias; a block's sums of g, g h."""
-        words = pointer(arguments, int64)
-        sizes = pointer(words[0], int64)
+        words, sizes = words_of(arguments)
         rows, columns = sizes[0], sizes[1]
-        weight, means, rs = (
-            pointer(words[3], real),
-            pointer(words[4], real),
-            pointer(words[5], real),
-        )
+        weight, means = pointer(words[WEIGHT], real), pointer(words[MEAN], real)
+        rs = pointer(words[R], real)
         count = real(columns)
         first, last = share(blocks_of(rows), thread, threads)
         for block in range(first, last):
-            sums = pointer(words[9] + 2 * block * columns * item, real)
-            sums_h = pointer(words[9] + (2 * block + 1) * columns * item, real)
+            sums = pointer(words[SUMS] + 2 * block * columns * item, real)
+            sums_h = pointer(words[SUMS] + (2 * block + 1) * columns * item, real)
             fill(sums, columns, real(0))
             fill(sums_h, columns, real(0))
             for row in range(block * BLOCK, min(block * BLOCK + BLOCK, rows)):
-                g = pointer(words[1] + row * columns * item, real)
-                x = pointer(words[2] + row * columns * item, real)
-                for_x = pointer(words[6] + row * columns * item, real)
+                g = pointer(words[G] + row * columns * item, real)
+                x = pointer(words[X] + row * columns * item, real)
+                for_x = pointer(words[G_X] + row * columns * item, real)
                 mean, r = means[row], rs[row]
                 total, total_h = sum_row(real(0), products, columns, (g, weight, x, mean, r))
                 shift, slope = total / count, total_h / count
@@ -119,20 +116,13 @@ def _backward(real, item):
 
 
 def _backward_totals(real, item):
+    G_WEIGHT, G_BIAS, SUMS = 7, 8, 9
+
     def layer_norm_backward_totals(arguments, thread, threads):
-        """Words: as those of `layer_norm_backward`."""
-        words = pointer(arguments, int64)
-        sizes = pointer(words[0], int64)
+        words, sizes = words_of(arguments)
         rows, columns = sizes[0], sizes[1]
         first, last = share(columns, thread, threads)
-        add_blocks(
-            pointer(words[9], real),
-            rows,
-            columns,
-            first,
-            last,
-            pointer(words[8], real),
-            pointer(words[7], real),
-        )
+        g_bias, g_weight = pointer(words[G_BIAS], real), pointer(words[G_WEIGHT], real)
+        add_blocks(pointer(words[SUMS], real), rows, columns, first, last, g_bias, g_weight)
 
     return layer_norm_backward_totals

@@ -11,7 +11,7 @@ is done to each element alone, the exponential above all, then runs over a whole
 lanes, however short its rows are. A row's result does not depend on its group. Sums have the order
 that ``lanes.py`` says; those of fewer than eight elements are made one by one.
 
-Constants: rows, columns. Words: x (rows in C order), result.
+Constants: rows, columns. x is in C order.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from __future__ import annotations
 import functools
 import math
 
-from numba import int64, njit
+from numba import njit
 from numba.core import types
 
 from .. import vmath
 from ..codegen.lanes import SHORT, element, inlined, load, sum_lanes, zero_of
 from ..runtime.launch import compiled
-from ..runtime.memory import on_stack, pointer
+from ..runtime.memory import on_stack, pointer, words_of
 from ..runtime.slices import share
 from ..vmath.minmax import maximum
 
+X, OUT = 1, 2  # words
 GROUP, LONG = 1024, 64  # elements of a group; of a row that needs no group to fill the lanes
 
 
@@ -114,15 +115,14 @@ def exponential(i, count, x, start, shift):
 
 def _softmax(real, item):
     def softmax(arguments, thread, threads):
-        words = pointer(arguments, int64)
-        sizes = pointer(words[0], int64)
+        words, sizes = words_of(arguments)
         rows, columns = sizes[0], sizes[1]
         shift = on_stack(GROUP, real)
         first, last = share(rows, thread, threads)
         for row in range(first, last, rows_together(columns)):
             count = min(rows_together(columns), last - row)
-            x = pointer(words[1] + row * columns * item, real)
-            out = pointer(words[2] + row * columns * item, real)
+            x = pointer(words[X] + row * columns * item, real)
+            out = pointer(words[OUT] + row * columns * item, real)
             maxima(x, count, columns, shift)
             exponentials(x, shift, count, columns, out)
             divide_by_sums(out, count, columns)
@@ -146,15 +146,14 @@ def divide_by_sums(x, rows, columns):
 
 def _log_softmax(real, item):
     def log_softmax(arguments, thread, threads):
-        words = pointer(arguments, int64)
-        sizes = pointer(words[0], int64)
+        words, sizes = words_of(arguments)
         rows, columns = sizes[0], sizes[1]
         shift, total, buffer = on_stack(GROUP, real), on_stack(GROUP, real), on_stack(GROUP, real)
         first, last = share(rows, thread, threads)
         for row in range(first, last, rows_together(columns)):
             count = min(rows_together(columns), last - row)
-            x = pointer(words[1] + row * columns * item, real)
-            out = pointer(words[2] + row * columns * item, real)
+            x = pointer(words[X] + row * columns * item, real)
+            out = pointer(words[OUT] + row * columns * item, real)
             maxima(x, count, columns, shift)
             totals(x, shift, count, columns, buffer, total)
             for k in range(count):
@@ -167,15 +166,14 @@ def _log_softmax(real, item):
 
 def _logsumexp(real, item):
     def logsumexp(arguments, thread, threads):
-        words = pointer(arguments, int64)
-        sizes = pointer(words[0], int64)
+        words, sizes = words_of(arguments)
         rows, columns = sizes[0], sizes[1]
-        out = pointer(words[2], real)
+        out = pointer(words[OUT], real)
         shift, total, buffer = on_stack(GROUP, real), on_stack(GROUP, real), on_stack(GROUP, real)
         first, last = share(rows, thread, threads)
         for row in range(first, last, rows_together(columns)):
             count = min(rows_together(columns), last - row)
-            x = pointer(words[1] + row * columns * item, real)
+            x = pointer(words[X] + row * columns * item, real)
             if columns:
                 maxima(x, count, columns, shift)
             else:

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import functools
 
-from numba import int64
 from numba.core import types
 
 from ..runtime import threads
 from ..runtime.launch import Launch, compiled
 from ..runtime.layout import Layout, dense, layout_of
-from ..runtime.memory import pointer, scratch
+from ..runtime.memory import pointer, scratch, words_of
 from ..runtime.slices import share
 from .choose import NARROW
 from .planning import NS, Plan, plan
@@ -95,8 +94,7 @@ def _add(real):
 
         What is in row r and column q of the chunks belongs to row q and column r of C.
         """
-        words = pointer(arguments, int64)
-        sizes = pointer(words[0], int64)
+        words, sizes = words_of(arguments)
         chunks, rows, columns = sizes[0], sizes[1], sizes[2]
         sums, out = pointer(words[1], real), pointer(words[2], real)
         first, last = share(columns, thread, threads)

@@ -32,6 +32,19 @@ def pointer(typingctx, address, dtype):
 
 
 @intrinsic
+def words_of(typingctx, arguments):
+    """Return a kernel's argument words and its constants, both as pointers to int64."""
+    word = types.CPointer(types.int64)
+
+    def codegen(context, builder, signature, values):
+        words = builder.inttoptr(values[0], _WORD.as_pointer())
+        constants = builder.inttoptr(builder.load(words, typ=_WORD), _WORD.as_pointer())
+        return context.make_tuple(builder, signature.return_type, [words, constants])
+
+    return types.UniTuple(word, 2)(types.int64), codegen
+
+
+@intrinsic
 def call_address(typingctx, function, arguments, thread, threads):
     """Call the kernel at an address."""
     signature = types.void(types.int64, types.int64, types.int64, types.int64)
