@@ -1,12 +1,12 @@
-"""Sixteen numbers side by side: the partial sums of a fold, as many of them on every machine.
+"""Vectors of sixteen numbers: the partial sums of a fold, the same number on every processor.
 
-A sum that the compiler may reorder has as many partial sums as its vectors have lanes, and so other
-bits on another processor. Here their number is written down: LLVM holds `Lanes` in one register or
-in several, and does the same to each number. A row of numbers x is summed as
+A sum that the compiler may reorder has as many partial sums as the processor's vectors have lanes,
+so its bits depend on the processor. `Lanes` fix the number: LLVM holds them in one register or in
+several, with the same result. A row of numbers x is summed as
 
     lane[l] = x[l] + x[l + 16] + x[l + 32] + ...        sum = the lanes, added as a tree
 
-with 64 numbers at a time: the additions of four rows of lanes do not wait for each other.
+with 64 numbers per step, so that additions do not wait for each other.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 LANES = 16
-SHORT = 8  # numbers that are worth no lanes
+SHORT = 8  # below this length a sequential sum is faster
 
 _INDEX = ir.IntType(32)
 
@@ -40,12 +40,12 @@ class _Model(models.PrimitiveModel):
 
 
 def vector(element):
-    """The LLVM type of lanes of floats."""
+    """Return the LLVM type of lanes of floats."""
     return ir.VectorType(element, LANES)
 
 
 def in_lanes(builder, value):
-    """A float in every lane, or lanes as they are; what a float is in LLVM."""
+    """Broadcast an LLVM float to all lanes; return lanes unchanged."""
     if isinstance(value.type, ir.VectorType):
         return value
     nothing = ir.Constant(vector(value.type), ir.Undefined)
@@ -75,21 +75,21 @@ for _symbol, _instruction in (operator.add, "fadd"), (operator.sub, "fsub"), (op
 
 @intrinsic
 def spread(typingctx, value):
-    """A float in every lane."""
+    """Broadcast a float to all lanes."""
     return Lanes(value)(value), lambda _, builder, signature, values: in_lanes(builder, values[0])
 
 
 def _mask(builder, count):
-    """The lanes whose number is less than ``count``."""
+    """Emit the mask of the first ``count`` lanes."""
     numbers = ir.Constant(vector(count.type), list(range(LANES)))
     return builder.icmp_signed("<", numbers, in_lanes(builder, count))
 
 
 @intrinsic
 def load(typingctx, x, i, count):
-    """The lanes x[i], x[i + 1], ...: the first ``count``, then zeros.
+    """Load the lanes x[i], x[i + 1], ...: the first ``count``, then zeros.
 
-    Of a constant ``count``, 16, LLVM makes a load of them all. True is for one number: x[i].
+    With the constant ``count`` 16, LLVM loads all of them unmasked. True loads one number, x[i].
     """
     lanes = Lanes(x.dtype)
     one = isinstance(count, types.Boolean)
@@ -113,7 +113,7 @@ def load(typingctx, x, i, count):
 
 @intrinsic
 def load_apart(typingctx, x, i, step, count):
-    """The lanes x[i * step], x[(i + 1) * step], ...: the first ``count``, then the last again."""
+    """Load ``count`` lanes x[i * step], x[(i + 1) * step], ...; repeat the last in the rest."""
     lanes = Lanes(x.dtype)
 
     def codegen(context, builder, signature, values):
@@ -135,7 +135,7 @@ def load_apart(typingctx, x, i, step, count):
 
 @intrinsic
 def store(typingctx, lanes, x, i):
-    """Put all lanes at x[i], x[i + 1], ..."""
+    """Store all lanes at x[i], x[i + 1], ..."""
 
     def codegen(context, builder, signature, values):
         value, x, i = values
@@ -149,7 +149,7 @@ def store(typingctx, lanes, x, i):
 
 @intrinsic
 def keep(typingctx, lanes, count, other):
-    """The first ``count`` lanes, ``other`` in the rest."""
+    """Return the first ``count`` lanes, with ``other`` in the rest."""
 
     def codegen(context, builder, signature, values):
         value, count_, other = values
@@ -160,7 +160,7 @@ def keep(typingctx, lanes, count, other):
 
 @intrinsic(prefer_literal=True)
 def behind(typingctx, lanes, count):
-    """The lanes from number ``count`` on, followed by any."""
+    """Return the lanes from number ``count`` on; the rest is arbitrary."""
 
     def codegen(context, builder, signature, values):
         places = [min(k + count.literal_value, LANES - 1) for k in range(LANES)]
@@ -171,14 +171,14 @@ def behind(typingctx, lanes, count):
 
 @intrinsic
 def first(typingctx, lanes):
-    """The float in lane 0."""
+    """Return the float in lane 0."""
     return lanes.real(lanes), lambda _, builder, signature, values: builder.extract_element(
         values[0], _INDEX(0)
     )
 
 
 def _total(builder, lanes):
-    """The sum of the lanes, as a tree: each half is added to the other."""
+    """Emit the sum of the lanes as a tree: repeatedly add one half to the other."""
     count = LANES
     while count > 1:
         count //= 2
@@ -192,7 +192,7 @@ def _total(builder, lanes):
 
 
 def _add_while(builder, i, length, step, totals, terms):
-    """Emit: while i + step <= length, add ``terms(i)`` to totals. The last i, and the totals."""
+    """Emit: while i + step <= length, add ``terms(i)`` to totals; return the last i and totals."""
     before, loop = builder.block, builder.append_basic_block("sum")
     done = builder.append_basic_block("sum.done")
     some = builder.icmp_signed("<=", builder.add(i, i.type(step)), length)
@@ -247,7 +247,7 @@ def _sum(builder, zeros, length, lanes_of):
 
 
 def _joined(builder, *ways):
-    """The values that come from each of some blocks."""
+    """Emit phi nodes for values that come from several blocks."""
     phis = [builder.phi(value.type) for value in ways[0][0]]
     for values, block in ways:
         for phi, value in zip(phis, values, strict=True):
@@ -256,9 +256,9 @@ def _joined(builder, *ways):
 
 
 def _sum_of_terms(typingctx, zero, term, values, short):
-    """The signature and the code of the two intrinsics below.
+    """Return the signature and the code generator of the two intrinsics below.
 
-    Their loops are LLVM code: Numba would take a tenth of a second to compile them, for each sum.
+    Their loops are LLVM code: Numba would take a tenth of a second to compile them, per sum.
     """
     kinds = [types.int64, types.boolean][: 1 + short]
     typed = [term.get_call_type(typingctx, (types.int64, k, *values.types), {}) for k in kinds]
@@ -295,32 +295,31 @@ def _sum_of_terms(typingctx, zero, term, values, short):
 
 @intrinsic
 def sum_lanes(typingctx, zero, term, length, values):
-    """The sum of ``term(i, count, *values)``: lanes i, i + 1, ... of ``length`` numbers.
+    """Sum ``term(i, count, *values)``, the lanes i, i + 1, ..., over ``length`` numbers.
 
-    ``count`` is what `load` takes. ``zero`` is a float. Of a tuple of terms, the sum of each.
+    ``count`` is that of `load`, ``zero`` the float 0. If ``term`` returns a tuple, sum each part.
     """
     return _sum_of_terms(typingctx, zero, term, values, short=False)
 
 
 @intrinsic
 def sum_row(typingctx, zero, term, length, values):
-    """The same; fewer than eight numbers one by one, which takes less time."""
+    """Sum as `sum_lanes`, but fewer than eight numbers sequentially, which is faster."""
     return _sum_of_terms(typingctx, zero, term, values, short=True)
 
 
 @intrinsic
 def zero_of(typingctx, x):
-    """The 0 of the floats that a pointer leads to."""
+    """Return the 0 of a pointer's float type."""
     kind = x.dtype
     return kind(x), lambda context, builder, signature, values: context.get_constant(kind, 0.0)
 
 
-inlined = njit(
-    forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
-)  # LLVM does it: for Numba these stay functions
+# LLVM inlines them; for Numba they stay functions.
+inlined = njit(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 @inlined
 def element(i, count, x, start):
-    """A term of these: the numbers x[start + i]."""
+    """Return terms of `sum_lanes`: the numbers x[start + i]."""
     return load(x, start + i, count)

@@ -1,7 +1,7 @@
-"""The processor that Numba compiles for, and a * b + c rounded once on every one.
+"""The processor that Numba compiles for, and fused multiply-add on every processor.
 
-Numba compiles for the machine it runs on, or for what NUMBA_CPU_NAME and NUMBA_CPU_FEATURES say.
-It keeps the machine code of each processor apart, by name and features.
+Numba compiles for the machine it runs on, or for the one that NUMBA_CPU_NAME and NUMBA_CPU_FEATURES
+name. Its cache keeps the machine code of each processor, by name and features, separate.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from numba.core.registry import cpu_target
 
 @functools.cache
 def features() -> frozenset[str]:
-    """The features that Numba compiles for, by LLVM's names; none but a name's own if not said."""
+    """Return the features that Numba compiles for, by LLVM's names."""
     triple, _, listed = cpu_target.target_context.codegen().magic_tuple()
     own = {"neon"} if triple.startswith(("aarch64", "arm64")) else set()
     return frozenset(own.union(each[1:] for each in listed.split(",") if each[:1] == "+"))
 
 
 def fuses() -> bool:
-    """Whether a * b + c is an instruction."""
+    """Return whether there is an instruction for a fused multiply-add."""
     return not features().isdisjoint({"fma", "avx512f", "neon"})
 
 
 def like(kind, element):
-    """The type of ``element``, or of as many as the vector type ``kind`` has."""
+    """Return the type ``element``, or a vector of it as long as the vector type ``kind``."""
     return ir.VectorType(element, kind.count) if isinstance(kind, ir.VectorType) else element
 
 
 def constant(kind, value):
-    """A constant of a type, in every lane of a vector."""
+    """Return a constant of a type, broadcast to a vector type."""
     return ir.Constant(kind, [value] * kind.count if isinstance(kind, ir.VectorType) else value)
 
 
 def fma(builder, a, b, c):
-    """a * b + c rounded once, of floats or vectors. Without the instruction it is slow."""
+    """Emit a * b + c, rounded once, on floats or vectors; slow where there is no instruction."""
     single = like(a.type, ir.FloatType()) == a.type
     if single and not fuses():
         return _by_wider(builder, a, b, c)
@@ -50,10 +50,10 @@ def fma(builder, a, b, c):
 
 
 def _by_wider(builder, a, b, c):
-    """The same in float32, by way of float64.
+    """Emit a float32 fused multiply-add computed in float64.
 
-    There the product is exact, and the sum is rounded to odd: it is cut off, and its last bit set
-    if anything was lost. So the second rounding, to float32, is that of the exact result
+    In float64 the product is exact. The sum is rounded to odd: truncated, with the last bit set if
+    anything was lost. The second rounding, to float32, is then that of the exact result
     (S. Boldo and G. Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms
     using rounding to odd", IEEE Transactions on Computers 57, 2008).
     """

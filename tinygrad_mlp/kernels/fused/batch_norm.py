@@ -1,28 +1,29 @@
 """Batch normalisation of (N, C): statistics of each column over the rows, forward and backward.
 
+Ops and textbook forms: ``ops/fused/batch_norm.py``.
+
     mean = sum_n x / N        var = sum_n (x - mean)^2 / N        out = (x - mean) r w + b
 
 with r = 1 / sqrt(var + eps), and, writing d = x - mean and sums over the rows,
 
     dL/dw = r sum(g d)      dL/db = sum(g)      dL/dx = w r (g - sum(g)/N - d r^2 sum(g d)/N)
 
-Each direction is three launches, and reads its inputs from memory twice, row after row:
+Each direction takes three launches and reads its inputs from memory twice, row after row:
 
-1. *sums* of each block of rows. Forward, the variance is summed around the mean of the block, in a
-   second pass over it while it is in the cache: one pass with sum(x^2) would cancel. The mean is
-   that of the differences from the block's first row, so that it keeps its digits far from zero.
-2. *totals* of the blocks, in float64. Blocks b of n_b rows with the means m_b and the squares S_b
-   around them have together  mean = sum n_b m_b / N  and  N var = sum (S_b + n_b (m_b - mean)^2)
+1. *sums* of each block of rows. Forward, squares are summed around the mean of the block, in a
+   second pass while the block is in the cache: one pass with sum(x^2) would cancel. The mean is the
+   first row plus the mean difference from it, which keeps its digits far from zero.
+2. *totals* of the blocks, in float64. Blocks b of n_b rows, with means m_b and sums of squares S_b
+   around them, combine to  mean = sum n_b m_b / N  and  N var = sum (S_b + n_b (m_b - mean)^2)
    (T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the sample variance", The
    American Statistician 37, 1983).
 3. the elements.
 
-The blocks depend on the shape alone, so the results do not depend on the threads.
+Blocks depend on the shape alone, so results do not depend on the number of threads.
 
 Source: S. Ioffe and C. Szegedy, "Batch normalization", ICML 2015.
 
-Constants: rows, columns, eps as float64 bits. Words: see each kernel; the last one of the first two
-of each direction is scratch for two rows of sums for each block.
+Constants: rows, columns, eps as float64 bits. The word SUMS is scratch: two rows per block.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from .column_sums import BLOCK, CHUNK, add_blocks, blocks_of, fill
 
 @functools.cache
 def address(what: str, dtype: str) -> int:
-    """The address of a kernel for a dtype."""
+    """Return the address of a kernel for a dtype."""
     make = {
         "sums": _sums,
         "totals": _totals,
@@ -104,7 +105,7 @@ def _totals(real, item):
             length = min(CHUNK, last - start)
             fill(shift, length, 0.0)
             fill(squares, length, 0.0)
-            for block in range(blocks):  # how far the mean of all lies from that of the first block
+            for block in range(blocks):  # the mean's difference from that of the first block
                 count = min(BLOCK, rows - block * BLOCK)
                 at = 2 * block * columns + start
                 for i in range(length):

@@ -1,7 +1,7 @@
-"""Sums over rows, column by column: of each block of 64 rows by itself, then of all blocks.
+"""Sums over rows, column by column: first within blocks of 64 rows, then over the blocks.
 
-What batch and layer normalisation share. The blocks depend on the number of rows alone, and threads
-take whole blocks: so the totals do not depend on the threads.
+Batch and layer normalisation share them. Blocks depend on the number of rows alone, and threads
+compute whole blocks, so the totals do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from numba import float64, njit
 
 from ..runtime.memory import on_stack
 
-BLOCK = 64  # rows that are summed by themselves
-CHUNK = 1024  # columns that are worked on together
+BLOCK = 64  # rows of a block
+CHUNK = 1024  # columns that are processed together
 
 
 @njit(inline="always")
 def blocks_of(rows: int) -> int:
-    """How many blocks the rows are summed in."""
+    """Return the number of blocks."""
     return (rows + BLOCK - 1) // BLOCK
 
 
@@ -29,7 +29,7 @@ def fill(array, length, value):
 
 @njit
 def add_blocks(sums, rows, columns, first, last, out, out_second):
-    """The totals over all blocks of their two rows of sums, for some of the columns."""
+    """Add the two rows of sums of all blocks, for the columns from ``first`` to ``last``."""
     total, second = on_stack(CHUNK, float64), on_stack(CHUNK, float64)
     for start in range(first, last, CHUNK):
         length = min(CHUNK, last - start)

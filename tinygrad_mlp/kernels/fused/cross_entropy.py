@@ -1,15 +1,17 @@
-"""Cross-entropy of logits with class labels, and the likelihood loss it is made of, row by row.
+"""Cross-entropy of logits with class labels, and the negative log-likelihood loss, row by row.
+
+Ops and textbook forms: ``ops/fused/cross_entropy.py``.
 
 With p = softmax(x), y the label of a row, w the weights of the C classes and s the smoothing,
 
     loss = (1 - s) w_y (-log p_y) + s/C sum_c w_c (-log p_c)
     dloss/dx_c = p_c ((1 - s) w_y + s/C sum_k w_k) - s/C w_c - (1 - s) w_y [c = y]
 
-and a mean divides the sum of the losses by the sum of w_y. A row whose label is to be ignored has
-loss, weight and gradient 0. A label that is no class makes the loss of its row NaN; no kernel
-reads or writes outside of the arrays.
+and a mean divides the sum of the losses by the sum of w_y. A row whose label is ``ignore_index``
+has loss, weight and gradient 0. A label that is not a class makes the loss of its row NaN; no
+kernel reads or writes outside of the arrays.
 
-Words of all kernels: see each. Constants: rows, columns, ignore_index, then what the kernel adds.
+Constants: rows, columns, ignore_index, then those of the kernel.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ NONE, MEAN, SUM = 0, 1, 2
 
 @functools.cache
 def address(what: str, dtype: str) -> int:
-    """The address of a kernel for float32 or float64 logits."""
+    """Return the address of a kernel for float32 or float64 logits."""
     make = {
         "cross_entropy": _cross_entropy,
         "cross_entropy_backward": _cross_entropy_backward,
@@ -46,7 +48,7 @@ def address(what: str, dtype: str) -> int:
 
 @inlined
 def weighted(c, count, weights, x, shift, log_total):
-    """Terms of `sum_row`: each class's negative log-likelihood, times its weight."""
+    """Return terms of `sum_row`: the negative log-likelihood of each class, times its weight."""
     return load(weights, c, count) * (log_total - (load(x, c, count) - shift))
 
 
@@ -73,7 +75,7 @@ def _cross_entropy(real, item):
             sums = pointer(words[SUM] + first * item, real)
             maxima(group, count, columns, shifts)
             totals(group, shifts, count, columns, buffer, sums)
-            for k in range(count):  # by itself: in vector lanes
+            for k in range(count):  # a loop of its own, which vectorises
                 buffer[k] = vmath.log(sums[k])
             for row in range(first, first + count):
                 x, shift = pointer(words[X] + row * columns * item, real), shifts[row - first]
@@ -104,7 +106,7 @@ def _total(real, item):
         words, sizes = words_of(arguments)
         rows, reduction = sizes[0], sizes[3]
         losses, row_weights = pointer(words[LOSSES], real), pointer(words[ROW_WEIGHTS], real)
-        loss, weight = float64(0), float64(0)  # float64: one thread sums all rows, one by one
+        loss, weight = float64(0), float64(0)  # float64, as one thread sums all rows sequentially
         for row in range(rows):
             loss += losses[row]
             weight += row_weights[row]
@@ -117,7 +119,7 @@ def _total(real, item):
 
 @njit(inline="always")
 def row_gradient(g, row, reduction, total_weight):
-    """The gradient that arrives at one row's loss."""
+    """Return the gradient of one row's loss."""
     if reduction == NONE:
         return g[row]
     return g[0] / total_weight[0] if reduction == MEAN else g[0]

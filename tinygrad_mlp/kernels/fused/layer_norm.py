@@ -1,4 +1,6 @@
-"""Layer normalisation of rows: statistics of each row over its D elements, forward and backward.
+"""Layer normalisation: statistics of each row over its D elements, forward and backward.
+
+Ops and textbook forms: ``ops/fused/layer_norm.py``.
 
     mean = sum_i x / D    r = 1 / sqrt(sum_i (x - mean)^2 / D + eps)    out = (x - mean) r w + b
 
@@ -6,14 +8,14 @@ and with h = (x - mean) r and d = g w
 
     dL/dx = r (d - sum_i(d)/D - h sum_i(d h)/D)        dL/dw = sum_n(g h)        dL/db = sum_n(g)
 
-The mean is summed from the differences to the row's first element, so that it keeps its digits far
-from zero. Sums along a row are made in sixteen lanes (``lanes.py``). Backward takes two launches:
-the first reads g and x once, gives dL/dx, and sums a block of rows for dL/dw and dL/db while each
-row is in the cache; the second adds up the blocks, in float64. Blocks depend on the shape alone.
+The mean is the first element plus the mean difference from it, which keeps its digits far from
+zero. Sums along a row have sixteen lanes (``codegen/lanes.py``). Backward takes two launches: the
+first reads g and x once, computes dL/dx, and sums dL/dw and dL/db over a block of rows while each
+row is in the cache; the second adds the blocks in float64. Blocks depend on the shape alone.
 
 Source: J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization", arXiv 1607.06450.
 
-Constants: rows, columns, eps as float64 bits. Words: see each kernel.
+Constants: rows, columns, eps as float64 bits.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from .column_sums import BLOCK, add_blocks, blocks_of, fill
 
 @functools.cache
 def address(what: str, dtype: str) -> int:
-    """The address of layer_norm, or of one of the two kernels of its gradient."""
+    """Return the address of layer_norm, or of one of the two kernels of its gradient."""
     makers = {"layer_norm": _forward, "backward": _backward, "backward_totals": _backward_totals}
     real = getattr(types, dtype)
     return compiled(makers[what](real, real.bitwidth // 8))
@@ -42,20 +44,20 @@ def address(what: str, dtype: str) -> int:
 
 @inlined
 def deviation(i, count, x, mean):
-    """Terms of `sum_row`, as are the following: x - mean."""
+    """Return terms of `sum_row`: x - mean."""
     return load(x, i, count) - mean
 
 
 @inlined
 def squared_deviation(i, count, x, mean):
-    """(x - mean)^2."""
+    """Return terms of `sum_row`: (x - mean)^2."""
     apart = load(x, i, count) - mean
     return apart * apart
 
 
 @inlined
 def products(i, count, g, weight, x, mean, r):
-    """g w and g w h."""
+    """Return terms of `sum_row`: g w and g w h."""
     d = load(g, i, count) * load(weight, i, count)
     return d, d * ((load(x, i, count) - mean) * r)
 

@@ -1,15 +1,18 @@
-"""Softmax, its logarithm, and log-sum-exp of rows, each row shifted by its maximum.
+"""Softmax, log-softmax and log-sum-exp of rows, each row shifted by its maximum.
+
+Ops and textbook forms: ``ops/fused/softmax.py``.
 
     softmax(x)_i = exp(x_i - m) / sum_j exp(x_j - m)        m = max_j x_j
     logsumexp(x) = m + log(sum_j exp(x_j - m))
     log_softmax(x)_i = x_i - logsumexp(x)
 
-The shift keeps every exponential at most 1: nothing overflows. A row of -inf has no softmax: NaN.
+The shift keeps every exponential at most 1, so nothing overflows. The softmax of a row of -inf is
+NaN.
 
-Short rows are taken in groups of about a thousand elements, which stay in the nearest cache: what
-is done to each element alone, the exponential above all, then runs over a whole group in vector
-lanes, however short its rows are. A row's result does not depend on its group. Sums have the order
-that ``lanes.py`` says; those of fewer than eight elements are made one by one.
+Short rows are processed in groups of about a thousand elements, which stay in the L1 cache:
+elementwise steps, the exponential above all, then vectorise over a whole group, however short its
+rows. A row's result does not depend on its group. Sums have the order of ``codegen/lanes.py``; sums
+of fewer than eight elements are sequential.
 
 Constants: rows, columns. x is in C order.
 """
@@ -30,12 +33,12 @@ from ..runtime.slices import share
 from ..vmath.minmax import maximum
 
 X, OUT = 1, 2  # words
-GROUP, LONG = 1024, 64  # elements of a group; of a row that needs no group to fill the lanes
+GROUP, LONG = 1024, 64  # elements of a group; of a row that is long enough without a group
 
 
 @functools.cache
 def address(what: str, dtype: str) -> int:
-    """The address of softmax, log_softmax or logsumexp for float32 or float64."""
+    """Return the address of softmax, log_softmax or logsumexp for float32 or float64."""
     make = {"softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp}[what]
     real = getattr(types, dtype)
     return compiled(make(real, real.bitwidth // 8))
@@ -43,13 +46,13 @@ def address(what: str, dtype: str) -> int:
 
 @njit(inline="always")
 def rows_together(columns):
-    """How many rows make a group."""
+    """Return the number of rows of a group."""
     return GROUP // max(columns, 1) if columns < LONG else 1
 
 
 @njit(error_model="numpy")
 def maxima(x, rows, columns, out):
-    """The largest element of each row, 0 for -0; NaN if there is one."""
+    """Compute the largest element of each row, 0 for -0; NaN if there is one."""
     zero = zero_of(x)
     if columns < SHORT:
         for row in range(rows):
@@ -69,7 +72,7 @@ def maxima(x, rows, columns, out):
 
 @njit(error_model="numpy")
 def exponentials(x, shift, rows, columns, out):
-    """exp(x - shift), element by element; each row has its shift."""
+    """Compute exp(x - shift), element by element, with one shift per row."""
     if columns >= LONG:
         for row in range(rows):
             for i in range(row * columns, (row + 1) * columns):
@@ -89,7 +92,7 @@ def exponentials(x, shift, rows, columns, out):
 
 @njit(error_model="numpy")
 def totals(x, shift, rows, columns, buffer, out):
-    """The sum of exp(x - shift) of each row; short rows by way of a buffer of GROUP elements."""
+    """Compute the sum of exp(x - shift) of each row; ``buffer`` holds GROUP elements."""
     if columns < LONG:
         exponentials(x, shift, rows, columns, buffer)
     if columns < SHORT:
@@ -109,7 +112,7 @@ def totals(x, shift, rows, columns, buffer, out):
 
 @inlined
 def exponential(i, count, x, start, shift):
-    """Terms of `sum_lanes`: exp(x - shift)."""
+    """Return terms of `sum_lanes`: exp(x - shift)."""
     return vmath.exp(load(x, start + i, count) - shift)
 
 
