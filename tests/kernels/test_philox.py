@@ -237,7 +237,7 @@ def test_a_saved_state_resumes() -> None:
     tg.rand(3)
     tg.set_rng_state(saved)  # neither the draws nor a resume changed what was saved
     assert [tg.rand(3).tolist(), tg.randn(3).tolist()] == first
-    with pytest.raises(ValueError, match="get_rng_state gave"):
+    with pytest.raises(ValueError, match="takes the result of get_rng_state"):
         tg.set_rng_state(tg.zeros(2))
 
 
