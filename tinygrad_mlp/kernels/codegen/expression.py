@@ -1,7 +1,7 @@
 """Scalar formulas as data: what an elementwise kernel computes for one element.
 
-A formula is a Python function of scalars. Called with `Expression`s it builds a graph instead of
-computing, which prints as mathematics and from which kernels are generated:
+A formula is a Python function of scalars. Called with `Expression`s, it builds a graph instead of
+computing. The graph prints as mathematics, and kernels are generated from it:
 
 >>> print(trace(lambda g, out: g * (1 - out * out)))
 g * (1 - out * out)
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-INFIX = {  # how tightly each binds, as in Python
+INFIX = {  # symbol and precedence, as in Python
     "eq": ("==", 1),
     "ne": ("!=", 1),
     "lt": ("<", 1),
@@ -41,14 +41,27 @@ _ASSOCIATIVE = {  # a + (b - c) may be written a + b - c
     "or": ("or",),
     "xor": ("xor",),
 }
+# The functions of formulas: codegen/elementwise.py writes them as code.
+FUNCTIONS = """
+exp expm1 exp2 log log1p log2 log10 sqrt rsqrt sin cos tan asin acos atan atan2 sinh cosh tanh asinh
+acosh atanh erf sigmoid softplus floor ceil trunc rint absolute maximum minimum where
+"""
 PREDICATES = ("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "not")
+
+
+def _binary(operator: str) -> tuple[Callable, Callable]:
+    """The method of an operator, and the one with its operands exchanged."""
+    return (
+        lambda self, other: Expression(operator, (self, other)),
+        lambda self, other: Expression(operator, (other, self)),
+    )
 
 
 class Expression:
     """A node of a formula: an operator applied to expressions, or a named input, or a constant.
 
-    Expressions are compared by identity; equal sub-expressions met while one formula is traced
-    are shared by the generator.
+    ``==`` builds a node; expressions are compared by identity. The generator shares equal
+    sub-expressions.
     """
 
     __slots__ = ("arguments", "operator", "value")
@@ -62,77 +75,24 @@ class Expression:
         return _format(self)[0]
 
     def __apply__(self, op, inputs, params):
-        """An op applied to expressions is its own formula, spelled out in place."""
+        """Apply an op to expressions: expand its formula in place."""
         return op.formula(*inputs)
 
-    def __add__(self, other):
-        return Expression("add", (self, other))
-
-    def __radd__(self, other):
-        return Expression("add", (other, self))
-
-    def __sub__(self, other):
-        return Expression("sub", (self, other))
-
-    def __rsub__(self, other):
-        return Expression("sub", (other, self))
-
-    def __mul__(self, other):
-        return Expression("mul", (self, other))
-
-    def __rmul__(self, other):
-        return Expression("mul", (other, self))
-
-    def __truediv__(self, other):
-        return Expression("div", (self, other))
-
-    def __rtruediv__(self, other):
-        return Expression("div", (other, self))
-
-    def __floordiv__(self, other):
-        return Expression("floordiv", (self, other))
-
-    def __mod__(self, other):
-        return Expression("mod", (self, other))
-
-    def __pow__(self, other):
-        return Expression("pow", (self, other))
-
-    def __rpow__(self, other):
-        return Expression("pow", (other, self))
+    __add__, __radd__ = _binary("add")
+    __sub__, __rsub__ = _binary("sub")
+    __mul__, __rmul__ = _binary("mul")
+    __truediv__, __rtruediv__ = _binary("div")
+    __pow__, __rpow__ = _binary("pow")
+    (__floordiv__, _), (__mod__, _) = _binary("floordiv"), _binary("mod")
+    (__and__, _), (__or__, _), (__xor__, _) = _binary("and"), _binary("or"), _binary("xor")
+    (__lt__, _), (__le__, _), (__gt__, _) = _binary("lt"), _binary("le"), _binary("gt")
+    (__ge__, _), (__eq__, _), (__ne__, _) = _binary("ge"), _binary("eq"), _binary("ne")
 
     def __neg__(self):
         return Expression("neg", (self,))
 
     def __invert__(self):
         return Expression("not", (self,))
-
-    def __and__(self, other):
-        return Expression("and", (self, other))
-
-    def __or__(self, other):
-        return Expression("or", (self, other))
-
-    def __xor__(self, other):
-        return Expression("xor", (self, other))
-
-    def __lt__(self, other):
-        return Expression("lt", (self, other))
-
-    def __le__(self, other):
-        return Expression("le", (self, other))
-
-    def __gt__(self, other):
-        return Expression("gt", (self, other))
-
-    def __ge__(self, other):
-        return Expression("ge", (self, other))
-
-    def __eq__(self, other):  # type: ignore[override]
-        return Expression("eq", (self, other))
-
-    def __ne__(self, other):  # type: ignore[override]
-        return Expression("ne", (self, other))
 
     __hash__ = object.__hash__
 
@@ -144,12 +104,12 @@ class Expression:
 
 
 def as_expression(value) -> Expression:
-    """An expression as it is; a Python number as a constant."""
+    """Return an expression unchanged, and a Python number as a constant."""
     return value if isinstance(value, Expression) else Expression("constant", value=value)
 
 
 def trace(formula: Callable, names: Sequence[str] | None = None) -> Expression | tuple:
-    """Run ``formula`` on named inputs (by default its own parameter names); what it returns."""
+    """Return the graph of ``formula`` of inputs with these names (default: its parameters)."""
     names = inspect.signature(formula).parameters if names is None else names
     result = formula(*(Expression("input", value=name) for name in names))
     if isinstance(result, tuple):
@@ -157,53 +117,15 @@ def trace(formula: Callable, names: Sequence[str] | None = None) -> Expression |
     return as_expression(result)
 
 
-def _function(name: str) -> Callable[..., Expression]:
-    def build(*arguments):
-        return Expression(name, arguments)
-
-    build.__name__ = build.__qualname__ = name
-    build.__doc__ = f"``{name}`` of a scalar, elementwise: a node of a formula."
-    return build
-
-
-# The functions that kernels/codegen/elementwise.py knows how to write down.
-exp = _function("exp")
-expm1 = _function("expm1")
-exp2 = _function("exp2")
-log = _function("log")
-log1p = _function("log1p")
-log2 = _function("log2")
-log10 = _function("log10")
-sqrt = _function("sqrt")
-sin = _function("sin")
-cos = _function("cos")
-tan = _function("tan")
-asin = _function("asin")
-acos = _function("acos")
-atan = _function("atan")
-sinh = _function("sinh")
-cosh = _function("cosh")
-tanh = _function("tanh")
-asinh = _function("asinh")
-acosh = _function("acosh")
-atanh = _function("atanh")
-erf = _function("erf")
-rsqrt = _function("rsqrt")
-sigmoid = _function("sigmoid")
-softplus = _function("softplus")
-floor = _function("floor")
-ceil = _function("ceil")
-trunc = _function("trunc")
-rint = _function("rint")
-absolute = _function("absolute")
-maximum = _function("maximum")
-minimum = _function("minimum")
-where = _function("where")
-atan2 = _function("atan2")
+def __getattr__(name: str) -> Callable[..., Expression]:
+    """Return a function of formulas, such as ``exp``: it builds a node of that name."""
+    if name not in FUNCTIONS.split():
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return lambda *arguments: Expression(name, arguments)
 
 
 def _format(node: Expression) -> tuple[str, int]:
-    """The text of a formula, and how tightly its outermost operator binds."""
+    """Return the text of a formula, and the precedence of its outermost operator."""
     if node.operator == "input":
         return node.value, 9
     if node.operator == "constant":
