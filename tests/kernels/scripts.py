@@ -22,10 +22,10 @@ def start(script: str, **environment: str) -> subprocess.Popen[str]:
     )
 
 
-def finish(process: subprocess.Popen[str], text: str = "") -> str:
+def finish(process: subprocess.Popen[str], text: str = "", timeout: float = TIMEOUT) -> str:
     """Send ``text``, wait for the process to end without error, and return what it printed."""
     try:
-        printed, errors = process.communicate(text, timeout=TIMEOUT)
+        printed, errors = process.communicate(text, timeout=timeout)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()

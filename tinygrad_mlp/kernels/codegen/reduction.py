@@ -147,7 +147,7 @@ def _along(fold: Fold, real: str, step: str, element: str) -> dict[str, str]:
     count = TOGETHER // LANES
     tree = [f"x{k} = {load(f'i + {k * LANES}')}" for k in range(count)]
     tree += [f"x{k} = {combine(each(f'x{k}'), each(f'x{k + 1}'))}" for k in range(0, count, 2)]
-    for apart in (2, 4, 8):
+    for apart in (2**n for n in range(1, count.bit_length() - 1)):
         tree += [f"x{k} = {combine(f'x{k}', f'x{k + apart}')}" for k in range(0, count, 2 * apart)]
     block = _BLOCK_OF_LANES.format(
         together=TOGETHER,
