@@ -314,9 +314,9 @@ def test_the_mean_that_lost_its_digits_in_256_bits(processes: dict) -> None:
 @pytest.mark.parametrize(
     ("case", "change"),
     [
-        ("sum", "from tinygrad_mlp.kernels import reduction\nreduction.TOGETHER = 128"),
-        ("softmax", "from tinygrad_mlp.kernels import softmax\nsoftmax.SHORT = 4"),
-        ("layer_norm", "from tinygrad_mlp.kernels import lanes\nlanes.SHORT = 24"),
+        ("sum", "from tinygrad_mlp.kernels.codegen import reduction\nreduction.TOGETHER = 128"),
+        ("softmax", "from tinygrad_mlp.kernels.fused import softmax\nsoftmax.SHORT = 4"),
+        ("layer_norm", "from tinygrad_mlp.kernels.codegen import lanes\nlanes.SHORT = 24"),
     ],
 )
 def test_another_order_has_another_digest(case: str, change: str, tmp_path: Path) -> None:
