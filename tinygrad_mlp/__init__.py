@@ -6,9 +6,13 @@
 >>> x.grad
 tensor([2., 4., 6.])
 
-To read the package, begin with ``_tensor.py`` and ``autograd/``, then ``ops/``; ``kernels/`` is
-what they run on, and ``compiler/`` what `compile` makes of them. ``nn/``, ``optim/``, ``data/``
-and ``train/`` build networks on top; ``study/`` explains; ``runs/`` and ``cli/`` are the commands.
+Read the package in this order:
+
+1. ``autograd/``: reverse mode. ``_tensor.py``: `Tensor`, with ``_repr.py`` and ``serialization.py``.
+2. ``ops/``: one declaration per op. ``kernels/``: the machine code that ops run.
+3. ``compiler/``: `compile`, a training step as a native program.
+4. ``nn/``, ``optim/``, ``data/``, ``train/``: networks, optimizers, datasets, and `fit`.
+5. ``study/``: what explains. ``runs/``, ``cli/``: the command line. ``_common/``: shared helpers.
 """
 
 from collections.abc import Callable as _Callable
