@@ -146,6 +146,8 @@ class Op:
         self.saves = {k: self._saves(rule) for k, rule in self.rules.items()}
         self.joint_saves = None if self.joint_rule is None else self._saves(self.joint_rule)
         self.has_gradient = bool(self.rules or self.joint_rule)
+        saves = [self.joint_saves] if self.joint_saves else self.saves.values()
+        self.saves_results = any(outputs for _, outputs in saves)
         self.planned = functools.lru_cache(maxsize=4096)(self.plan)
         if register:
             if name in REGISTRY:

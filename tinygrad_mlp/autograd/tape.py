@@ -129,11 +129,13 @@ class Node:
     def save_results(self, outputs: tuple[Value, ...]) -> None:
         """Save the results that rules use: as aliases, for a result owns its node already."""
         self.results = tuple([value.layout for value in outputs])
-        op = self.op
-        edges, count = self.edges, len(self.edges)  # an optional last input may be missing
-        saves = [each for k, each in op.saves.items() if k < count and edges[k] is not None]
+        op, edges = self.op, self.edges
+        if not op.saves_results:
+            return
         assert self.saved is not None
-        for _, names in saves if op.joint_saves is None else (op.joint_saves,):
+        for k, (_, names) in op.saves.items() if op.joint_saves is None else ((0, op.joint_saves),):
+            if op.joint_saves is None and (k >= len(edges) or edges[k] is None):
+                continue  # an optional last input may be missing
             for name, place in names:
                 result = outputs[place]
                 saved = result.alias() if place in op.differentiable else result
