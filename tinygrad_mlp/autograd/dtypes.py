@@ -9,6 +9,7 @@ has the widest dtype of the highest level present, unless a lower level is of a 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -56,6 +57,11 @@ def as_dtype(dtype: Any) -> np.dtype:
 
 def promote(layouts: Sequence[Layout]) -> np.dtype:
     """Return the common dtype of tensors: of those with dimensions, raised by 0-d ones."""
+    return _promote(tuple(layouts))
+
+
+@functools.lru_cache(maxsize=4096)
+def _promote(layouts: tuple[Layout, ...]) -> np.dtype:
     dimensioned = max((x.dtype for x in layouts if x.ndim), key=_width, default=BOOL)
     scalar = max((x.dtype for x in layouts if not x.ndim), key=_width, default=BOOL)
     raises = _CATEGORY[scalar.kind] > _CATEGORY[dimensioned.kind]
