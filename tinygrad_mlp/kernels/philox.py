@@ -18,7 +18,7 @@ from numba import float32, float64, int64, njit, uint8, uint32, uint64
 
 from .runtime.launch import compiled
 from .runtime.memory import pointer, words_of
-from .runtime.slices import share
+from .runtime.slices import slice_of
 
 STATE, OUT = 1, 2  # words
 
@@ -72,7 +72,7 @@ def _mask(arguments, thread, threads):
     state, out = pointer(words[STATE], int64), pointer(words[OUT], uint8)
     seed, draw, unused = state[0], state[1], uint32(8)
     blocks = n // 4
-    first, last = share(blocks, thread, threads)
+    first, last = slice_of(blocks, thread, threads)
     for block in range(first, last):
         a, b, c, d = philox(block, draw, seed)
         out[block * 4] = a >> unused >= drop
@@ -91,7 +91,7 @@ def _uniform32(arguments, thread, threads):
     state, out = pointer(words[STATE], int64), pointer(words[OUT], float32)
     seed, draw = state[0], state[1]
     blocks = n // 4
-    first, last = share(blocks, thread, threads)
+    first, last = slice_of(blocks, thread, threads)
     for block in range(first, last):
         a, b, c, d = philox(block, draw, seed)
         out[block * 4] = unit32(a)
@@ -110,7 +110,7 @@ def _uniform64(arguments, thread, threads):
     state, out = pointer(words[STATE], int64), pointer(words[OUT], float64)
     seed, draw = state[0], state[1]
     blocks = n // 2
-    first, last = share(blocks, thread, threads)
+    first, last = slice_of(blocks, thread, threads)
     for block in range(first, last):
         a, b, c, d = philox(block, draw, seed)
         out[block * 2] = unit64(a, b)
@@ -128,7 +128,7 @@ def _normal(real):
         state, out = pointer(words[STATE], int64), pointer(words[OUT], real)
         seed, draw = state[0], state[1]
         blocks = (n + 1) // 2
-        first, last = share(blocks, thread, threads)
+        first, last = slice_of(blocks, thread, threads)
         for block in range(first, last):
             a, b, c, d = philox(block, draw, seed)
             radius = math.sqrt(-2.0 * math.log(1.0 - unit64(a, b)))
@@ -147,7 +147,7 @@ def _integers(arguments, thread, threads):
     state, out = pointer(words[STATE], int64), pointer(words[OUT], int64)
     seed, draw = state[0], state[1]
     blocks = (n + 1) // 2
-    first, last = share(blocks, thread, threads)
+    first, last = slice_of(blocks, thread, threads)
     for block in range(first, last):
         a, b, c, d = philox(block, draw, seed)
         out[block * 2] = low + int64(((uint64(a) << uint64(32)) | uint64(b)) % span)

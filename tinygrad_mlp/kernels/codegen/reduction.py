@@ -219,7 +219,7 @@ from tinygrad_mlp.kernels.codegen.lanes import (
     behind, first as lane_0, keep, load, load_apart, spread, store)
 from tinygrad_mlp.kernels.runtime.memory import SIGNATURE, on_stack, pointer
 from tinygrad_mlp.kernels.codegen.reduction import offset
-from tinygrad_mlp.kernels.runtime.slices import share
+from tinygrad_mlp.kernels.runtime.slices import slice_of
 
 real = {real}
 neutral = {neutral}
@@ -239,10 +239,10 @@ def kernel(arguments, thread, threads):
 _ALONG = """    out = pointer(words[2], {result})
     tree = on_stack({room}, real)
     in_a_row = (columns + {elements} - 1) // {elements}
-    first, last = share(kept * parts, thread, threads)
+    first, last = slice_of(kept * parts, thread, threads)
     for task in range(first, last):
         origin = words[1] + offset(task // parts, sizes[0], kept_at)
-        begin, end = share(rows * in_a_row, task % parts, parts)
+        begin, end = slice_of(rows * in_a_row, task % parts, parts)
         for block in range(begin, end):
             x = pointer(origin + offset(block // in_a_row, sizes[2], folded_at), {memory})
             start = block % in_a_row * {elements}
@@ -283,13 +283,13 @@ _ACROSS = """    out = pointer(words[2], {result})
     whole = rows if sizes[8] == columns else rows - 1
     apart = pointer(folded_at, int64)[1] if sizes[2] == 1 else 0  # from one row to the next
     strips = (columns + {width} - 1) // {width}
-    first, last = share(kept * parts * strips, thread, threads)
+    first, last = slice_of(kept * parts * strips, thread, threads)
     for task in range(first, last):
         place, start = task // strips, task % strips * {width}
         length = min(columns - start, {width})
         together = apart != 0
         origin = words[1] + start * step * {item} + offset(place // parts, sizes[0], kept_at)
-        row, end = share(rows, place % parts, parts)
+        row, end = slice_of(rows, place % parts, parts)
         blocks = (end - row + {rows} - 1) // {rows}
         for block in range(blocks):
             for i in range(length):

@@ -17,7 +17,7 @@ from numba.core import types
 
 from ..runtime.launch import compiled
 from ..runtime.memory import pointer, words_of
-from ..runtime.slices import share
+from ..runtime.slices import slice_of
 from ..vmath.minmax import maximum, minimum
 
 BLOCK = 128
@@ -35,7 +35,7 @@ def _kernel(real, largest):
         words, sizes = words_of(arguments)
         rows, columns, stride = sizes[0], sizes[1], sizes[2]
         out = pointer(words[2], int64)
-        first, last = share(rows, thread, threads)
+        first, last = slice_of(rows, thread, threads)
         for row in range(first, last):
             x = pointer(words[1] + row * stride, real)
             best, where = x[0], 0

@@ -36,7 +36,7 @@ from numba.core import types
 
 from ..runtime.launch import compiled
 from ..runtime.memory import on_stack, pointer, words_of
-from ..runtime.slices import share
+from ..runtime.slices import slice_of
 from .column_sums import BLOCK, CHUNK, add_blocks, blocks_of, fill
 
 
@@ -63,7 +63,7 @@ def _sums(real, item):
         words, sizes = words_of(arguments)
         rows, columns = sizes[0], sizes[1]
         total, mean = on_stack(CHUNK, real), on_stack(CHUNK, real)
-        first, last = share(blocks_of(rows), thread, threads)
+        first, last = slice_of(blocks_of(rows), thread, threads)
         for block in range(first, last):
             count = min(BLOCK, rows - block * BLOCK)
             means = pointer(words[SUMS] + 2 * block * columns * item, real)
@@ -99,7 +99,7 @@ def _totals(real, item):
         mean, var = pointer(words[MEAN], real), pointer(words[VAR], real)
         kept = pointer(words[SUMS], real)
         blocks = blocks_of(rows)
-        first, last = share(columns, thread, threads)
+        first, last = slice_of(columns, thread, threads)
         shift, squares = on_stack(CHUNK, float64), on_stack(CHUNK, float64)
         for start in range(first, last, CHUNK):
             length = min(CHUNK, last - start)
@@ -133,7 +133,7 @@ def _elements(real, item):
         eps = real(pointer(words[0], float64)[2])
         weight, var = pointer(words[WEIGHT], real), pointer(words[VAR], real)
         scale, bias, mean = on_stack(CHUNK, real), on_stack(CHUNK, real), on_stack(CHUNK, real)
-        first, last = share(rows, thread, threads)
+        first, last = slice_of(rows, thread, threads)
         for start in range(0, columns, CHUNK):
             length = min(CHUNK, columns - start)
             for i in range(length):
@@ -157,7 +157,7 @@ def _backward_sums(real, item):
         rows, columns = sizes[0], sizes[1]
         mean = on_stack(CHUNK, real)
         total, total_d = on_stack(CHUNK, real), on_stack(CHUNK, real)
-        first, last = share(blocks_of(rows), thread, threads)
+        first, last = slice_of(blocks_of(rows), thread, threads)
         for block in range(first, last):
             sums = pointer(words[SUMS] + 2 * block * columns * item, real)
             sums_d = pointer(words[SUMS] + (2 * block + 1) * columns * item, real)
@@ -187,7 +187,7 @@ def _backward_totals(real, item):
         rows, columns = sizes[0], sizes[1]
         eps = real(pointer(words[0], float64)[2])
         var, for_weight = pointer(words[VAR], real), pointer(words[G_WEIGHT], real)
-        first, last = share(columns, thread, threads)
+        first, last = slice_of(columns, thread, threads)
         for_bias = pointer(words[G_BIAS], real)
         add_blocks(pointer(words[SUMS], real), rows, columns, first, last, for_bias, for_weight)
         for i in range(first, last):
@@ -207,7 +207,7 @@ def _backward_elements(real, item):
         for_weight, for_bias = pointer(words[G_WEIGHT], real), pointer(words[G_BIAS], real)
         by_g, by_d = on_stack(CHUNK, real), on_stack(CHUNK, real)
         shift, mean = on_stack(CHUNK, real), on_stack(CHUNK, real)
-        first, last = share(rows, thread, threads)
+        first, last = slice_of(rows, thread, threads)
         for start in range(0, columns, CHUNK):
             length = min(CHUNK, columns - start)
             for i in range(length):

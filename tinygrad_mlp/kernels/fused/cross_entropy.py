@@ -26,7 +26,7 @@ from .. import vmath
 from ..codegen.lanes import element, inlined, load, sum_lanes, sum_row
 from ..runtime.launch import compiled
 from ..runtime.memory import on_stack, pointer, words_of
-from ..runtime.slices import share
+from ..runtime.slices import slice_of
 from .softmax import GROUP, exponentials, maxima, rows_together, totals
 
 NONE, MEAN, SUM = 0, 1, 2
@@ -67,7 +67,7 @@ def _cross_entropy(real, item):
         labels, weights = pointer(words[LABELS], int64), pointer(words[WEIGHTS], real)
         losses, row_weights = pointer(words[LOSSES], real), pointer(words[ROW_WEIGHTS], real)
         buffer = on_stack(GROUP, real)
-        begin, last = share(rows, thread, threads)
+        begin, last = slice_of(rows, thread, threads)
         for first in range(begin, last, rows_together(columns)):
             count = min(rows_together(columns), last - first)
             group = pointer(words[X] + first * columns * item, real)
@@ -138,7 +138,7 @@ def _cross_entropy_backward(real, item):
         total_weight, sums = pointer(words[TOTAL_WEIGHT], real), pointer(words[SUM], real)
         all_weights = sum_lanes(real(0), element, columns, (weights, 0))
         smooth = smoothing / real(columns)
-        begin, last = share(rows, thread, threads)
+        begin, last = slice_of(rows, thread, threads)
         for first in range(begin, last, rows_together(columns)):
             count = min(rows_together(columns), last - first)
             x = pointer(words[X] + first * columns * item, real)
@@ -172,7 +172,7 @@ def _nll_loss(real, item):
         rows, columns, ignored = sizes[0], sizes[1], sizes[2]
         labels, weights = pointer(words[LABELS], int64), pointer(words[WEIGHTS], real)
         losses, row_weights = pointer(words[LOSSES], real), pointer(words[ROW_WEIGHTS], real)
-        first, last = share(rows, thread, threads)
+        first, last = slice_of(rows, thread, threads)
         for row in range(first, last):
             label = labels[row]
             if label == ignored:
@@ -197,7 +197,7 @@ def _nll_loss_backward(real, item):
         g, labels = pointer(words[G], real), pointer(words[LABELS], int64)
         weights = pointer(words[WEIGHTS], real)
         total_weight = pointer(words[TOTAL_WEIGHT], real)
-        first, last = share(rows, thread, threads)
+        first, last = slice_of(rows, thread, threads)
         for row in range(first, last):
             for_x = pointer(words[G_X] + row * columns * item, real)
             for c in range(columns):

@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 
 from ..runtime.launch import compiled
 from ..runtime.memory import pointer, words_of
-from ..runtime.slices import share
+from ..runtime.slices import slice_of
 
 X, ORDER, CURSOR, OUT, FLAG = range(1, 6)  # words
 
@@ -54,7 +54,7 @@ def _gather(arguments, thread, threads):
         for i in range(0 if wrong else rows):
             wrong |= (order[begin + i] < 0) | (order[begin + i] >= most)
         pointer(words[FLAG], int64)[0] = wrong
-    first, last = share(rows, thread, threads)
+    first, last = slice_of(rows, thread, threads)
     for i in range(first, last):
         out, at = words[OUT] + i * width, begin + i
         row = order[at] if 0 <= at < length else -1

@@ -29,7 +29,7 @@ from numba.core import types
 from ..codegen.lanes import inlined, load, sum_row
 from ..runtime.launch import compiled
 from ..runtime.memory import pointer, words_of
-from ..runtime.slices import share
+from ..runtime.slices import slice_of
 from ..vmath.bits import multiply_add
 from .column_sums import BLOCK, add_blocks, blocks_of, fill
 
@@ -72,7 +72,7 @@ def _forward(real, item):
         weight, bias = pointer(words[WEIGHT], real), pointer(words[BIAS], real)
         means, rs = pointer(words[MEAN], real), pointer(words[R], real)
         count = real(columns)
-        first, last = share(rows, thread, threads)
+        first, last = slice_of(rows, thread, threads)
         for row in range(first, last):
             x = pointer(words[X] + row * columns * item, real)
             out = pointer(words[OUT] + row * columns * item, real)
@@ -95,7 +95,7 @@ def _backward(real, item):
         weight, means = pointer(words[WEIGHT], real), pointer(words[MEAN], real)
         rs = pointer(words[R], real)
         count = real(columns)
-        first, last = share(blocks_of(rows), thread, threads)
+        first, last = slice_of(blocks_of(rows), thread, threads)
         for block in range(first, last):
             sums = pointer(words[SUMS] + 2 * block * columns * item, real)
             sums_h = pointer(words[SUMS] + (2 * block + 1) * columns * item, real)
@@ -123,7 +123,7 @@ def _backward_totals(real, item):
     def layer_norm_backward_totals(arguments, thread, threads):
         words, sizes = words_of(arguments)
         rows, columns = sizes[0], sizes[1]
-        first, last = share(columns, thread, threads)
+        first, last = slice_of(columns, thread, threads)
         g_bias, g_weight = pointer(words[G_BIAS], real), pointer(words[G_WEIGHT], real)
         add_blocks(pointer(words[SUMS], real), rows, columns, first, last, g_bias, g_weight)
 

@@ -29,7 +29,7 @@ from .. import vmath
 from ..codegen.lanes import SHORT, element, inlined, load, sum_lanes, zero_of
 from ..runtime.launch import compiled
 from ..runtime.memory import on_stack, pointer, words_of
-from ..runtime.slices import share
+from ..runtime.slices import slice_of
 from ..vmath.minmax import maximum
 
 X, OUT = 1, 2  # words
@@ -121,7 +121,7 @@ def _softmax(real, item):
         words, sizes = words_of(arguments)
         rows, columns = sizes[0], sizes[1]
         shift = on_stack(GROUP, real)
-        first, last = share(rows, thread, threads)
+        first, last = slice_of(rows, thread, threads)
         for row in range(first, last, rows_together(columns)):
             count = min(rows_together(columns), last - row)
             x = pointer(words[X] + row * columns * item, real)
@@ -152,7 +152,7 @@ def _log_softmax(real, item):
         words, sizes = words_of(arguments)
         rows, columns = sizes[0], sizes[1]
         shift, total, buffer = on_stack(GROUP, real), on_stack(GROUP, real), on_stack(GROUP, real)
-        first, last = share(rows, thread, threads)
+        first, last = slice_of(rows, thread, threads)
         for row in range(first, last, rows_together(columns)):
             count = min(rows_together(columns), last - row)
             x = pointer(words[X] + row * columns * item, real)
@@ -173,7 +173,7 @@ def _logsumexp(real, item):
         rows, columns = sizes[0], sizes[1]
         out = pointer(words[OUT], real)
         shift, total, buffer = on_stack(GROUP, real), on_stack(GROUP, real), on_stack(GROUP, real)
-        first, last = share(rows, thread, threads)
+        first, last = slice_of(rows, thread, threads)
         for row in range(first, last, rows_together(columns)):
             count = min(rows_together(columns), last - row)
             x = pointer(words[X] + row * columns * item, real)

@@ -17,7 +17,7 @@ from ..runtime import threads
 from ..runtime.launch import Launch, compiled
 from ..runtime.layout import Layout, dense, layout_of
 from ..runtime.memory import pointer, scratch, words_of
-from ..runtime.slices import share
+from ..runtime.slices import slice_of
 from .choose import NARROW
 from .planning import NS, Plan, plan
 
@@ -97,7 +97,7 @@ def _add(real):
         words, sizes = words_of(arguments)
         chunks, rows, columns = sizes[0], sizes[1], sizes[2]
         sums, out = pointer(words[1], real), pointer(words[2], real)
-        first, last = share(columns, thread, threads)
+        first, last = slice_of(columns, thread, threads)
         for p in range(1, chunks):
             for r in range(rows):
                 for at in range(r * columns + first, r * columns + last):

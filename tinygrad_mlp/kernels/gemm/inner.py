@@ -15,7 +15,7 @@ from __future__ import annotations
 from numba import float32
 
 from ..runtime.memory import pointer
-from ..runtime.slices import share_of_steps
+from ..runtime.slices import slice_of_steps
 from . import words as at
 from .dot import BLOCKS, LANES, LONGEST, ROOM, multiply_dots
 from .partition import my_part, operands_of, run_finish
@@ -30,9 +30,9 @@ def kernel(arguments, thread, threads):
     words, sizes, scratch, first, last, part, parts = my_part(arguments, thread, threads)
     top, bottom, left, right = 0, sizes[at.M], 0, sizes[at.N]
     if bottom > right:
-        top, bottom = share_of_steps(bottom, LONGEST, part, parts)
+        top, bottom = slice_of_steps(bottom, LONGEST, part, parts)
     else:
-        left, right = share_of_steps(right, LONGEST, part, parts)
+        left, right = slice_of_steps(right, LONGEST, part, parts)
     for product in range(first, last):
         multiply_part(words, sizes, scratch, product, top, bottom, left, right)
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 from numba import float32
 
 from ..runtime.memory import call_address, pointer, words_on_stack
-from ..runtime.slices import share_of_steps
+from ..runtime.slices import slice_of_steps
 from . import words as at
 from .pack import copy_row, copy_tile_row, transpose_block
 from .partition import my_part, operands_of, rows_of_grid, run_finish
@@ -40,8 +40,8 @@ def kernel(arguments, thread, threads):
     M, N = sizes[at.M], sizes[at.N]
     down = rows_of_grid(M, N, height, width, parts) if parts > 1 else 1
     across = parts // down
-    top, bottom = share_of_steps(M, height, part // across, down)
-    left, right = share_of_steps(N, width, part % across, across)
+    top, bottom = slice_of_steps(M, height, part // across, down)
+    left, right = slice_of_steps(N, width, part % across, across)
     for product in range(first, last):
         multiply_part(words, sizes, scratch, product, top, bottom, left, right)
 

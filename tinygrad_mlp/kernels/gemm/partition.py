@@ -5,7 +5,7 @@ from __future__ import annotations
 from numba import int64, njit
 
 from ..runtime.memory import call_address, pointer
-from ..runtime.slices import share
+from ..runtime.slices import slice_of
 from . import words as at
 
 _helper = njit(error_model="numpy", no_cpython_wrapper=True)
@@ -25,7 +25,7 @@ def my_part(arguments, thread, threads):
     if thread >= threads:
         return words, sizes, scratch, 0, 0, 0, 1
     if batch >= threads:
-        first, last = share(batch, thread, threads)
+        first, last = slice_of(batch, thread, threads)
         return words, sizes, scratch, first, last, 0, 1
     return words, sizes, scratch, 0, batch, thread, threads
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from numba import float32
 
 from ..runtime.memory import pointer
-from ..runtime.slices import share_of_steps
+from ..runtime.slices import slice_of_steps
 from . import words as at
 from .axpy import IN_CACHE, TOGETHER, add_rows
 from .partition import my_part, operands_of, run_finish
@@ -25,7 +25,7 @@ real, item, unit, width = float32, 4, "avx512", 32
 def kernel(arguments, thread, threads):
     """This thread's part of the batch: products, or columns of every product."""
     words, sizes, scratch, first, last, part, parts = my_part(arguments, thread, threads)
-    left, right = share_of_steps(sizes[at.N], width, part, parts)
+    left, right = slice_of_steps(sizes[at.N], width, part, parts)
     for product in range(first, last):
         for j in range(left, right, IN_CACHE):
             multiply_columns(words, sizes, product, j, min(IN_CACHE, right - j))

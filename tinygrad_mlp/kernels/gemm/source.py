@@ -47,7 +47,7 @@ def source(name: str, dtype: str, unit: str) -> str:
             "from tinygrad_mlp.kernels.gemm.tile import multiply_tile",
             "from tinygrad_mlp.kernels.runtime.memory import (",
             "    SIGNATURE, call_address, pointer, words_on_stack)",
-            "from tinygrad_mlp.kernels.runtime.slices import share_of_steps",
+            "from tinygrad_mlp.kernels.runtime.slices import slice_of_steps",
             f"real, item, unit, lanes, width = {dtype}, {item}, {unit!r}, {lanes}, "
             f"{registers.columns(item)}",
             f"heights, height = {registers.rows}, {registers.rows[0]}",

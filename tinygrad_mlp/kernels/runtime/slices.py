@@ -17,7 +17,7 @@ _WORD = ir.IntType(64)
 
 
 @intrinsic
-def share(typingctx, size, part, parts):
+def slice_of(typingctx, size, part, parts):
     """Return the begin and the end of slice ``part`` (from 0) of ``size`` items."""
     word = types.int64
 
@@ -33,7 +33,7 @@ def share(typingctx, size, part, parts):
 
 
 @njit(error_model="numpy", no_cpython_wrapper=True)
-def share_of_steps(size, step, part, parts):
+def slice_of_steps(size, step, part, parts):
     """Return the slice in whole steps of ``step`` items; the last step of all may be shorter."""
-    first, last = share((size + step - 1) // step, part, parts)
+    first, last = slice_of((size + step - 1) // step, part, parts)
     return min(first * step, size), min(last * step, size)
