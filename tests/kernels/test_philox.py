@@ -1,4 +1,4 @@
-"""Random numbers: Philox's known answers, and whether the draws look like what they claim to be.
+"""Random numbers: Philox's known answers, and statistical tests of the draws.
 
 Statistics of fixed seeds: a bound of five standard deviations fails for a wrong generator only.
 """
@@ -53,7 +53,7 @@ def drawn(draw: Callable[[], tg.Tensor], seed: int = 0) -> np.ndarray:
 
 
 def chi_square(counts: np.ndarray, expected: np.ndarray | float) -> float:
-    """How many standard deviations the chi-square statistic lies from its mean."""
+    """Return the distance of the chi-square statistic from its mean, in standard deviations."""
     degrees = counts.size - 1
     statistic = ((counts - expected) ** 2 / expected).sum()
     return float((statistic - degrees) / math.sqrt(2 * degrees))
@@ -70,7 +70,7 @@ def test_known_answers(counter: tuple, key: tuple, answer: tuple) -> None:
 
 @pytest.mark.parametrize("seed", [0, 7, 2**40 + 3, -1])
 def test_draws_are_philox_of_seed_and_draw(seed: int) -> None:
-    """All kinds of draws of odd sizes, the fifth draw of a seed, and one beyond 32 bits."""
+    """All types of draws of odd sizes, the fifth draw of a seed, and one beyond 32 bits."""
     for draw, size in ((5, 4097), (2**33 + 1, 7)):
         kinds = [
             (lambda s: tg.rand(s), np_uniform32),
@@ -96,7 +96,7 @@ def test_uniform(dtype: str) -> None:
     assert values.max() < 1
     assert abs(chi_square(np.histogram(values, 200, (0, 1))[0], N / 200)) < 5
     assert abs(values.mean(dtype=float) - 0.5) < 5 * math.sqrt(1 / 12 / N)
-    fine = np.floor(values.astype(float) * 2**20) % 64  # digits far behind the point are random too
+    fine = np.floor(values.astype(float) * 2**20) % 64  # the low bits are random too
     assert abs(chi_square(np.bincount(fine.astype(int), minlength=64), N / 64)) < 5
 
 
@@ -113,7 +113,7 @@ def test_normal(dtype: str) -> None:
 
 @pytest.mark.parametrize("draw", [tg.rand, tg.randn])
 def test_draws_are_independent(draw: Callable[..., tg.Tensor]) -> None:
-    """Of the draw before, of the neighbours, and of another seed's."""
+    """Independent of the previous draw, of the neighbours, and of another seed's draw."""
     tg.manual_seed(3)
     first, second = (draw(N, dtype="float64").numpy() for _ in range(2))
     tg.manual_seed(4)
@@ -127,7 +127,7 @@ def test_draws_are_independent(draw: Callable[..., tg.Tensor]) -> None:
 
 
 def test_lanes_and_counters_are_independent() -> None:
-    """Every bit of every word is fair, of its neighbours in the block, and of the next blocks."""
+    """Each bit of each word is fair, and independent of the block and of the next blocks."""
     block = words(12345, 6, N // 4)  # (N / 4, 4) uint32
     bits = np.unpackbits(np.ascontiguousarray(block.astype("<u4")).view(np.uint8), axis=1)
     signs = 2.0 * bits - 1  # (N / 4, 128)
@@ -137,7 +137,7 @@ def test_lanes_and_counters_are_independent() -> None:
     assert abs(together - np.eye(128)).max() < bound
     for lag in (1, 2, 8):
         assert abs(signs[:-lag].T @ signs[lag:] / signs.shape[0]).max() < bound
-    np.testing.assert_array_equal(  # and these words are what our kernel draws from
+    np.testing.assert_array_equal(  # the kernel draws from these words
         drawn(lambda: tg.rand(400), 12345),
         (words(12345, 0, 100).ravel() >> 8).astype(np.float32) * np.float32(2**-24),
     )
@@ -235,7 +235,7 @@ def test_a_saved_state_resumes() -> None:
     tg.set_rng_state(saved)
     assert [tg.rand(3).tolist(), tg.randn(3).tolist()] == first
     tg.rand(3)
-    tg.set_rng_state(saved)  # neither the draws nor a resume changed what was saved
+    tg.set_rng_state(saved)  # neither the draws nor a resume changed the saved state
     assert [tg.rand(3).tolist(), tg.randn(3).tolist()] == first
     with pytest.raises(ValueError, match="takes the result of get_rng_state"):
         tg.set_rng_state(tg.zeros(2))
@@ -253,7 +253,7 @@ def test_manual_seed() -> None:
 
 
 def test_words_differ_in_every_lane() -> None:
-    """A lane that is left out, or copied, would go unseen in some of the draws above."""
+    """Some of the draws above would not detect a lane that is left out or copied."""
     assert np.unique(words(0, 0, 1000)).size == 4000
     assert np.unique(drawn(lambda: tg.rand(1000, dtype="float64"))).size == 1000
 

@@ -6,7 +6,7 @@ is two words, [seed, number of draws so far]; each draw increments the second.
 
 Source: J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 
-Constants: number of elements, then what the kernel adds.
+Constants: number of elements, then those of the kernel.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from .runtime.memory import pointer, words_of
 from .runtime.slices import slice_of
 
 STATE, OUT = 1, 2  # words
+SIZE, DROP, LOW, SPAN = 0, 1, 1, 2  # constants
+SEED, DRAW = 0, 1  # words of the state
 
 
 @njit(inline="always")
@@ -56,8 +58,14 @@ def unit64(high, low):
 
 def _advance(arguments, thread, threads):
     if thread == 0:
-        state = pointer(pointer(arguments, int64)[1], int64)
-        state[1] += 1
+        pointer(words_of(arguments)[0][STATE], int64)[DRAW] += 1
+
+
+@njit(inline="always")
+def _state(words):
+    """Return the seed and the number of the draw."""
+    state = pointer(words[STATE], int64)
+    return state[SEED], state[DRAW]
 
 
 # Masks and uniform numbers: the loop computes whole blocks without a branch, so that it vectorises;
@@ -65,13 +73,12 @@ def _advance(arguments, thread, threads):
 
 
 def _mask(arguments, thread, threads):
-    """Draw 1 with probability 1 - p; constant 1: p as float64 bits."""
+    """Draw 1 with probability 1 - p; constant DROP: p as float64 bits."""
     words, sizes = words_of(arguments)
-    n = sizes[0]
-    drop = uint32(math.ceil(float32(pointer(words[0], float64)[1]) * 2.0**24))  # unit32 below it
-    state, out = pointer(words[STATE], int64), pointer(words[OUT], uint8)
-    seed, draw, unused = state[0], state[1], uint32(8)
-    blocks = n // 4
+    n, blocks = sizes[SIZE], sizes[SIZE] // 4
+    p = float32(pointer(words[0], float64)[DROP])
+    drop = uint32(math.ceil(p * 2.0**24))  # unit32 below it
+    (seed, draw), out, unused = _state(words), pointer(words[OUT], uint8), uint32(8)
     first, last = slice_of(blocks, thread, threads)
     for block in range(first, last):
         a, b, c, d = philox(block, draw, seed)
@@ -87,10 +94,8 @@ def _mask(arguments, thread, threads):
 
 def _uniform32(arguments, thread, threads):
     words, sizes = words_of(arguments)
-    n = sizes[0]
-    state, out = pointer(words[STATE], int64), pointer(words[OUT], float32)
-    seed, draw = state[0], state[1]
-    blocks = n // 4
+    n, blocks = sizes[SIZE], sizes[SIZE] // 4
+    (seed, draw), out = _state(words), pointer(words[OUT], float32)
     first, last = slice_of(blocks, thread, threads)
     for block in range(first, last):
         a, b, c, d = philox(block, draw, seed)
@@ -106,10 +111,8 @@ def _uniform32(arguments, thread, threads):
 
 def _uniform64(arguments, thread, threads):
     words, sizes = words_of(arguments)
-    n = sizes[0]
-    state, out = pointer(words[STATE], int64), pointer(words[OUT], float64)
-    seed, draw = state[0], state[1]
-    blocks = n // 2
+    n, blocks = sizes[SIZE], sizes[SIZE] // 2
+    (seed, draw), out = _state(words), pointer(words[OUT], float64)
     first, last = slice_of(blocks, thread, threads)
     for block in range(first, last):
         a, b, c, d = philox(block, draw, seed)
@@ -124,11 +127,8 @@ def _normal(real):
     def normal(arguments, thread, threads):
         """Box-Muller transform: two normals from two uniforms, in float64 for both dtypes."""
         words, sizes = words_of(arguments)
-        n = sizes[0]
-        state, out = pointer(words[STATE], int64), pointer(words[OUT], real)
-        seed, draw = state[0], state[1]
-        blocks = (n + 1) // 2
-        first, last = slice_of(blocks, thread, threads)
+        n, (seed, draw), out = sizes[SIZE], _state(words), pointer(words[OUT], real)
+        first, last = slice_of((n + 1) // 2, thread, threads)
         for block in range(first, last):
             a, b, c, d = philox(block, draw, seed)
             radius = math.sqrt(-2.0 * math.log(1.0 - unit64(a, b)))
@@ -141,13 +141,11 @@ def _normal(real):
 
 
 def _integers(arguments, thread, threads):
-    """Draw integers in [low, low + span); constants 1 and 2: low, span."""
+    """Draw integers in [low, low + span); constants LOW, SPAN."""
     words, sizes = words_of(arguments)
-    n, low, span = sizes[0], sizes[1], uint64(sizes[2])
-    state, out = pointer(words[STATE], int64), pointer(words[OUT], int64)
-    seed, draw = state[0], state[1]
-    blocks = (n + 1) // 2
-    first, last = slice_of(blocks, thread, threads)
+    n, low, span = sizes[SIZE], sizes[LOW], uint64(sizes[SPAN])
+    (seed, draw), out = _state(words), pointer(words[OUT], int64)
+    first, last = slice_of((n + 1) // 2, thread, threads)
     for block in range(first, last):
         a, b, c, d = philox(block, draw, seed)
         out[block * 2] = low + int64(((uint64(a) << uint64(32)) | uint64(b)) % span)

@@ -1,4 +1,4 @@
-"""Elementwise kernels over any shapes and strides: one op, and what lies around it in memory."""
+"""Elementwise kernels over any shapes and strides, without writes to other memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tinygrad_mlp.kernels.runtime.layout import broadcast_strides, coalesce, den
 
 @st.composite
 def strided(draw, shape: tuple[int, ...]):
-    """A tensor of a shape, on memory with gaps, in another order, or backwards; and its array."""
+    """Return a tensor of a shape, with gaps, permuted, or reversed in memory, and its array."""
     order = draw(st.permutations(range(len(shape))))
     steps = [draw(st.sampled_from([1, 1, 2, -1, -2])) for _ in shape]
     memory = np.random.default_rng(draw(st.integers(0, 9))).normal(
@@ -65,7 +65,7 @@ def test_merged_axes_lead_to_the_same_elements(data: st.DataObject, sizes: list[
 
 
 def offsets(shape, steps) -> list[int]:
-    """Where each element lies, in C order."""
+    """Return the offset of each element, in C order."""
     return [sum(i * s for i, s in zip(place, steps, strict=True)) for place in np.ndindex(*shape)]
 
 
@@ -132,7 +132,7 @@ def test_a_kernel_reads_as_python_and_computes_shared_parts_once() -> None:
     ],
 )
 def test_formulas_print_as_mathematics(formula, text: str) -> None:
-    """And mean what they print: read as Python they give the same."""
+    """Evaluating the printed text as Python gives the same values."""
     assert str(expression.trace(formula)) == text
     names = formula.__code__.co_varnames[: formula.__code__.co_argcount]
     functions = {"exp": expression.exp, "where": expression.where}

@@ -86,7 +86,7 @@ LAYOUTS: dict[str, Callable[[tg.Tensor], tg.Tensor]] = {
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layouts(layout: str) -> None:
-    """The order of additions may depend on strides, the result of a maximum may not."""
+    """The order of additions may depend on strides; the result of a maximum may not."""
     t = LAYOUTS[layout](tg.tensor(numbers((130, 300), "float64")))
     a = t.numpy().copy()
     for axes in all_axes(t.ndim):

@@ -1,4 +1,4 @@
-"""Products in chunks: right, the same on any number of threads, and only where they are meant."""
+"""Products in chunks: correct, the same on any number of threads, and used where intended."""
 
 from __future__ import annotations
 

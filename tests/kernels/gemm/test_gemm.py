@@ -40,11 +40,11 @@ def multiply(
     form: str | None = "outer",
     onto: np.ndarray | None = None,
     finish: gemm.Finish | None = None,
-    beside: tuple[np.ndarray, ...] = (),
+    operands: tuple[np.ndarray, ...] = (),
 ) -> np.ndarray:
-    """``a @ b + bias`` of one product or a batch; the memory around the result stays as it was.
+    """Return ``a @ b + bias`` of one product or a batch; memory around the result is unchanged.
 
-    ``onto``: what C holds before, which the product is added to.
+    ``onto``: the values of C to which the product is added.
     """
     dtype = a.dtype
     shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
@@ -57,18 +57,20 @@ def multiply(
     layouts = [layout_of(x.shape, x.strides, x.dtype) for x in (a, b, c)]
     plan = gemm.plan(*layouts, start, finish, unit, form)
     assert plan is not None
-    plan.launch.work = 1e9  # share it, however small
+    plan.launch.work = 1e9  # use all threads, however small it is
     row = 0 if bias is None else address_of(bias)
     count = get_num_threads()
     room = scratch(plan.scratch(count))
-    plan.launch(*map(address_of, (a, b)), row, address_of(c), room, count, *map(address_of, beside))
+    plan.launch(
+        *map(address_of, (a, b)), row, address_of(c), room, count, *map(address_of, operands)
+    )
     assert (memory[:GUARD] == -7.25).all(), "wrote before C"
     assert (memory[GUARD + size :] == -7.25).all(), "wrote behind C"
     return c
 
 
 def tile_of(unit: str, dtype: str) -> tuple[int, int, int]:
-    """Rows and columns of the tile of a vector unit, and elements in a vector."""
+    """Return rows and columns of the tile of a vector unit, and elements of a vector."""
     registers, item = REGISTERS[unit], np.dtype(dtype).itemsize
     return registers.rows[0], registers.columns(item), registers.lanes(item)
 
@@ -78,7 +80,7 @@ def random(*shape: int, dtype: str, seed: int = 0) -> np.ndarray:
 
 
 def check(found: np.ndarray, a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None) -> None:
-    """Equal to float64, within what rounding K products and K sums can do (Higham, section 3.5)."""
+    """Assert equality within the rounding error of K products and K sums (Higham, section 3.5)."""
     wide = [np.asarray(x, np.longdouble) for x in (a, b, 0.0 if bias is None else bias)]
     wanted = wide[0] @ wide[1] + wide[2]
     size = np.abs(wide[0]) @ np.abs(wide[1]) + np.abs(wide[2])
@@ -96,14 +98,14 @@ def column_major(x: np.ndarray) -> np.ndarray:
 
 
 def padded(x: np.ndarray) -> np.ndarray:
-    """Rows with NaN between and around them: whoever reads too far gets it back."""
+    """Put NaN between and around the rows: reading too far gives NaN."""
     room = np.full((*x.shape[:-2], x.shape[-2] + 2, x.shape[-1] + 37), np.nan, x.dtype)
     room[..., 1:-1, 5 : 5 + x.shape[-1]] = x
     return room[..., 1:-1, 5 : 5 + x.shape[-1]]
 
 
 def strided(x: np.ndarray) -> np.ndarray:
-    """Every second row backwards, every third column; NaN in all the others."""
+    """Use every second row backwards and every third column; NaN in all the others."""
     room = np.full((*x.shape[:-2], 2 * x.shape[-2] + 1, 3 * x.shape[-1] + 2), np.nan, x.dtype)
     view = room[..., 1::2, 1::3][..., ::-1, : x.shape[-1]]
     view[...] = x
@@ -146,7 +148,7 @@ def test_many_tiles_and_blocks(size: tuple[int, int, int], unit: str, dtype: str
 @pytest.mark.parametrize("of_b", LAYOUTS)
 @pytest.mark.parametrize("of_a", LAYOUTS)
 def test_layouts(of_a: Callable, of_b: Callable, unit: str, dtype: str) -> None:
-    """The same bits wherever the operands lie, and nothing read from between them."""
+    """The same bits for any layout of the operands; nothing between their elements is read."""
     for m, n, k in ((13, 71, 37), (5, 64, 530), (1, 1, 2)):
         a, b, bias = random(m, k, dtype=dtype), random(k, n, dtype=dtype), random(n, dtype=dtype)
         found = multiply(of_a(a), of_b(b), bias, unit=unit)
@@ -174,7 +176,7 @@ def test_a_batch_may_share_an_operand(unit: str, dtype: str) -> None:
 
 @every_kernel
 def test_the_textbook(unit: str, dtype: str) -> None:
-    """Whole numbers have no rounding, so that every order of summing gives the textbook's sum."""
+    """Sums of integers are exact, so every order of summation equals the textbook's."""
     draw = np.random.default_rng(3)
     for m, n, k in ((1, 1, 1), (2, 3, 4), (7, 9, 5), (4, 2, 0)):
         a, b = (draw.integers(-9, 10, s).astype(dtype) for s in ((m, k), (k, n)))
@@ -261,7 +263,7 @@ def test_operands_at_the_edge_of_a_page() -> None:
     )
 
 
-# --- the other forms, and what may be asked of all ---
+# --- the other forms, and the options of all ---
 
 
 @every_kernel
@@ -293,15 +295,13 @@ def test_a_row_adds_up_to_the_bits_of_tiles(unit: str, dtype: str) -> None:
 
 @every_kernel
 def test_small_blocks_give_the_same_bits(unit: str, dtype: str, monkeypatch) -> None:
-    """What waits in C from block to block, and what is copied, is not rounded again."""
+    """Partial sums stored in C between blocks, and copies, are not rounded again."""
     products = [
         (random(m, k, dtype=dtype), random(k, n, dtype=dtype), random(n, dtype=dtype))
         for m, n, k in ((61, 300, 43), (100, 40, 70), (30, 300, 8))
     ]
     alone = [multiply(*each, unit=unit) for each in products]
-    monkeypatch.setattr(plans, "_BLOCK_M", 24)
-    monkeypatch.setattr(plans, "_BLOCK_N", 2 * tile_of(unit, dtype)[1])
-    monkeypatch.setattr(plans, "_BLOCK_K", 16)
+    monkeypatch.setattr(plans, "_BLOCKS", (24, 2 * tile_of(unit, dtype)[1], 16))
     for (a, b, bias), wanted in zip(products, alone, strict=True):
         for layout in LAYOUTS:
             found = multiply(layout(a), layout(b), bias, unit=unit)
@@ -353,7 +353,7 @@ def test_an_elementwise_kernel_finishes_the_product(
         use_threads(count)
         for block in (512, 16):
             monkeypatch.setattr(plans, "_BLOCK_K", block)
-            found = multiply(a, b, unit=unit, form=form, finish=finish, beside=(mask, column))
+            found = multiply(a, b, unit=unit, form=form, finish=finish, operands=(mask, column))
             np.testing.assert_array_equal(found, wanted)
 
 
@@ -366,7 +366,7 @@ def test_a_finish_with_more_operands_than_there_is_room_for() -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_plan_takes_every_form(dtype: str, use_threads, monkeypatch) -> None:
-    """Also C' for C, where A lies the other way and B is narrow: and each is right."""
+    """Also C' in place of C, where A's columns are contiguous and B is narrow; all are correct."""
     chosen = []
     address = plans.address
     monkeypatch.setattr(

@@ -1,4 +1,4 @@
-"""How a product is blocked: each way with sizes that are just beyond what leads to it."""
+"""The blocks of a product: each case with sizes just beyond its threshold."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tinygrad_mlp.kernels.gemm import planning as plans
 def test_few_rows_by_a_matrix_far_away(
     unit: str, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """B is read as it lies, some rows at a time, and the tiles ask for the next ones."""
+    """B is read in place, some rows at a time, and the tiles prefetch the next ones."""
     monkeypatch.setattr(chosen, "FAR", 1 << 10)
     height, width, lanes = tile_of(unit, dtype)
     for m in (1, height, 2 * height - 1):
@@ -31,10 +31,10 @@ def test_few_rows_by_a_matrix_far_away(
 def test_panels_are_packed_together(
     lie: Callable[[np.ndarray], np.ndarray], unit: str, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Several at a time, and kept for the blocks of rows that follow."""
+    """Several panels are packed at a time, and kept for the next blocks of rows."""
     height, width, _ = tile_of(unit, dtype)
     for block_m, m in ((2 * height, 5 * height + 1), (1000, 3 * height)):
-        monkeypatch.setattr(plans, "_BLOCK_M", block_m)
+        monkeypatch.setattr(plans, "_BLOCKS", (block_m, *plans._BLOCKS[1:]))
         for panels in (3, 4, 9):
             a, b = random(m, 40, dtype=dtype), random(40, panels * width + 1, dtype=dtype, seed=1)
             check(multiply(a, lie(b), unit=unit), a, b)
@@ -42,7 +42,7 @@ def test_panels_are_packed_together(
 
 @every_kernel
 def test_rows_a_page_apart(unit: str, dtype: str) -> None:
-    """They would fight for one set of the cache, and are copied together."""
+    """They would compete for one set of the cache, so they are copied."""
     height, width, _ = tile_of(unit, dtype)
     a = random(2 * height + 1, 4096 // np.dtype(dtype).itemsize, dtype=dtype)[:, :70]
     assert a.strides[0] == chosen.PAGE

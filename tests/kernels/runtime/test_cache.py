@@ -1,4 +1,4 @@
-"""Generated kernels on disk, and what an import costs."""
+"""Generated kernels on disk, and the cost of an import."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ with event.install_recorder("numba:run_pass") as passes:
 
 @pytest.mark.parametrize("named", ["kernels", "~/kernels"])
 def test_a_folder_named_from_here_or_home(tmp_path: Path, named: str) -> None:
-    """It stays where it is when the process moves on."""
+    """The folder stays the same when the process changes its working directory."""
     (tmp_path / "elsewhere").mkdir()
     move = f"import os, sys\nsys.path[0] = os.getcwd()\nos.chdir({str(tmp_path)!r})\n"
     run(
@@ -81,7 +81,7 @@ def test_a_folder_named_from_here_or_home(tmp_path: Path, named: str) -> None:
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    """Not even by root: its parent is a file. A temporary one serves, and goes with the process."""
+    """Not even by root: its parent is a file. A temporary folder is used and removed at exit."""
     (tmp_path / "file").write_text("in the way")
     printed = run(
         COMPUTE + "from tinygrad_mlp.kernels.runtime import cache\nprint(cache.folder())",
@@ -120,13 +120,13 @@ def test_two_processes_compile_the_same_kernel_at_once(tmp_path: Path) -> None:
     for process in both:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-    for process in both:  # off they go, together
+    for process in both:  # both start together
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
     for process in both:
         assert finish(process) == "done\n"
-    run(COMPUTE, **environment(tmp_path))  # and what they left behind loads
+    run(COMPUTE, **environment(tmp_path))  # their files load
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -186,7 +186,7 @@ def test_the_first_compilation_is_announced_once_on_a_terminal_only(tmp_path: Pa
     (tmp_path / "file").write_text("in the way")
     places = [environment(tmp_path)] * 2 + [environment(tmp_path / "file")]
     told = []
-    for place in places:  # cold, then warm, then where nothing can be kept
+    for place in places:  # cold, then warm, then without a writable folder
         subprocess.run(
             command, env={**os.environ, **place}, stderr=writing, check=True, timeout=TIMEOUT
         )
@@ -208,7 +208,7 @@ def test_the_first_compilation_is_announced_once_on_a_terminal_only(tmp_path: Pa
 
 
 def test_nothing_is_written_beside_the_package_nor_into_an_impossible_home(tmp_path: Path) -> None:
-    """Files stand where folders would be made, which stops root too."""
+    """Files block the folders' paths, which stops root too."""
     package = tmp_path / "site" / "tinygrad_mlp"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(Path(cache.__file__).parents[2], package, ignore=ignored)

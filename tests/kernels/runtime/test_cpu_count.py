@@ -1,4 +1,4 @@
-"""How many processors there are for us: made-up systems in a folder."""
+"""The number of usable processors, for simulated systems in a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs: rows in their order, nobody ahead of the others, on any number of threads."""
+"""Programs: rows in order, with barriers, on any number of threads."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def address(kernel: Callable[[int, int, int], None]) -> int:
 
 
 class Exchange:
-    """Many rows of `neighbours`, there and back between two arrays, and what must come of it."""
+    """Many rows of `neighbours`, back and forth between two arrays, and the expected result."""
 
     def __init__(self, rows: int, seed: int = 0):
         draw = np.random.default_rng(seed)
@@ -115,7 +115,7 @@ def count(arguments, thread, threads):
 
 @pytest.mark.parametrize("threads", COUNTS)
 def test_a_gate_ends_all_the_times(threads: int, use_threads: Callable[[int], None]) -> None:
-    """Every thread sees it; as the first, the middle and the last row."""
+    """Every thread exits early; as the first, the middle and the last row."""
     use_threads(threads)
     state, after = np.zeros(3, np.int64), np.zeros(3, np.int64)
     words = [np.array([address_of(each)]) for each in (state, after)]
@@ -190,7 +190,7 @@ def test_on_one_processor() -> None:
 
 
 def test_sleepers_are_woken_before_the_first_barrier() -> None:
-    """They come through Python, while the caller waits for them in compiled code."""
+    """Workers start through Python, while the caller waits for them in compiled code."""
     printed = run(
         SHARE
         + """

@@ -1,4 +1,4 @@
-"""Processes that take turns, and what happens when one does not give its turn back."""
+"""Locks between processes, and a process that does not release its lock."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def inside(file: Path) -> subprocess.Popen[str]:
-    """A process that has the turn at "a"."""
+    """Start a process that holds the lock "a"."""
     other = start(TAKE.format(file=str(file), name="a"))
     assert other.stdout is not None
     assert other.stdout.readline() == "inside\n"
@@ -38,7 +38,7 @@ def inside(file: Path) -> subprocess.Popen[str]:
 
 @pytest.fixture
 def waits(file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], bool]:
-    """Whether a turn is waited for, to the end of all patience."""
+    """Return whether acquiring the lock waits until the timeout."""
     naps: list[float] = []
     clock = SimpleNamespace(monotonic=time.monotonic, sleep=naps.append)
     monkeypatch.setattr(file_lock, "time", clock)

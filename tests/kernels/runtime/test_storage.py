@@ -1,4 +1,4 @@
-"""Memory is used again when nobody reads it, and never before."""
+"""Memory is reused when no tensor refers to it, and not before."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LARGE = 100_000  # elements: more than a small storage holds
 
 @pytest.fixture(autouse=True)
 def own_rings(monkeypatch):
-    """Rings of the test's own; layouts made before hold others."""
+    """Replace the rings for one test; existing layouts hold the old ones."""
     monkeypatch.setattr(storage, "_rings", {})
     monkeypatch.setattr(storage, "_held", 0)
 
@@ -60,7 +60,7 @@ def test_views_keep_their_memory() -> None:
 
 
 def test_what_lives_long_leaves_the_ring() -> None:
-    """A ring full of parameters would find nothing free."""
+    """A ring full of parameters would have no free storage."""
     parameters = [take(512) for _ in range(3 * storage._LONGEST)]
     for _ in range(20 * storage._LONGEST):
         take(512)
@@ -70,7 +70,7 @@ def test_what_lives_long_leaves_the_ring() -> None:
 
 
 def test_what_is_free_again_every_time_stays_in_the_ring() -> None:
-    """Found in use once a step, and free at the next: it does not live long."""
+    """A storage in use once a step, and free at the next, stays in the ring."""
     kept = take(512)
     known = weakref.ref(kept)
     for _ in range(5 * storage._PATIENCE):
@@ -83,7 +83,7 @@ def test_what_is_free_again_every_time_stays_in_the_ring() -> None:
 
 
 def test_a_ring_may_be_emptied_between_a_look_and_a_take() -> None:
-    """Another thread may take the last storage just after this one saw it there."""
+    """Another thread may take the last storage just after this one has checked for it."""
 
     class Emptied(deque):
         def __len__(self) -> int:
@@ -96,7 +96,7 @@ def test_a_ring_may_be_emptied_between_a_look_and_a_take() -> None:
 
 
 def test_threads_never_get_one_memory_twice() -> None:
-    """Many threads take from one ring, whose only storage is often in another's hands."""
+    """Many threads take from one ring, whose only storage another thread often holds."""
     wrong = []
 
     def work(number: int) -> None:

@@ -1,4 +1,4 @@
-"""The workers: same bits for any number of them, and no waiting for one that does not come."""
+"""The workers: the same bits for any number of them, and no wait for one that never comes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ needs_affinity = pytest.mark.skipif(
 
 
 def train() -> list[bytes]:
-    """Losses and parameters of three steps of a net with batch norm and dropout."""
+    """Return losses and parameters of three steps of a net with batch norm and dropout."""
     tg.manual_seed(0)
     draw = np.random.default_rng(0)
     x = tg.tensor(draw.standard_normal((48, 30)).astype(np.float32))
@@ -71,7 +71,7 @@ def reduce() -> list[bytes]:
 
 
 def reduce_in_parts() -> list[bytes]:
-    """Sizes that are cut into parts, in every way that there is."""
+    """Sizes that are cut into parts, in every way."""
     draw = np.random.default_rng(2)
     kept = []
     shapes = [(400_000,), (150_000, 3), (2_000, 130), (300, 2_100), (3, 140_001), (20, 3_000, 5)]
@@ -83,7 +83,7 @@ def reduce_in_parts() -> list[bytes]:
 
 
 def rows() -> list[bytes]:
-    """Short rows, which share the lanes, and long ones; batches of more blocks than one."""
+    """Short rows, which are grouped, and long ones; batches of several blocks."""
     draw = np.random.default_rng(3)
     kept = []
     for shape in ((300, 7), (133, 70), (70, 1_500)):
@@ -128,7 +128,7 @@ def test_set_num_threads_refuses_what_is_no_count() -> None:
 
 
 def test_workers_of_the_time_before_do_not_pile_up(use_threads: Callable[[int], None]) -> None:
-    """Each looks for work until it is stopped: hundreds of them would leave no time for any."""
+    """Each polls until it is stopped: hundreds of them would leave no processor time."""
     x = tg.ones(256, 256)
     most = 0
     for count in (8, 3) * 30:
@@ -165,7 +165,7 @@ def test_workers_that_cannot_be_started_are_done_without(
 
 
 def test_workers_come_and_go(use_threads: Callable[[int], None]) -> None:
-    """A new number ends the old workers; thread by thread they do not pile up."""
+    """A new number ends the old workers; threads do not accumulate."""
     use_threads(1)
     x = tg.tensor(np.ones((200, 100)))
     deadline = time.monotonic() + 20
@@ -245,7 +245,7 @@ def test_under_a_thread_limit_of_one() -> None:
 
 @needs_affinity
 def test_on_one_processor() -> None:
-    """By default no worker is started there; asked for, they take turns with the caller."""
+    """By default no worker is started there; with a number set, they alternate with the caller."""
     printed = run(
         "import os\nos.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
         + SHARE
@@ -256,7 +256,7 @@ def test_on_one_processor() -> None:
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="this system lists no threads")
 def test_never_more_threads_than_asked_for() -> None:
-    """Whatever NumPy's BLAS has started: ours are the difference."""
+    """NumPy's BLAS starts threads too: ours are the difference."""
     printed = run(
         SHARE
         + """
@@ -269,7 +269,7 @@ before = count()
 for n in (3, 2, 5, 1):
     tg.set_num_threads(n)
     work()
-    deadline = time.monotonic() + 60  # those of the time before go when they notice
+    deadline = time.monotonic() + 60  # the old workers end when they see the flag
     while count() != before + n - 1 and time.monotonic() < deadline:
         time.sleep(0.01)
     print(count() - before + 1)
@@ -330,7 +330,7 @@ def test_idle_workers_sleep() -> None:
         + """
 tg.set_num_threads(4)
 work()
-deadline = time.monotonic() + 60  # on a busy machine each of their looks may take a time slice
+deadline = time.monotonic() + 60  # on a busy machine each poll may take a time slice
 while threads._pool.asleep < 3 and time.monotonic() < deadline:
     time.sleep(0.1)
 before = os.times()
@@ -346,7 +346,7 @@ print(after.user + after.system - before.user - before.system, threads._pool.asl
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no interval timer there")
 def test_an_interrupt_leaves_no_kernel_running() -> None:
-    """Ctrl-C falls upon the caller while its workers write: they must be done when it is raised."""
+    """Ctrl-C arrives while workers write: they must be done when the exception is raised."""
     printed = run(
         SHARE
         + """

@@ -24,7 +24,7 @@ INF, NAN = math.inf, math.nan
 
 
 def computed(name: str, *inputs: np.ndarray) -> np.ndarray:
-    """A function of the folder over arrays, as a generated kernel."""
+    """Return a function of vmath over arrays, as a generated kernel."""
     names = ("x", "y")[: len(inputs)]
     expression = scalar.Expression(name, [scalar.Expression("input", value=n) for n in names])
     dtype = str(inputs[0].dtype)
@@ -53,7 +53,7 @@ def _erf(x, out):
 
 
 def erf(x):
-    """In float64: NumPy has none, and nothing here has one in longdouble."""
+    """In float64: NumPy has no erf, and no library here has one in longdouble."""
     out = np.empty(x.size)
     _erf(x.astype("float64"), out)
     return out
@@ -69,7 +69,7 @@ REFERENCE |= {
 
 
 def units_off(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """|found - wanted| in units in the last place of ``wanted``; infinite where one is no number.
+    """Return |found - wanted| in ulp of ``wanted``; infinite where only one is NaN.
 
     Gradual underflow: among the subnormals all units are the smallest one. A result that is
     infinite or NaN must be what ``wanted`` rounds to, and a zero have its sign.
@@ -95,7 +95,7 @@ def check(name: str, found: np.ndarray, wanted: np.ndarray, most: float, *inputs
 
 
 def float64_sample() -> np.ndarray:
-    """Numbers of all sizes, bit patterns, and what lies near multiples of pi/2."""
+    """Return numbers of all sizes, bit patterns, and numbers near multiples of pi/2."""
     generator = np.random.default_rng(0)
     n = 20_000
     signs = generator.choice([-1, 1], n)
@@ -146,7 +146,7 @@ def test_float32_on_all_numbers(name: str) -> None:
 
 @njit([float64(float32[::1], float64[::1])], cache=True, error_model="numpy")
 def worst_of(found, wanted):
-    """The largest of `units_off`, in one pass."""
+    """Return the largest of `units_off`, in one pass."""
     worst = 0.0
     for i in range(found.size):
         rounded = np.float32(wanted[i])
@@ -162,7 +162,7 @@ def worst_of(found, wanted):
     return worst
 
 
-SPECIAL = {  # what 0, -0, inf, -inf and NaN become
+SPECIAL = {  # the results for 0, -0, inf, -inf and NaN
     "cos": (1, 1, NAN, NAN, NAN),
     "erf": (0, -0.0, 1, -1, NAN),
     "exp": (1, 1, INF, 0, NAN),
@@ -184,7 +184,7 @@ SPECIAL = {  # what 0, -0, inf, -inf and NaN become
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", vmath.UNARY)
 def test_special_values(name: str, dtype: str) -> None:
-    """On their own, and in every place of a vector."""
+    """As scalars, and in every lane of a vector."""
     x = np.array([0.0, -0.0, INF, -INF, NAN], dtype)
     wanted = np.array(SPECIAL[name], dtype)
     for repeats in (1, 40):
@@ -199,7 +199,7 @@ def test_special_values(name: str, dtype: str) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ["erf", "expm1", "log1p", "sin", "tanh"])
 def test_the_smallest_numbers(name: str, dtype: str) -> None:
-    """Of these functions f(x) is x, or 2/sqrt(pi) x, where x is subnormal."""
+    """For subnormal x, f(x) of these functions is x or 2/sqrt(pi) x."""
     limits = np.finfo(dtype)
     x = limits.smallest_subnormal * 2.0 ** np.arange(limits.nmant + 3, dtype=dtype)
     x = np.concatenate([x, -x])

@@ -32,7 +32,7 @@ def is_product(instruction: Instruction) -> bool:
     op, out = instruction.op, instruction.outputs[:1]
     if not isinstance(op, MatMul) or len(instruction.calls) != 1 or out[0].layout.ndim != 2:
         return False
-    turned = bool(instruction.calls[0].launch.constants[at.TURNED])
+    turned = bool(instruction.calls[0].launch.constants[at.TRANSPOSED])
     return not turned and out[0].is_whole and out[0].buffer.role == TEMPORARY
 
 

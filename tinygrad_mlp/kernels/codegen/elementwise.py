@@ -1,19 +1,19 @@
 """Elementwise kernels, generated: one pass over memory for any scalar formula.
 
-From a formula, the dtypes and how each operand steps along a row, `source` writes a small Numba
-program; `address` compiles it (once per machine: it is cached on disk) and returns where it is.
+From a formula, the dtypes and the step of each operand along a row, `source` writes a small Numba
+program; `address` compiles it (once per machine: it is cached on disk) and returns its address.
 
 An operand's step along the innermost axis is its *access*:
 
 ======  ==========================================================================
 ``c``   contiguous: element ``i`` of the row is ``x[i]``
-``s``   the same element all along the row (a scalar, or a broadcast axis)
-``n``   any step: ``x[i * step]``; one such operand makes all of them ``n``
+``s``   the same element for the whole row (a scalar, or a broadcast axis)
+``n``   any step: ``x[i * step]``; if one operand has it, all have it
 ======  ==========================================================================
 
-Constants of a kernel: number of outer axes, rows (the product of the outer axes), columns (the
-innermost axis); the outer axes' sizes; then per operand its byte strides along the outer axes and,
-last, its step along the innermost axis in elements.
+Constants of a kernel: AXES (the number of outer axes), ROWS (the product of their sizes), COLUMNS
+(the size of the innermost axis); from SIZES on the sizes of the outer axes; then per operand its
+byte strides along the outer axes and its step along the innermost axis in elements.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ class Operand:
 
 @dataclass(frozen=True)
 class Formula:
-    """What a kernel computes: named results over named inputs, in the arithmetic of ``real``.
+    """The computation of a kernel: named results of named inputs, in the arithmetic of ``real``.
 
-    A result named like an input overwrites it. ``uniform`` inputs are 0-d float64 cells (learning
-    rates, step counts): what depends on them alone is computed once, in float64.
+    A result with the name of an input overwrites it. ``uniform`` inputs are 0-d float64 cells
+    (learning rates, step counts). Expressions of them alone are computed once, in float64.
     """
 
     name: str
@@ -77,28 +77,28 @@ class Formula:
 
 @functools.cache
 def address(formula: Formula, operands: tuple[Operand, ...], real: str) -> int:
-    """The address of the kernel of ``formula`` on ``operands``, computing in dtype ``real``."""
+    """Return the address of the kernel of ``formula`` on ``operands``, computing in ``real``."""
     text = source(formula, operands, real)
     return keep_alive(cache.load(formula.name.replace(".", "_"), text).kernel)
 
 
 def source(formula: Formula, operands: tuple[Operand, ...], real: str) -> str:
-    """The kernel as the text of a Python file."""
+    """Return the kernel as the text of a Python file."""
     writer = Writer(formula, operands, real)
     loads, body, stores = writer.loop()
     lines = [
-        f'"""{formula}\n\n'
-        + "\n".join(f"{o.name}: {o.dtype}, access {o.access}" for o in operands)
-        + f"\nComputed in {real}. Written by {__name__}; safe to delete.\n"
-        + '"""',
+        f'"""{formula}\n',
+        *(f"{o.name}: {o.dtype}, access {o.access}" for o in operands),
+        f'Computed in {real}. Written by {__name__}; safe to delete.\n"""',
         "import math",
         "",
         "import numpy as np",
         "from numba import boolean, cfunc, float32, float64, int32, int64, uint8",
         "",
         "from tinygrad_mlp.kernels import vmath",
-        "from tinygrad_mlp.kernels.runtime.memory import SIGNATURE, pointer",
-        "from tinygrad_mlp.kernels.codegen.row_addresses import row_addresses",
+        "from tinygrad_mlp.kernels.runtime.memory import SIGNATURE, pointer, words_of",
+        "from tinygrad_mlp.kernels.codegen.row_addresses import (",
+        "    AXES, COLUMNS, ROWS, SIZES, row_addresses)",
         "from tinygrad_mlp.kernels.runtime.slices import slice_of",
         "",
         f"real = {_numba(real)}",
@@ -106,9 +106,8 @@ def source(formula: Formula, operands: tuple[Operand, ...], real: str) -> str:
         "",
         '@cfunc(SIGNATURE, cache=True, error_model="numpy")',
         "def kernel(arguments, thread, threads):",
-        "    words = pointer(arguments, int64)",
-        "    sizes = pointer(words[0], int64)",
-        "    axes, rows, columns = sizes[0], sizes[1], sizes[2]",
+        "    words, sizes = words_of(arguments)",
+        "    axes, rows, columns = sizes[AXES], sizes[ROWS], sizes[COLUMNS]",
         "    first, last, start, stop = 0, rows, 0, columns",
         "    if rows >= threads:",
         "        first, last = slice_of(rows, thread, threads)",
@@ -133,21 +132,17 @@ def source(formula: Formula, operands: tuple[Operand, ...], real: str) -> str:
     return "\n".join(lines)
 
 
-def _stride_row(k: int) -> str:
-    return f"3 + axes * {k + 1} + {k}"
-
-
 def _numba(dtype: str) -> str:
     return "boolean" if dtype == "bool" else dtype
 
 
 def stored_as(dtype: str) -> str:
-    """The dtype of the memory: a truth value is a byte, 0 or 1."""
+    """Return the dtype of the memory: a bool is stored as a byte, 0 or 1."""
     return "uint8" if dtype == "bool" else dtype
 
 
 class Writer:
-    """Writes the expressions of one kernel, each shared sub-expression once."""
+    """Writes the expressions of one kernel, common sub-expressions once."""
 
     def __init__(self, formula: Formula, operands: tuple[Operand, ...], real: str):
         self.formula, self.operands, self.real = formula, operands, real
@@ -158,7 +153,7 @@ class Writer:
         self.lines: list[str] = []
 
     def uniforms(self) -> list[str]:
-        """Lines before the loops: the float64 cells, and all that depends on them alone."""
+        """Return the lines before the loops: the float64 cells and expressions of them alone."""
         cells = [
             f"    u_{o.name} = float64(pointer(words[{k + 1}], {stored_as(o.dtype)})[0])"
             for k, o in enumerate(self.operands)
@@ -167,15 +162,15 @@ class Writer:
         return cells + ["    " + line for line in self.hoisted]
 
     def steps(self) -> list[str]:
-        """Lines before the loop along a row: the steps of the operands with access ``n``."""
+        """Return the lines before the loop over a row: the steps of operands with access ``n``."""
         return [
-            f"        step_{o.name} = sizes[{_stride_row(k)} + axes]"
+            f"        step_{o.name} = sizes[SIZES + axes * {k + 2} + {k}]"
             for k, o in enumerate(self.operands)
             if o.access == "n"
         ]
 
     def loop(self) -> tuple[dict[str, list[str]], list[str], list[str]]:
-        """Lines that load the inputs (before the loop, in it), compute, and store the results."""
+        """Return lines that load the inputs (before the loop, in it), compute, and store."""
         loads: dict[str, list[str]] = {"s": [], "loop": []}
         for o in self.operands:
             if o.name not in self.formula.inputs or o.name in self.formula.uniform:
@@ -198,54 +193,47 @@ class Writer:
         return loads, ["            " + line for line in self.lines], stores
 
     def convert(self, value: str, dtype: str) -> str:
-        """A computed value as what memory of ``dtype`` holds."""
-        kind = self.types[value]
-        value = f"real({value})" if kind == "uniform" else value
+        """Return a computed value converted to the memory of ``dtype``."""
+        type_ = self.types[value]
+        value = f"real({value})" if type_ == "uniform" else value
         if dtype == "bool":
-            return f"uint8({value})" if kind == "bool" else f"uint8({value} != 0)"
-        return value if kind == "real" and dtype == self.real else f"{dtype}({value})"
+            return f"uint8({value})" if type_ == "bool" else f"uint8({value} != 0)"
+        return value if type_ == "real" and dtype == self.real else f"{dtype}({value})"
 
     def write(self, node: Expression) -> str:
-        """The name that holds ``node``, writing the line that computes it on the first call.
+        """Return the name of the value of ``node``; the first call writes the line computing it.
 
-        A name is of one of three kinds: ``uniform`` (float64, the same for all elements),
-        ``real`` (the kernel's dtype) or ``bool``.
+        `types` has the type of each name: ``uniform`` (float64, the same for all elements),
+        ``real`` (the kernel's dtype), ``bool``, or ``constant``.
         """
         if node.operator == "input":
             if node.value in self.formula.uniform:
-                return self.known(f"u_{node.value}", "uniform")
+                return self.declare(f"u_{node.value}", "uniform")
             mask = node.value in self.formula.masks
-            return self.known(f"v_{node.value}", "bool" if mask else "real")
+            return self.declare(f"v_{node.value}", "bool" if mask else "real")
         if node.operator == "constant":
-            return self.known(
-                f"real({node.value!r})".replace("inf", "math.inf").replace("nan", "math.nan"),
-                "constant",
-            )
+            text = f"real({node.value!r})".replace("inf", "math.inf").replace("nan", "math.nan")
+            return self.declare(text, "constant")
         parts = [self.write(argument) for argument in node.arguments]
         key = (node.operator, *parts)
         if key not in self.names:
             self.names[key] = self.compute(node.operator, parts)
         return self.names[key]
 
-    def known(self, name: str, kind: str) -> str:
-        """A name, of which is remembered what kind it is."""
-        self.types[name] = kind
+    def declare(self, name: str, type_: str) -> str:
+        """Set the type of a name, and return the name."""
+        self.types[name] = type_
         return name
 
     def compute(self, operator: str, parts: list[str]) -> str:
-        """Write the line that applies an operator to what these names hold; the new name."""
-        kinds = [self.types[part] for part in parts]
-        uniform = "uniform" in kinds and all(kind in ("uniform", "constant") for kind in kinds)
-        if uniform:  # constants among uniforms are float64
-            parts = [
-                part.replace("real(", "float64(", 1) if kind == "constant" else part
-                for part, kind in zip(parts, kinds, strict=True)
-            ]
-        else:
-            parts = [
-                f"real({part})" if kind == "uniform" else part
-                for part, kind in zip(parts, kinds, strict=True)
-            ]
+        """Write the line that applies an operator to the named values; return the new name."""
+        given = [self.types[part] for part in parts]
+        uniform = "uniform" in given and set(given) <= {"uniform", "constant"}
+        for k, type_ in enumerate(given):
+            if uniform and type_ == "constant":  # constants among uniforms are float64
+                parts[k] = parts[k].replace("real(", "float64(", 1)
+            elif not uniform and type_ == "uniform":
+                parts[k] = f"real({parts[k]})"
         if operator in _CALLS:
             text = _CALLS[operator].format(*parts)
         elif operator == "pow" and (uniform or self.real.startswith("float")):
@@ -255,15 +243,15 @@ class Writer:
             text = f"{parts[0]} {symbol} {parts[1]}" if len(parts) == 2 else f"{symbol}{parts[0]}"
         else:
             text = f"math.{operator}({', '.join(parts)})"
-        bitwise = operator in ("and", "or", "xor", "not") and kinds[0] != "bool"
-        kind = "uniform" if uniform else "real"
-        kind = "bool" if operator in PREDICATES and not bitwise else kind
+        bitwise = operator in ("and", "or", "xor", "not") and given[0] != "bool"
+        type_ = "uniform" if uniform else "real"
+        type_ = "bool" if operator in PREDICATES and not bitwise else type_
         if bitwise and operator == "not" and self.real != "bool":
             text = f"~{parts[0]}"
-        if operator == "where" and kinds[1] == kinds[2] == "bool":
-            kind = "bool"
-        if kind == "real" and self.real in ("int32", "uint8"):
+        if operator == "where" and given[1] == given[2] == "bool":
+            type_ = "bool"
+        if type_ == "real" and self.real in ("int32", "uint8"):
             text = f"real({text})"  # Numba widens small integers
-        name = self.known(f"t{len(self.names)}", kind)
-        (self.hoisted if uniform and kind == "uniform" else self.lines).append(f"{name} = {text}")
+        name = self.declare(f"t{len(self.names)}", type_)
+        (self.hoisted if type_ == "uniform" else self.lines).append(f"{name} = {text}")
         return name

@@ -19,6 +19,8 @@ from numba.core import cgutils
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
+from ..runtime.llvm import call, emits, loop, merge
+
 LANES = 16
 SHORT = 8  # below this length a sequential sum is faster
 
@@ -35,8 +37,8 @@ class Lanes(types.Type):
 
 @register_model(Lanes)
 class _Model(models.PrimitiveModel):
-    def __init__(self, manager, kind):
-        super().__init__(manager, kind, vector(manager.lookup(kind.real).get_value_type()))
+    def __init__(self, manager, type_):
+        super().__init__(manager, type_, vector(manager.lookup(type_.real).get_value_type()))
 
 
 def vector(element):
@@ -62,9 +64,9 @@ def _arithmetic(symbol, instruction):
                 return signature(lanes, *arguments)
             return None
 
-    for kinds in (Lanes, Lanes), (Lanes, types.Float), (types.Float, Lanes):
+    for operands in (Lanes, Lanes), (Lanes, types.Float), (types.Float, Lanes):
 
-        @lower_builtin(symbol, *kinds)
+        @lower_builtin(symbol, *operands)
         def lower(context, builder, signature, values):
             return getattr(builder, instruction)(*(in_lanes(builder, each) for each in values))
 
@@ -73,10 +75,10 @@ for _symbol, _instruction in (operator.add, "fadd"), (operator.sub, "fsub"), (op
     _arithmetic(_symbol, _instruction)
 
 
-@intrinsic
-def spread(typingctx, value):
+@emits(lambda value: Lanes(value)(value))
+def spread(context, builder, signature, value):
     """Broadcast a float to all lanes."""
-    return Lanes(value)(value), lambda _, builder, signature, values: in_lanes(builder, values[0])
+    return in_lanes(builder, value)
 
 
 def _mask(builder, count):
@@ -85,96 +87,68 @@ def _mask(builder, count):
     return builder.icmp_signed("<", numbers, in_lanes(builder, count))
 
 
-@intrinsic
-def load(typingctx, x, i, count):
+def _loaded(x, i, count):
+    one = isinstance(count, types.Boolean)
+    return (x.dtype if one else Lanes(x.dtype))(x, types.int64, count)
+
+
+@emits(_loaded)
+def load(context, builder, signature, x, i, count):
     """Load the lanes x[i], x[i + 1], ...: the first ``count``, then zeros.
 
     With the constant ``count`` 16, LLVM loads all of them unmasked. True loads one number, x[i].
     """
-    lanes = Lanes(x.dtype)
-    one = isinstance(count, types.Boolean)
-
-    def codegen(context, builder, signature, values):
-        kind = context.get_value_type(lanes)
-        at = builder.gep(values[0], [values[1]], source_etype=kind.element)
-        if one:
-            return builder.load(at, typ=kind.element)
-        size = x.dtype.bitwidth // 8
-        mask = _mask(builder, values[2])
-        function = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(kind, [at.type, _INDEX, mask.type, kind]),
-            f"llvm.masked.load.v{LANES}f{size * 8}.p0",
-        )
-        return builder.call(function, [at, _INDEX(size), mask, ir.Constant(kind, [0.0] * LANES)])
-
-    return (x.dtype if one else lanes)(x, types.int64, count), codegen
+    real = signature.args[0].dtype
+    type_ = context.get_value_type(Lanes(real))
+    at = builder.gep(x, [i], source_etype=type_.element)
+    if signature.return_type == real:
+        return builder.load(at, typ=type_.element)
+    size, zeros = real.bitwidth // 8, ir.Constant(type_, [0.0] * LANES)
+    name = f"llvm.masked.load.v{LANES}f{size * 8}.p0"
+    return call(builder, name, type_, at, _INDEX(size), _mask(builder, count), zeros)
 
 
-@intrinsic
-def load_apart(typingctx, x, i, step, count):
+@emits(lambda x, i, step, count: Lanes(x.dtype)(x, types.int64, types.int64, count))
+def load_strided(context, builder, signature, x, i, step, count):
     """Load ``count`` lanes x[i * step], x[(i + 1) * step], ...; repeat the last in the rest."""
-    lanes = Lanes(x.dtype)
-
-    def codegen(context, builder, signature, values):
-        x, i, step, count_ = values
-        last = builder.sub(count_, i.type(1))
-        result = ir.Constant(context.get_value_type(lanes), ir.Undefined)
-        for lane in range(LANES):
-            inside = builder.icmp_signed("<", i.type(lane), last)
-            place = builder.select(inside, i.type(lane), last)
-            at = builder.gep(
-                x, [builder.mul(builder.add(i, place), step)], source_etype=result.type.element
-            )
-            element = builder.load(at, typ=result.type.element)
-            result = builder.insert_element(result, element, _INDEX(lane))
-        return result
-
-    return lanes(x, types.int64, types.int64, count), codegen
+    last = builder.sub(count, i.type(1))
+    result = ir.Constant(context.get_value_type(signature.return_type), ir.Undefined)
+    element = result.type.element
+    for lane in range(LANES):
+        inside = builder.icmp_signed("<", i.type(lane), last)
+        place = builder.select(inside, i.type(lane), last)
+        offset = builder.mul(builder.add(i, place), step)
+        value = builder.load(builder.gep(x, [offset], source_etype=element), typ=element)
+        result = builder.insert_element(result, value, _INDEX(lane))
+    return result
 
 
-@intrinsic
-def store(typingctx, lanes, x, i):
+@emits(lambda lanes, x, i: types.void(lanes, x, types.int64))
+def store(context, builder, signature, lanes, x, i):
     """Store all lanes at x[i], x[i + 1], ..."""
-
-    def codegen(context, builder, signature, values):
-        value, x, i = values
-        at = builder.gep(x, [i], source_etype=value.type.element)
-        at = builder.bitcast(at, value.type.as_pointer())
-        builder.store(value, at).align = lanes.real.bitwidth // 8
-        return context.get_dummy_value()
-
-    return types.void(lanes, x, types.int64), codegen
+    at = builder.gep(x, [i], source_etype=lanes.type.element)
+    at = builder.bitcast(at, lanes.type.as_pointer())
+    builder.store(lanes, at).align = signature.args[0].real.bitwidth // 8
 
 
-@intrinsic
-def keep(typingctx, lanes, count, other):
+@emits(lambda lanes, count, other: lanes(lanes, count, lanes.real))
+def keep(context, builder, signature, lanes, count, other):
     """Return the first ``count`` lanes, with ``other`` in the rest."""
-
-    def codegen(context, builder, signature, values):
-        value, count_, other = values
-        return builder.select(_mask(builder, count_), value, in_lanes(builder, other))
-
-    return lanes(lanes, count, lanes.real), codegen
+    return builder.select(_mask(builder, count), lanes, in_lanes(builder, other))
 
 
-@intrinsic(prefer_literal=True)
-def behind(typingctx, lanes, count):
+@emits(lambda lanes, count: lanes(lanes, count), literal=True)
+def shift_down(context, builder, signature, lanes, count):
     """Return the lanes from number ``count`` on; the rest is arbitrary."""
-
-    def codegen(context, builder, signature, values):
-        places = [min(k + count.literal_value, LANES - 1) for k in range(LANES)]
-        return builder.shuffle_vector(values[0], values[0], ir.Constant(vector(_INDEX), places))
-
-    return lanes(lanes, count), codegen
+    count = signature.args[1].literal_value
+    places = [min(k + count, LANES - 1) for k in range(LANES)]
+    return builder.shuffle_vector(lanes, lanes, ir.Constant(vector(_INDEX), places))
 
 
-@intrinsic
-def first(typingctx, lanes):
+@emits(lambda lanes: lanes.real(lanes))
+def first(context, builder, signature, lanes):
     """Return the float in lane 0."""
-    return lanes.real(lanes), lambda _, builder, signature, values: builder.extract_element(
-        values[0], _INDEX(0)
-    )
+    return builder.extract_element(lanes, _INDEX(0))
 
 
 def _total(builder, lanes):
@@ -182,35 +156,27 @@ def _total(builder, lanes):
     count = LANES
     while count > 1:
         count //= 2
-        kind = ir.VectorType(_INDEX, count)
-        halves = [
-            builder.shuffle_vector(lanes, lanes, ir.Constant(kind, list(range(at, at + count))))
+        indices = [
+            ir.Constant(ir.VectorType(_INDEX, count), list(range(at, at + count)))
             for at in (0, count)
         ]
+        halves = [builder.shuffle_vector(lanes, lanes, each) for each in indices]
         lanes = builder.fadd(*halves)
     return builder.extract_element(lanes, _INDEX(0))
 
 
 def _add_while(builder, i, length, step, totals, terms):
     """Emit: while i + step <= length, add ``terms(i)`` to totals; return the last i and totals."""
-    before, loop = builder.block, builder.append_basic_block("sum")
-    done = builder.append_basic_block("sum.done")
-    some = builder.icmp_signed("<=", builder.add(i, i.type(step)), length)
-    builder.cbranch(some, loop, done)
-    builder.position_at_end(loop)
-    here, *so_far = (builder.phi(each.type) for each in (i, *totals))
-    added = [builder.fadd(*pair) for pair in zip(so_far, terms(here), strict=True)]
-    following = builder.add(here, i.type(step))
-    more = builder.icmp_signed("<=", builder.add(following, i.type(step)), length)
-    builder.cbranch(more, loop, done)
-    after = builder.block
-    builder.position_at_end(done)
-    last = [builder.phi(each.type) for each in (i, *totals)]
-    for phis in (here, *so_far), last:
-        for phi, first, then in zip(phis, (i, *totals), (following, *added), strict=True):
-            phi.add_incoming(first, before)
-            phi.add_incoming(then, after)
-    return last[0], last[1:]
+
+    def more(i, *_):
+        return builder.icmp_signed("<=", builder.add(i, i.type(step)), length)
+
+    def add(i, *so_far):
+        added = [builder.fadd(*pair) for pair in zip(so_far, terms(i), strict=True)]
+        return [builder.add(i, i.type(step)), *added]
+
+    i, *totals = loop(builder, "sum", [i, *totals], more, add)
+    return i, totals
 
 
 def _sum(builder, zeros, length, lanes_of):
@@ -218,19 +184,17 @@ def _sum(builder, zeros, length, lanes_of):
     word = length.type
     every = word(LANES)
 
-    def pair(i, apart, terms):
-        both = zip(terms(i), terms(builder.add(i, word(apart))), strict=True)
-        return [builder.fadd(x, y) for x, y in both]
-
     def one(i):
         return lanes_of(i, every)
 
-    def two(i):
-        return pair(i, LANES, one)
+    def pair(terms, distance):
+        def both(i):
+            pairs = zip(terms(i), terms(builder.add(i, word(distance))), strict=True)
+            return [builder.fadd(x, y) for x, y in pairs]
 
-    def four(i):
-        return pair(i, 2 * LANES, two)
+        return both
 
+    four = pair(pair(one, LANES), 2 * LANES)
     totals = [in_lanes(builder, zero) for zero in zeros]
     i, totals = _add_while(builder, word(0), length, 4 * LANES, totals, four)
     i, totals = _add_while(builder, i, length, LANES, totals, one)
@@ -242,17 +206,8 @@ def _sum(builder, zeros, length, lanes_of):
             for total, term, zero in zip(totals, lanes_of(i, count), zeros, strict=True)
         ]
         after = builder.block
-    results = _joined(builder, (totals, before), (added, after))
+    results = merge(builder, (totals, before), (added, after))
     return [_total(builder, each) for each in results]
-
-
-def _joined(builder, *ways):
-    """Emit phi nodes for values that come from several blocks."""
-    phis = [builder.phi(value.type) for value in ways[0][0]]
-    for values, block in ways:
-        for phi, value in zip(phis, values, strict=True):
-            phi.add_incoming(value, block)
-    return phis
 
 
 def _sum_of_terms(typingctx, zero, term, values, short):
@@ -260,8 +215,10 @@ def _sum_of_terms(typingctx, zero, term, values, short):
 
     Their loops are LLVM code: Numba would take a tenth of a second to compile them, per sum.
     """
-    kinds = [types.int64, types.boolean][: 1 + short]
-    typed = [term.get_call_type(typingctx, (types.int64, k, *values.types), {}) for k in kinds]
+    typed = [
+        term.get_call_type(typingctx, (types.int64, count, *values.types), {})
+        for count in [types.int64, types.boolean][: 1 + short]
+    ]
     several = isinstance(typed[0].return_type, types.BaseTuple)
     result = types.UniTuple(zero, len(typed[0].return_type)) if several else zero
 
@@ -270,22 +227,23 @@ def _sum_of_terms(typingctx, zero, term, values, short):
         rest = cgutils.unpack_tuple(builder, packed)
         zeros = [zero] * (len(result) if several else 1)
 
-        def terms(i, count, kind=typed[0]):
-            made = context.get_function(term, kind)(builder, [i, count, *rest])
-            return cgutils.unpack_tuple(builder, made) if several else [made]
+        def terms(i, count, typed=typed[0]):
+            value = context.get_function(term, typed)(builder, [i, count, *rest])
+            return cgutils.unpack_tuple(builder, value) if several else [value]
 
         def numbers(i):
             return terms(i, cgutils.true_bit, typed[1])
 
         if short:
-            few = builder.icmp_signed("<", length, length.type(SHORT))
+            few, branches = builder.icmp_signed("<", length, length.type(SHORT)), []
             with builder.if_else(few) as (then, otherwise):
                 with then:
                     _, totals = _add_while(builder, length.type(0), length, 1, zeros, numbers)
-                    one_by_one = totals, builder.block
+                    branches.append((totals, builder.block))
                 with otherwise:
-                    wide = _sum(builder, zeros, length, terms), builder.block
-            totals = _joined(builder, one_by_one, wide)
+                    totals = _sum(builder, zeros, length, terms)
+                    branches.append((totals, builder.block))
+            totals = merge(builder, *branches)
         else:
             totals = _sum(builder, zeros, length, terms)
         return context.make_tuple(builder, result, totals) if several else totals[0]
@@ -308,11 +266,10 @@ def sum_row(typingctx, zero, term, length, values):
     return _sum_of_terms(typingctx, zero, term, values, short=True)
 
 
-@intrinsic
-def zero_of(typingctx, x):
+@emits(lambda x: x.dtype(x))
+def zero_of(context, builder, signature, x):
     """Return the 0 of a pointer's float type."""
-    kind = x.dtype
-    return kind(x), lambda context, builder, signature, values: context.get_constant(kind, 0.0)
+    return context.get_constant(signature.return_type, 0.0)
 
 
 # LLVM inlines them; for Numba they stay functions.

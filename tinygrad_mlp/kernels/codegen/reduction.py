@@ -1,24 +1,23 @@
 """Reductions, generated: fold a scalar formula of the elements along some axes.
 
-A fold is given by ``each`` (what is folded, of one element ``x``), ``combine`` (of two partial
-results ``a`` and ``b``), its neutral element, and ``finish`` (of the total ``a`` and the number of
-elements ``n``). Two loops serve every layout; `source` writes the one that fits:
+A fold is given by ``each`` (the term of an element ``x``), ``combine`` (of two partial results
+``a`` and ``b``), its neutral element, and ``finish`` (of the total ``a`` and the number of elements
+``n``). Two loops cover every layout; `source` writes the one that fits:
 
 - *along*: the innermost axis is folded, in blocks of 512 elements. Floats are folded in sixteen
-  lanes (see ``lanes.py``), each a tree of every sixteenth element, and the lanes are a tree again.
-- *across*: the innermost axis is kept, a strip of it side by side. Rows are folded into a row of
-  results, in blocks of 16 rows. Rows at equal distances are read eight at a time: that stores the
-  row of results once for eight, and where memory is far away its waits overlap.
+  lanes (see ``lanes.py``), each a tree of every sixteenth element. The lanes are folded as a tree.
+- *across*: the innermost axis is kept, and processed in strips. Rows are folded into a row of
+  results, in blocks of 16 rows. Rows at equal distances are read eight at a time: the row of
+  results is then stored once for eight, and waits for memory overlap.
 
 Both fold the blocks pairwise, in a tree: the rounding error of a sum grows with the logarithm of
-the number of blocks. What one result folds can be cut into equal *parts*, each giving a partial
-result: a second, short fold makes the total of them (see ``ops/reduce.py``). Blocks and parts
-depend on the shape alone; threads take whole parts, so the result does not depend on their number.
+the number of blocks. The elements of one result can be divided into equal *parts*, each with a
+partial result; a second, short fold combines them (see ``ops/reduce.py``). Blocks and parts depend
+on the shape alone, and threads compute whole parts, so the result does not depend on the number of
+threads.
 
-Constants: number of kept axes, kept size, folded axes, folded rows, columns, step in elements,
-parts, n, columns of the very last row (*across*; a flat array need not be a whole number of rows);
-sizes of the kept axes, byte strides of the kept axes; sizes and byte strides of the folded (outer)
-axes. Results: C order, (kept, parts) or (kept, parts, columns).
+Constants: those named below; sizes, then byte strides, of the kept axes; the same of the folded
+(outer) axes. Results: C order, (kept, parts) or (kept, parts, columns).
 """
 
 from __future__ import annotations
@@ -38,17 +37,22 @@ from .elementwise import Formula, Operand, Writer, stored_as
 from .expression import Expression, trace
 from .lanes import LANES
 
+# Constants of a kernel: numbers of axes, elements, rows and columns, and the step in elements.
+# LAST_COLUMNS: columns of the very last row (*across*: a flat array may end within a row).
+(KEPT_AXES, KEPT, FOLDED_AXES, FOLDED_ROWS, COLUMNS, STEP, PARTS, COUNT, LAST_COLUMNS, SIZES
+ ) = range(10)  # fmt: skip
+
 ALONG, ACROSS = "along", "across"
 ELEMENTS, ROWS = 512, 16  # of a block, along and across
 TOGETHER = 256  # elements of a block that are folded as one tree
-WIDTH = 1024  # columns of a strip, of 8 bytes; of smaller ones as many as take as much memory
-MOST_ROWS = 16_000  # that a part of an *across* fold may have: its tree has room for 1023 blocks
-_TOGETHER = 8  # rows that are read side by side
+WIDTH = 1024  # columns of a strip of 8-byte elements; of smaller elements, as many bytes
+MOST_ROWS = 16_000  # of a part of an *across* fold, at most: its tree has room for 1023 blocks
+_TOGETHER = 8  # rows that are read at a time
 
 
 @dataclass(frozen=True)
 class Fold:
-    """What is folded, how, from which neutral element, and what is made of the total.
+    """A fold: the term of each element, how terms are combined, and the function of the total.
 
     ``finish(a, 1)`` must be ``a``. Partial results are folded by ``then``, if that is given.
     """
@@ -61,28 +65,33 @@ class Fold:
     then: Fold | None = None
 
 
-@njit  # lazily: kernels from the disk cache need it no more
+@njit  # compiled at first use: kernels from the disk cache do not need it
 def offset(index, axes, sizes_at):
-    """How many bytes lie before element ``index`` of some axes: at an address, sizes, then strides.
+    """Return the offset in bytes of element ``index`` of some axes.
 
-    Compiled by itself, since every kernel that is generated uses it.
+    Their sizes, then their strides, are at an address. The function is compiled once, since every
+    generated kernel calls it.
     """
     sizes, at = pointer(sizes_at, int64), 0
     for axis in range(axes - 1, 0, -1):
         at += index % sizes[axis] * sizes[axes + axis]
         index //= sizes[axis]
-    return at + index * sizes[axes] if axes > 0 else 0  # what is left counts along the first
+    return at + index * sizes[axes] if axes > 0 else 0  # the rest of the index is that of axis 0
 
 
 @functools.cache
 def address(fold: Fold, loop: str, dtype: str, step: str, real: str, result: str) -> int:
-    """The address of the kernel of ``fold``: input dtype and step (c, n), arithmetic, result."""
+    """Return the address of the kernel of ``fold``.
+
+    ``dtype``, ``real`` and ``result``: dtypes of the input, the arithmetic and the result;
+    ``step``: c (contiguous) or n (any step along the innermost axis).
+    """
     text = source(fold, loop, dtype, step, real, result)
     return keep_alive(cache.load(f"{fold.name}_{loop}", text).kernel)
 
 
 def source(fold: Fold, loop: str, dtype: str, step: str, real: str, result: str) -> str:
-    """The kernel as the text of a Python file."""
+    """Return the kernel as the text of a Python file."""
     element = f"x[i{' * step' if step == 'n' else ''}]"
     if "bool" in (dtype, real):
         element = f"({element} != 0)"
@@ -115,7 +124,7 @@ def source(fold: Fold, loop: str, dtype: str, step: str, real: str, result: str)
         width=width,
         together=_TOGETHER,
         fold_column=_inline(fold.combine, real, a="total[i]", b=each),
-        pointers=_lines(20, [f"x{k} = pointer(at + {k} * apart, {memory})" for k in together]),
+        pointers=_lines(20, [f"x{k} = pointer(first + {k} * stride, {memory})" for k in together]),
         fold_rows=_lines(24, [_replace_word(fold_row, "x", f"x{k}") for k in together]),
         merge_strips=_inline(fold.combine, real, a=f"tree[{width} * level + i]", b="total[i]"),
         finish_strip=_inline(fold.finish, real, a="total[i]", n="count"),
@@ -123,7 +132,7 @@ def source(fold: Fold, loop: str, dtype: str, step: str, real: str, result: str)
 
 
 def _along(fold: Fold, real: str, step: str, element: str) -> dict[str, str]:
-    """The pieces of `_ALONG` that depend on whether numbers are folded one by one or in lanes."""
+    """Return the parts of `_ALONG` that differ between folding one by one and in lanes."""
 
     def combine(a: str, b: str) -> str:
         return _inline(fold.combine, real, a=a, b=b)
@@ -139,7 +148,7 @@ def _along(fold: Fold, real: str, step: str, element: str) -> dict[str, str]:
         }
 
     def load(i: str, count: str = "16") -> str:
-        return f"load(x, {i}, {count})" if step == "c" else f"load_apart(x, {i}, step, {count})"
+        return f"load(x, {i}, {count})" if step == "c" else f"load_strided(x, {i}, step, {count})"
 
     def each(x: str) -> str:
         return _inline(fold.each, real, x=x)
@@ -147,8 +156,8 @@ def _along(fold: Fold, real: str, step: str, element: str) -> dict[str, str]:
     count = TOGETHER // LANES
     tree = [f"x{k} = {load(f'i + {k * LANES}')}" for k in range(count)]
     tree += [f"x{k} = {combine(each(f'x{k}'), each(f'x{k + 1}'))}" for k in range(0, count, 2)]
-    for apart in (2**n for n in range(1, count.bit_length() - 1)):
-        tree += [f"x{k} = {combine(f'x{k}', f'x{k + apart}')}" for k in range(0, count, 2 * apart)]
+    for gap in (2**n for n in range(1, count.bit_length() - 1)):
+        tree += [f"x{k} = {combine(f'x{k}', f'x{k + gap}')}" for k in range(0, count, 2 * gap)]
     block = _BLOCK_OF_LANES.format(
         together=TOGETHER,
         tree=_lines(4, [*tree, f"folded = {combine('folded', 'x0')}"]),
@@ -157,7 +166,7 @@ def _along(fold: Fold, real: str, step: str, element: str) -> dict[str, str]:
         fold=combine("folded", each("lanes")),
         fold_rest=combine("folded", f"keep({each('lanes')}, stop - i, neutral)"),
     )
-    halves = [f"folded = {combine('folded', f'behind(folded, {k})')}" for k in (8, 4, 2, 1)]
+    halves = [f"folded = {combine('folded', f'shift_down(folded, {k})')}" for k in (8, 4, 2, 1)]
     return {
         "room": f"{64 * LANES}",
         "fold_block": _indent(12, block),
@@ -177,7 +186,7 @@ def _lines(indent: int, lines: list[str]) -> str:
 
 
 def _inline(function: Callable, real: str, **names: str) -> str:
-    """A scalar function as one Python expression over the given pieces of code."""
+    """Return a scalar function as one Python expression of the given pieces of code."""
     traced = trace(function)
     assert isinstance(traced, Expression)
     inputs = tuple(names)
@@ -216,8 +225,9 @@ from numba import cfunc, float32, float64, int32, int64, uint8
 
 from tinygrad_mlp.kernels.vmath.minmax import maximum, minimum
 from tinygrad_mlp.kernels.codegen.lanes import (
-    behind, first as lane_0, keep, load, load_apart, spread, store)
-from tinygrad_mlp.kernels.runtime.memory import SIGNATURE, on_stack, pointer
+    first as lane_0, keep, load, load_strided, shift_down, spread, store)
+from tinygrad_mlp.kernels.runtime.memory import SIGNATURE, on_stack, pointer, words_of
+from tinygrad_mlp.kernels.codegen import reduction as at
 from tinygrad_mlp.kernels.codegen.reduction import offset
 from tinygrad_mlp.kernels.runtime.slices import slice_of
 
@@ -227,24 +237,25 @@ neutral = {neutral}
 
 @cfunc(SIGNATURE, cache=True, error_model="numpy")
 def kernel(arguments, thread, threads):
-    words = pointer(arguments, int64)
-    sizes = pointer(words[0], int64)
-    kept, rows, columns, step, parts = sizes[1], sizes[3], sizes[4], sizes[5], sizes[6]
-    kept_at = words[0] + 72
-    folded_at = kept_at + 16 * sizes[0]
-    count = sizes[7]
+    words, sizes = words_of(arguments)
+    kept, rows, columns = sizes[at.KEPT], sizes[at.FOLDED_ROWS], sizes[at.COLUMNS]
+    step, parts, count = sizes[at.STEP], sizes[at.PARTS], sizes[at.COUNT]
+    kept_axes, folded_axes = sizes[at.KEPT_AXES], sizes[at.FOLDED_AXES]
+    kept_at = words[0] + 8 * at.SIZES
+    folded_at = kept_at + 16 * kept_axes
+    source, target = words[1], words[2]
 '''
 
-# `Lanes` are folded as floats are, but for the names; only the total of all blocks is one number.
-_ALONG = """    out = pointer(words[2], {result})
+# The same code folds numbers and `Lanes`; only the total of all blocks is one number.
+_ALONG = """    out = pointer(target, {result})
     tree = on_stack({room}, real)
     in_a_row = (columns + {elements} - 1) // {elements}
     first, last = slice_of(kept * parts, thread, threads)
     for task in range(first, last):
-        origin = words[1] + offset(task // parts, sizes[0], kept_at)
+        origin = source + offset(task // parts, kept_axes, kept_at)
         begin, end = slice_of(rows * in_a_row, task % parts, parts)
         for block in range(begin, end):
-            x = pointer(origin + offset(block // in_a_row, sizes[2], folded_at), {memory})
+            x = pointer(origin + offset(block // in_a_row, folded_axes, folded_at), {memory})
             start = block % in_a_row * {elements}
             stop = min(start + {elements}, columns)
             {fold_block}
@@ -278,17 +289,18 @@ if i < stop:
     lanes = {load_rest}
     folded = {fold_rest}"""
 
-_ACROSS = """    out = pointer(words[2], {result})
+_ACROSS = """    out = pointer(target, {result})
     total, tree = on_stack({width}, real), on_stack({width} * 10, real)
-    whole = rows if sizes[8] == columns else rows - 1
-    apart = pointer(folded_at, int64)[1] if sizes[2] == 1 else 0  # from one row to the next
+    last_columns = sizes[at.LAST_COLUMNS]
+    whole = rows if last_columns == columns else rows - 1
+    stride = pointer(folded_at, int64)[1] if folded_axes == 1 else 0  # 0: not one stride
     strips = (columns + {width} - 1) // {width}
-    first, last = slice_of(kept * parts * strips, thread, threads)
-    for task in range(first, last):
+    begin, last = slice_of(kept * parts * strips, thread, threads)
+    for task in range(begin, last):
         place, start = task // strips, task % strips * {width}
         length = min(columns - start, {width})
-        together = apart != 0
-        origin = words[1] + start * step * {item} + offset(place // parts, sizes[0], kept_at)
+        together = stride != 0
+        origin = source + start * step * {item} + offset(place // parts, kept_axes, kept_at)
         row, end = slice_of(rows, place % parts, parts)
         blocks = (end - row + {rows} - 1) // {rows}
         for block in range(blocks):
@@ -296,7 +308,7 @@ _ACROSS = """    out = pointer(words[2], {result})
                 total[i] = neutral
             stop = min(row + {rows}, end)
             while row < stop:
-                at = origin + offset(row, sizes[2], folded_at)
+                first = origin + offset(row, folded_axes, folded_at)
                 if together and row + {together} <= min(stop, whole):
                     {pointers}
                     for i in range(length):
@@ -305,9 +317,9 @@ _ACROSS = """    out = pointer(words[2], {result})
                         total[i] = folded
                     row += {together}
                     continue
-                x = pointer(at, {memory})
+                x = pointer(first, {memory})
                 row += 1
-                for i in range(min(sizes[8] - start, length) if row == rows else length):
+                for i in range(min(last_columns - start, length) if row == rows else length):
                     total[i] = {fold_column}
             level = 0
             while (block >> level) & 1:

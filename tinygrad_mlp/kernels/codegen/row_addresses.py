@@ -1,4 +1,4 @@
-"""Where each operand's row begins, as LLVM code.
+"""The address at which each operand's row begins, as LLVM code.
 
 Numba would compile the same from a few lines of Python in each kernel, and take as long for them
 as for all the rest of it: half of the time of a cold start.
@@ -9,65 +9,49 @@ from __future__ import annotations
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-_WORD, _POINTER = ir.IntType(64), ir.PointerType()
+from ..runtime.llvm import WORD, emits, loop
+
+# Constants of an elementwise kernel; the sizes of the outer axes begin at SIZES.
+AXES, ROWS, COLUMNS, SIZES = range(4)
 
 
-@intrinsic(prefer_literal=True)
-def row_addresses(typingctx, words, row, operands):
-    """A row of addresses: where row number ``row`` of each operand begins.
+@emits(
+    lambda words, row, operands: types.CPointer(types.int64)(words, types.int64, operands),
+    literal=True,
+)
+def row_addresses(context, builder, signature, words, row, operands):
+    """Return the addresses at which row number ``row`` of each operand begins.
 
         address[k] = words[k + 1] + sum over axes of index[axis] * stride[k, axis]
 
     ``words`` are a kernel's argument words; its constants begin with the number of outer axes, and
-    from the fourth on hold the axes' sizes, then for each operand its strides and one word more.
+    from SIZES on hold the axes' sizes, then for each operand its strides and one word more.
     """
-    count = operands.literal_value
+    count = signature.args[2].literal_value
 
-    def codegen(context, builder, signature, arguments):
-        words, row, _ = arguments
+    def load(base, index):
+        return builder.load(builder.gep(base, [index], source_etype=WORD), typ=WORD)
 
-        def word(base, place):
-            at = builder.gep(base, [place], source_etype=_WORD)
-            return builder.load(at, typ=_WORD)
+    constants = builder.inttoptr(load(words, WORD(0)), ir.PointerType())
+    axes = load(constants, WORD(AXES))
 
-        starts = [word(words, _WORD(k + 1)) for k in range(count)]
-        constants = builder.inttoptr(word(words, _WORD(0)), _POINTER)
-        axes = word(constants, _WORD(0))
-        entry, loop = builder.block, builder.append_basic_block("axis")
-        done = builder.append_basic_block("axes.done")
-        builder.cbranch(builder.icmp_signed(">", axes, _WORD(0)), loop, done)
-
-        builder.position_at_end(loop)  # from the last axis to the first
-        after, rest = builder.phi(_WORD), builder.phi(_WORD)
-        before = [builder.phi(_WORD) for _ in range(count)]
-        axis = builder.sub(after, _WORD(1))
-        size = word(constants, builder.add(axis, _WORD(3)))
-        index, left = builder.srem(rest, size), builder.sdiv(rest, size)
+    def next_axis(after, rest, *addresses):  # from the last axis to the first
+        axis = builder.sub(after, WORD(1))
+        size = load(constants, builder.add(axis, WORD(SIZES)))
+        index, rest = builder.srem(rest, size), builder.sdiv(rest, size)
         moved = []
-        for k in range(count):
-            strides = builder.add(builder.mul(axes, _WORD(k + 1)), _WORD(3 + k))
-            step = builder.mul(index, word(constants, builder.add(axis, strides)))
-            moved.append(builder.add(before[k], step))
-        for phi, first, then in [
-            (after, axes, axis),
-            (rest, row, left),
-            *zip(before, starts, moved, strict=True),
-        ]:
-            phi.add_incoming(first, entry)
-            phi.add_incoming(then, loop)
-        builder.cbranch(builder.icmp_signed(">", axis, _WORD(0)), loop, done)
+        for k, address in enumerate(addresses):
+            strides = builder.add(builder.mul(axes, WORD(k + 1)), WORD(SIZES + k))
+            step = builder.mul(index, load(constants, builder.add(axis, strides)))
+            moved.append(builder.add(address, step))
+        return [axis, rest, *moved]
 
-        builder.position_at_end(done)
-        out = cgutils.alloca_once(builder, _WORD, size=count)
-        for k in range(count):
-            address = builder.phi(_WORD)
-            address.add_incoming(starts[k], entry)
-            address.add_incoming(moved[k], loop)
-            starts[k] = address
-        for k, address in enumerate(starts):
-            builder.store(address, builder.gep(out, [_WORD(k)], source_etype=_WORD))
-        return out
-
-    return types.CPointer(types.int64)(words, types.int64, operands), codegen
+    starts = [axes, row, *(load(words, WORD(k + 1)) for k in range(count))]
+    _, _, *addresses = loop(
+        builder, "axes", starts, lambda axis, *_: builder.icmp_signed(">", axis, WORD(0)), next_axis
+    )
+    out = cgutils.alloca_once(builder, WORD, size=count)
+    for k, address in enumerate(addresses):
+        builder.store(address, builder.gep(out, [WORD(k)], source_etype=WORD))
+    return out

@@ -9,8 +9,9 @@ from __future__ import annotations
 import functools
 
 from llvmlite import ir
-from numba.core import cgutils
 from numba.core.registry import cpu_target
+
+from ..runtime.llvm import call
 
 
 @functools.cache
@@ -26,14 +27,14 @@ def fuses() -> bool:
     return not features().isdisjoint({"fma", "avx512f", "neon"})
 
 
-def like(kind, element):
-    """Return the type ``element``, or a vector of it as long as the vector type ``kind``."""
-    return ir.VectorType(element, kind.count) if isinstance(kind, ir.VectorType) else element
+def like(type_, element):
+    """Return the type ``element``, or a vector of it as long as the vector type ``type_``."""
+    return ir.VectorType(element, type_.count) if isinstance(type_, ir.VectorType) else element
 
 
-def constant(kind, value):
+def constant(type_, value):
     """Return a constant of a type, broadcast to a vector type."""
-    return ir.Constant(kind, [value] * kind.count if isinstance(kind, ir.VectorType) else value)
+    return ir.Constant(type_, [value] * type_.count if isinstance(type_, ir.VectorType) else value)
 
 
 def fma(builder, a, b, c):
@@ -43,10 +44,7 @@ def fma(builder, a, b, c):
         return _by_wider(builder, a, b, c)
     bits = 32 if single else 64
     name = f"v{a.type.count}f{bits}" if isinstance(a.type, ir.VectorType) else f"f{bits}"
-    function = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(a.type, [a.type] * 3), f"llvm.fma.{name}"
-    )
-    return builder.call(function, [a, b, c])
+    return call(builder, f"llvm.fma.{name}", a.type, a, b, c)
 
 
 def _by_wider(builder, a, b, c):
@@ -62,9 +60,9 @@ def _by_wider(builder, a, b, c):
     product = builder.fmul(x, y)
     total = builder.fadd(product, z)
     added = builder.fsub(total, product)
-    lost = builder.fadd(
-        builder.fsub(product, builder.fsub(total, added)), builder.fsub(z, added)
-    )  # exactly: D. E. Knuth, The Art of Computer Programming 2, section 4.2.2
+    # Exactly: D. E. Knuth, The Art of Computer Programming 2, section 4.2.2.
+    remainder = builder.fsub(product, builder.fsub(total, added))
+    lost = builder.fadd(remainder, builder.fsub(z, added))
     bits = builder.bitcast(total, word)
     opposite = builder.lshr(builder.xor(bits, builder.bitcast(lost, word)), constant(word, 63))
     inexact = builder.zext(builder.fcmp_ordered("!=", lost, constant(wide, 0.0)), word)

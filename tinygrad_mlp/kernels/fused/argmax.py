@@ -20,6 +20,8 @@ from ..runtime.memory import pointer, words_of
 from ..runtime.slices import slice_of
 from ..vmath.minmax import maximum, minimum
 
+X, OUT = 1, 2  # words
+ROWS, COLUMNS, STRIDE = range(3)  # constants
 BLOCK = 128
 SHORT = 12  # columns
 
@@ -33,11 +35,11 @@ def address(dtype: str, largest: bool) -> int:
 def _kernel(real, largest):
     def argmax(arguments, thread, threads):
         words, sizes = words_of(arguments)
-        rows, columns, stride = sizes[0], sizes[1], sizes[2]
-        out = pointer(words[2], int64)
+        rows, columns, stride = sizes[ROWS], sizes[COLUMNS], sizes[STRIDE]
+        out = pointer(words[OUT], int64)
         first, last = slice_of(rows, thread, threads)
         for row in range(first, last):
-            x = pointer(words[1] + row * stride, real)
+            x = pointer(words[X] + row * stride, real)
             best, where = x[0], 0
             if columns <= SHORT:
                 for i in range(1, columns):  # without branches, which could not be predicted

@@ -39,21 +39,17 @@ from ..runtime.memory import on_stack, pointer, words_of
 from ..runtime.slices import slice_of
 from .column_sums import BLOCK, CHUNK, add_blocks, blocks_of, fill
 
+EPS = 2  # a constant
+
 
 @functools.cache
 def address(what: str, dtype: str) -> int:
     """Return the address of a kernel for a dtype."""
-    make = {
-        "sums": _sums,
-        "totals": _totals,
-        "elements": _elements,
-        "backward_sums": _backward_sums,
-        "backward_totals": _backward_totals,
-        "backward_elements": _backward_elements,
-        "update_running_stats_": _update,
-    }[what]
+    forward = dict(sums=_sums, totals=_totals, elements=_elements, update_running_stats_=_update)
+    backward = dict(sums=_backward_sums, totals=_backward_totals, elements=_backward_elements)
+    make = forward | {f"backward_{name}": each for name, each in backward.items()}
     real = getattr(types, dtype)
-    return compiled(make(real, real.bitwidth // 8))
+    return compiled(make[what](real, real.bitwidth // 8))
 
 
 def _sums(real, item):
@@ -97,7 +93,7 @@ def _totals(real, item):
         words, sizes = words_of(arguments)
         rows, columns = sizes[0], sizes[1]
         mean, var = pointer(words[MEAN], real), pointer(words[VAR], real)
-        kept = pointer(words[SUMS], real)
+        means = pointer(words[SUMS], real)  # of each block, followed by its sums of squares
         blocks = blocks_of(rows)
         first, last = slice_of(columns, thread, threads)
         shift, squares = on_stack(CHUNK, float64), on_stack(CHUNK, float64)
@@ -109,15 +105,15 @@ def _totals(real, item):
                 count = min(BLOCK, rows - block * BLOCK)
                 at = 2 * block * columns + start
                 for i in range(length):
-                    shift[i] += count * (float64(kept[at + i]) - kept[start + i])
+                    shift[i] += count * (float64(means[at + i]) - means[start + i])
             for i in range(length):
-                shift[i] = kept[start + i] + shift[i] / rows
+                shift[i] = means[start + i] + shift[i] / rows
             for block in range(blocks):
                 count = min(BLOCK, rows - block * BLOCK)
                 at = 2 * block * columns + start
                 for i in range(length):
-                    apart = kept[at + i] - shift[i]
-                    squares[i] += kept[at + columns + i] + count * apart * apart
+                    difference = means[at + i] - shift[i]
+                    squares[i] += means[at + columns + i] + count * difference * difference
             for i in range(length):
                 mean[start + i], var[start + i] = shift[i], squares[i] / rows
 
@@ -130,7 +126,7 @@ def _elements(real, item):
     def batch_norm(arguments, thread, threads):
         words, sizes = words_of(arguments)
         rows, columns = sizes[0], sizes[1]
-        eps = real(pointer(words[0], float64)[2])
+        eps = real(pointer(words[0], float64)[EPS])
         weight, var = pointer(words[WEIGHT], real), pointer(words[VAR], real)
         scale, bias, mean = on_stack(CHUNK, real), on_stack(CHUNK, real), on_stack(CHUNK, real)
         first, last = slice_of(rows, thread, threads)
@@ -185,7 +181,7 @@ def _backward_totals(real, item):
     def batch_norm_backward_totals(arguments, thread, threads):
         words, sizes = words_of(arguments)
         rows, columns = sizes[0], sizes[1]
-        eps = real(pointer(words[0], float64)[2])
+        eps = real(pointer(words[0], float64)[EPS])
         var, for_weight = pointer(words[VAR], real), pointer(words[G_WEIGHT], real)
         first, last = slice_of(columns, thread, threads)
         for_bias = pointer(words[G_BIAS], real)
@@ -202,7 +198,7 @@ def _backward_elements(real, item):
     def batch_norm_backward(arguments, thread, threads):
         words, sizes = words_of(arguments)
         rows, columns = sizes[0], sizes[1]
-        eps = real(pointer(words[0], float64)[2])
+        eps = real(pointer(words[0], float64)[EPS])
         weight, var = pointer(words[WEIGHT], real), pointer(words[VAR], real)
         for_weight, for_bias = pointer(words[G_WEIGHT], real), pointer(words[G_BIAS], real)
         by_g, by_d = on_stack(CHUNK, real), on_stack(CHUNK, real)
@@ -228,6 +224,7 @@ def _backward_elements(real, item):
 
 def _update(real, item):
     RUNNING_MEAN, RUNNING_VAR, SEEN, MEAN, VAR = range(1, 6)
+    COLUMNS, UNBIAS, MOMENTUM = range(3)
 
     def update_running_stats(arguments, thread, threads):
         """Update the running statistics, on one thread.
@@ -238,13 +235,10 @@ def _update(real, item):
         if thread != 0:
             return
         words, sizes = words_of(arguments)
-        columns, scales = sizes[0], pointer(words[0], float64)
-        unbias, momentum = scales[1], scales[2]
-        running_mean, running_var = (
-            pointer(words[RUNNING_MEAN], real),
-            pointer(words[RUNNING_VAR], real),
-        )
-        seen = pointer(words[SEEN], int64)
+        columns, scales = sizes[COLUMNS], pointer(words[0], float64)
+        unbias, momentum = scales[UNBIAS], scales[MOMENTUM]
+        running_mean, seen = pointer(words[RUNNING_MEAN], real), pointer(words[SEEN], int64)
+        running_var = pointer(words[RUNNING_VAR], real)
         mean, var = pointer(words[MEAN], real), pointer(words[VAR], real)
         seen[0] += 1
         new = real(momentum if momentum == momentum else 1.0 / seen[0])

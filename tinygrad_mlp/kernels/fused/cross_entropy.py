@@ -30,20 +30,18 @@ from ..runtime.slices import slice_of
 from .softmax import GROUP, exponentials, maxima, rows_together, totals
 
 NONE, MEAN, SUM = 0, 1, 2
+ROWS, COLUMNS, IGNORED, SMOOTHING = range(4)  # constants
+REDUCTION = 3  # a constant of the kernels without smoothing
 
 
 @functools.cache
 def address(what: str, dtype: str) -> int:
     """Return the address of a kernel for float32 or float64 logits."""
-    make = {
-        "cross_entropy": _cross_entropy,
-        "cross_entropy_backward": _cross_entropy_backward,
-        "nll_loss": _nll_loss,
-        "nll_loss_backward": _nll_loss_backward,
-        "total": _total,
-    }[what]
+    forward = dict(cross_entropy=_cross_entropy, nll_loss=_nll_loss, total=_total)
+    backward = dict(cross_entropy=_cross_entropy_backward, nll_loss=_nll_loss_backward)
+    make = forward | {f"{name}_backward": each for name, each in backward.items()}
     real = getattr(types, dtype)
-    return compiled(make(real, real.bitwidth // 8))
+    return compiled(make[what](real, real.bitwidth // 8))
 
 
 @inlined
@@ -62,8 +60,8 @@ def _cross_entropy(real, item):
         softmax in the backward pass takes less time than writing and reading it.
         """
         words, sizes = words_of(arguments)
-        rows, columns, ignored = sizes[0], sizes[1], sizes[2]
-        smoothing = real(pointer(words[0], float64)[3])
+        rows, columns, ignored = sizes[ROWS], sizes[COLUMNS], sizes[IGNORED]
+        smoothing = real(pointer(words[0], float64)[SMOOTHING])
         labels, weights = pointer(words[LABELS], int64), pointer(words[WEIGHTS], real)
         losses, row_weights = pointer(words[LOSSES], real), pointer(words[ROW_WEIGHTS], real)
         buffer = on_stack(GROUP, real)
@@ -89,9 +87,8 @@ def _cross_entropy(real, item):
                     losses[row] = weights[label] * (log_total - (x[label] - shift))
                     if smoothing != 0:
                         spread = sum_row(real(0), weighted, columns, (weights, x, shift, log_total))
-                        losses[row] = (real(1) - smoothing) * losses[row] + (
-                            smoothing * (spread / real(columns))
-                        )  # either may be infinite
+                        smooth = smoothing * (spread / real(columns))  # either may be infinite
+                        losses[row] = (real(1) - smoothing) * losses[row] + smooth
 
     return cross_entropy
 
@@ -104,7 +101,7 @@ def _total(real, item):
         if thread != 0:
             return
         words, sizes = words_of(arguments)
-        rows, reduction = sizes[0], sizes[3]
+        rows, reduction = sizes[ROWS], sizes[REDUCTION]
         losses, row_weights = pointer(words[LOSSES], real), pointer(words[ROW_WEIGHTS], real)
         loss, weight = float64(0), float64(0)  # float64, as one thread sums all rows sequentially
         for row in range(rows):
@@ -131,8 +128,9 @@ def _cross_entropy_backward(real, item):
     def cross_entropy_backward(arguments, thread, threads):
         """Constants 3 and 4: smoothing, reduction."""
         words, sizes = words_of(arguments)
-        rows, columns, ignored, reduction = sizes[0], sizes[1], sizes[2], sizes[4]
-        smoothing = real(pointer(words[0], float64)[3])
+        rows, columns, ignored = sizes[ROWS], sizes[COLUMNS], sizes[IGNORED]
+        reduction = sizes[SMOOTHING + 1]
+        smoothing = real(pointer(words[0], float64)[SMOOTHING])
         g, labels = pointer(words[G], real), pointer(words[LABELS], int64)
         weights = pointer(words[WEIGHTS], real)
         total_weight, sums = pointer(words[TOTAL_WEIGHT], real), pointer(words[SUM], real)
@@ -169,7 +167,7 @@ def _nll_loss(real, item):
     def nll_loss(arguments, thread, threads):
         """Compute -w_y x_y of each row."""
         words, sizes = words_of(arguments)
-        rows, columns, ignored = sizes[0], sizes[1], sizes[2]
+        rows, columns, ignored = sizes[ROWS], sizes[COLUMNS], sizes[IGNORED]
         labels, weights = pointer(words[LABELS], int64), pointer(words[WEIGHTS], real)
         losses, row_weights = pointer(words[LOSSES], real), pointer(words[ROW_WEIGHTS], real)
         first, last = slice_of(rows, thread, threads)
@@ -193,7 +191,8 @@ def _nll_loss_backward(real, item):
     def nll_loss_backward(arguments, thread, threads):
         """Constant 3: reduction."""
         words, sizes = words_of(arguments)
-        rows, columns, ignored, reduction = sizes[0], sizes[1], sizes[2], sizes[3]
+        rows, columns, ignored = sizes[ROWS], sizes[COLUMNS], sizes[IGNORED]
+        reduction = sizes[REDUCTION]
         g, labels = pointer(words[G], real), pointer(words[LABELS], int64)
         weights = pointer(words[WEIGHTS], real)
         total_weight = pointer(words[TOTAL_WEIGHT], real)

@@ -19,8 +19,10 @@ from numba import float64, int64
 from numba.core import types
 
 from ..runtime.launch import compiled
-from ..runtime.memory import pointer
+from ..runtime.memory import pointer, words_of
 
+X, FLAG = 1, 2  # words
+COUNT, LOW, HIGH, ALLOWED, INSIDE, EXEMPT = range(6)  # constants
 _BLOCK = 512  # elements after which the scan may end
 
 
@@ -34,11 +36,11 @@ def _kernel(item, wide):
     def first_outside(arguments, thread, threads):
         if thread != 0:
             return
-        words = pointer(arguments, int64)
-        sizes, bounds = pointer(words[0], int64), pointer(words[0], wide)
-        count, inside, exempt = sizes[0], sizes[4] != 0, sizes[5] != 0
-        low, high, allowed = item(bounds[1]), item(bounds[2]), item(bounds[3])
-        x, flag = pointer(words[1], item), pointer(words[2], int64)
+        words, constants = words_of(arguments)
+        bounds = pointer(words[0], wide)
+        count, inside, exempt = constants[COUNT], constants[INSIDE] != 0, constants[EXEMPT] != 0
+        low, high, allowed = item(bounds[LOW]), item(bounds[HIGH]), item(bounds[ALLOWED])
+        x, flag = pointer(words[X], item), pointer(words[FLAG], int64)
         found = 0
         for first in range(0, count, _BLOCK):
             last = min(first + _BLOCK, count)

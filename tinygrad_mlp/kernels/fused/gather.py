@@ -15,28 +15,21 @@ import functools
 
 from numba import int64, types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from ..runtime.launch import compiled
+from ..runtime.llvm import emits
 from ..runtime.memory import pointer, words_of
 from ..runtime.slices import slice_of
 
 X, ORDER, CURSOR, OUT, FLAG = range(1, 6)  # words
+ROWS, BATCH, WIDTH, ROWS_OF_X, LENGTH = range(5)  # constants
 
 
-@intrinsic
-def _copy(typingctx, target, source, size):
-    """memcpy between two addresses."""
-
-    def codegen(context, builder, signature, arguments):
-        target, source, size = arguments
-        byte = cgutils.voidptr_t
-        cgutils.raw_memcpy(
-            builder, builder.inttoptr(target, byte), builder.inttoptr(source, byte), size, 1
-        )
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, types.int64), codegen
+@emits(types.void(types.int64, types.int64, types.int64))
+def _copy(context, builder, signature, target, source, size):
+    """Copy ``size`` bytes between two addresses (memcpy)."""
+    target, source = (builder.inttoptr(each, cgutils.voidptr_t) for each in (target, source))
+    cgutils.raw_memcpy(builder, target, source, size, 1)
 
 
 @functools.cache
@@ -47,18 +40,18 @@ def address() -> int:
 
 def _gather(arguments, thread, threads):
     words, sizes = words_of(arguments)
-    rows, batch, width, most, length = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
-    order, begin = pointer(words[ORDER], int64), pointer(words[CURSOR], int64)[0] * batch
+    rows, width, rows_of_x, length = sizes[ROWS], sizes[WIDTH], sizes[ROWS_OF_X], sizes[LENGTH]
+    order, begin = pointer(words[ORDER], int64), pointer(words[CURSOR], int64)[0] * sizes[BATCH]
     if thread == 0:
         wrong = 0 if begin >= 0 and begin + rows <= length else 1
         for i in range(0 if wrong else rows):
-            wrong |= (order[begin + i] < 0) | (order[begin + i] >= most)
+            wrong |= (order[begin + i] < 0) | (order[begin + i] >= rows_of_x)
         pointer(words[FLAG], int64)[0] = wrong
     first, last = slice_of(rows, thread, threads)
     for i in range(first, last):
         out, at = words[OUT] + i * width, begin + i
         row = order[at] if 0 <= at < length else -1
-        if not 0 <= row < most:
+        if not 0 <= row < rows_of_x:
             for byte in range(width):
                 pointer(out, types.uint8)[byte] = 0
         elif width == 8:

@@ -15,6 +15,8 @@ from numba.core import types
 from ..runtime.launch import compiled
 from ..runtime.memory import pointer
 
+FLAG, X = 1, 2  # words
+
 
 @functools.cache
 def address(dtype: str) -> int:
@@ -25,8 +27,8 @@ def address(dtype: str) -> int:
 def _kernel(real):
     def flag_unless_finite(arguments, thread, threads):
         words = pointer(arguments, int64)
-        x = pointer(words[2], real)[0]
+        x = pointer(words[X], real)[0]
         if thread == 0:
-            pointer(words[1], int64)[0] = 0 if x - x == 0 else 1
+            pointer(words[FLAG], int64)[0] = 0 if x - x == 0 else 1
 
     return flag_unless_finite

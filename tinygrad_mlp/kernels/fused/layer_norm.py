@@ -33,6 +33,8 @@ from ..runtime.slices import slice_of
 from ..vmath.bits import multiply_add
 from .column_sums import BLOCK, add_blocks, blocks_of, fill
 
+EPS = 2  # a constant
+
 
 @functools.cache
 def address(what: str, dtype: str) -> int:
@@ -51,8 +53,8 @@ def deviation(i, count, x, mean):
 @inlined
 def squared_deviation(i, count, x, mean):
     """Return terms of `sum_row`: (x - mean)^2."""
-    apart = load(x, i, count) - mean
-    return apart * apart
+    difference = load(x, i, count) - mean
+    return difference * difference
 
 
 @inlined
@@ -68,7 +70,7 @@ def _forward(real, item):
     def layer_norm(arguments, thread, threads):
         words, sizes = words_of(arguments)
         rows, columns = sizes[0], sizes[1]
-        eps = real(pointer(words[0], float64)[2])
+        eps = real(pointer(words[0], float64)[EPS])
         weight, bias = pointer(words[WEIGHT], real), pointer(words[BIAS], real)
         means, rs = pointer(words[MEAN], real), pointer(words[R], real)
         count = real(columns)

@@ -52,7 +52,7 @@ def multiply_part(words, sizes, scratch, product, top, bottom, left, right):
     for q in range(width):  # the row of zeros
         pointer(scratch, real)[q] = real(0)
     c, c_row = words[at.C] + product * sizes[at.C_BATCH], sizes[at.C_ROW]
-    if sizes[at.TURNED]:
+    if sizes[at.TRANSPOSED]:
         c, c_row = words[at.SCRATCH] + words[at.THREADS] * sizes[at.PER_THREAD], sizes[at.N] * item
     for j in range(left, right, sizes[at.BLOCK_N]):
         end = min(j + sizes[at.BLOCK_N], right)
@@ -61,8 +61,8 @@ def multiply_part(words, sizes, scratch, product, top, bottom, left, right):
                 block = (i, min(block_m, bottom - i), j, end, k, min(block_k, K - k))
                 place = (c + i * c_row, c_row)
                 multiply_block(words, sizes, scratch, product, block, i == top, place)
-    if sizes[at.TURNED]:
-        write_turned(words, sizes, product, c, c_row, top, bottom, left, right)
+    if sizes[at.TRANSPOSED]:
+        write_transposed(words, sizes, product, c, c_row, top, bottom, left, right)
 
 
 def multiply_block(words, sizes, scratch, product, block, first, result):
@@ -157,7 +157,7 @@ def copy_block(a, a_row, a_col, rows, depth, block):
     return step, item
 
 
-def write_turned(words, sizes, product, source, source_row, top, bottom, left, right):
+def write_transposed(words, sizes, product, source, source_row, top, bottom, left, right):
     """Copy a rectangle of C', which is in scratch, transposed into C."""
     target = words[at.C] + product * sizes[at.C_BATCH]
     for i in range(top, bottom):

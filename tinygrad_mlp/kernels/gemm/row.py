@@ -1,11 +1,11 @@
-"""The matrix product where A is one row and the rows of B are contiguous: rows of B, added up.
+"""The matrix product where A is one row and the rows of B are contiguous: a sum of rows of B.
 
-A tile would hold a row of C in registers and step down B: short reads, far apart. Here the row of C
-waits in the cache while B is read as memory likes it, eight rows at a time. Each element is summed
-over k in the order in which the tiles do it, to the same bits.
+A tile would hold a part of a row of C in registers and read short pieces of each row of B. Here the
+row of C stays in the cache while B is read in order, eight rows at a time. Each element is summed
+over k in the same order as in the tiles, to the same bits.
 
-Threads take products, or columns. The words and constants are listed in ``words.py`` and chosen in
-``planning.py``.
+Threads compute products, or columns. The words and constants are listed in ``words.py`` and chosen
+in ``planning.py``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ real, item, unit, width = float32, 4, "avx512", 32
 
 
 def kernel(arguments, thread, threads):
-    """This thread's part of the batch: products, or columns of every product."""
+    """Compute this thread's part of the batch: products, or columns of every product."""
     words, sizes, scratch, first, last, part, parts = my_part(arguments, thread, threads)
     left, right = slice_of_steps(sizes[at.N], width, part, parts)
     for product in range(first, last):
@@ -34,7 +34,7 @@ def kernel(arguments, thread, threads):
 
 
 def multiply_columns(words, sizes, product, j, columns):
-    """Some columns of C."""
+    """Compute some columns of C."""
     a, b = operands_of(words, sizes, product)
     a_col, b_row, b = sizes[at.A_COL], sizes[at.B_ROW], b + j * item
     c = words[at.C] + product * sizes[at.C_BATCH] + j * item

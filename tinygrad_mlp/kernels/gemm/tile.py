@@ -10,14 +10,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from .vectors import UNITS, Vectors
-
-_WORD = ir.IntType(64)
+from ..runtime.llvm import WORD, emits, loop, merge
+from .vectors import Vectors, vectors_of
 
 
 class Operands(NamedTuple):
@@ -44,32 +41,27 @@ class Operands(NamedTuple):
     ahead_row: Any
 
 
-@intrinsic(prefer_literal=True)
-def multiply_tile(typingctx, real, unit, rows, operands):
+@emits(
+    lambda real, unit, rows, operands: types.void(real, unit, types.int64, operands), literal=True
+)
+def multiply_tile(context, builder, signature, real, unit, rows, operands):
     """Compute one tile of ``rows`` rows, one of the unit's heights, on a tuple of `Operands`."""
-    signature = types.void(real, unit, types.int64, operands)
-    tile_unit = UNITS[unit.literal_value]
-
-    def codegen(context, builder, signature, values):
-        unpacked = Operands(*cgutils.unpack_tuple(builder, values[3]))
-        _emit(Vectors(context, builder, real.dtype, tile_unit), values[2], unpacked)
-        return context.get_dummy_value()
-
-    return signature, codegen
+    vectors = vectors_of(context, builder, signature)
+    _emit(vectors, rows, Operands(*cgutils.unpack_tuple(builder, operands)))
 
 
 def _emit(vectors: Vectors, rows, operands):
     """Emit a body for each height and number of vectors, and the switch between them."""
     builder, unit = vectors.builder, vectors.unit
-    narrow = builder.icmp_signed("<=", operands.columns, _WORD(vectors.lanes))
-    count = builder.select(narrow, _WORD(1), _WORD(unit.vectors))
-    chosen = builder.add(builder.mul(rows, _WORD(unit.vectors)), count)
+    narrow = builder.icmp_signed("<=", operands.columns, WORD(vectors.lanes))
+    count = builder.select(narrow, WORD(1), WORD(unit.vectors))
+    chosen = builder.add(builder.mul(rows, WORD(unit.vectors)), count)
     done = builder.append_basic_block("tile.end")
     switch = builder.switch(chosen, done)
     for height in unit.rows:
         for width in range(1, unit.vectors + 1):
             block = builder.append_basic_block(f"tile.{height}x{width}")
-            switch.add_case(_WORD(height * unit.vectors + width), block)
+            switch.add_case(WORD(height * unit.vectors + width), block)
             builder.position_at_end(block)
             _Tile(vectors, height, width, operands).build()
             builder.branch(done)
@@ -82,82 +74,53 @@ class _Tile:
     def __init__(self, vectors, rows, width, operands):
         self.vectors, self.builder, self.width = vectors, vectors.builder, width
         self.args = operands
-        self.row_at = [
-            self.builder.add(operands.a, self.times(operands.a_row, r)) for r in range(rows)
-        ]
         self.places = [(r, v) for r in range(rows) for v in range(width)]
+        self.a_rows = [self.at(operands.a, operands.a_row, r) for r in range(rows)]
 
     def build(self):
-        full = self.builder.icmp_signed(
-            ">=", self.args.columns, _WORD(self.width * self.vectors.lanes)
+        vectors, args = self.vectors, self.args
+        full = self.builder.icmp_signed(">=", args.columns, WORD(self.width * vectors.lanes))
+        starts = self.branch(
+            full,
+            lambda: [vectors.load(self.at(args.init, args.init_row, *p)) for p in self.places],
+            self.load_masked,
         )
-        starts = self.join(full, self.starts, self.starts_masked)
         sums = self.sum(starts)
-        self.join(full, lambda: self.store(sums), lambda: self.store_masked(sums))
+        self.branch(full, lambda: self.store(sums), lambda: self.store_masked(sums))
 
     def sum(self, starts):
-        """The loop over k."""
-        builder, entry = self.builder, self.builder.block
-        loop, done = builder.append_basic_block("tile.k"), builder.append_basic_block("tile.sum")
-        builder.cbranch(builder.icmp_signed(">", self.args.depth, _WORD(0)), loop, done)
-        builder.position_at_end(loop)
-        k, a_offset, b_at, ahead = (builder.phi(_WORD) for _ in range(4))
-        sums = [builder.phi(self.vectors.kind) for _ in self.places]
-        self.vectors.prefetch(ahead)
-        panel = [self.vectors.load(self.column(b_at, v)) for v in range(self.width)]
-        spread = [self.vectors.spread(builder.add(at, a_offset)) for at in self.row_at]
-        after = [
-            self.vectors.multiply_add(spread[r], panel[v], before)
-            for (r, v), before in zip(self.places, sums, strict=True)
-        ]
-        for phi, first, by in (
-            (k, _WORD(0), _WORD(1)),
-            (a_offset, _WORD(0), self.args.a_col),
-            (b_at, self.args.b, self.args.b_row),
-            (ahead, self.args.ahead, self.args.ahead_row),
-        ):
-            phi.add_incoming(first, entry)
-            phi.add_incoming(builder.add(phi, by), loop)
-        builder.cbranch(
-            builder.icmp_signed("<", builder.add(k, _WORD(1)), self.args.depth), loop, done
+        """Emit the loop over k."""
+        builder, vectors, args = self.builder, self.vectors, self.args
+
+        def step(k, a_offset, b, ahead, *sums):
+            vectors.prefetch(ahead)
+            panel = [vectors.load(self.column(b, v)) for v in range(self.width)]
+            spread = [vectors.spread(builder.add(row, a_offset)) for row in self.a_rows]
+            after = [
+                vectors.multiply_add(spread[r], panel[v], before)
+                for (r, v), before in zip(self.places, sums, strict=True)
+            ]
+            steps = (k, WORD(1)), (a_offset, args.a_col), (b, args.b_row), (ahead, args.ahead_row)
+            return [*(builder.add(*pair) for pair in steps), *after]
+
+        starts = [WORD(0), WORD(0), args.b, args.ahead, *starts]
+        results = loop(
+            builder, "tile.k", starts, lambda k, *_: builder.icmp_signed("<", k, args.depth), step
         )
-        builder.position_at_end(done)
-        results = [builder.phi(self.vectors.kind) for _ in self.places]
-        for phi, result, start, sum_ in zip(sums, results, starts, after, strict=True):
-            phi.add_incoming(start, entry)
-            phi.add_incoming(sum_, loop)
-            result.add_incoming(start, entry)
-            result.add_incoming(sum_, loop)
-        return results
+        return results[4:]
 
-    def join(self, condition, this, that):
-        """Emit two ways and the choice between them; the values they make, joined."""
-        builder = self.builder
-        yes, no, end = (builder.append_basic_block(f"tile.{n}") for n in ("full", "ragged", "on"))
-        builder.cbranch(condition, yes, no)
-        made = []
-        for block, emit in ((yes, this), (no, that)):
-            builder.position_at_end(block)
-            made.append((emit() or [], builder.block))
-            builder.branch(end)
-        builder.position_at_end(end)
-        joined = [builder.phi(self.vectors.kind) for _ in made[0][0]]
-        for values, block in made:
-            for phi, value in zip(joined, values, strict=True):
-                phi.add_incoming(value, block)
-        return joined
+    def branch(self, condition, if_true, if_false):
+        """Emit two branches and the choice between them; return their values, merged."""
+        emitted = []
+        with self.builder.if_else(condition) as branches:
+            for branch, emit in zip(branches, (if_true, if_false), strict=True):
+                with branch:
+                    emitted.append((emit() or [], self.builder.block))
+        return merge(self.builder, *emitted)
 
-    def starts(self):
-        return [
-            self.vectors.load(self.at(self.args.init, self.args.init_row, *p)) for p in self.places
-        ]
-
-    def starts_masked(self):
-        masks = self.masks()
-        return [
-            self.vectors.load_masked(self.at(self.args.init, self.args.init_row, r, v), masks[v])
-            for r, v in self.places
-        ]
+    def load_masked(self):
+        masks, init = self.masks(), (self.args.init, self.args.init_row)
+        return [self.vectors.load_masked(self.at(*init, r, v), masks[v]) for r, v in self.places]
 
     def store(self, sums):
         for place, value in zip(self.places, sums, strict=True):
@@ -169,18 +132,15 @@ class _Tile:
             self.vectors.store_masked(value, self.at(self.args.c, self.args.c_row, r, v), masks[v])
 
     def masks(self):
-        """The columns of each vector of a ragged tile."""
-        return [
-            self.vectors.mask(self.builder.sub(self.args.columns, _WORD(v * self.vectors.lanes)))
-            for v in range(self.width)
-        ]
+        """Return the mask of each vector of a ragged tile."""
+        lanes, columns = self.vectors.lanes, self.args.columns
+        counts = [self.builder.sub(columns, WORD(v * lanes)) for v in range(self.width)]
+        return [self.vectors.mask(count) for count in counts]
 
-    def at(self, base, row_stride, row, vector):
-        """The address of one vector of a tile in memory."""
-        return self.column(self.builder.add(base, self.times(row_stride, row)), vector)
+    def at(self, base, row_stride, row, vector=0):
+        """Return the address of one vector of a tile in memory."""
+        row_start = self.builder.add(base, self.builder.mul(row_stride, WORD(row)))
+        return self.column(row_start, vector)
 
-    def column(self, row, vector):
-        return self.builder.add(row, _WORD(vector * self.vectors.lanes * self.vectors.size))
-
-    def times(self, stride, count):
-        return self.builder.mul(stride, _WORD(count))
+    def column(self, row_start, vector):
+        return self.builder.add(row_start, WORD(vector * self.vectors.lanes * self.vectors.size))

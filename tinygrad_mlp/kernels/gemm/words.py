@@ -1,20 +1,20 @@
-"""The places of the argument words and constants of the matrix product's kernels.
+"""The indices of the argument words and constants of the matrix product's kernels.
 
 Words (addresses): A, B, the bias row, C, scratch; then the number of threads that there is scratch
 for (threads beyond it do nothing); then the operands that the finishing kernel reads besides C.
 """
 
-CONSTANTS, A, B, BIAS, C, SCRATCH, THREADS, BESIDE = range(8)
+CONSTANTS, A, B, BIAS, C, SCRATCH, THREADS, OPERAND = range(8)
 
 # Constants. Strides are in bytes.
 (BATCH, A_BATCH, B_BATCH, C_BATCH,  # the number of products, and the strides between them
  M, N, K, A_ROW, A_COL, B_ROW, B_COL, C_ROW, C_COL,
- START,  # what sums start from: ZEROS, BIASED or ACCUMULATED
+ START,  # the start of the sums: ZEROS, BIASED or ACCUMULATED
  BLOCK_M, BLOCK_N, BLOCK_K,
  COPY_A, DIRECT_B,  # whether blocks of A are copied; whether B is read in place
- TURNED,  # 1: C' = B' A' is computed (by tiles, in scratch), and A and B change roles
+ TRANSPOSED,  # 1: C' = B' A' is computed (by tiles, in scratch), with A and B exchanged
  PANELS_AT, PANEL_STEP,  # in a thread's scratch: the first panel, and the stride between panels
- SLOTS, TOGETHER,  # how many panels there is room for, and how many are packed at a time
+ SLOTS, TOGETHER,  # panels that the scratch holds; panels that are packed at a time
  TILES,  # the address of the kernel in tiles.py
  PER_THREAD,  # bytes of scratch per thread
  FINISH, OPERANDS,  # the address of the finishing kernel or 0, and its number of operands, C first

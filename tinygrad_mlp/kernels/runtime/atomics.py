@@ -9,104 +9,66 @@ import time
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-_WORD = ir.IntType(64)
+from .llvm import WORD, call, emits
+
 _X86 = platform.machine().lower() in ("x86_64", "amd64", "i686")
+_INT = ir.IntType(32)
 
 
-def _at(builder, address):
-    return builder.inttoptr(address, _WORD.as_pointer())
+def _pointer(builder, address):
+    return builder.inttoptr(address, WORD.as_pointer())
 
 
-def _function(builder, name, result):
-    kind = ir.FunctionType(result, [])
-    return cgutils.get_or_insert_function(builder.module, kind, name)
-
-
-@intrinsic
-def atomic_load(typingctx, address):
+@emits(types.int64(types.int64))
+def atomic_load(context, builder, signature, address):
     """Load the int64 at an address, with acquire semantics."""
-
-    def codegen(context, builder, signature, arguments):
-        return builder.load_atomic(_at(builder, arguments[0]), "seq_cst", 8, typ=_WORD)
-
-    return types.int64(types.int64), codegen
+    return builder.load_atomic(_pointer(builder, address), "seq_cst", 8, typ=WORD)
 
 
-@intrinsic
-def atomic_store(typingctx, address, value):
+@emits(types.void(types.int64, types.int64))
+def atomic_store(context, builder, signature, address, value):
     """Store an int64 at an address, with release semantics."""
-
-    def codegen(context, builder, signature, arguments):
-        builder.store_atomic(arguments[1], _at(builder, arguments[0]), "release", 8)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), codegen
+    builder.store_atomic(value, _pointer(builder, address), "release", 8)
 
 
-@intrinsic
-def atomic_add(typingctx, address, value):
+@emits(types.int64(types.int64, types.int64))
+def atomic_add(context, builder, signature, address, value):
     """Add to the int64 at an address atomically; return the value before."""
-
-    def codegen(context, builder, signature, arguments):
-        return builder.atomic_rmw("add", _at(builder, arguments[0]), arguments[1], "seq_cst")
-
-    return types.int64(types.int64, types.int64), codegen
+    return builder.atomic_rmw("add", _pointer(builder, address), value, "seq_cst")
 
 
-@intrinsic
-def atomic_swap_if(typingctx, address, expected, value):
+@emits(types.int64(types.int64, types.int64, types.int64))
+def atomic_swap_if(context, builder, signature, address, expected, value):
     """Compare and swap: store ``value`` if ``expected`` is there; return the value before."""
-
-    def codegen(context, builder, signature, arguments):
-        place = _at(builder, arguments[0])
-        both = builder.cmpxchg(place, arguments[1], arguments[2], "seq_cst", "seq_cst")
-        return builder.extract_value(both, 0)
-
-    return types.int64(types.int64, types.int64, types.int64), codegen
+    place = _pointer(builder, address)
+    both = builder.cmpxchg(place, expected, value, "seq_cst", "seq_cst")
+    return builder.extract_value(both, 0)
 
 
-@intrinsic
-def pause(typingctx):
+@emits(types.void())
+def pause(context, builder, signature):
     """Hint that this is a spin loop; does nothing where there is no such instruction."""
-
-    def codegen(context, builder, signature, arguments):
-        if _X86:
-            builder.call(_function(builder, "llvm.x86.sse2.pause", ir.VoidType()), [])
-        return context.get_dummy_value()
-
-    return types.void(), codegen
+    if _X86:
+        call(builder, "llvm.x86.sse2.pause", ir.VoidType())
 
 
-@intrinsic
-def yield_core(typingctx):
+@emits(types.void())
+def yield_core(context, builder, signature):
     """Let another thread run on this core: ``sched_yield``, where there is one."""
-
-    def codegen(context, builder, signature, arguments):
-        if sys.platform != "win32":
-            builder.call(_function(builder, "sched_yield", ir.IntType(32)), [])
-        return context.get_dummy_value()
-
-    return types.void(), codegen
+    if sys.platform != "win32":
+        call(builder, "sched_yield", _INT)
 
 
-@intrinsic
-def nanoseconds(typingctx):
+@emits(types.int64())
+def nanoseconds(context, builder, signature):
     """Read the monotonic clock (POSIX ``clock_gettime``); 0 where there is none."""
-
-    def codegen(context, builder, signature, arguments):
-        if sys.platform == "win32":
-            return _WORD(0)
-        time_spec = cgutils.alloca_once(builder, _WORD, size=2)  # seconds, nanoseconds
-        clock = ir.IntType(32)(time.CLOCK_MONOTONIC)
-        kind = ir.FunctionType(ir.IntType(32), [clock.type, time_spec.type])
-        read = cgutils.get_or_insert_function(builder.module, kind, "clock_gettime")
-        builder.call(read, [clock, time_spec])
-        seconds, rest = (
-            builder.load(builder.gep(time_spec, [_WORD(k)], source_etype=_WORD), typ=_WORD)
-            for k in range(2)
-        )
-        return builder.add(builder.mul(seconds, _WORD(1_000_000_000)), rest)
-
-    return types.int64(), codegen
+    if sys.platform == "win32":
+        return WORD(0)
+    time_spec = cgutils.alloca_once(builder, WORD, size=2)  # seconds, nanoseconds
+    call(builder, "clock_gettime", _INT, _INT(time.CLOCK_MONOTONIC), time_spec)
+    seconds, rest = (
+        builder.load(builder.gep(time_spec, [WORD(k)], source_etype=WORD), typ=WORD)
+        for k in range(2)
+    )
+    return builder.add(builder.mul(seconds, WORD(1_000_000_000)), rest)

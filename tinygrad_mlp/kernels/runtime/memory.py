@@ -13,91 +13,59 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+
+from .llvm import WORD, emits
 
 SIGNATURE = types.void(types.int64, types.int64, types.int64)
 
-_WORD = ir.IntType(64)
 
-
-@intrinsic
-def pointer(typingctx, address, dtype):
+@emits(lambda address, dtype: types.CPointer(dtype.dtype)(types.int64, dtype))
+def pointer(context, builder, signature, address, dtype):
     """Return a typed pointer, as in ``pointer(address, float32)[i]``. Bounds are not checked."""
-    signature = types.CPointer(dtype.dtype)(types.int64, dtype)
-
-    def codegen(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-    return signature, codegen
+    return builder.inttoptr(address, context.get_value_type(signature.return_type))
 
 
-@intrinsic
-def words_of(typingctx, arguments):
+@emits(types.UniTuple(types.CPointer(types.int64), 2)(types.int64))
+def words_of(context, builder, signature, arguments):
     """Return a kernel's argument words and its constants, both as pointers to int64."""
-    word = types.CPointer(types.int64)
-
-    def codegen(context, builder, signature, values):
-        words = builder.inttoptr(values[0], _WORD.as_pointer())
-        constants = builder.inttoptr(builder.load(words, typ=_WORD), _WORD.as_pointer())
-        return context.make_tuple(builder, signature.return_type, [words, constants])
-
-    return types.UniTuple(word, 2)(types.int64), codegen
+    words = builder.inttoptr(arguments, WORD.as_pointer())
+    constants = builder.inttoptr(builder.load(words, typ=WORD), WORD.as_pointer())
+    return context.make_tuple(builder, signature.return_type, [words, constants])
 
 
-@intrinsic
-def call_address(typingctx, function, arguments, thread, threads):
+@emits(types.void(types.int64, types.int64, types.int64, types.int64))
+def call_address(context, builder, signature, function, arguments, thread, threads):
     """Call the kernel at an address."""
-    signature = types.void(types.int64, types.int64, types.int64, types.int64)
-
-    def codegen(context, builder, signature, values):
-        kernel_type = ir.FunctionType(ir.VoidType(), [_WORD, _WORD, _WORD])
-        kernel = builder.inttoptr(values[0], kernel_type.as_pointer())
-        builder.call(kernel, values[1:])
-        return context.get_dummy_value()
-
-    return signature, codegen
+    kernel_type = ir.FunctionType(ir.VoidType(), [WORD, WORD, WORD])
+    kernel = builder.inttoptr(function, kernel_type.as_pointer())
+    builder.call(kernel, [arguments, thread, threads])
 
 
-@intrinsic
-def words_on_stack(typingctx, words):
+@emits(lambda words: types.int64(words))
+def words_on_stack(context, builder, signature, words):
     """Return the address of a tuple of words, stored on the stack of the calling function."""
-    signature = types.int64(words)
-
-    def codegen(context, builder, signature, arguments):
-        spilled = cgutils.alloca_once_value(builder, arguments[0])
-        return builder.ptrtoint(spilled, _WORD)
-
-    return signature, codegen
+    return builder.ptrtoint(cgutils.alloca_once_value(builder, words), WORD)
 
 
-@intrinsic(prefer_literal=True)
-def on_stack(typingctx, count, dtype):
+@emits(lambda count, dtype: types.CPointer(dtype.dtype)(count, dtype), literal=True)
+def on_stack(context, builder, signature, count, dtype):
     """Return a pointer to ``count`` elements (a constant) on the stack, aligned for any vector.
 
     It is for a kernel's small arrays: no cost at run time, half the compile time of ``np.empty``.
     No other pointer can alias them, so loops over them vectorise.
     """
-    signature = types.CPointer(dtype.dtype)(count, dtype)
-
-    def codegen(context, builder, signature, arguments):
-        kind = context.get_value_type(signature.return_type).pointee
-        return _room(builder, kind, count.literal_value)
-
-    return signature, codegen
+    element = context.get_value_type(signature.return_type).pointee
+    return _room(builder, element, signature.args[0].literal_value)
 
 
-@intrinsic(prefer_literal=True)
-def room_on_stack(typingctx, size):
+@emits(lambda size: types.int64(size), literal=True)
+def room_on_stack(context, builder, signature, size):
     """Return the address of ``size`` bytes (a constant) on the stack of the calling function."""
-
-    def codegen(context, builder, signature, arguments):
-        return builder.ptrtoint(_room(builder, ir.IntType(8), size.literal_value), _WORD)
-
-    return types.int64(size), codegen
+    return builder.ptrtoint(_room(builder, ir.IntType(8), signature.args[0].literal_value), WORD)
 
 
-def _room(builder, kind, count):
-    memory = cgutils.alloca_once(builder, kind, ir.Constant(_WORD, count))
+def _room(builder, element, count):
+    memory = cgutils.alloca_once(builder, element, ir.Constant(WORD, count))
     memory.align = 64
     return memory
 

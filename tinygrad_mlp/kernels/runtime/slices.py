@@ -9,27 +9,18 @@ the rest of a small kernel takes.
 
 from __future__ import annotations
 
-from llvmlite import ir
 from numba import njit, types
-from numba.extending import intrinsic
 
-_WORD = ir.IntType(64)
+from .llvm import WORD, emits
 
 
-@intrinsic
-def slice_of(typingctx, size, part, parts):
+@emits(types.UniTuple(types.int64, 2)(types.int64, types.int64, types.int64))
+def slice_of(context, builder, signature, size, part, parts):
     """Return the begin and the end of slice ``part`` (from 0) of ``size`` items."""
-    word = types.int64
-
-    def codegen(context, builder, signature, arguments):
-        size, part, parts = arguments
-        ends = [
-            builder.sdiv(builder.mul(size, end), parts)
-            for end in (part, builder.add(part, _WORD(1)))
-        ]
-        return context.make_tuple(builder, signature.return_type, ends)
-
-    return types.UniTuple(word, 2)(word, word, word), codegen
+    ends = [
+        builder.sdiv(builder.mul(size, end), parts) for end in (part, builder.add(part, WORD(1)))
+    ]
+    return context.make_tuple(builder, signature.return_type, ends)
 
 
 @njit(error_model="numpy", no_cpython_wrapper=True)

@@ -32,19 +32,6 @@ from .trigonometric import cos, sin
 
 # The functions of one number.
 UNARY = (
-    "cos",
-    "erf",
-    "exp",
-    "exp2",
-    "expm1",
-    "log",
-    "log10",
-    "log1p",
-    "log2",
-    "rsqrt",
-    "sigmoid",
-    "sin",
-    "softplus",
-    "sqrt",
-    "tanh",
-)
+    "cos", "erf", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "rsqrt", "sigmoid",
+    "sin", "softplus", "sqrt", "tanh",
+)  # fmt: skip
