@@ -5,7 +5,8 @@
 Both are contiguous along k, so vectors are loaded without packing. Each sum has 64 bytes of lanes
 on any machine: lane l adds the terms with k mod lanes = l, and at the end the lanes of each sum are
 added as a tree. Registers narrower than 64 bytes hold a piece of the lanes. Each piece then takes a
-pass over k of its own, so that the sums of a block fill the registers.
+pass over k of its own, so that the sums of a block fill the registers. A pass covers a chunk of k
+that stays in the L1 cache; its sums are kept in memory until the next chunk.
 """
 
 from __future__ import annotations
@@ -17,43 +18,69 @@ from ..runtime.llvm import WORD, emits, loop, merge
 from .vectors import Vectors, vectors_of
 
 LANES = 64  # bytes
-ROOM = 128  # bytes of the sums of a pass
-# Rows x columns of a block: at most 16 sums, which the registers hold. All heights differ. The
-# first is for any C, the others for a C with exactly as few rows, or as few columns.
-BLOCKS = ((4, 4), (1, 8), (8, 1), (5, 3), (3, 5))
+ROOM, MOST = 128, 16  # bytes of the sums of a pass; how many they are at most
+CHUNK, PARTIAL = 2048, MOST * LANES  # bytes of a chunk of k; of the sums kept between chunks
+# By the number of registers: rows x columns of a block, whose sums fit them. All heights differ.
+# The first is for any C, the others for a C with exactly as few rows, or as few columns.
+BLOCKS = {32: ((4, 4), (1, 8), (8, 1), (5, 3), (3, 5)), 16: ((2, 4), (1, 8), (8, 1), (5, 2))}
 LONGEST = 8
 
 
 @emits(lambda real, unit, operands: types.void(real, unit, operands), literal=True)
 def multiply_dots(context, builder, signature, real, unit, operands):
-    """Compute one pass of a block, and store its dot products one by one at ``sums``.
+    """Compute one pass of a block; after the last chunk, store its dot products at ``sums``.
 
     ``operands``, a tuple of int64: the block's height; how many of its rows and columns there are;
-    ``piece``: the register of lanes that this pass computes, counted from 0; K; the addresses and
-    strides in bytes of rows of A and of columns of B; ``sums``.
+    ``piece``: the register of lanes that this pass computes, counted from 0; whether the chunk of k
+    is the first, and the last; its length; the addresses and strides in bytes of rows of A and of
+    columns of B; the address of the sums kept between chunks; ``sums``.
 
     With fewer rows or columns than the block has, the last one is repeated: no memory behind it is
     read. There must be room for a whole vector at ``sums``.
     """
-    height, rows, columns, piece, depth, *places, sums = cgutils.unpack_tuple(builder, operands)
-    a, a_row, b, b_col = places
+    height, rows, columns, piece, *rest = cgutils.unpack_tuple(builder, operands)
+    first, last, depth, a, a_row, b, b_col, partial, sums = rest
+    first, last = (builder.icmp_signed("!=", flag, WORD(0)) for flag in (first, last))
     vectors = vectors_of(context, builder, signature)
+    kept = builder.add(partial, builder.mul(piece, WORD(MOST * vectors.unit.width)))
     done = builder.append_basic_block("dots.done")
     switch = builder.switch(height, done)
-    for R, C in BLOCKS:
+    for R, C in BLOCKS[vectors.unit.registers]:
         block = builder.append_basic_block(f"dots.{R}x{C}")
         switch.add_case(WORD(R), block)
         builder.position_at_end(block)
         a_rows = vectors.clamped_steps(a, a_row, rows, R)
         b_columns = vectors.clamped_steps(b, b_col, columns, C)
-        dots = _dots(vectors, a_rows, b_columns, piece, depth)
-        for i, vector in enumerate(add_lanes(vectors, dots)):
-            vectors.store(vector, builder.add(sums, WORD(i * vectors.lanes * vectors.size)))
+        starts = [vectors.zero] * (R * C)
+        if vectors.unit.width == LANES:  # all of k is one chunk
+            dots = _dots(vectors, a_rows, b_columns, piece, depth, starts)
+            _store(vectors, add_lanes(vectors, dots), sums)
+        else:
+            before = map(vectors.load, _places(vectors, kept, R * C))
+            starts = [
+                builder.select(first, zero, x) for zero, x in zip(starts, before, strict=True)
+            ]
+            dots = _dots(vectors, a_rows, b_columns, piece, depth, starts)
+            with builder.if_else(last) as (finish, keep):
+                with finish:
+                    _store(vectors, add_lanes(vectors, dots), sums)
+                with keep:
+                    _store(vectors, dots, kept)
         builder.branch(done)
     builder.position_at_end(done)
 
 
-def _dots(vectors: Vectors, rows, columns, piece, depth):
+def _places(vectors: Vectors, address, count):
+    """Return the addresses of ``count`` consecutive vectors."""
+    return [vectors.builder.add(address, WORD(i * vectors.unit.width)) for i in range(count)]
+
+
+def _store(vectors: Vectors, values, address):
+    for value, place in zip(values, _places(vectors, address, len(values)), strict=True):
+        vectors.store(value, place)
+
+
+def _dots(vectors: Vectors, rows, columns, piece, depth, starts):
     """Emit the loop over k, one vector of each 64 bytes, and the rest of k under a mask."""
     builder, size = vectors.builder, vectors.size
     first = builder.mul(piece, WORD(vectors.lanes))
@@ -71,9 +98,12 @@ def _dots(vectors: Vectors, rows, columns, piece, depth):
         sums = step(vectors.load, offset, sums)
         return [builder.add(offset, WORD(LANES)), *sums]
 
-    starts = [WORD(0), *[vectors.zero] * (len(rows) * len(columns))]
     _, *sums = loop(
-        builder, "dots", starts, lambda at, *_: builder.icmp_signed("<", at, end), full_step
+        builder,
+        "dots",
+        [WORD(0), *starts],
+        lambda at, *_: builder.icmp_signed("<", at, end),
+        full_step,
     )
     before = builder.block
     with builder.if_then(builder.icmp_signed(">", rest, WORD(0))):

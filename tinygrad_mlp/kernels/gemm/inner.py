@@ -12,16 +12,16 @@ The words and constants of the kernel are listed in ``words.py`` and chosen in `
 
 from __future__ import annotations
 
-from numba import float32
+from numba import float32, int64
 
-from ..runtime.memory import pointer
+from ..runtime.memory import pointer, room_on_stack
 from ..runtime.slices import slice_of_steps
 from . import words as at
-from .dot import BLOCKS, LANES, LONGEST, ROOM, multiply_dots
+from .dot import BLOCKS, CHUNK, LANES, LONGEST, MOST, PARTIAL, ROOM, multiply_dots
 from .partition import my_part, operands_of, run_finish
 
 # The constants of one specialisation; ``source.py`` writes these functions out with others.
-real, item, unit, lanes = float32, 4, "avx512", 16
+real, item, unit, lanes, blocks = float32, 4, "avx512", 16, BLOCKS[32]
 NEAR = 3 << 18  # bytes of A that stay in the L2 cache while all columns of B are read
 
 
@@ -58,13 +58,18 @@ def multiply_part(words, sizes, scratch, product, top, bottom, left, right):
 def multiply_columns(words, sizes, scratch, product, block, a, b, b_col):
     """Multiply some columns of a rectangle, block by block."""
     top, bottom, high, column, columns, wide = block
-    a_row, depth, pieces = sizes[at.A_ROW], sizes[at.K], LANES // (lanes * item)
+    a_row, K, partial = sizes[at.A_ROW], max(sizes[at.K], 1), room_on_stack(PARTIAL)
+    pieces = LANES // (lanes * item)
+    chunk = CHUNK // item if pieces > 1 else K
     for i in range(top, bottom, high):
         rows, a_at = min(high, bottom - i), a + i * a_row
-        for piece in range(pieces):
-            sums = scratch + piece * ROOM
-            places = (a_at, a_row, b, b_col, sums)
-            multiply_dots(real, unit, (high, rows, columns, piece, depth) + places)  # noqa: RUF005
+        for k in range(0, K, chunk):
+            range_of_k = (int64(k == 0), int64(k + chunk >= K), min(chunk, sizes[at.K] - k))
+            matrices = (a_at + k * item, a_row, b + k * item, b_col, partial)
+            for piece in range(pieces):
+                place = (high, rows, columns, piece)
+                sums = (scratch + piece * ROOM,)
+                multiply_dots(real, unit, place + range_of_k + matrices + sums)
         add_pieces(pointer(scratch, real), pieces)
         write(words, sizes, scratch, product, i, rows, column, columns, wide)
 
@@ -74,17 +79,17 @@ def add_pieces(sums, pieces):
     step, length = 1, ROOM // item
     while step < pieces:
         for i in range(0, pieces, 2 * step):
-            for j in range(i * length, i * length + 16):
+            for j in range(i * length, i * length + MOST):
                 sums[j] += sums[j + step * length]
         step *= 2
 
 
 def block_of(rows, columns):
     """Return the rows and columns of the block that wastes least."""
-    for high, wide in BLOCKS:
+    for high, wide in blocks:
         if rows == high < wide or columns == wide < high:
             return high, wide
-    return BLOCKS[0]
+    return blocks[0]
 
 
 def write(words, sizes, sums, product, i, rows, j, columns, wide):

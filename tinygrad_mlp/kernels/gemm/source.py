@@ -11,6 +11,7 @@ import numpy as np
 from ..runtime import cache
 from ..runtime.launch import keep_alive
 from . import inner, outer, row, tiles
+from .dot import BLOCKS
 from .vectors import UNITS, host
 
 KERNELS: dict[str, ModuleType] = {"outer": outer, "tiles": tiles, "inner": inner, "row": row}
@@ -40,18 +41,19 @@ def source(name: str, dtype: str, unit: str) -> str:
             f"from numba import cfunc, {dtype}, int64, njit",
             "from tinygrad_mlp.kernels.gemm import words as at",
             "from tinygrad_mlp.kernels.gemm.axpy import IN_CACHE, TOGETHER, add_rows",
-            "from tinygrad_mlp.kernels.gemm.dot import BLOCKS, LANES, LONGEST, ROOM, multiply_dots",
+            "from tinygrad_mlp.kernels.gemm.dot import (",
+            "    CHUNK, LANES, LONGEST, MOST, PARTIAL, ROOM, multiply_dots)",
             "from tinygrad_mlp.kernels.gemm.pack import copy_row, copy_tile_row, transpose_block",
             "from tinygrad_mlp.kernels.gemm.partition import (",
             "    my_part, operands_of, rows_of_grid, run_finish)",
             "from tinygrad_mlp.kernels.gemm.tile import multiply_tile",
             "from tinygrad_mlp.kernels.runtime.memory import (",
-            "    SIGNATURE, call_address, pointer, words_on_stack)",
+            "    SIGNATURE, call_address, pointer, room_on_stack, words_on_stack)",
             "from tinygrad_mlp.kernels.runtime.slices import slice_of_steps",
             f"real, item, unit, lanes, width = {dtype}, {item}, {unit!r}, {lanes}, "
             f"{registers.columns(item)}",
             f"heights, height = {registers.rows}, {registers.rows[0]}",
-            f"LINE, NEAR = {outer.LINE}, {inner.NEAR}",
+            f"LINE, NEAR, blocks = {outer.LINE}, {inner.NEAR}, {BLOCKS[registers.registers]}",
             *(
                 f'@njit(error_model="numpy", inline="always")\n{helper}'
                 for helper in reversed(functions.values())

@@ -16,13 +16,14 @@ _INDEX, _POINTER = ir.IntType(32), ir.PointerType()
 
 @dataclass(frozen=True)
 class Unit:
-    """A vector unit: bytes of a register, and the tile of C.
+    """A vector unit: bytes of a register, the number of registers, and the tile of C.
 
     The tile fills the registers: 12 x 2 vectors are 24 of the 32 of AVX-512, and 24 independent
     sums hide the 4 to 5 cycles that each multiply-add takes.
     """
 
     width: int
+    registers: int
     rows: tuple[int, ...]  # heights of a tile, the largest first
     vectors: int = 2  # in a row of it
 
@@ -36,10 +37,10 @@ class Unit:
 
 
 UNITS = {
-    "avx512": Unit(64, (12, 8, 4, 3, 2, 1)),
-    "avx2": Unit(32, (6, 4, 3, 2, 1)),
-    "neon": Unit(16, (8, 4, 3, 2, 1)),
-    "plain": Unit(16, (4, 3, 2, 1)),
+    "avx512": Unit(64, 32, (12, 8, 4, 3, 2, 1)),
+    "avx2": Unit(32, 16, (6, 4, 3, 2, 1)),
+    "neon": Unit(16, 32, (8, 4, 3, 2, 1)),
+    "plain": Unit(16, 16, (4, 3, 2, 1)),
 }
 
 
