@@ -320,7 +320,7 @@ def test_added_to_what_is_there(
     a, b, onto = (random(*s, dtype=dtype) for s in ((2, m, k), (2, k, n), (2, m, n)))
     b = column_major(b) if form == "inner" else b
     for block in (512, 16):
-        monkeypatch.setattr(plans, "_BLOCK_K", block)
+        monkeypatch.setattr(plans, "_BLOCKS", (*plans._BLOCKS[:2], block))
         found = multiply(a, b, unit=unit, form=form, onto=onto)
         wide = [np.asarray(x, np.longdouble) for x in (a, b, onto)]
         size_of = np.abs(wide[0]) @ np.abs(wide[1]) + np.abs(wide[2])
@@ -352,7 +352,7 @@ def test_an_elementwise_kernel_finishes_the_product(
     for count in (1, 2, 3):
         use_threads(count)
         for block in (512, 16):
-            monkeypatch.setattr(plans, "_BLOCK_K", block)
+            monkeypatch.setattr(plans, "_BLOCKS", (*plans._BLOCKS[:2], block))
             found = multiply(a, b, unit=unit, form=form, finish=finish, operands=(mask, column))
             np.testing.assert_array_equal(found, wanted)
 

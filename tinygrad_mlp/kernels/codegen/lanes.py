@@ -116,8 +116,8 @@ def load_strided(context, builder, signature, x, i, step, count):
     element = result.type.element
     for lane in range(LANES):
         inside = builder.icmp_signed("<", i.type(lane), last)
-        place = builder.select(inside, i.type(lane), last)
-        offset = builder.mul(builder.add(i, place), step)
+        index = builder.select(inside, i.type(lane), last)
+        offset = builder.mul(builder.add(i, index), step)
         value = builder.load(builder.gep(x, [offset], source_etype=element), typ=element)
         result = builder.insert_element(result, value, _INDEX(lane))
     return result
@@ -141,8 +141,8 @@ def keep(context, builder, signature, lanes, count, other):
 def shift_down(context, builder, signature, lanes, count):
     """Return the lanes from number ``count`` on; the rest is arbitrary."""
     count = signature.args[1].literal_value
-    places = [min(k + count, LANES - 1) for k in range(LANES)]
-    return builder.shuffle_vector(lanes, lanes, ir.Constant(vector(_INDEX), places))
+    indices = [min(k + count, LANES - 1) for k in range(LANES)]
+    return builder.shuffle_vector(lanes, lanes, ir.Constant(vector(_INDEX), indices))
 
 
 @emits(lambda lanes: lanes.real(lanes))

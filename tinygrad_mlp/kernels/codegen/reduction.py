@@ -297,11 +297,11 @@ _ACROSS = """    out = pointer(target, {result})
     strips = (columns + {width} - 1) // {width}
     begin, last = slice_of(kept * parts * strips, thread, threads)
     for task in range(begin, last):
-        place, start = task // strips, task % strips * {width}
+        result, start = task // strips, task % strips * {width}
         length = min(columns - start, {width})
         together = stride != 0
-        origin = source + start * step * {item} + offset(place // parts, kept_axes, kept_at)
-        row, end = slice_of(rows, place % parts, parts)
+        origin = source + start * step * {item} + offset(result // parts, kept_axes, kept_at)
+        row, end = slice_of(rows, result % parts, parts)
         blocks = (end - row + {rows} - 1) // {rows}
         for block in range(blocks):
             for i in range(length):
@@ -335,5 +335,5 @@ _ACROSS = """    out = pointer(target, {result})
                 for i in range(length):
                     total[i] = {merge_strips}
         for i in range(length):
-            out[place * columns + start + i] = {result}({finish_strip})
+            out[result * columns + start + i] = {result}({finish_strip})
 """

@@ -67,9 +67,9 @@ def multiply_columns(words, sizes, scratch, product, block, a, b, b_col):
             range_of_k = (int64(k == 0), int64(k + chunk >= K), min(chunk, sizes[at.K] - k))
             matrices = (a_at + k * item, a_row, b + k * item, b_col, partial)
             for piece in range(pieces):
-                place = (high, rows, columns, piece)
+                extent = (high, rows, columns, piece)
                 sums = (scratch + piece * ROOM,)
-                multiply_dots(real, unit, place + range_of_k + matrices + sums)
+                multiply_dots(real, unit, extent + range_of_k + matrices + sums)
         add_pieces(pointer(scratch, real), pieces)
         write(words, sizes, scratch, product, i, rows, column, columns, wide)
 
@@ -104,8 +104,8 @@ def write(words, sizes, sums, product, i, rows, j, columns, wide):
         return
     for r in range(rows):
         for q in range(columns):
-            place = pointer(c + r * c_row + q * c_col, real)
-            place[0] = source[r * wide + q] + (bias[j + q] if start == at.BIASED else place[0])
+            out = pointer(c + r * c_row + q * c_col, real)
+            out[0] = source[r * wide + q] + (bias[j + q] if start == at.BIASED else out[0])
 
 
 def copy_columns(b, b_row, b_col, depth, left, right, target):

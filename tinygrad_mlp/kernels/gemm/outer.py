@@ -59,8 +59,8 @@ def multiply_part(words, sizes, scratch, product, top, bottom, left, right):
         for k in range(0, max(K, 1), block_k):
             for i in range(top, bottom, block_m):
                 block = (i, min(block_m, bottom - i), j, end, k, min(block_k, K - k))
-                place = (c + i * c_row, c_row)
-                multiply_block(words, sizes, scratch, product, block, i == top, place)
+                result = (c + i * c_row, c_row)
+                multiply_block(words, sizes, scratch, product, block, i == top, result)
     if sizes[at.TRANSPOSED]:
         write_transposed(words, sizes, product, c, c_row, top, bottom, left, right)
 
@@ -85,17 +85,17 @@ def multiply_block(words, sizes, scratch, product, block, first, result):
         elif first and number % together == 0:
             several = min(together * width, end - column)
             pack(b + column * b_col, b_row, b_col, depth, several, panel, step)
-        place = c + column * item
+        target = c + column * item
         start, start_row = scratch, 0  # zeros
         if k > 0 or sizes[at.START] == at.ACCUMULATED:
-            start, start_row = place, c_row
+            start, start_row = target, c_row
         elif sizes[at.START] == at.BIASED:
             start = words[at.BIAS] + column * item
         ahead, ahead_row, further = a, 0, 0
         if sizes[at.DIRECT_B] and k + depth < sizes[at.K]:  # the next block of B: two lines a row
             ahead, ahead_row, further = b + column * b_col + depth * b_row, b_row, LINE
         tiles = (rows, columns, depth, a, a_row, a_col, panel, panel_row)
-        begin = (place, c_row, start, start_row, ahead, ahead_row, further)
+        begin = (target, c_row, start, start_row, ahead, ahead_row, further)
         call_address(sizes[at.TILES], words_on_stack(tiles + begin), 0, 1)
         if sizes[at.FINISH] and k + depth >= sizes[at.K]:
             ready = column + columns - finished  # panels together, while they are in the L2 cache
@@ -113,18 +113,18 @@ def pack(b, b_row, b_col, depth, columns, panel, step):
     if b_col == item:
         whole = columns - columns % width
         for k in range(depth):
-            row, place = b + k * b_row, panel + k * panel_row
+            row, target = b + k * b_row, panel + k * panel_row
             for j in range(0, whole, width):
-                copy_tile_row(real, unit, row + j * item, place)
-                place += step
+                copy_tile_row(real, unit, row + j * item, target)
+                target += step
             for j in range(whole, columns, lanes):
-                copy_row(real, unit, row + j * item, place + (j - whole) * item, columns - j)
+                copy_row(real, unit, row + j * item, target + (j - whole) * item, columns - j)
     elif b_row == item:
         for k in range(0, depth, lanes):
             for j in range(0, columns, lanes):
-                source, place = b + k * item + j * b_col, panel + k * panel_row + j * item
+                source, target = b + k * item + j * b_col, panel + k * panel_row + j * item
                 high, wide = columns - j, depth - k
-                transpose_block(real, unit, source, b_col, high, wide, place, panel_row)
+                transpose_block(real, unit, source, b_col, high, wide, target, panel_row)
     else:
         for k in range(depth):
             row = pointer(panel + k * panel_row, real)
@@ -141,26 +141,26 @@ def copy_block(a, a_row, a_col, rows, depth, block):
     if a_row == item:
         step = (rows + lanes) // lanes * lanes * item
         for k in range(depth):
-            source, place = a + k * a_col, block + k * step
+            source, target = a + k * a_col, block + k * step
             for i in range(0, rows, lanes):
-                copy_row(real, unit, source + i * item, place + i * item, rows - i)
+                copy_row(real, unit, source + i * item, target + i * item, rows - i)
         return item, step
     step = (depth + 2 * lanes) // lanes * lanes * item
     for i in range(rows):
-        source, place = a + i * a_row, block + i * step
+        source, target = a + i * a_row, block + i * step
         if a_col == item:
             for k in range(0, depth, lanes):
-                copy_row(real, unit, source + k * item, place + k * item, depth - k)
+                copy_row(real, unit, source + k * item, target + k * item, depth - k)
         else:
             for k in range(depth):
-                pointer(place, real)[k] = pointer(source + k * a_col, real)[0]
+                pointer(target, real)[k] = pointer(source + k * a_col, real)[0]
     return step, item
 
 
 def write_transposed(words, sizes, product, source, source_row, top, bottom, left, right):
     """Copy a rectangle of C', which is in scratch, transposed into C."""
-    target = words[at.C] + product * sizes[at.C_BATCH]
+    c = words[at.C] + product * sizes[at.C_BATCH]
     for i in range(top, bottom):
-        row, place = pointer(source + i * source_row, real), target + i * sizes[at.C_ROW]
+        row, target = pointer(source + i * source_row, real), c + i * sizes[at.C_ROW]
         for j in range(left, right):
-            pointer(place + j * sizes[at.C_COL], real)[0] = row[j]
+            pointer(target + j * sizes[at.C_COL], real)[0] = row[j]

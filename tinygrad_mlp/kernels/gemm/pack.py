@@ -40,9 +40,9 @@ def transpose_block(
     block = [vectors.load_masked(address, mask) for address in addresses]
     for _ in range(lanes.bit_length() - 1):
         block = [
-            vectors.shuffle(block[i], block[i + lanes // 2], places)
+            vectors.shuffle(block[i], block[i + lanes // 2], indices)
             for i in range(lanes // 2)
-            for places in _perfect_shuffle(lanes)
+            for indices in _perfect_shuffle(lanes)
         ]
     for i, row in enumerate(block):
         vectors.store(row, builder.add(target, builder.mul(target_row, WORD(i))))
@@ -51,4 +51,4 @@ def transpose_block(
 def _perfect_shuffle(lanes: int) -> tuple[list[int], list[int]]:
     """Return two lists of lanes of two vectors, alternating: first halves, then second halves."""
     low = [i // 2 + lanes * (i % 2) for i in range(lanes)]
-    return low, [place + lanes // 2 for place in low]
+    return low, [index + lanes // 2 for index in low]

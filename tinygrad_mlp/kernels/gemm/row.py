@@ -38,10 +38,10 @@ def multiply_columns(words, sizes, product, j, columns):
     a, b = operands_of(words, sizes, product)
     a_col, b_row, b = sizes[at.A_COL], sizes[at.B_ROW], b + j * item
     c = words[at.C] + product * sizes[at.C_BATCH] + j * item
-    place, bias = pointer(c, real), pointer(words[at.BIAS], real)
+    out, bias = pointer(c, real), pointer(words[at.BIAS], real)
     if sizes[at.START] != at.ACCUMULATED:
         for q in range(columns):
-            place[q] = bias[j + q] if sizes[at.START] == at.BIASED else real(0)
+            out[q] = bias[j + q] if sizes[at.START] == at.BIASED else real(0)
     K = sizes[at.K]
     whole = K // TOGETHER * TOGETHER
     for k in range(0, whole, TOGETHER):

@@ -74,7 +74,7 @@ class _Tile:
     def __init__(self, vectors, rows, width, operands):
         self.vectors, self.builder, self.width = vectors, vectors.builder, width
         self.args = operands
-        self.places = [(r, v) for r in range(rows) for v in range(width)]
+        self.cells = [(r, v) for r in range(rows) for v in range(width)]  # row, vector
         self.a_rows = [self.at(operands.a, operands.a_row, r) for r in range(rows)]
 
     def build(self):
@@ -82,7 +82,7 @@ class _Tile:
         full = self.builder.icmp_signed(">=", args.columns, WORD(self.width * vectors.lanes))
         starts = self.branch(
             full,
-            lambda: [vectors.load(self.at(args.init, args.init_row, *p)) for p in self.places],
+            lambda: [vectors.load(self.at(args.init, args.init_row, *p)) for p in self.cells],
             self.load_masked,
         )
         sums = self.sum(starts)
@@ -98,7 +98,7 @@ class _Tile:
             spread = [vectors.spread(builder.add(row, a_offset)) for row in self.a_rows]
             after = [
                 vectors.multiply_add(spread[r], panel[v], before)
-                for (r, v), before in zip(self.places, sums, strict=True)
+                for (r, v), before in zip(self.cells, sums, strict=True)
             ]
             steps = (k, WORD(1)), (a_offset, args.a_col), (b, args.b_row), (ahead, args.ahead_row)
             return [*(builder.add(*pair) for pair in steps), *after]
@@ -120,15 +120,15 @@ class _Tile:
 
     def load_masked(self):
         masks, init = self.masks(), (self.args.init, self.args.init_row)
-        return [self.vectors.load_masked(self.at(*init, r, v), masks[v]) for r, v in self.places]
+        return [self.vectors.load_masked(self.at(*init, r, v), masks[v]) for r, v in self.cells]
 
     def store(self, sums):
-        for place, value in zip(self.places, sums, strict=True):
-            self.vectors.store(value, self.at(self.args.c, self.args.c_row, *place))
+        for cell, value in zip(self.cells, sums, strict=True):
+            self.vectors.store(value, self.at(self.args.c, self.args.c_row, *cell))
 
     def store_masked(self, sums):
         masks = self.masks()
-        for (r, v), value in zip(self.places, sums, strict=True):
+        for (r, v), value in zip(self.cells, sums, strict=True):
             self.vectors.store_masked(value, self.at(self.args.c, self.args.c_row, r, v), masks[v])
 
     def masks(self):

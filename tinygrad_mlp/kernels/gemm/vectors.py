@@ -105,10 +105,10 @@ class Vectors:
         """Compute x * y + z, rounded once."""
         return fma(self.builder, x, y, z)
 
-    def shuffle(self, x, y, places):
-        """Return the lanes at ``places`` of x and y concatenated."""
+    def shuffle(self, x, y, indices):
+        """Return the lanes at ``indices`` of x and y concatenated."""
         return self.builder.shuffle_vector(
-            x, y, ir.Constant(ir.VectorType(_INDEX, len(places)), places)
+            x, y, ir.Constant(ir.VectorType(_INDEX, len(indices)), indices)
         )
 
     def clamped_steps(self, base, stride, count, most):

@@ -41,8 +41,8 @@ def atomic_add(context, builder, signature, address, value):
 @emits(types.int64(types.int64, types.int64, types.int64))
 def atomic_swap_if(context, builder, signature, address, expected, value):
     """Compare and swap: store ``value`` if ``expected`` is there; return the value before."""
-    place = _pointer(builder, address)
-    both = builder.cmpxchg(place, expected, value, "seq_cst", "seq_cst")
+    pointer = _pointer(builder, address)
+    both = builder.cmpxchg(pointer, expected, value, "seq_cst", "seq_cst")
     return builder.extract_value(both, 0)
 
 

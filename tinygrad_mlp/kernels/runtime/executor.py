@@ -25,10 +25,12 @@ from dataclasses import dataclass
 from numba import int64
 
 from .launch import Launch, compiled
-from .memory import call_address, pointer
+from .memory import call_address, pointer, words_of
 from .threads import barrier
 
-_WORDS = 5  # per row
+TIMES, ROWS, TABLE = range(3)  # constants; the rows begin at TABLE
+KERNEL, ARGUMENTS, THREADS, FIRST, BARRIER = range(5)  # the words of a row
+_WORDS = 5
 MANY = 1 << 30
 
 
@@ -41,9 +43,6 @@ class TableRow:
     threads: int = MANY  # at most
     first: int = 0
     barrier: bool = True
-
-
-TIMES = 0  # the place of the constant `times`
 
 
 def build_program(rows: Sequence[TableRow], work: float, times: int = 1) -> Launch:
@@ -66,22 +65,22 @@ def address() -> int:
 
 
 def _execute(arguments, thread, threads):
-    table = pointer(pointer(arguments, int64)[0], int64)
-    times, rows = table[0], table[1]
+    _, table = words_of(arguments)
+    times, rows = table[TIMES], table[ROWS]
     barriers = 0
     for time in range(times):
         for row in range(rows):
-            at = 2 + row * _WORDS
-            kernel = table[at]
+            at = TABLE + row * _WORDS
+            kernel = table[at + KERNEL]
             if kernel == 0:
-                if pointer(table[at + 1], int64)[0] != 0:
+                if pointer(table[at + ARGUMENTS], int64)[0] != 0:
                     return
             else:
-                count = min(threads, table[at + 2])
-                number = (thread + threads - table[at + 3] % threads) % threads
+                count = min(threads, table[at + THREADS])
+                number = (thread + threads - table[at + FIRST] % threads) % threads
                 if number < count:
-                    call_address(kernel, table[at + 1], number, count)
+                    call_address(kernel, table[at + ARGUMENTS], number, count)
             last = row == rows - 1
-            if threads > 1 and ((table[at + 4] and not last) or (last and time < times - 1)):
+            if threads > 1 and ((table[at + BARRIER] and not last) or (last and time < times - 1)):
                 barriers += 1
                 barrier(arguments, thread, threads, barriers)

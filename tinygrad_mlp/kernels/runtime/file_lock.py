@@ -32,13 +32,13 @@ def turn(file: Path, name: str) -> Iterator[None]:
     end of the inner block would release both.
     """
     handle = _open(file)
-    place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) >> 1
-    taken = _take(handle, place)
+    offset = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) >> 1
+    taken = _take(handle, offset)
     try:
         yield
     finally:
         if taken:
-            _unlock(handle, place)
+            _unlock(handle, offset)
 
 
 @functools.cache
@@ -50,12 +50,12 @@ def _open(file: Path) -> int | None:
         return None
 
 
-def _take(handle: int | None, place: int) -> bool:
+def _take(handle: int | None, offset: int) -> bool:
     """Wait for the lock; return False if files cannot be locked, or after a long wait."""
     end = time.monotonic() + LONGEST
     while handle is not None and time.monotonic() < end:
         try:
-            _lock(handle, place)
+            _lock(handle, offset)
         except (BlockingIOError, PermissionError):  # another process holds it
             time.sleep(POLL)
         except OSError:
@@ -67,18 +67,18 @@ def _take(handle: int | None, place: int) -> bool:
 
 if os.name == "nt":
 
-    def _lock(handle: int, place: int) -> None:
-        os.lseek(handle, place, os.SEEK_SET)
+    def _lock(handle: int, offset: int) -> None:
+        os.lseek(handle, offset, os.SEEK_SET)
         msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
 
-    def _unlock(handle: int, place: int) -> None:
-        os.lseek(handle, place, os.SEEK_SET)
+    def _unlock(handle: int, offset: int) -> None:
+        os.lseek(handle, offset, os.SEEK_SET)
         msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
 
 else:
 
-    def _lock(handle: int, place: int) -> None:
-        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+    def _lock(handle: int, offset: int) -> None:
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
 
-    def _unlock(handle: int, place: int) -> None:
-        fcntl.lockf(handle, fcntl.LOCK_UN, 1, place)
+    def _unlock(handle: int, offset: int) -> None:
+        fcntl.lockf(handle, fcntl.LOCK_UN, 1, offset)

@@ -171,9 +171,9 @@ def run_on_all(kernel: int, words: tuple[int, ...], work: float) -> bool:
     if pool is None or (pool.single_until and time.monotonic() < pool.single_until):
         return False
     caller, posted = threading.get_ident(), array("q", words)
-    place, count = posted.buffer_info()
+    address, count = posted.buffer_info()
     try:
-        waited = _dispatch()(pool.control, caller, kernel, pool.count, place, count)
+        waited = _dispatch()(pool.control, caller, kernel, pool.count, address, count)
         while waited == _UNFINISHED:
             pool.wake_all()
             waited = _advance()(pool.control)
