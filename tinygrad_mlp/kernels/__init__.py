@@ -10,6 +10,6 @@ it for one op; a compiled program calls it row by row. Read the folders in this 
 5. ``fused/``: softmax, losses, normalisation: kernels written by hand, named as their ops.
 6. ``gemm/``: the matrix product, from three loops to tiles in registers.
 
-Every sum has one order of summation that depends on shapes alone: results are the same bits on
-every processor and for any number of threads.
+The order of every summation depends on shapes and strides alone. For the same layouts, results have
+the same bits on every processor and for any number of threads.
 """
