@@ -12,7 +12,7 @@ Read the package in this order:
 2. ``ops/``: one declaration per op. ``kernels/``: the machine code that ops run.
 3. ``compiler/``: `compile`, a training step as a native program.
 4. ``nn/``, ``optim/``, ``data/``, ``train/``: networks, optimizers, datasets, and `fit`.
-5. ``study/``: tools that explain and check. ``runs/``, ``cli/``: the command line. ``_common/``: shared helpers.
+5. ``study/``: tools that explain and check. ``runs/``, ``cli/``: commands. ``_common/``: helpers.
 """
 
 from collections.abc import Callable as _Callable
