@@ -1,4 +1,6 @@
-"""Vector functions, fused chains, losses, normalisation, updates and reductions, beside the peers.
+"""Vector functions, fused chains, losses, normalisation, updates and reductions.
+
+They are compared with NumPy, SciPy, PyTorch and JAX.
 
     python benchmarks/speed/elementwise.py                 # all cases, every number of threads
     python benchmarks/speed/elementwise.py --only exp Adam --threads 1 --json elementwise.json

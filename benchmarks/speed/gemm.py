@@ -1,4 +1,4 @@
-"""Matrix products beside NumPy, PyTorch and JAX, as a share of this machine's arithmetic.
+"""Matrix products compared with the peers, as a share of this machine's peak arithmetic.
 
     python benchmarks/speed/gemm.py                    # all shapes, float32, all numbers of threads
     python benchmarks/speed/gemm.py --only square --dtype float64 --threads 1 2 --json gemm.json

@@ -77,7 +77,7 @@ def cases(args: argparse.Namespace) -> Iterator[Case]:
     """Yield a case for each network."""
     library = import_peer("jax")
     if library is None:
-        print("JAX is not installed: there is no comparison", file=sys.stderr)
+        print("JAX is not installed: nothing to compare with", file=sys.stderr)
     for workload in networks(args):
         make = functools.partial(candidates, workload, library)
         name = f"{workload.name}: {workload}"

@@ -46,7 +46,7 @@ class Case:
     name: str
     candidates: Callable[[], dict[str, Callable[[], object]]]  # allocates the arrays; ours first
     flops: float = 0  # of one call, multiply and add counted apart; 0: only memory is a limit
-    bytes: float = 0  # of one call, each array counted once per direction; 0: memory is no limit
+    bytes: float = 0  # of one call, each array counted once per direction; 0: no memory limit
     dtype: str = "float32"
     level: str = "memory"  # where the bytes come from: L1, L2, L3 or memory
 
@@ -219,7 +219,7 @@ def time_process(
 def thread_environment(threads: int) -> dict[str, str]:
     """Return the environment variables that set each library's number of threads."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")  # NPROC: JAX
-    # No pool of compiling processes beside the measurement.
+    # No compiler processes during the measurement.
     settings = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
     if threads == 1:
         settings["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"

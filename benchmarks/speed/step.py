@@ -1,4 +1,4 @@
-"""A whole training step (forward, loss, backward, update) of perceptrons, beside the peers.
+"""A whole training step (forward, loss, backward, update) of perceptrons, compared with the peers.
 
     python benchmarks/speed/step.py                 # every workload, every number of threads
     python benchmarks/speed/step.py --only deep --threads 2 --json step.json

@@ -1,4 +1,4 @@
-"""Costs of running on several threads: dispatch of an empty program, steps beside busy processes.
+"""Costs of running on several threads: dispatch; steps while other processes are busy.
 
     python benchmarks/speed/threads.py --json threads.json
 
@@ -141,7 +141,7 @@ def main() -> None:
         for name, measured in row["steps"].items():
             one, every = measured["one thread"], measured["all threads"]
             ratios = row["ratios"][name] = {key: every[key] / one[key] for key in one}
-            title = f"step of {name} beside busy processes: " + ", ".join(
+            title = f"step of {name} while other processes are busy: " + ", ".join(
                 f"{key} {ratios[key]:.2f}x" for key in ("median", "99 %")
             )
             print_table(console, quantile_table(title, measured))

@@ -265,7 +265,7 @@ def test_predicting_says_what_is_wrong_with_rows(
         error = failed(capsys, "predict", folder, str(new), "--out", str(out))
         assert re.search(message, error), error
         assert not out.exists(), "nothing half-written"
-    assert not (tmp_path / "run" / "surface.png").exists(), "area and two cities are no plane"
+    assert not (tmp_path / "run" / "surface.png").exists(), "area and city do not span a plane"
     (tmp_path / "rents.csv").write_text("rent;area;city\n" + "1;2;Chur\n3;4;Bern\n" * 30)
     assert "has changed since" in failed(capsys, "evaluate", folder)
     (tmp_path / "rents.csv").rename(tmp_path / "moved.csv")

@@ -77,7 +77,7 @@ CASES = {
         ValueError,
         "binary_cross_entropy: `input` must be probabilities from 0 to 1, but holds ",
     ),
-    "nan is no probability": Case(
+    "nan is not a probability": Case(
         lambda out, y: F.binary_cross_entropy(out[:, :1].sigmoid(), y),
         ONE_COLUMN,
         [[math.nan], *ONE_COLUMN[1:]],

@@ -74,7 +74,7 @@ def test_files_become_rows(tmp_path: Path, server: Server, compressed: bool) -> 
     assert train.classes == tuple("0123456789")
     assert "LeCun" in train.source
     raw = np.arange(36, dtype=np.uint8).reshape(6, 2, 3) * 4
-    assert (train.preprocessor.x(raw) == train.x).all(), "what comes later is scaled alike"
+    assert (train.preprocessor.x(raw) == train.x).all(), "later images are scaled in the same way"
     assert server.asked == []
 
 

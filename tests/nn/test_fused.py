@@ -156,7 +156,7 @@ def test_what_only_the_textbook_reads_may_change():
 
 
 def test_gradient_penalty_of_parameters():
-    """The gradient of a gradient by weight and bias: all results of the backward are taped."""
+    """The gradient of a gradient by weight and bias: all its parts are on the tape."""
 
     @tg.enable_grad()
     def penalty(x, weight, bias):

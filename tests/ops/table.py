@@ -22,9 +22,9 @@ with 0-d, empty and size-1 ones among them; in-place rows keep those that fit in
 
 *Results* are what the call returns (a tensor or several), then the inputs that the op mutates, as
 they are afterwards, unless they were returned; the reference returns the same in the same order.
-An op that mutates is given clones, so its call may simply apply it. Where the result is no function
-of the inputs' values, ``reference=None``, and the op has a test of its own. Before every call the
-global generator is seeded with 0, so a call may draw from it.
+An op that mutates is given clones, so its call may simply apply it. Where the result does not
+depend on the inputs' values alone, ``reference=None``, and the op has a test of its own. Before
+every call the global generator is seeded with 0, so a call may draw from it.
 
 Other fields: `Row`. Rows stand in ``rows_*.py``, each a list ``ROWS``: those of the ops of ``nn``
 in ``rows_nn.py``, of ``optim`` in ``rows_optim.py``; they import only from here. ``rows.TABLE`` is

@@ -1,4 +1,4 @@
-"""Each fast kernel equals the textbook form that stands beside it."""
+"""Each fast kernel equals its textbook form."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def test_plateau_upwards():
         lambda o: lrs.OneCycleLR(o, 0.5, 12, cycle_momentum=False),
     ],
 )
-def test_state_dict_goes_on(build):
+def test_schedule_resumes_from_its_state_dict(build):
     optimizers = make(), make()
     first, second = (build(o) for o in optimizers)
     for _ in range(4):
@@ -158,7 +158,7 @@ def test_state_dict_goes_on(build):
         assert second.get_last_lr() == first.get_last_lr()
 
 
-def test_plateaus_state_goes_on():
+def test_plateau_resumes_from_its_state_dict():
     optimizers = make(), make()
     first, second = (lrs.ReduceLROnPlateau(o, patience=2, cooldown=1) for o in optimizers)
     for loss in (2.0, 1.0, 1.0, 1.0):

@@ -51,7 +51,7 @@ def test_a_step(name):
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_the_first_step_records_no_making_of_state(name):
-    """What a recorded step reads and did not make is there already: run again, it goes on."""
+    """Only updates are recorded, as all state exists before; so the record can be run again."""
     params = parameters("float32")
     optimizer = OPTIMIZERS[name](params)
     for p in params:

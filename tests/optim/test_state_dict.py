@@ -1,4 +1,4 @@
-"""State dicts: training goes on bit for bit, and what does not fit is refused whole."""
+"""State dicts: training continues with the same bits; a state that does not fit changes nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def numbers(optimizer):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_training_goes_on_bit_for_bit(name, dtype):
+def test_training_continues_bit_for_bit(name, dtype):
     ours = parameters(dtype)
     optimizer = OPTIMIZERS[name](ours)
     train(ours, optimizer, 3)

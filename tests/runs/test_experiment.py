@@ -88,7 +88,7 @@ def test_a_seed_decides_what_is_held_out(tmp_path: Path, name: str) -> None:
     assert not (first == other).all()
 
 
-def test_a_job_says_what_it_will_do(tmp_path: Path) -> None:
+def test_str_describes_the_experiment(tmp_path: Path) -> None:
     experiment = create_experiment("digits", epochs=7, lr=0.5, seed=2, out=tmp_path)
     assert str(experiment) == (
         "digits: 1,438 training rows, 359 test rows, target: 10 classes\n"

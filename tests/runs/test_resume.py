@@ -1,4 +1,4 @@
-"""A run that was stopped and goes on ends with the same bits as one that never was."""
+"""A run that is stopped and resumed ends with the same bits as one that was not stopped."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_killed_run_resumes_from_its_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         experiment.run(progress=False)
     left = sorted(path.name for path in experiment.folder.iterdir())
-    assert left == [CHECKPOINT, "config.json"], "no more than it takes to go on"
+    assert left == [CHECKPOINT, "config.json"], "only what resuming needs"
     again = create_experiment("spiral", out=experiment.folder, resume=True, **given)
     assert len(again.history) == 4
     assert rows(again.run(progress=False).history) == rows(full.history)

@@ -93,7 +93,7 @@ def test_the_bar_shows_measures_speed_and_time_left(
     assert "\x1b[" in text, "it is drawn in place"
 
 
-def test_the_time_left_of_a_run_that_goes_on_is_of_its_own_pace(terminal: Terminal) -> None:
+def test_the_time_left_of_a_resumed_run_is_of_its_own_pace(terminal: Terminal) -> None:
     """99 of 100 epochs at once would promise an end at once."""
     with Bar(epochs=100, batches=10, done=99) as report:
         assert "epoch 100" in terminal.getvalue()

@@ -1,4 +1,6 @@
-"""Networks: modules, layers, losses; the same as functions in `functional`; `init`, `utils`.
+"""Modules, layers and losses.
+
+`functional` has them as functions, `init` sets initial values, `utils` clips gradients.
 
 Read in this order: ``parameter.py``, ``module.py`` (the base class), ``hooks.py``, ``state.py``
 (state dicts), ``functional.py``, ``functional_module.py``, ``activation.py``, ``loss.py``,

@@ -150,7 +150,7 @@ class Softplus(FunctionalModule):
     """Smooth form of ReLU: log(1 + exp(``beta`` x)) / ``beta``.
 
     Args:
-        beta: the larger, the nearer to ReLU.
+        beta: larger values are nearer to ReLU.
         threshold: x itself is returned where ``beta`` x is above it.
 
     >>> import tinygrad_mlp as tg

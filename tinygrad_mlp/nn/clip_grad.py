@@ -87,7 +87,7 @@ def get_total_norm(
     if error_if_nonfinite and not math.isfinite(norm.item()):
         raise RuntimeError(
             f"the total norm of the gradients is {norm.item()}, so they cannot be scaled to a "
-            "finite norm; error_if_nonfinite=False scales them all the same"
+            "finite norm; error_if_nonfinite=False scales them anyway"
         )
     return norm
 

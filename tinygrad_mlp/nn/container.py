@@ -133,7 +133,7 @@ class ModuleList(_Numbered):
         return type(self)(modules.values())
 
     def __repr__(self) -> str:
-        """Return what PyTorch's does: equal neighbours on one line, ``(0-2): 3 x Linear(...)``."""
+        """Return PyTorch's form: equal neighbours on one line, ``(0-2): 3 x Linear(...)``."""
         lines, start = [], 0
         for text, equal in groupby(map(repr, self)):
             end = start + len(list(equal))

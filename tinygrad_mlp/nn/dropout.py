@@ -22,7 +22,7 @@ class Dropout(Module):
         inplace: whether to write the result into the input.
 
     Raises:
-        ValueError: for a ``p`` that is no probability.
+        ValueError: for a ``p`` that is not from 0 to 1.
         TypeError: in a call, for a dtype that is not floating.
 
     Source: N. Srivastava et al., "Dropout: a simple way to prevent neural networks from
@@ -65,7 +65,7 @@ class DropConnect(Linear):
         dtype: that of weight and bias; the default dtype if None.
 
     Raises:
-        ValueError: for a ``p`` that is no probability, and as `Linear`.
+        ValueError: for a ``p`` that is not from 0 to 1, and as `Linear`.
 
     Source: L. Wan, M. Zeiler, S. Zhang, Y. LeCun and R. Fergus, "Regularization of neural networks
     using DropConnect", ICML 2013 (there each row has a mask of its own, and evaluation draws from

@@ -257,8 +257,8 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         An int64 tensor (*, num_classes).
 
     Raises:
-        TypeError: for labels that are no integers.
-        ValueError: for a label that is no class. In a compiled step ``num_classes`` must be given.
+        TypeError: for labels that are not integers.
+        ValueError: for a label out of range. In a compiled step ``num_classes`` must be given.
 
     >>> import tinygrad_mlp as tg
     >>> import tinygrad_mlp.nn.functional as F

@@ -139,7 +139,7 @@ def kaiming_uniform_(
         tensor: the weight.
         a: the negative slope of "leaky_relu".
         mode: "fan_in" keeps the variance of signals, "fan_out" that of gradients.
-        nonlinearity: what follows the layer; `calculate_gain` knows its gain.
+        nonlinearity: the activation after the layer, a name that `calculate_gain` accepts.
 
     >>> import tinygrad_mlp as tg
     >>> from tinygrad_mlp import nn

@@ -98,7 +98,9 @@ class NLLLoss(Loss):
 
 
 class MSELoss(Loss):
-    """Squared error: (input - target)^2, of one shape.
+    """Squared error: (input - target)^2.
+
+    Shapes: input and target (*), one floating dtype; result () or (*).
 
     Args:
         reduction: "mean", "sum" or "none".
@@ -116,7 +118,9 @@ class MSELoss(Loss):
 
 
 class L1Loss(Loss):
-    """Absolute error: |input - target|, of one shape.
+    """Absolute error: |input - target|.
+
+    Shapes: input and target (*), one floating dtype; result () or (*).
 
     Args:
         reduction: "mean", "sum" or "none".
@@ -135,6 +139,8 @@ class L1Loss(Loss):
 
 class HuberLoss(Loss):
     """Huber's loss: d^2 / 2 for d = |input - target| up to delta, then delta (d - delta / 2).
+
+    Shapes: input and target (*), one floating dtype; result () or (*).
 
     Args:
         reduction: "mean", "sum" or "none".
@@ -157,8 +163,10 @@ class HuberLoss(Loss):
 class BCELoss(Loss):
     """Cross-entropy of probabilities: -w (y log(x) + (1 - y) log(1 - x)) for the target y.
 
+    Shapes: input x and target y (*), one floating dtype, both from 0 to 1; result () or (*).
+
     Args:
-        weight: the factors w, of a shape that broadcasts to the input's.
+        weight: the factors w, broadcast to the input.
         reduction: "mean", "sum" or "none".
 
     >>> import tinygrad_mlp as tg
@@ -178,10 +186,12 @@ class BCEWithLogitsLoss(Loss):
 
         loss = -w (p y log(sigmoid(x)) + (1 - y) log(1 - sigmoid(x)))
 
+    Shapes: input x and target y (*), one floating dtype; result () or (*).
+
     Args:
-        weight: the factors w, of a shape that broadcasts to the input's.
+        weight: the factors w, broadcast to the input.
         reduction: "mean", "sum" or "none".
-        pos_weight: the factors p of the positive targets, of such a shape.
+        pos_weight: p, a factor for positive targets, broadcast to the input.
 
     >>> import tinygrad_mlp as tg
     >>> from tinygrad_mlp import nn

@@ -293,7 +293,7 @@ class Module:
         """Return all parameters and persistent buffers by their dotted names, PyTorch's.
 
         The tensors share memory with the module's and are not on the tape. ``tg.save`` writes them
-        to a file; deepcopy them to keep their values while training goes on.
+        to a file; deepcopy them to keep their values while training continues.
 
         Args:
             prefix: put before every name.

@@ -48,7 +48,7 @@ class BatchNorm1d(_Normalization):
 
     Args:
         num_features: C.
-        eps: what is added to the variance.
+        eps: added to the variance.
         momentum: the share of the new batch; None for the mean over all batches.
         affine: whether there are weight and bias.
         track_running_stats: False to normalise by the batch in evaluation too.
@@ -139,7 +139,7 @@ class LayerNorm(_Normalization):
 
     Args:
         normalized_shape: the sizes of the last axes, or the size of the last one.
-        eps: what is added to the variance.
+        eps: added to the variance.
         elementwise_affine: whether there are weight and bias.
         bias: False for a weight without a bias.
         dtype: that of the parameters; the default dtype if None.

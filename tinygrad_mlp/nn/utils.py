@@ -1,4 +1,4 @@
-"""`torch.nn.utils`: the functions of it that exist here, all from ``clip_grad.py``."""
+"""Functions of `torch.nn.utils`, from ``clip_grad.py``."""
 
 from .clip_grad import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 

@@ -3,18 +3,18 @@
 To add an op:
 
 1. Declare it. An elementwise op is a formula, a gradient rule and a first line of documentation in
-   ``elementwise/arithmetic.py`` or beside it: `elementwise.declare.elementwise` makes the kernel,
-   the function ``tg.NAME``, the method ``Tensor.NAME`` and the NumPy ufunc of them. For a view see
+   a file of ``elementwise/``: `elementwise.declare.elementwise` makes the kernel, the function
+   ``tg.NAME``, the method ``Tensor.NAME`` and the NumPy ufunc of them. For a view see
    `shape.view.View`, for a reduction `reduce.Reduce`, for kernels made by hand
    `fused.declare.Fused`, for an optimizer `fused.optimizer_update.Update`.
 2. Add a row to ``tests/ops/rows_*.py``: a NumPy reference, inputs, special values and kinks.
-3. Only if it is no elementwise op: add the public form beside it, its name to
+3. If it is not an elementwise op, add the public form to the same file, its name to
    ``tinygrad_mlp/__init__.py`` or ``nn/functional.py``, and its method to ``_tensor.py``.
 
 Read in this order: ``elementwise/`` (from scalar formulas), ``shape/`` (views, indexing, joining),
-``reduce.py`` and ``reduce_plan.py`` (sums and their like), ``broadcasting.py`` (its inverse),
-``fused/`` (kernels made by hand). Then ``random.py`` (draws), ``create.py`` (new tensors),
-``derived.py`` (functions that need no op), ``numpy_interop.py`` (NumPy functions on tensors),
-``validation.py`` (checks of arguments) and ``value_check.py`` (checks of values, also in compiled
-steps).
+``reduce.py`` and ``reduce_plan.py`` (sums, extrema, variances), ``broadcasting.py`` (sum over
+broadcast axes), ``fused/`` (kernels made by hand). Then ``random.py`` (draws), ``create.py`` (new
+tensors), ``derived.py`` (functions that need no op), ``numpy_interop.py`` (NumPy functions on
+tensors), ``validation.py`` (checks of arguments) and ``value_check.py`` (checks of values, also in
+compiled steps).
 """

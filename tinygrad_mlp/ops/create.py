@@ -107,7 +107,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
     """Return a tensor on the memory of ``array``: a change of one changes the other.
 
     Raises:
-        TypeError: it is no array, or of another dtype than tensors have.
+        TypeError: it is not an array, or of a dtype that tensors do not have.
         ValueError: it is read-only, or its elements are not aligned. `tensor` makes a copy.
 
     >>> import numpy as np
@@ -168,7 +168,12 @@ def ones(*shape: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 
 
 def empty(*shape: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Return a tensor to be overwritten. It holds zeros, unlike PyTorch's, so that runs repeat."""
+    """Return a tensor to be overwritten. It holds zeros, unlike PyTorch's, so that runs repeat.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.empty(2, 3).shape
+    (2, 3)
+    """
     return zeros(*shape, dtype=dtype, requires_grad=requires_grad)
 
 
@@ -215,36 +220,71 @@ def eye(n: int, m: int | None = None, dtype: Any = None) -> Tensor:
 
 
 def zeros_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Return zeros of the shape and dtype of ``x``."""
+    """Return zeros of the shape and dtype of ``x``.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.zeros_like(tg.tensor([1, 2]))
+    tensor([0, 0])
+    """
     return full(x.layout.shape, 0, dtype or x.layout.dtype, requires_grad)
 
 
 def ones_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Return ones of the shape and dtype of ``x``."""
+    """Return ones of the shape and dtype of ``x``.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.ones_like(tg.tensor([1, 2]), dtype="float32")
+    tensor([1., 1.])
+    """
     return full(x.layout.shape, 1, dtype or x.layout.dtype, requires_grad)
 
 
 def full_like(x: Tensor, fill_value: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Return ``fill_value`` in the shape and dtype of ``x``."""
+    """Return ``fill_value`` in the shape and dtype of ``x``.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.full_like(tg.tensor([1, 2]), 7)
+    tensor([7, 7])
+    """
     return full(x.layout.shape, fill_value, dtype or x.layout.dtype, requires_grad)
 
 
 def empty_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Return a tensor of the shape and dtype of ``x``, to be overwritten; it holds zeros."""
+    """Return a tensor of the shape and dtype of ``x``, to be overwritten; it holds zeros.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.empty_like(tg.ones(2, 3)).shape
+    (2, 3)
+    """
     return zeros_like(x, dtype, requires_grad)
 
 
 def rand_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Return uniform numbers in [0, 1) in the shape and dtype of ``x``."""
+    """Return uniform numbers in [0, 1) in the shape and dtype of ``x``.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.rand_like(tg.ones(2, 3)).shape
+    (2, 3)
+    """
     return rand(x.layout.shape, dtype=dtype or x.layout.dtype, requires_grad=requires_grad)
 
 
 def randn_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Return normal numbers in the shape and dtype of ``x``."""
+    """Return normal numbers, mean 0 and variance 1, in the shape and dtype of ``x``.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.randn_like(tg.ones(2, 3), dtype="float64").dtype
+    dtype('float64')
+    """
     return randn(x.layout.shape, dtype=dtype or x.layout.dtype, requires_grad=requires_grad)
 
 
 def randint_like(x: Tensor, low: int, high: int | None = None) -> Tensor:
-    """Return random integers, as `randint` does, in the shape and dtype of ``x``."""
+    """Return random integers, as `randint` does, in the shape and dtype of ``x``.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.randint_like(tg.zeros(2), 3, 4)
+    tensor([3., 3.])
+    """
     low, high = (0, low) if high is None else (low, high)
     return randint(low, high, x.layout.shape).to(x.layout.dtype)

@@ -124,7 +124,7 @@ def swapped(op: Callable[..., Tensor]) -> Callable[[Any, Any], Tensor]:
 
 
 def comparison(op: Callable[..., Tensor]) -> Callable[[Any, Any], Tensor]:
-    """Return an operator that compares elements; with what is no number it is NotImplemented.
+    """Return a comparison operator; it returns NotImplemented for operands that are not numbers.
 
     So a tensor is not equal to None or to a string, as in ``x in (None, "sum")``.
     """

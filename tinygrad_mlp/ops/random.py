@@ -101,7 +101,14 @@ def manual_seed(seed: int) -> None:
 
 
 def get_rng_state() -> Tensor:
-    """Return a copy of the state of the generator, for `set_rng_state`."""
+    """Return a copy of the state of the generator, for `set_rng_state`: int64 of shape (2,).
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.manual_seed(7)
+    >>> x = tg.rand(3)
+    >>> tg.get_rng_state()  # the seed, and the number of draws
+    tensor([7, 1])
+    """
     return state().clone()
 
 
@@ -148,7 +155,7 @@ def randint(low: int, high: Any = None, size: Any = ()) -> Tensor:
     Called as ``randint(high, size)`` they start at 0.
 
     Raises:
-        ValueError: ``high`` is not above ``low``, or one is no int64.
+        ValueError: ``high`` is not above ``low``, or one is out of int64's range.
 
     >>> import tinygrad_mlp as tg
     >>> tg.randint(3, 4, (2,))

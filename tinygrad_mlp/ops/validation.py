@@ -39,14 +39,14 @@ def like(function: str, name: str, value: Any, other: str, model: Any, shape: An
 
     Raises:
         ValueError: another shape.
-        TypeError: another dtype, or no tensor.
+        TypeError: another dtype, or not a tensor.
     """
     value = as_tensor(function, name, value)
     shape = model.layout.shape if shape is None else shape
     if value.layout.shape != shape:
         raise ValueError(
             f"{function}: `{name}` has shape {value.layout.shape}, but `{other}` of shape "
-            f"{model.layout.shape} wants {shape}"
+            f"{model.layout.shape} needs shape {shape}"
         )
     if value.layout.dtype != model.layout.dtype:
         raise TypeError(
@@ -84,7 +84,7 @@ def reduction_of(function: str, reduction: str, size: int) -> str:
 
 
 def integer(function: str, name: str, value: Any, least: int) -> int:
-    """Return ``value`` as an int of at least ``least``; TypeError or ValueError if it is none."""
+    """Return an integer as an int; TypeError for anything else, ValueError below ``least``."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{function}: `{name}` must be an integer, not {value!r}")
     if value < least:

@@ -1,7 +1,8 @@
 """Checks of the values of a tensor: an op that raises for the first element that is not allowed.
 
-In eager mode the op raises where it is applied. In a compiled step its result is an error flag: the
-program ends early if the flag is set, before it changes any state, and then raises the same error.
+In eager mode the op raises where it is applied. In a compiled step its result is an error flag: if
+the flag is set, the program ends early, leaves parameters, buffers, optimizer state and the random
+generator as they were, and raises the same error.
 """
 
 from __future__ import annotations

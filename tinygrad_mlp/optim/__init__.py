@@ -1,7 +1,7 @@
 """Optimizers and learning-rate schedules.
 
-Every change that they make is an op: an optimizer updates a parameter by one op of
-``ops/fused/optimizer_update.py``; a scheduler sets ``group["lr"]``, a tensor that those ops read.
+An optimizer updates each parameter by one op of ``ops/fused/optimizer_update.py``. A scheduler sets
+``group["lr"]``, a tensor that those ops read.
 Gradient clipping is in `nn.utils`, as in PyTorch.
 
 Read in this order: ``param_group.py`` (hyperparameters, their ranges and tensors), ``optimizer.py``

@@ -20,7 +20,7 @@ class Adadelta(Optimizer):
         params: parameters p, named parameters, or groups, as `Optimizer` takes them.
         lr: the learning rate, 0 or more.
         rho: the factor of the earlier squares, from 0 to 1.
-        eps: what is added in the roots, 0 or more.
+        eps: added to v and u under the roots, 0 or more.
         weight_decay: the factor of p that is added to its gradient, 0 or more.
         maximize: whether to go up the gradient.
 

@@ -13,7 +13,9 @@ from .param_group import NonNegative, defaults_of
 
 
 class Adagrad(Optimizer):
-    """Steps along the gradient, divided by the root of the sum of all its squares.
+    """Gradient descent with a rate for each element.
+
+    Each element's step is divided by the root of the sum of its squared gradients.
 
         g = dL/dp + weight_decay * p
         s = s + g^2                                   s = initial_accumulator_value at first
@@ -25,7 +27,7 @@ class Adagrad(Optimizer):
         lr_decay: how fast the learning rate falls, 0 or more.
         weight_decay: the factor of p that is added to its gradient, 0 or more.
         initial_accumulator_value: s before the first step, 0 or more.
-        eps: what is added to the root, 0 or more.
+        eps: added to the root, 0 or more.
         maximize: whether to go up the gradient.
 
     Raises:

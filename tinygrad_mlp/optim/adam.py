@@ -11,7 +11,9 @@ from .param_group import Decays, NonNegative, defaults_of
 
 
 class Adam(Optimizer):
-    """Steps along the mean of the gradients, divided by the root of the mean of their squares.
+    """Step against the mean gradient, divided by the root of the mean squared gradient.
+
+    Both are running means.
 
         g = dL/dp + weight_decay * p
         m = beta1 * m + (1 - beta1) * g
@@ -24,7 +26,7 @@ class Adam(Optimizer):
         params: parameters p, named parameters, or groups, as `Optimizer` takes them.
         lr: the learning rate, 0 or more.
         betas: beta1 and beta2, from 0 to below 1.
-        eps: what is added to the root, 0 or more.
+        eps: added to the root, 0 or more.
         weight_decay: the factor of p that is added to its gradient, 0 or more.
         amsgrad: whether to divide by the largest v so far.
         maximize: whether to go up the gradient.

@@ -59,8 +59,8 @@ class Optimizer:
         defaults: the hyperparameters of groups that do not set them.
 
     Raises:
-        ValueError: for no parameters, one that is given twice, or one that is no leaf.
-        TypeError: for parameters that are no floating tensors.
+        ValueError: for no parameters, one that is given twice, or one that is not a leaf.
+        TypeError: for parameters that are not floating tensors.
     """
 
     ranges: ClassVar[Mapping[str, Range]] = {}
@@ -130,7 +130,7 @@ class Optimizer:
             closure: called before, with gradients enabled; its result is returned.
 
         Raises:
-            TypeError: for a gradient that is no tensor.
+            TypeError: for a gradient that is not a tensor.
             ValueError: for a gradient of another shape or dtype than its parameter's. In both
                 cases, and for state that does not fit its parameter, nothing was changed.
         """
@@ -294,8 +294,8 @@ class Optimizer:
                 raise TypeError(f"{which} must be floating, not {parameter.layout.dtype}")
             if parameter.node is not None:
                 raise ValueError(
-                    f"{which}, of shape {parameter.layout.shape}, is no leaf: it was computed by "
-                    f"{parameter.node.op.name}. Give what it was computed from, or x.detach()"
+                    f"{which}, of shape {parameter.layout.shape}, is not a leaf: it was computed "
+                    f"by {parameter.node.op.name}. Give what it was computed from, or x.detach()"
                 )
             if id(parameter) in seen:
                 raise ValueError(
@@ -317,7 +317,8 @@ class Optimizer:
         """Return the state in PyTorch's format: parameters are numbered through all groups.
 
         ``{"state": {0: {name: tensor}}, "param_groups": [{"lr": 0.1, ..., "params": [0]}]}``. The
-        tensors are the optimizer's own: deepcopy them to keep their values while training goes on.
+        tensors are the optimizer's own: deepcopy them to keep their values while training
+        continues.
         """
         parameters = [p for group in self.param_groups for p in group["params"]]
         number = {id(parameter): k for k, parameter in enumerate(parameters)}

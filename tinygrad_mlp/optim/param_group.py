@@ -68,7 +68,7 @@ def defaults_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def number_of(owner: str, name: str, value: Any, allowed: Range) -> float:
-    """Return a number as a float; TypeError if it is none, ValueError if it is out of range."""
+    """Return a number as a float; TypeError for anything else, ValueError if it is out of range."""
     array = as_array(value) if isinstance(value, Value) else np.asarray(value)
     if array.dtype.kind not in "iuf" or array.size != 1:
         raise TypeError(f"{owner}: `{name}` must be a number, got {value!r}")

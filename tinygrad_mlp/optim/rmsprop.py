@@ -17,7 +17,9 @@ from .param_group import NonNegative, defaults_of
 
 
 class RMSprop(Optimizer):
-    """Steps along the gradient, divided by the root of the running mean of its squares.
+    """Gradient descent with a rate for each element.
+
+    Each element's step is divided by the root of a running mean of its squared gradients.
 
         g = dL/dp + weight_decay * p
         v = alpha * v + (1 - alpha) * g^2
@@ -31,7 +33,7 @@ class RMSprop(Optimizer):
         params: parameters p, named parameters, or groups, as `Optimizer` takes them.
         lr: the learning rate, 0 or more.
         alpha: the factor of the earlier squares, 0 or more.
-        eps: what is added to the root, 0 or more.
+        eps: added to the root, 0 or more.
         weight_decay: the factor of p that is added to its gradient, 0 or more.
         momentum: the factor of the earlier steps, 0 or more.
         centered: whether to divide by the root of the variance instead.

@@ -2,7 +2,7 @@
 
 The test over all 2^32 numbers of float32 takes about a minute a function, and runs on demand:
 
-    TINYGRAD_MLP_EXHAUSTIVE=1 python -m pytest tests/kernels/test_vmath.py -m exhaustive
+    TINYGRAD_MLP_EXHAUSTIVE=1 python -m pytest tests/kernels/vmath/test_vmath.py -m exhaustive
 """
 
 from __future__ import annotations

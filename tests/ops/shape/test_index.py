@@ -21,7 +21,7 @@ def numbered(shape: tuple[int, ...]) -> np.ndarray:
 def keys(draw, shape: tuple[int, ...]):
     """A key of slices, None, ``...``, and integers or else one index array.
 
-    With several arrays, or integers beside one, NumPy and PyTorch may place axes differently.
+    With several arrays, or integers and an array, NumPy and PyTorch may place axes differently.
     """
     advanced = draw(st.integers(-1, len(shape) - 1))
     parts = []

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 def lower(
     formula: Formula, operands: Sequence[tuple[str, Layout]], shape: tuple[int, ...], real: np.dtype
 ) -> Launch | None:
-    """Return the launch that computes ``formula`` over ``shape``; None if there is no element."""
+    """Return the launch that computes ``formula`` over ``shape``; None if it has no elements."""
     if 0 in shape:
         return None
     strides = [broadcast_strides(layout, shape) for _, layout in operands]
@@ -229,7 +229,7 @@ class Elementwise(Op):
             real = floating(real)
         if self.dtype_rule == "number" and real == BOOL:
             raise TypeError(
-                f"{self.name} of bool tensors means nothing; use ^ or ~, or convert with .long()"
+                f"{self.name} is not defined for bool tensors; use ^ or ~, or convert with .long()"
             )
         if self.dtype_rule == "integer" and real.kind == "f":
             raise TypeError(f"{self.name} takes bool and integer tensors, not {real}")
@@ -320,7 +320,7 @@ def scalar_inputs(formula: Callable[..., Any]) -> Sequence[str]:
 
 
 def broadcast(op: str, names: Sequence[str], layouts: Sequence[Layout]) -> tuple[int, ...]:
-    """Return the common shape of inputs, by NumPy's rules; ValueError if there is none."""
+    """Return the common shape of inputs, by NumPy's rules; ValueError if they do not broadcast."""
     try:
         return np.broadcast_shapes(*(layout.shape for layout in layouts))
     except ValueError:

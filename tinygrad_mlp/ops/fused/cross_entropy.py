@@ -37,7 +37,7 @@ class LabelLoss(Fused):
     """A loss of each row of (N, C) by its label, summed or averaged by the labels' weights.
 
     Further outputs: what the gradient needs, and the sum of the weights. The public forms check the
-    labels first; here a label that is no class gives NaN.
+    labels first; here a label that is neither a class nor ``ignore_index`` gives NaN.
     """
 
     integers = ("target",)
@@ -195,7 +195,7 @@ def cross_entropy(
             (C. Szegedy et al., "Rethinking the Inception architecture", CVPR 2016).
 
     Raises:
-        IndexError: a label is no class; the message names the row.
+        IndexError: a label is not a class; the message names the row.
         TypeError: wrong dtypes.
         ValueError: wrong shapes, or the mean of an empty batch.
 

@@ -1,4 +1,4 @@
-"""Fused ops: kernels made by hand, forward and backward, beside the textbook form they must equal.
+"""Fused ops: forward and backward kernels made by hand, with a textbook form that they must equal.
 
 The textbook form computes the same with simpler ops. It is the documentation, the oracle of the
 tests, and what is differentiated under ``create_graph``. The first derivative comes from another

@@ -31,8 +31,8 @@ class NotFinite(FloatingPointError):
 class TakeBatch(Op):
     """The rows of a batch: out[i] = x[order[cursor * batch + i]] for i below ``rows``.
 
-    x (N, ...) of any dtype, order (M,) and cursor () int64, all in C order. Raises IndexError for
-    rows that ``order`` or ``x`` do not have: ``flag`` is 1 then, else 0.
+    x (N, ...) of any dtype, order (M,) and cursor () int64, all in C order. ``flag`` is 1 if a row
+    is outside of ``order`` or ``x``, else 0; `verify` then raises IndexError.
     """
 
     error_flag = "flag"
@@ -45,7 +45,7 @@ class TakeBatch(Op):
             raise TypeError(
                 "take_batch takes x (N, ...), order (M,) int64 and cursor () int64, in C order; "
                 f"got {x.dtype} {x.shape}, {order.dtype} {order.shape}, {cursor.dtype} "
-                f"{cursor.shape}: x.contiguous()"
+                f"{cursor.shape}; call .contiguous() on x and order"
             )
         result = dense((rows, *x.shape[1:]), x.dtype)
         width = result.nbytes // rows if rows else 0
@@ -78,8 +78,8 @@ class TakeBatch(Op):
 class HaltUnlessFinite(Op):
     """Set ``flag`` to 0; to 1 if ``x`` is inf or NaN, and raise `NotFinite`.
 
-    A compiled step ends there, before it changes any state, and its call raises. So put it between
-    a loss and its ``backward()``.
+    A compiled step ends there, leaves parameters, buffers, optimizer state and the random generator
+    as they were, and its call raises. So put it between a loss and its ``backward()``.
 
     flag () int64, x () float32 or float64.
     """
@@ -101,7 +101,7 @@ class HaltUnlessFinite(Op):
         return (flag,)
 
     def verify(self, inputs: tuple[Value, ...], outputs: tuple[Value, ...], params: Params) -> None:
-        """Raise if the flag is set."""
+        """Raise `NotFinite` if the flag is set."""
         flag, x = inputs
         if as_array(flag).item():
             raise NotFinite(float(as_array(x).item()))

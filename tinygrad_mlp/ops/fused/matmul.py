@@ -113,7 +113,7 @@ class Linear(MatMul):
             if row.shape != weight.shape[:1]:
                 raise ValueError(
                     f"linear: bias has shape {row.shape}, but weight of shape {weight.shape} "
-                    f"wants {weight.shape[:1]}"
+                    f"needs shape {weight.shape[:1]}"
                 )
             _same_dtype("linear", x=x, bias=row)
 

@@ -1,4 +1,4 @@
-"""Ops that rearrange elements. They compute nothing.
+"""Ops that rearrange or select elements.
 
 Read in this order: ``axes.py`` (check axes and sizes), ``view.py`` (other shapes on the same
 memory), ``view_history.py`` (gradients after a write to memory that views share), ``index.py``

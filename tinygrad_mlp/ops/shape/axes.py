@@ -16,8 +16,8 @@ def dim_of(dim: int, ndim: int) -> int:
     """Return ``dim`` counted from the front; a 0-d tensor counts as one axis.
 
     Raises:
-        TypeError: ``dim`` is no integer.
-        IndexError: there is no such axis.
+        TypeError: ``dim`` is not an integer.
+        IndexError: ``dim`` is out of range.
     """
     if not isinstance(dim, (int, np.integer)) or isinstance(dim, bool):
         raise TypeError(f"dim must be an integer, not {dim!r}")
@@ -46,7 +46,7 @@ def dims_of(dim: Dims, ndim: int) -> Shape:
 
 
 def sizes_of(shape: tuple[Any, ...]) -> Shape:
-    """Return a shape given as ``(2, 3)`` or as ``((2, 3),)``; TypeError if it is none."""
+    """Return a shape given as ``(2, 3)`` or as ``((2, 3),)``; TypeError for anything else."""
     if len(shape) == 1 and isinstance(shape[0], Iterable):
         shape = tuple(shape[0])
     if not all(isinstance(s, (int, np.integer)) and s >= -1 for s in shape):

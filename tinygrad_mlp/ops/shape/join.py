@@ -43,7 +43,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
     Raises:
         ValueError: there are no tensors, or their other sizes differ.
-        TypeError: an entry is no tensor.
+        TypeError: an entry is not a tensor.
 
     >>> import tinygrad_mlp as tg
     >>> tg.cat([tg.tensor([[1, 2]]), tg.tensor([[3, 4]])], 1)
@@ -72,7 +72,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
     Raises:
         ValueError: there are no tensors, or their shapes differ.
-        TypeError: an entry is no tensor.
+        TypeError: an entry is not a tensor.
 
     >>> import tinygrad_mlp as tg
     >>> tg.stack([tg.tensor([1, 2]), tg.tensor([3, 4])])

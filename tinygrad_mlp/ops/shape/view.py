@@ -162,7 +162,7 @@ def reshape(x: Tensor, *shape: Any) -> Tensor:
 
     Raises:
         ValueError: the sizes do not multiply to the number of elements.
-        TypeError: a size is no integer.
+        TypeError: a size is not an integer.
 
     >>> import tinygrad_mlp as tg
     >>> tg.arange(6).reshape(2, -1)

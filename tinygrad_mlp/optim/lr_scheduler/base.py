@@ -19,7 +19,7 @@ class LRScheduler:
             schedule; the optimizer's groups must have an ``initial_lr``.
 
     Raises:
-        TypeError: for an ``optimizer`` that is no Optimizer.
+        TypeError: for an ``optimizer`` that is not an Optimizer.
         KeyError: for a schedule that cannot be resumed.
     """
 
@@ -109,13 +109,13 @@ class LRScheduler:
 
 
 def check_optimizer(name: str, optimizer: Any) -> None:
-    """Raise TypeError for what is no optimizer."""
+    """Raise TypeError for what is not an `Optimizer`."""
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"{name}: `optimizer` must be an Optimizer, not {type(optimizer).__name__}")
 
 
 def check_choice(name: str, argument: str, value: Any, choices: tuple[str, str]) -> None:
-    """Raise ValueError for a value that is none of the two choices."""
+    """Raise ValueError for a value that is not one of the two choices."""
     if value not in choices:
         first, second = choices
         raise ValueError(f'{name}: `{argument}` must be "{first}" or "{second}", got {value!r}')

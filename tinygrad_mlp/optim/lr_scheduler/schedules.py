@@ -25,8 +25,7 @@ class LambdaLR(LRScheduler):
 
     Args:
         optimizer: the optimizer.
-        lr_lambda: a function of t, or a list of them, one for each group. The state dict does not
-            hold it.
+        lr_lambda: a function of the step t, or one per group; not saved in the state dict.
         last_epoch: the number of steps made, -1 before the first.
 
     >>> import tinygrad_mlp as tg
@@ -173,8 +172,8 @@ class LinearLR(LRScheduler):
     Args:
         optimizer: the optimizer.
         start_factor: the factor of step 0, above 0 and at most 1.
-        end_factor: the last factor, from 0 to 1.
-        total_iters: the number of steps to it.
+        end_factor: the factor from step ``total_iters`` on, from 0 to 1.
+        total_iters: the step at which ``end_factor`` is reached.
         last_epoch: the number of steps made, -1 before the first.
 
     >>> import tinygrad_mlp as tg
@@ -203,7 +202,7 @@ class LinearLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def next_lr(self, lr: float, base_lr: float) -> float:
-        """Multiply by the factor of this step over that of the step before."""
+        """Multiply by factor(t) / factor(t - 1)."""
         if self.last_epoch == 0:
             return lr * self.start_factor
         if self.starting or self.last_epoch > self.total_iters:
@@ -276,7 +275,7 @@ class CosineAnnealingLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def next_lr(self, lr: float, base_lr: float) -> float:
-        """Multiply what is above eta_min by 1 + cos of this step over that of the step before."""
+        """Multiply lr - eta_min by the ratio of 1 + cos(pi t / T_max) at t to that at t - 1."""
         if self.starting:
             return lr
         t, period = self.last_epoch, self.T_max
