@@ -53,6 +53,18 @@ def test_network_of_the_readme_learns() -> None:
     assert loss < 0.5  # three random classes start at log(3) = 1.1
 
 
+def test_figures_are_given_for_each_workload_and_the_processor() -> None:
+    """A row for each workload of ``benchmarks/speed/step.py``; the processor's name nearby."""
+    assert "\nTABLE\n" not in README, "the table of figures is still a placeholder"
+    section = README.split("\n## How fast it is\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\|(.*?)\|.*\d.*\|$", section, re.MULTILINE)
+    step = (ROOT / "benchmarks" / "speed" / "step.py").read_text(encoding="utf-8")
+    names = re.findall(r'^    Workload\("([^"]+)"', step, re.MULTILINE)
+    assert names
+    assert [name for name in names if not any(name in row.lower() for row in rows)] == []
+    assert re.search(r"AMD|Intel|Xeon|EPYC|Apple|ARM|Neoverse|Graviton", section)
+
+
 def test_linked_files_exist() -> None:
     paths = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
     assert paths
