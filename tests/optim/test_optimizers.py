@@ -317,7 +317,7 @@ X = tg.tensor([1.0], requires_grad=True)
         (lambda: optim.SGD(X), TypeError, r"SGD\(\[x\]\)"),
         (lambda: optim.SGD([X, X]), ValueError, "parameter 1 of group 0.*given before"),
         (lambda: optim.SGD([{"params": X}, {"params": X}]), ValueError, "0 of group 1.*before"),
-        (lambda: optim.SGD([X * 2]), ValueError, "no leaf: it was computed by mul"),
+        (lambda: optim.SGD([X * 2]), ValueError, "not a leaf: it was computed by mul"),
         (lambda: optim.SGD([tg.tensor([1, 2])]), TypeError, "must be floating, not int64"),
         (lambda: optim.SGD([[1.0]]), TypeError, "must be a tensor, not list"),
         (lambda: optim.SGD([{"params": {X}}]), TypeError, "order"),

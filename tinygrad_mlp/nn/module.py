@@ -391,7 +391,7 @@ REGISTRIES: dict[str, tuple[type, str]] = {
         "buffer {name} of {owner} must be a tensor or None, not {given}: tg.tensor(...)",
     ),
     "_modules": (Module, "submodule {name} of {owner} must be a module or None, not {given}"),
-}  # where a module keeps what it registers: the class of it, and the error for anything else
+}  # attribute that holds the entries: their class, the error for anything else
 
 
 def _join(prefix: str, name: str) -> str:

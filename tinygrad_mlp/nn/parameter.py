@@ -1,4 +1,4 @@
-"""`Parameter`, the tensor that a module learns, and what is done to a parameter in place."""
+"""`Parameter`, the tensor that a module learns, and functions that change one in place."""
 
 from __future__ import annotations
 

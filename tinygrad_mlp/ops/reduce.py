@@ -35,7 +35,7 @@ class Reduce(Op):
         name: the name of the op.
         combine: two partial results as one.
         neutral: the neutral element of ``combine``.
-        each: what is folded of an element.
+        each: a function applied to each element before folding.
         finish: the result, from the total and the number of elements.
         then: the op that folds the partial results, if not this one.
         dtype: the dtype of the result: "same", "sum" (integers become int64), "float" (integers
@@ -169,8 +169,8 @@ _amin = Reduce(
     x=lambda g, x, out, dims, keepdim: _share(g, x, out, dims, keepdim),
 )
 
-_any = Reduce("any", lambda a, b: a | b, 0, dtype="bool", about="Return whether one is not 0.")
-_all = Reduce("all", lambda a, b: a & b, 1, dtype="bool", about="Return whether none is 0.")
+_any = Reduce("any", lambda a, b: a | b, 0, dtype="bool", about="Return whether an element is not 0.")
+_all = Reduce("all", lambda a, b: a & b, 1, dtype="bool", about="Return whether no element is 0.")
 
 
 def _share(g: Any, x: Any, out: Any, dims: Shape, keepdim: bool) -> Any:

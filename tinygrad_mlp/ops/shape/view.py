@@ -99,7 +99,7 @@ _permute = View(
 _expand = View(
     "expand",
     lambda x, shape: np.broadcast_to(x, shape),
-    {"x": lambda g: g},  # the tape sums what was broadcast
+    {"x": lambda g: g},  # the tape sums over broadcast axes
     about="Repeat axes of size 1, without a copy.",
 )
 
