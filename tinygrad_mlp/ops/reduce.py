@@ -169,8 +169,8 @@ _amin = Reduce(
     x=lambda g, x, out, dims, keepdim: _share(g, x, out, dims, keepdim),
 )
 
-_any = Reduce("any", lambda a, b: a | b, 0, dtype="bool", about="Return whether an element is not 0.")
-_all = Reduce("all", lambda a, b: a & b, 1, dtype="bool", about="Return whether no element is 0.")
+_any = Reduce("any", lambda a, b: a | b, 0, dtype="bool", about="Return whether any is not 0.")
+_all = Reduce("all", lambda a, b: a & b, 1, dtype="bool", about="Return whether all are not 0.")
 
 
 def _share(g: Any, x: Any, out: Any, dims: Shape, keepdim: bool) -> Any:

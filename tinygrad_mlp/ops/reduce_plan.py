@@ -54,7 +54,7 @@ def _without_ones(axes: list[tuple[int, int]]) -> Axes:
 
 
 class _Cut:
-    """One launch: which loop it runs over what, and the parts that each result is cut into.
+    """A launch: its loop, its axes, and the number of parts that each result is cut into.
 
     The parts are shared by the threads; their number depends on sizes alone. A tall, narrow array
     in C order is folded as a wider one, with several rows side by side, which become more parts.

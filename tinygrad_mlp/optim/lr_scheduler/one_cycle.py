@@ -139,7 +139,7 @@ def _total(
 
 
 def _phases(total: int, pct_start: float, three_phase: bool) -> list[Phase]:
-    """Return each phase: its last step, and the keys of the values between which it goes."""
+    """Return each phase: its last step, and the keys of its first and last values."""
     up: Phase = (pct_start * total - 1, ("initial_lr", "max_lr"), ("max_momentum", "base_momentum"))
     if not three_phase:
         return [up, (total - 1, ("max_lr", "min_lr"), ("base_momentum", "max_momentum"))]
