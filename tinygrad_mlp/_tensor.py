@@ -1,4 +1,4 @@
-"""`Tensor`: an array that operations on it are recorded for. Its operators and methods are ops.
+"""`Tensor`: an array that records the ops applied to it.
 
 To follow a gradient, read `Tensor.backward` here, then ``autograd/``, then the op's declaration in
 ``ops/``; the op's kernel is in ``kernels/``. Elementwise ops attach themselves as methods when they
@@ -212,8 +212,15 @@ class Tensor(Value):
             inputs: limit the accumulation to these tensors.
 
         Raises:
-            RuntimeError: nothing here requires a gradient, the graph was freed, or a saved value
-                was changed in place.
+            RuntimeError: this tensor does not require a gradient, the graph was freed, or a saved
+                value was changed in place.
+
+        >>> import tinygrad_mlp as tg
+        >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+        >>> loss = (x**2).sum()
+        >>> loss.backward()
+        >>> x.grad
+        tensor([2., 4.])
         """
         backward(self, gradient, retain_graph, create_graph, inputs)
 
@@ -222,7 +229,7 @@ class Tensor(Value):
         return self.alias()
 
     def retain_grad(self) -> None:
-        """Compute ``.grad`` for this tensor too, although it is no leaf."""
+        """Compute ``.grad`` for this tensor too, although it is not a leaf."""
         if not self.requires_grad:
             raise RuntimeError("retain_grad() of a tensor that does not require a gradient")
         if self.node is not None:
@@ -240,7 +247,7 @@ class Tensor(Value):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self.node is not None:
-            raise RuntimeError("deepcopy of a tensor that is no leaf: use x.detach().clone()")
+            raise RuntimeError("deepcopy of a tensor that is not a leaf: use x.detach().clone()")
         forbid_during_capture("deepcopy")
         copied = memo[id(self)] = _rebuild(type(self), as_array(self).copy(), self.requires_grad)
         copied.grad = None if self.grad is None else self.grad.detach().clone()
@@ -248,7 +255,7 @@ class Tensor(Value):
 
     def __reduce__(self) -> Any:
         if self.node is not None:
-            raise RuntimeError("pickle of a tensor that is no leaf: use x.detach()")
+            raise RuntimeError("pickle of a tensor that is not a leaf: use x.detach()")
         forbid_during_capture("pickle")
         return _rebuild, (type(self), as_array(self).copy(), self.requires_grad)
 
@@ -298,7 +305,7 @@ class Tensor(Value):
     __ne__ = numpy_interop.comparison(arithmetic.ne)  # type: ignore[assignment]
     __getitem__, __setitem__ = index.getitem, index.setitem
 
-    # --- methods beside those of the elementwise ops ---
+    # --- other methods ---
 
     pow, where = arithmetic.power, arithmetic.where_method
     clamp, clamp_ = arithmetic.clamp, arithmetic.clamp_

@@ -63,6 +63,15 @@ def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is not a complete safetensors file.
+
+    >>> import tempfile, tinygrad_mlp as tg
+    >>> model = tg.nn.Linear(2, 1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tg.save(model.state_dict(), folder + "/model.safetensors")
+    ...     state = tg.load(folder + "/model.safetensors")
+    >>> _ = model.load_state_dict(state)
+    >>> sorted(state)
+    ['bias', 'weight']
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load as from_bytes

@@ -346,7 +346,7 @@ def test_settings_that_make_no_sense_are_named(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for option, value, message in [
-        ("--activation", "rleu", "no activation is called 'rleu', .* did you mean 'relu'"),
+        ("--activation", "rleu", "no activation is called 'rleu'.* did you mean 'relu'"),
         ("--optimizer", "adan", "no optimizer is called 'adan'.* did you mean 'adam'"),
         ("--schedule", "sine", "no schedule is called 'sine'.* did you mean 'cosine'"),
         ("--dropout", "1", "dropout must be from 0 to below 1, got 1"),

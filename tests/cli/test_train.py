@@ -133,7 +133,7 @@ def test_version_and_help(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["train", "spirl"], 1, "no dataset is called 'spirl', .* did you mean 'spiral'?"),
+        (["train", "spirl"], 1, "no dataset is called 'spirl'.* did you mean 'spiral'?"),
         (["train", "--epochs", "0"], 1, "epochs must be at least 1, got 0"),
         (["train", "--lr", "-1"], 1, "lr must be positive and finite, got -1"),
         (["train", "--threads", "0"], 1, "threads"),
@@ -146,7 +146,7 @@ def test_version_and_help(tmp_path: Path) -> None:
         (
             ["train", "--momentum", "0.9"],
             1,
-            "adamw has no momentum \\(only sgd and rmsprop have\\)",
+            "adamw has no momentum; omit it \\(only sgd and rmsprop have one\\)",
         ),
         (["train", "none.csv"], 1, "No such file .*none.csv"),
         (["train", "--resume", "--out", "new"], 1, "new is not the folder of a run"),

@@ -138,6 +138,6 @@ def test_load_passes_options_on() -> None:
 
 def test_an_unknown_dataset_lists_the_known_ones() -> None:
     with pytest.raises(
-        ValueError, match=r"no dataset is called 'spirals', .*: digits, spiral, .*'spiral'\?"
+        ValueError, match=r"no dataset is called 'spirals'; .*: digits, spiral, .*'spiral'\?"
     ):
         load("spirals")

@@ -108,7 +108,7 @@ def test_the_folder_is_named_after_the_dataset(
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("digts", {}, "no dataset is called 'digts', there are: digits, spiral, .*'digits'"),
+        ("digts", {}, "no dataset is called 'digts'; the names are: digits, spiral, .*'digits'"),
         ("digits", {"epochs": 0}, "epochs must be at least 1, got 0"),
         ("digits", {"lr": 0.0}, "lr must be positive and finite, got 0"),
         ("digits", {"lr": float("nan")}, "lr must be positive and finite, got nan"),

@@ -127,7 +127,7 @@ def test_a_plateau_that_waits_for_a_growing_loss_is_refused() -> None:
     model = network()
     optimizer = optim.SGD(model.parameters(), lr=0.1)
     scheduler = lr_scheduler.ReduceLROnPlateau(optimizer, mode="max")
-    with pytest.raises(ValueError, match='is stepped with the loss; write mode="min"'):
+    with pytest.raises(ValueError, match='receives the loss, which falls: write mode="min"'):
         fit(model, optimizer, (X, Y), scheduler=scheduler, progress=False)
 
 

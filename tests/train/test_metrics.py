@@ -53,7 +53,7 @@ def test_metrics_go_by_their_names() -> None:
 
 def test_wrong_metrics_are_named() -> None:
     with pytest.raises(
-        ValueError, match=r"no metric is called 'acuracy', there are: accuracy, .*; did"
+        ValueError, match=r"no metric is called 'acuracy'; the names are: accuracy, .*; did"
     ):
         resolve_metrics(["acuracy"])
     with pytest.raises(TypeError, match=r"got a string; write \('accuracy',\)"):

@@ -26,7 +26,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def writable_folder(path: str | os.PathLike[str]) -> Path:
-    """Return the folder ``path``, created if it does not exist, after a test file was written.
+    """Create the folder ``path`` if needed, check that a file can be written into it, return it.
 
     Raises:
         OSError: the folder cannot be created, or no file can be written into it.

@@ -62,4 +62,4 @@ def check_choice(what: str, name: object, known: Collection[str]) -> str:
     suggestion = f"; did you mean {close[0]!r}?" if close else ""
     listed = ", ".join(islice(known, MAX_LISTED))
     more = f" and {len(known) - MAX_LISTED:,} others" if len(known) > MAX_LISTED else ""
-    raise ValueError(f"no {what} is called {name!r}, there are: {listed}{more}{suggestion}")
+    raise ValueError(f"no {what} is called {name!r}; the names are: {listed}{more}{suggestion}")

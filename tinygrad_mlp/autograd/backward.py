@@ -7,7 +7,7 @@ chain rule from right to left:
 
 A node's turn comes when all gradients of its outputs have arrived: in reverse topological order.
 
-`textbook_backward` is this in a few lines. `run_backward`, which the tests hold equal to it, adds
+`textbook_backward` is this in fifteen lines. `run_backward`, which the tests hold equal to it, adds
 what users need: accumulation into ``.grad``, chosen inputs, hooks, and freeing of saved values.
 It finds the order without a search: nodes are numbered in the order of their creation, after all
 nodes that they depend on, so descending numbers are a reverse topological order.
@@ -43,23 +43,15 @@ def textbook_backward(
     >>> textbook_backward([x * x], [tg.tensor(1.0)])
     {tensor(3., requires_grad=True): tensor(6.)}
     """
-    order: list[Node] = []  # topological: each node after the nodes of its inputs
     arrived: dict[Edge, Tensor] = {}  # the sum of the gradients that reached an edge
-
-    def visit(target: Node | Value) -> None:
-        if isinstance(target, Node) and target not in order:
-            for edge in filter(None, target.edges):
-                visit(edge[0])
-            order.append(target)
 
     def add(edge: Edge, gradient: Tensor) -> None:
         arrived[edge] = arrived[edge] + gradient if edge in arrived else gradient
 
     with grad_mode(False):
         for output, gradient in zip(outputs, gradients, strict=True):
-            visit(gradient_edge(output)[0])
             add(gradient_edge(output), gradient)
-        for node in reversed(order):
+        for node in reversed(_topological_order([edge[0] for edge in arrived])):
             of_outputs = [arrived.get((node, slot)) for slot in range(len(node.results))]
             if all(gradient is None for gradient in of_outputs):
                 continue
@@ -68,6 +60,21 @@ def textbook_backward(
                 if edge is not None and pulled is not None:
                     add(edge, pulled._sum_to_layout(layout))
     return {leaf: gradient for (leaf, _), gradient in arrived.items() if isinstance(leaf, Value)}
+
+
+def _topological_order(targets: Sequence[Node | Value]) -> list[Node]:
+    """Return the nodes that ``targets`` depend on, each after the nodes of its inputs."""
+    order: list[Node] = []
+
+    def visit(target: Node | Value) -> None:
+        if isinstance(target, Node) and target not in order:
+            for edge in filter(None, target.edges):
+                visit(edge[0])
+            order.append(target)
+
+    for target in targets:
+        visit(target)
+    return order
 
 
 def run_backward(
@@ -233,7 +240,7 @@ def _gradient_of(output: Value, given: Any) -> Tensor:
     gradient_edge(output)  # updates a view whose memory was written to
     if not output.requires_grad:
         raise RuntimeError(
-            "backward: nothing this tensor was computed from requires a gradient; make a leaf with "
+            "backward: this tensor does not require a gradient. Create an input with "
             "requires_grad=True, and compute outside no_grad()"
         )
     if given is None:

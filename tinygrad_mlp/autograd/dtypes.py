@@ -24,7 +24,11 @@ plans_of_ops: list[Callable[[], None]] = []  # called when the default dtype cha
 
 
 def get_default_dtype() -> np.dtype:
-    """Return the dtype of tensors made from Python floats: float32, unless it was set."""
+    """Return the dtype of tensors made from Python floats: float32, unless it was set.
+
+    >>> get_default_dtype()
+    dtype('float32')
+    """
     return _default
 
 
@@ -51,7 +55,7 @@ def as_dtype(dtype: Any) -> np.dtype:
         found = None
     if found is None or found not in DTYPES:
         names = ", ".join(map(str, DTYPES))
-        raise TypeError(f"dtype {dtype!r} is none of those a tensor can have: {names}")
+        raise TypeError(f"dtype {dtype!r} is not supported; a tensor can have: {names}")
     return found
 
 

@@ -75,14 +75,28 @@ class no_grad(grad_mode):
 
 
 class enable_grad(grad_mode):
-    """Record on the tape, also inside `no_grad`."""
+    """Record on the tape, also inside `no_grad`: a ``with`` block or a decorated function.
+
+    >>> import tinygrad_mlp as tg
+    >>> x = tg.ones(2, requires_grad=True)
+    >>> with tg.no_grad(), tg.enable_grad():
+    ...     (x * 2).requires_grad
+    True
+    """
 
     def __init__(self) -> None:
         super().__init__(True)
 
 
 class set_grad_enabled(grad_mode):
-    """Set recording by a flag: from the call on, or as ``with tg.set_grad_enabled(training):``."""
+    """Set recording by a flag: from the call on, or as ``with tg.set_grad_enabled(training):``.
+
+    >>> import tinygrad_mlp as tg
+    >>> x = tg.ones(2, requires_grad=True)
+    >>> with tg.set_grad_enabled(False):
+    ...     (x * 2).requires_grad
+    False
+    """
 
     def __init__(self, mode: bool) -> None:
         super().__init__(bool(mode))
@@ -98,7 +112,11 @@ class set_grad_enabled(grad_mode):
 
 
 def is_grad_enabled() -> bool:
-    """Return whether ops on tensors that require gradients are recorded on the tape."""
+    """Return whether ops on tensors that require gradients are recorded on the tape.
+
+    >>> is_grad_enabled()
+    True
+    """
     return mode.grad
 
 
@@ -115,7 +133,7 @@ class Record(list["Entry"]):
     replayed = False  # whether what is recorded will run again
 
     def graph_break(self, what: str, instead: str = "") -> None:
-        """Raise, as ``what`` is no op: a value leaves for Python, or enters from it."""
+        """Raise an error: ``what`` is not an op, but passes a value to Python or takes one."""
 
     def add_guard(self, fact: Callable[[], Any]) -> None:
         """Run what is recorded again only while ``fact()`` returns what it returns now."""

@@ -262,7 +262,7 @@ def _check_recorded_write(op: Op, value: Value, inputs: tuple[Value, ...]) -> No
             "`with tg.no_grad():`, or on x.clone()"
         )
     if origin is not value and any(each.requires_grad for each in inputs):
-        _views.where(value)  # raises if the view is no region of its base
+        _views.where(value)  # raises if the view is not a region of its base
 
 
 # --- views: after a write to shared memory ---

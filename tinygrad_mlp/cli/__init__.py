@@ -2,14 +2,16 @@
 
 The way of ``tinygrad-mlp train file.csv``, file by file, in reading order:
 
-1. ``cli/__init__.py``    ``main()`` parses the arguments, calls the command, and prints errors
-2. ``cli/parser.py``      the commands and their options
-3. ``cli/commands.py``    ``train()`` starts background compilation, creates the experiment, runs it
-                          and prints its scores; the other commands are there too
-4. ``cli/warmup.py``      compiles kernels before they are needed, also in the background
-5. ``runs/``              settings, experiment and run folder: see ``runs/__init__.py``
-6. ``data/``              from the file to arrays and batches: see ``data/__init__.py``
-7. ``train/fit.py``       the training loop
+1. ``cli/__init__.py``       ``main()`` parses the arguments, calls the command, prints errors
+2. ``cli/parser.py``         the commands and their options
+3. ``cli/commands.py``       ``train()`` calls what follows and prints the scores; the other
+                             commands are there too
+4. ``runs/config.py``        ``Settings.for_dataset``: the options and the dataset's defaults
+5. ``cli/warmup.py``         compiles kernels before they are needed, also in the background
+6. ``runs/experiment.py``    ``create_experiment()`` builds the run: see ``runs/__init__.py``;
+                             from the file to arrays and batches: see ``data/__init__.py``
+7. ``train/fit.py``          the training loop, called by ``Experiment.run``; then
+                             ``compute_scores`` (``runs/run_folder.py``) and the plots
 """
 
 from __future__ import annotations

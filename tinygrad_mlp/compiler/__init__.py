@@ -1,22 +1,22 @@
 """The compiler: ``tg.compile`` turns a function of tensors into a program that runs natively.
 
-In reading order, the way of the first call:
+The way of the first call, in reading order:
 
 ``ir.py``                 what a program is made of: buffers, regions, instructions
-``reachable.py``          what the function reaches by name: modules, optimizers, variables
-``guards.py``             which of these decide whether a program may run again
-``signature.py``          what of the arguments decides it
-``capture.py``            the function runs once, and every op that it applies is an instruction
+``compiled_function.py``  `CompiledFunction.__call__`: look up a specialization, or capture one
+``guards.py``             the Python state that decides whether a program may run again
+``reachable.py``          finds that state: modules, optimizers and variables the function names
+``signature.py``          what of the arguments decides it: shapes, dtypes, Python values
+``capture.py``            runs the function once, and records every op as an instruction
+``specialization.py``     a captured call with its guards; optimizes the program and makes it run:
 ``passes/``               dead code, repetitions, state writes, fusion
-``schedule.py``           the phase and the threads of each kernel
-``memory_plan.py``        where temporary buffers lie in the arena
 ``executable.py``         argument words, and the table that ``kernels/runtime/executor.py`` runs
-``autotune.py``           one thread or all of them
+``schedule.py``           for it: the phase and the threads of each kernel
+``memory_plan.py``        for it: where temporary buffers lie in the arena
+``autotune.py``           measures whether one thread or all of them are faster
 
-A later call compares guards and signature, binds its tensors to the program, and runs it:
-
-``specialization.py``     the program of one signature and one state of the guards
-``compiled_function.py``  `compile` and `CompiledFunction`: look up a specialization or capture one
+A later call checks guards and signature (``compiled_function.py``) and runs `Specialization.run` ->
+`Executable.run` -> ``kernels/runtime/executor.py``.
 
 To look at a program:
 

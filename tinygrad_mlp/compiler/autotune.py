@@ -1,10 +1,10 @@
 """Autotuning: measure whether a program runs faster on one thread or on all of them.
 
-No estimate predicts what sharing costs. Data that one core wrote and another reads pass through
-their shared cache: at 6 to 60 GB/s on the machines measured, which for a small network takes longer
-than the second core saves. The results are the same, bit for bit. So a program alternates between
-both at first, and stays with the faster one. It measures again from time to time, as the load of
-the machine changes.
+The cost of sharing work among threads cannot be estimated. Data that one core wrote and another
+reads pass through their shared cache: at 6 to 60 GB/s on the machines measured, which for a small
+network takes longer than the second core saves. The results are the same, bit for bit. So a program
+alternates between both at first, and stays with the faster one. It measures again from time to
+time, as the load of the machine changes.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class CompiledFunction(Generic[P, R]):
         specializations: the captured calls, each with its program.
     """
 
-    # Whether a call that cannot be captured still runs to its end, and the caller does the warning.
+    # Run a call to its end even if it cannot be captured; the caller warns.
     complete_uncapturable = False
 
     def __init__(self, function: Callable[P, R]):
@@ -266,9 +266,9 @@ def compile(*, disable: bool) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def compile(function: Any = None, *, disable: bool = False) -> Any:
     """Make a function of tensors run natively: ``@tg.compile`` above it, or ``tg.compile(model)``.
 
-    The first call runs the function in Python and captures every op that it applies: forward, loss,
-    backward and optimizer alike. Later calls run these ops as one program, without Python. The
-    results are those of the function itself, bit for bit, for any number of threads.
+    The first call runs the function in Python and captures every op of forward pass, loss, backward
+    pass and optimizer. Later calls run these ops as one program, without Python. The results are
+    those of the function itself, bit for bit, for any number of threads.
 
     The function is captured again when any of these changes:
 
@@ -284,8 +284,8 @@ def compile(function: Any = None, *, disable: bool = False) -> Any:
     Python code, such as printing, counting and forward hooks, happen only at the capture.
 
     A compiled step either runs completely or changes nothing: if a value is refused (a label that
-    is no class, a probability above 1, integer division by zero, an index out of range), the call
-    raises the error of eager mode, and parameters, buffers, optimizer state and the random
+    is not a class, a probability above 1, integer division by zero, an index out of range), the
+    call raises the error of eager mode, and parameters, buffers, optimizer state and the random
     generator are as they were before the call. Gradients that the step computes are None then.
 
     Args:
@@ -299,8 +299,8 @@ def compile(function: Any = None, *, disable: bool = False) -> Any:
         call overwrites its memory.
 
     Raises:
-        CaptureError: at the first call, if a value would have to become a Python number:
-            ``.item()``, ``.numpy()``, ``if loss > 1:``.
+        CaptureError: when the function is captured, if a value would have to become a Python
+            number: ``.item()``, ``.numpy()``, ``if loss > 1:``.
 
     >>> import tinygrad_mlp as tg
     >>> from tinygrad_mlp import nn, optim

@@ -125,7 +125,7 @@ class Executable:
             self._run(now)
             times -= now
             if (timed or times) and any(map(self._exited, self.early_exits)):
-                return  # after fewer runs, so the time says nothing
+                return  # after fewer runs, so the time is not comparable
             if timed:
                 self.autotuner.record(time.perf_counter() - start, now)
 

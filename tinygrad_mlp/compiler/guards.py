@@ -146,7 +146,7 @@ class GuardContext:
         return (structure, *_modes(), *map(_key, self.found.values()))
 
     def argument_key(self, value: Any) -> Any:
-        """Return a key of an argument that is no tensor, array, plain value or container."""
+        """Return a key of an argument that is not a tensor, array, plain value or container."""
         if is_module(value) or is_optimizer(value):
             version, structure = self.arguments.get(id(value), (-1, None))
             if version != structure_version():

@@ -143,7 +143,7 @@ class Instruction:
 
 @dataclass(eq=False)
 class Program:
-    """Instructions in order, with their inputs and what is read after the last one."""
+    """A list of instructions, with the program's inputs, results and gradients."""
 
     format: ClassVar[Callable[[Program], str]] = object.__repr__  # set by printer.py
 

@@ -1,7 +1,7 @@
 """What a function can reach by name: modules, optimizers, tensors, and the variables to watch.
 
-The search starts at the function's closure, globals, defaults and, of a method, its object. It goes
-on into containers, attributes that the code names, and functions that are not this package's.
+The search starts at the function's closure, globals, defaults and, of a method, its object. It
+continues in containers, attributes that the code names, and functions that are not this package's.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ first phase in which all that it reads is written, and nothing reads or writes w
     phase(k) = 1 + max phase of the kernels before k that write what k reads or writes,
                                        or that read what k writes
 
-So the weights of a layer are updated beside the product that computes the gradient of its input,
-and all small updates at the end share one barrier.
+So the weights of a layer are updated at the same time as the gradients of the layers before it are
+computed, and all small updates at the end share one barrier.
 
 An error flag ends a program early, at the start of the first phase after the one that writes it.
 Flags are tested in the order of their checks, so that the error is the one that eager mode raises

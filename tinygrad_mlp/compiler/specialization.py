@@ -251,7 +251,7 @@ def first_result(captured: Captured) -> Any:
 
 
 def _tensor_holder(value: Any) -> Any:
-    """Return a part of a result that holds tensors and is no tuple, list or dict; or None."""
+    """Return a part of a result that holds tensors and is not a tuple, list or dict; or None."""
     if isinstance(value, (tuple, list, dict)):
         parts = value.values() if isinstance(value, dict) else value
         return next((found for found in map(_tensor_holder, parts) if found is not None), None)

@@ -1,21 +1,24 @@
 """Datasets, splits and mini-batches as NumPy arrays; nothing here depends on Tensors.
 
-From a CSV file to the batches of an epoch there are four files; read them in this order:
+Between a CSV file and the arrays that become tensors are four files, all in ``tabular/``::
 
-1. ``tabular/csv_reader.py``    CSV file -> rows: a ``Table`` of text cells with line numbers
-2. ``tabular/columns.py``       rows -> columns: numbers standardised, categories one-hot
-3. ``tabular/preprocessor.py``  columns -> arrays: ``x`` (N, F) and ``y`` (N,)
-4. ``batching.py``              arrays -> batches: rows of ``x`` and ``y`` in the order of an epoch
+    load_parts()      registry.py              chooses the loader by name or suffix
+      csv()           tabular/csv_dataset.py   loads a CSV file, by calls of what follows
+        read_csv()    tabular/csv_reader.py    the file -> Table: rows of text cells
+        split_rows()  split.py                 draws the training and the test rows
+        Numeric, ...  tabular/columns.py       a column -> numbers, standardised or one-hot
+        Preprocessor  tabular/preprocessor.py  all columns -> x (N, F) and y (N,)
 
-``tabular/csv_dataset.py`` calls the first three in turn. Then read
+``tg.fit`` makes one tensor of ``x`` and one of ``y``. ``batching.py`` returns the order of the rows
+in each epoch, by which the training step gathers its batch (``ops/fused/epoch_ops.py``).
 
-``dataset.py``           ``Dataset``, the type that every loader returns
-``split.py``             training and test rows
-``registry.py``          the table of datasets by name and of loaders by file suffix
-``toy.py``               spiral, moons, circles, xor: generated from formulas
-``packaged.py``          digits, a file of the package
-``mnist.py``             MNIST and Fashion-MNIST, by ``idx.py`` (file format) and ``download.py``
-``tabular/npz.py``       ``.npz`` files with arrays ``x`` and ``y``
+The other files:
+
+``dataset.py``      ``Dataset``, the type that every loader returns
+``toy.py``          spiral, moons, circles, xor: generated from formulas
+``packaged.py``     digits, a file of the package
+``mnist.py``        MNIST and Fashion-MNIST, by ``idx.py`` (file format) and ``download.py``
+``tabular/npz.py``  ``.npz`` files with arrays ``x`` and ``y``
 
 >>> train, test = load_parts("digits", seed=0)
 >>> x, y = train

@@ -16,8 +16,8 @@ from .._common.validation import check_int
 class Batches:
     """The mini-batches of ``arrays``; :meth:`epoch` yields them, ``len()`` counts them.
 
-    The order of an epoch depends on ``seed`` and the number of the epoch alone: there is no state
-    to save, and no two epochs have the same order.
+    The order of an epoch is a function of ``seed`` and the number of the epoch, so there is no
+    state to save. With ``shuffle`` each epoch draws its own order.
 
     Attributes:
         arrays: arrays of one length N, such as inputs and targets.

@@ -37,7 +37,7 @@ def read(path: str | os.PathLike[str]) -> Array:
 
 
 def decompress(data: bytes, name: str) -> bytes:
-    """Return ``data``, decompressed if they begin as gzip does; ``name`` is for errors.
+    """Decompress gzip data; return other data unchanged. Errors give ``name``.
 
     Raises:
         ValueError: the compressed data are truncated or corrupt.

@@ -6,8 +6,8 @@ The way of ``tinygrad-mlp train digits``, file by file, in reading order:
 2. ``build.py``       names of layers, optimizers and schedules -> the objects
 3. ``experiment.py``  ``create_experiment()`` loads the data and builds model and optimizer;
                       ``Experiment.run()`` trains, evaluates, and returns a ``Result``
-4. ``run_folder.py``  the files of a finished run; ``open_run()`` loads its network, which
-                      evaluates and predicts
+4. ``run_folder.py``  the files of a run and its scores; ``open_run()`` returns a ``SavedRun``,
+                      which evaluates and predicts
 
 >>> import tempfile
 >>> with tempfile.TemporaryDirectory() as folder:

@@ -122,7 +122,7 @@ class Settings:
                 raise ValueError(f"{name} must be {wanted}, got {value!r}")
         if self.momentum is not None and self.optimizer not in MOMENTUM:
             others = " and ".join(MOMENTUM)
-            raise ValueError(f"{self.optimizer} has no momentum (only {others} have): leave it out")
+            raise ValueError(f"{self.optimizer} has no momentum; omit it (only {others} have one)")
 
     def load_data(self) -> tuple[Dataset, Dataset]:
         """Load the training and the test rows."""

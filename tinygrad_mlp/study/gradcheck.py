@@ -126,4 +126,6 @@ def _check_inputs(inputs: Sequence[Any], checked: Sequence[int]) -> None:
                 "tg.tensor(x, dtype=tg.float64, requires_grad=True)"
             )
         if inputs[k].node is not None:
-            raise ValueError(f"gradcheck: input {k} is no leaf; pass x.detach().requires_grad_()")
+            raise ValueError(
+                f"gradcheck: input {k} is not a leaf; pass x.detach().requires_grad_()"
+            )

@@ -2,19 +2,22 @@
 
 From `tg.fit` to one step, in the order in which to read::
 
-    fit(model, optimizer, (x, y))  fit.py         checks the arguments, builds what follows
-      Samples                      validation.py  inputs and targets that passed the checks
-      Objective                    objective.py   the loss to minimise, the metrics to measure
-      Trainer.run()                trainer.py     the loop over epochs; the argument of callbacks
-        TrainEpoch.run()           epoch.py       all batches of one epoch, natively in slices
-          TrainEpoch.step()        epoch.py       one batch: forward, loss, backward, update
-            RunningMeans.add()     metrics.py     adds the batch to the mean loss and metrics
-        Epoch.run()                epoch.py       the same for validation data, without updates
+    fit(model, optimizer, (x, y))  fit.py            checks the arguments, builds what follows
+      Samples                      validation.py     inputs and targets that passed the checks
+      Batches                      data/batching.py  the order of the rows in each epoch
+      Objective                    objective.py      the loss to minimise, the metrics to measure
+      Trainer.run()                trainer.py        the loop over epochs; passed to callbacks
+        TrainEpoch.run()           epoch.py          all batches of one epoch
+          TrainEpoch.step()        epoch.py          one batch: forward, loss, backward, update
+            RunningMeans.add()     metrics.py        adds the batch to the mean loss and metrics
+          CompiledFunction         compiler/         captures the step, runs slices of batches
+        Epoch.run()                epoch.py          the same for validation data, without updates
 
-`evaluate` runs one `Epoch`. The loop uses ``callbacks.py`` and ``loggers.py`` (called between
-epochs), ``progress.py`` (bar and lines), ``sigint.py`` (Ctrl-C ends the epoch first) and
-``nonfinite.py`` (finds the layer that made a loss inf or nan). Results are in ``history.py``,
-``checkpoint.py``, ``predict.py`` and ``plots.py``.
+`evaluate` runs one `Epoch`. The loop uses ``callbacks.py`` and ``loggers.py`` (called at the start,
+after each batch, after each epoch and at the end), ``progress.py`` (bar and lines), ``sigint.py``
+(Ctrl-C stops after the current epoch) and ``nonfinite.py`` (finds the layer that made a loss inf or
+nan). The history is in ``history.py``; ``checkpoint.py`` saves a training, ``predict.py`` computes
+outputs, ``plots.py`` draws.
 """
 
 from .callbacks import Callback, Checkpoint, EarlyStopping

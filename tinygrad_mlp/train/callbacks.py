@@ -42,7 +42,7 @@ class Callback:
         """Called before the first epoch, also if ``history`` has earlier ones."""
 
     def on_batch_end(self, trainer: Trainer) -> None:
-        """Called after each batch, ``trainer.batch``, when its update is done."""
+        """Called after each batch and its update; ``trainer.batch`` counts the batches done."""
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Called after each epoch, when its row is in the history and the schedule was stepped."""

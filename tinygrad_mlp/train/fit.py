@@ -1,6 +1,6 @@
 """`fit` and `evaluate`: check all arguments, then run a `Trainer` or one `Epoch`.
 
-What `fit` does is what a person would write::
+`fit` computes the same as this loop::
 
     for x, y in batches:
         optimizer.zero_grad()
@@ -8,7 +8,7 @@ What `fit` does is what a person would write::
         loss.backward()
         optimizer.step()
 
-This loop is ``TrainEpoch.step`` in ``epoch.py``.
+The body of this loop is ``TrainEpoch.step``, the loop ``Epoch.run``, both in ``epoch.py``.
 """
 
 from __future__ import annotations

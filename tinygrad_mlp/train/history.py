@@ -55,7 +55,7 @@ class History:
         return self.rows[-1]
 
     def __getitem__(self, name: str) -> list[float]:
-        """Return a column, epoch by epoch; KeyError if there is none of this name."""
+        """Return a column, epoch by epoch; KeyError if no column has this name."""
         if name not in self.names:
             raise KeyError(f"history has no {name!r}; it has {', '.join(self.names) or 'no rows'}")
         return [row[name] for row in self.rows]
@@ -79,7 +79,7 @@ class History:
         return {"epochs": rows}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write `to_dict` as JSON to ``path``, by way of a temporary file: all of it or nothing."""
+        """Write `to_dict` as JSON to ``path``, atomically."""
         with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
 

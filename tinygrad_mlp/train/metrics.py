@@ -43,7 +43,7 @@ def metric_mode(name: str, mode: Mode = "auto") -> Literal["min", "max"]:
     that ends with ``loss`` or ``error`` is minimised.
 
     Raises:
-        ValueError: ``mode`` is none of "auto", "min", "max".
+        ValueError: ``mode`` is not "auto", "min" or "max".
 
     >>> [metric_mode(name) for name in ("val_loss", "val_mae", "val_accuracy", "r2")]
     ['min', 'min', 'max', 'max']

@@ -1,4 +1,7 @@
-"""Handling of Ctrl-C (SIGINT): the first one ends the epoch, the second one the process."""
+"""Handling of Ctrl-C (SIGINT) during training.
+
+The first one stops training after the current epoch, the second raises KeyboardInterrupt at once.
+"""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ def check_scheduler(scheduler: Any, optimizer: Optimizer) -> None:
 
     Raises:
         TypeError: it has no ``step``.
-        ValueError: it belongs to another optimizer, or waits for a loss that grows.
+        ValueError: it belongs to another optimizer, or has mode "max".
     """
     if scheduler is None:
         return
@@ -179,7 +179,7 @@ def check_scheduler(scheduler: Any, optimizer: Optimizer) -> None:
     if getattr(scheduler, "optimizer", optimizer) is not optimizer:
         raise ValueError(f"scheduler, a {name}, sets the learning rates of another optimizer")
     if isinstance(scheduler, ReduceLROnPlateau) and scheduler.mode != "min":
-        raise ValueError(f'scheduler, a {name}, is stepped with the loss; write mode="min"')
+        raise ValueError(f'scheduler, a {name}, receives the loss, which falls: write mode="min"')
 
 
 def positive(name: str, value: float | None) -> float | None:

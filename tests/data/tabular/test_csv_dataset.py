@@ -133,7 +133,7 @@ def test_missing_values_are_filled_or_dropped(tmp_path: Path) -> None:
     assert csv(path, test=None, missing="drop", ignore=["age"]).x.shape == (21, 2)
     with pytest.raises(ValueError, match="the value is missing"):
         dropped.preprocessor.x(read_csv(path))
-    with pytest.raises(ValueError, match="no value of missing is called 'zero', there are"):
+    with pytest.raises(ValueError, match="no value of missing is called 'zero'; the names are"):
         csv(path, missing="zero")
     with pytest.raises(ValueError, match="each of the 1 rows has a missing value"):
         csv(write(tmp_path / "t.csv", "a,y", ",1"), missing="drop")

@@ -1,13 +1,14 @@
 """The passes that transform a program before it runs. Each keeps the results, bit for bit.
 
-In the order in which they run, which is the order to read them in:
+The passes, in the order in which they run:
 
 ``dce.py``                dead code elimination
 ``cse.py``                common subexpressions, and copies of memory that is not changed
-``sink_state_writes.py``  writes to state move behind the last check that can fail
-``fuse_elementwise.py``   chains of elementwise ops become one pass over memory; it uses
-``legality.py``           which instructions may be joined without changing the results
-``fuse_epilogue.py``      a chain behind a matrix product runs on the tiles of the product
+``sink_state_writes.py``  move writes to state behind the last check that can fail
+``fuse_elementwise.py``   turn chains of elementwise ops into one pass over memory
+
+The last one uses ``legality.py`` (which instructions may be joined) and ``fuse_epilogue.py`` (run a
+chain on the tiles of a matrix product).
 """
 
 from __future__ import annotations

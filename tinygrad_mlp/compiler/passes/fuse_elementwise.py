@@ -26,10 +26,10 @@ MAX_ARRAYS = 12  # that one kernel reads and writes: about as many addresses fit
 
 @dataclass(eq=False)
 class Chain:
-    """Elementwise instructions on the same elements as one formula, perhaps behind a product.
+    """A chain of elementwise instructions over one shape, to be fused into one formula.
 
-    ``reads`` are the regions that they read and did not make, by their names in the formula, and
-    ``made`` are their results.
+    It may start with a matrix product. ``reads`` maps names in the formula to the regions that it
+    reads: from outside of the chain, and the result of the product. ``made`` lists its results.
     """
 
     shape: tuple[int, ...]

@@ -7,5 +7,5 @@ From a CSV file to arrays, in reading order:
 3. ``preprocessor.py``  all columns -> ``x`` and ``y``: ``Preprocessor``, fitted to training rows
 4. ``csv_dataset.py``   ``csv()``: reads, splits, fits and applies the preprocessor -> ``Dataset``
 
-``npz.py`` is the counterpart of the first and the last for ``.npz`` files.
+``npz.py`` reads ``.npz`` files: it replaces ``csv_reader.py`` and ``csv_dataset.py``.
 """

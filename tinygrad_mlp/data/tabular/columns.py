@@ -51,14 +51,16 @@ class Standardizer:
         if x.ndim != 2 or len(x) == 0:
             wanted = "x must be (rows, features) with at least one row"
             raise ValueError(f"Standardizer.fit: {wanted}, got shape {x.shape}")
-        constant = (x == x[0]).all(axis=0)  # compared exactly: rounding makes a deviation above 0
+        # Exact comparison: the computed deviation of a constant column may be above 0.
+        constant = (x == x[0]).all(axis=0)
         with np.errstate(over="ignore", invalid="ignore"):
             mean = np.where(constant, x[0], x.mean(axis=0, dtype=np.float64))
             scale = x.std(axis=0, dtype=np.float64)
         if not np.isfinite(scale).all():
             column = int(np.isfinite(scale).argmin())
             raise ValueError(f"Standardizer.fit: column {column} is not finite, or overflows")
-        return cls(mean, np.where(constant | (scale == 0), 1.0, scale))  # 0 after an underflow
+        # The scale is 0 if the squares underflow.
+        return cls(mean, np.where(constant | (scale == 0), 1.0, scale))
 
     @classmethod
     def divide_by(cls, divisor: float, columns: int) -> Standardizer:
@@ -343,8 +345,9 @@ def _finite_or_missing(table: Table, name: str) -> Array:
 
 
 def _missing(table: Table, row: int, name: str) -> ValueError:
-    hint = "missing='drop' to drop such rows, or to fill inputs missing='mean' or missing='median'"
-    return table.error(row, name, f"the value is missing; write {hint}")
+    fill = "missing='mean' or missing='median' to fill the inputs"
+    hint = f"write missing='drop' to drop such rows, or {fill}"
+    return table.error(row, name, f"the value is missing; {hint}")
 
 
 def _no_values(table: Table, name: str) -> ValueError:
