@@ -8,8 +8,8 @@ The way of ``tinygrad-mlp train file.csv``, file by file, in reading order:
                              commands are there too
 4. ``runs/config.py``        ``Settings.for_dataset``: the options and the dataset's defaults
 5. ``cli/warmup.py``         compiles kernels before they are needed, also in the background
-6. ``runs/experiment.py``    ``create_experiment()`` builds the run: see ``runs/__init__.py``;
-                             from the file to arrays and batches: see ``data/__init__.py``
+6. ``runs/experiment.py``    ``create_experiment()`` loads the data (see ``data/__init__.py``)
+                             and builds model and optimizer (see ``runs/__init__.py``)
 7. ``train/fit.py``          the training loop, called by ``Experiment.run``; then
                              ``compute_scores`` (``runs/run_folder.py``) and the plots
 """
