@@ -118,13 +118,13 @@ def test_the_class_copies_data_and_follows_the_default_dtype() -> None:
 
 
 @pytest.mark.parametrize("data", [3.0, True, None, "ab", {1}])
-def test_the_class_refuses_what_is_no_data(data) -> None:
+def test_tensor_class_refuses_wrong_data(data) -> None:
     with pytest.raises(TypeError, match=r"`data` must be a sequence, an array or sizes, not .*"):
         tg.Tensor(data)
 
 
 @pytest.mark.parametrize("sizes", [(2, 3.0), ([1.0], 2), (-1,), (2, -3)])
-def test_the_class_refuses_what_is_no_size(sizes: tuple) -> None:
+def test_tensor_class_refuses_wrong_sizes(sizes: tuple) -> None:
     with pytest.raises((TypeError, ValueError)):
         tg.Tensor(*sizes)
 
@@ -301,7 +301,7 @@ def test_membership() -> None:
     assert 2 in tg.tensor([[1, 2], [3, 4]])
 
 
-def test_comparison_with_what_is_no_number() -> None:
+def test_comparison_with_other_types() -> None:
     t = tg.ones(2)
     assert t != None  # noqa: E711
     assert t != "text"

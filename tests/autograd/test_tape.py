@@ -138,7 +138,7 @@ def test_backward_into_chosen_leaves() -> None:
 # --- freeing ---
 
 
-def test_a_second_backward_says_that_the_tape_was_freed() -> None:
+def test_error_of_a_second_backward() -> None:
     x = leaf(1, 2)
     y = x.exp().sum()
     y.backward()

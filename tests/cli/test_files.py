@@ -238,7 +238,7 @@ def test_predictions_do_not_overwrite_a_file_unasked(
     assert [row["prediction"] in ("same", "different") for row in table(out)] == [True, True]
 
 
-def test_predicting_says_what_is_wrong_with_rows(
+def test_errors_of_predict_describe_the_wrong_row(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rents(tmp_path / "rents.csv", 60)

@@ -94,7 +94,7 @@ def test_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:
     assert run(2, 2, "c")[1] != first[1]
 
 
-def test_without_matplotlib_it_trains_and_says_what_to_install(tmp_path: Path) -> None:
+def test_without_matplotlib_it_trains_and_names_what_to_install(tmp_path: Path) -> None:
     hidden = tmp_path / "hidden" / "matplotlib"
     hidden.mkdir(parents=True)
     (hidden / "__init__.py").write_text("raise ModuleNotFoundError('No matplotlib here')\n")

@@ -29,7 +29,7 @@ def test_a_seed_decides_the_noise() -> None:
     assert not (spiral(seed=1).x == spiral(seed=2).x).any()
 
 
-def test_a_spiral_says_what_it_is() -> None:
+def test_shapes_classes_and_repr_of_a_spiral() -> None:
     dataset = spiral()
     assert repr(dataset) == "Dataset('spiral', rows=300, features=2, classes=3)"
     assert (dataset.x.dtype, dataset.y.dtype) == (np.float32, np.int64)

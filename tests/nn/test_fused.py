@@ -190,7 +190,7 @@ def test_running_statistics(momentum):
     np.testing.assert_allclose(var.numpy(), expected_var, rtol=1e-5)
 
 
-def test_running_statistics_are_mutated_by_an_op_that_says_so():
+def test_running_statistics_are_mutated_by_an_op_that_declares_it():
     mean, var = tg.zeros(3), tg.ones(3)
     with record() as entries:
         F.batch_norm(tg.randn(4, 3), mean, var, training=True)

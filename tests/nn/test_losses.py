@@ -76,7 +76,7 @@ def test_labels_are_any_integers(dtype):
 
 @pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
 @pytest.mark.parametrize(("label", "row"), [(3, 2), (-1, 0), (2**40, 1)])
-def test_a_label_that_is_no_class_is_named(loss, label, row):
+def test_error_names_the_label_out_of_range(loss, label, row):
     x = tg.zeros(4, 3, requires_grad=True)
     y = tg.tensor([0, 1, 2, 0])
     y[row] = label

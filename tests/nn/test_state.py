@@ -133,7 +133,7 @@ def test_not_strict_loads_what_is_there():
         net.load_state_dict({"0.bias": tg.ones(4)}, strict=False)
 
 
-def test_what_is_no_state_dict():
+def test_input_that_is_not_a_state_dict():
     with pytest.raises(TypeError, match=r"tg\.load"):
         model().load_state_dict("model.safetensors")
     with pytest.raises(TypeError, match=r"0\.bias is str"):

@@ -133,7 +133,7 @@ def test_item_assignment_that_does_not_fit(key, shape, selected):
 
 
 @pytest.mark.parametrize("join", [tg.cat, tg.stack])
-def test_joining_what_is_no_tensor_names_the_entry(join):
+def test_join_error_names_the_entry_that_is_not_a_tensor(join):
     with pytest.raises(TypeError, match="entry 1 must be a tensor, not int"):
         join([tg.ones(1), 2])
 

@@ -50,7 +50,7 @@ def test_a_step(name):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_the_first_step_records_no_making_of_state(name):
+def test_the_first_step_records_only_updates(name):
     """Only updates are recorded, as all state exists before; so the record can be run again."""
     params = parameters("float32")
     optimizer = OPTIMIZERS[name](params)

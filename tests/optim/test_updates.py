@@ -108,7 +108,7 @@ def test_the_same_on_any_number_of_threads(threads):
         assert (one == many).all()
 
 
-def test_it_says_what_it_writes():
+def test_inputs_writes_and_formula_are_declared():
     assert sgd_momentum_.inputs == (
         "parameter",
         "gradient",

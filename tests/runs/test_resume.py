@@ -128,7 +128,7 @@ def test_a_run_that_stopped_early_stays_stopped(tmp_path: Path) -> None:
     assert (tmp_path / MODEL).read_bytes() == weights
 
 
-def test_what_was_learned_before_a_loss_is_no_number_is_written(tmp_path: Path) -> None:
+def test_results_before_a_nonfinite_loss_are_written(tmp_path: Path) -> None:
     class Breaks(Callback):
         def on_epoch_end(self, run) -> None:
             if len(run.history) == 3:

@@ -81,7 +81,7 @@ def test_with_batch_norm_nothing_of_the_batch_is_remembered() -> None:
     assert found["1.1.num_batches_tracked"] == 3
 
 
-def test_a_label_that_is_no_class_is_named_in_its_batch() -> None:
+def test_error_names_the_label_out_of_range_in_its_batch() -> None:
     """A loss of one's own is not held against the labels beforehand."""
     x, y = labelled()
     y[8 * 3 + 5] = CLASSES

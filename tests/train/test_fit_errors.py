@@ -131,7 +131,7 @@ def test_a_plateau_that_waits_for_a_growing_loss_is_refused() -> None:
         fit(model, optimizer, (X, Y), scheduler=scheduler, progress=False)
 
 
-def test_training_wants_gradients() -> None:
+def test_training_requires_gradients() -> None:
     model = network()
     optimizer = optim.SGD(model.parameters(), lr=0.1)
     with tg.no_grad(), pytest.raises(RuntimeError, match=r"outside of no_grad\(\)"):

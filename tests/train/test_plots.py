@@ -154,7 +154,7 @@ def test_a_plain_has_no_lines(tmp_path: Path) -> None:
     assert len(figure.axes[0].collections) == 1, "the rows"
 
 
-def test_what_is_no_surface_is_refused() -> None:
+def test_input_that_is_not_a_surface_is_refused() -> None:
     for x, y in [
         (np.eye(3), np.zeros(3)),
         (np.eye(2), np.array([0, 1])),

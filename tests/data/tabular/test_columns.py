@@ -111,7 +111,7 @@ def test_names_are_in_the_order_of_their_numbers() -> None:
     assert sort_names({"b", "a"}) == ("a", "b")
 
 
-def test_one_hot_refuses_what_is_no_label() -> None:
+def test_one_hot_refuses_values_that_are_not_labels() -> None:
     assert one_hot([1, 0], 2).tolist() == [[0, 1], [1, 0]]
     with pytest.raises(TypeError, match="labels must be integers, got dtype float64"):
         one_hot(np.array([0.0, 1.0]), 2)
