@@ -4,9 +4,9 @@ It differs from the textbook's three loops by four steps:
 
 1. C is cut into tiles that fit the vector registers. ``tile.py`` computes one tile without writing
    to C in between, ``tiles.py`` a column of tiles.
-2. A column of tiles shares a *panel* of B, as wide as a tile. The panel is packed: its rows lie one
-   after another, so that the micro-kernel reads B in order, whatever B's strides. With few rows of
-   A, packing would cost more than it saves: B is then read in place, with prefetches.
+2. A column of tiles shares a *panel* of B, as wide as a tile. The panel is packed: its rows are
+   stored consecutively, so that the micro-kernel reads B in order, for any strides of B. With few
+   rows of A, packing would cost more than it saves: B is then read in place, with prefetches.
 3. k is cut into blocks, so that a panel stays in the L2 cache while all rows of A use it. Between
    blocks of k the sums of a tile are kept in C: the order of summation does not change.
 4. If A has many rows, they are cut into blocks too. Each block is copied and stays in the L2 cache

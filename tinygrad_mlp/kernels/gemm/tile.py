@@ -23,7 +23,7 @@ class Operands(NamedTuple):
     Elements of a row of B, of C and of ``init`` are contiguous, and rows of B must be readable to
     the end of the tile's last vector. ``columns`` beyond the width of a tile count as that width.
     Each step along k prefetches a cache line: the one at ``ahead``, then those ``ahead_row`` bytes
-    further each. With ``ahead_row`` 0 it is one line again and again, at next to no cost.
+    further each. With ``ahead_row`` 0 it is the same line each time, which costs almost nothing.
     """
 
     columns: Any

@@ -1,7 +1,7 @@
 """Locks between processes, by name: only one process compiles a kernel, the others wait.
 
 A lock is the operating system's lock on one byte of a file. The system releases it when its process
-ends, for whatever reason. A waiting process polls, so that it can stop waiting after a while. The
+ends, for any reason. A waiting process polls, so that it can stop waiting after a while. The
 locks only avoid duplicate work: without them results are the same.
 """
 
