@@ -39,8 +39,9 @@ class Tensor(Value):
 
     Called as in PyTorch, the class makes a tensor of the default dtype: ``Tensor([1, 2])`` copies
     data, ``Tensor(2, 3)`` has this shape, ``Tensor()`` is empty. Elements without data are zeros,
-    where PyTorch leaves them uninitialised. ``Tensor(x)`` of a tensor is an alias of ``x``, in its
-    dtype and with its gradient history.
+    where PyTorch leaves them uninitialised. A shape is a tuple, and therefore data: write
+    ``Tensor(*x.shape)`` for ``torch.Tensor(x.shape)``. ``Tensor(x)`` of a tensor is an alias of
+    ``x``, in its dtype and with its gradient history.
 
     >>> import tinygrad_mlp as tg
     >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
@@ -51,8 +52,10 @@ class Tensor(Value):
 
     __array_priority__ = 1000
 
-    def __init__(self, *data: Any):
-        vars(self).update(vars(_from_arguments(data)))
+    def __init__(self, *args: Any, **data: Any):
+        if data.keys() - {"data"} or (args and data):
+            raise TypeError("Tensor takes data, or sizes: Tensor([1.0, 2.0]) or Tensor(2, 3)")
+        vars(self).update(vars(_from_arguments(args or tuple(data.values()))))
 
     if TYPE_CHECKING:  # the methods that ops attach
 

@@ -266,3 +266,10 @@ def test_structure_version_moves_when_a_hook_is_removed():
     before = structure_version()
     handle.remove()
     assert structure_version() > before
+
+
+def test_named_modules_takes_a_set_first_as_in_pytorch():
+    model = nn.Sequential(nn.Linear(1, 1))
+    with pytest.raises(TypeError, match="`memo` must be a set, not 'pre'"):
+        next(model.named_modules("pre"))
+    assert [name for name, _ in model.named_modules(prefix="pre")] == ["pre", "pre.0"]

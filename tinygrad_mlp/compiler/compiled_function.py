@@ -283,10 +283,11 @@ def compile(function: Any = None, *, disable: bool = False) -> Any:
     is frozen as it was at the capture; ``explain()`` of the result lists it. Other effects of the
     Python code, such as printing, counting and forward hooks, happen only at the capture.
 
-    A compiled step either runs completely or changes nothing: if a value is refused (a label that
-    is not a class, a probability above 1, integer division by zero, an index out of range), the
-    call raises the error of eager mode, and parameters, buffers, optimizer state and the random
-    generator are as they were before the call. Gradients that the step computes are None then.
+    If a value is refused (a label that is not a class, a probability above 1, integer division by
+    zero, an index out of range), the call raises the error of eager mode, and parameters, buffers,
+    optimizer state and the random generator are as they were before the call. Gradients that the
+    step computes are None then. Two cases leave the state as eager mode leaves it: the call that
+    captures, which runs in eager mode, and an error in a `Function` of your own.
 
     Args:
         function: a function or module whose arguments are tensors, arrays and Python values. None

@@ -162,6 +162,8 @@ class Module:
             remove_duplicate: whether to list a module with several names once.
         """
         memo = set() if memo is None else memo
+        if not isinstance(memo, set):
+            raise TypeError(f"named_modules: `memo` must be a set, not {memo!r}; write prefix=...")
         if self not in memo:
             if remove_duplicate:
                 memo.add(self)

@@ -53,7 +53,7 @@ class ValueCheck(Op):
         """Check a tensor, an array or a number."""
         if not isinstance(x, (Value, np.ndarray)):
             low, high, *_ = self.bounds(**params)
-            if (low <= x <= high) != self.inside:
+            if (low <= max(min(x, 2**63 - 1), -(2**63)) <= high) != self.inside:
                 raise self.error(x, 0, **params)
             return None
         x = x if isinstance(x, Value) else from_array(x)

@@ -95,7 +95,11 @@ class RunConfig:
                 None if shape is None else (int(shape[0]), int(shape[1])),
                 str(content["fingerprint"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except KeyError as error:
+            raise ValueError(
+                f"{path} has no entry {error}: it is not the config of a run of this version"
+            ) from None
+        except (TypeError, ValueError) as error:
             raise ValueError(f"{path} is not the config of a run: {error!r}") from None
 
 

@@ -26,7 +26,7 @@ from ..optim import Optimizer
 from ..optim.lr_scheduler import LRScheduler
 from .history import History
 
-FORMAT = 1
+FORMAT = 2  # 1: before the package was regrouped
 
 
 def save_checkpoint(
@@ -133,7 +133,10 @@ def read(path: str | os.PathLike[str]) -> Any:
         with safe_open(path, framework="numpy") as file:
             header = json.loads((file.metadata() or {})["checkpoint"])
             if header["format"] != FORMAT:
-                raise ValueError(f"its format is {header['format']}, not {FORMAT}")
+                raise ValueError(
+                    f"it has format {header['format']}, this version reads {FORMAT}; train anew, "
+                    "or load it with the version that wrote it"
+                )
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return _from_json(header["tree"], arrays)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
