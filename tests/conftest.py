@@ -1,7 +1,8 @@
-"""What all tests share: processes, Hypothesis's settings, what tests need, and no leaks.
+"""Configure all tests: processes, Hypothesis's settings, what tests need, unchanged global state.
 
-The whole suite (`python -m pytest`) runs in as many processes as there are processors, four at
-most, where pytest-xdist is installed; tests that are named, in one. ``-n`` says otherwise.
+Where pytest-xdist is installed, the whole suite (`python -m pytest`) runs in as many processes as
+there are processors, at most four. Tests named on the command line run in one process. ``-n``
+overrides both.
 """
 
 from __future__ import annotations
@@ -18,94 +19,104 @@ import pytest
 from hypothesis import settings
 
 import tinygrad_mlp as tg
-from tinygrad_mlp import tape
-from tinygrad_mlp.kernels import processors, storage
+from tinygrad_mlp.autograd import tape
+from tinygrad_mlp.kernels.runtime import cpu_count, storage
 
-# A kernel may be compiled in the middle of an example, so no deadline. Under CI the same examples
-# are drawn every time: a failure there is of the change at hand.
-FIXED = bool(os.environ.get("CI"))
-settings.register_profile("default", deadline=None, print_blob=True, derandomize=FIXED)
+# An example may compile a kernel, so there is no deadline. Under CI the same examples are drawn
+# every time, so that a failure there is due to the change under test.
+CI = bool(os.environ.get("CI"))
+settings.register_profile("default", deadline=None, print_blob=True, derandomize=CI)
 settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-# What a test starts as a process is this checkout too, wherever the process runs.
+# Processes that a test starts import this checkout too, whatever their working directory.
 CHECKOUT = str(Path(__file__).parents[1])
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (CHECKOUT, os.environ.get("PYTHONPATH"))))
 
 DATA = os.environ.get("TINYGRAD_MLP_DATA", "")
 
-# marker -> whether its tests can run, and what they would need
+
+def installed(*modules: str) -> bool:
+    """Return whether all modules can be imported; a mere folder of that name does not count."""
+    return all((spec := find_spec(name)) and spec.origin for name in modules)
+
+
+# marker -> whether its tests can run, and what they need
 NEEDS = {
     "data": (bool(DATA) and Path(DATA).is_dir(), "a folder named by TINYGRAD_MLP_DATA"),
     "exhaustive": (bool(os.environ.get("TINYGRAD_MLP_EXHAUSTIVE")), "TINYGRAD_MLP_EXHAUSTIVE=1"),
-    "parity": (find_spec("torch") is not None, "torch"),
+    "packaging": (installed("build", "hatchling"), "build and hatchling"),
+    "parity": (installed("torch"), "torch"),
 }
-left_out = dict.fromkeys(NEEDS, 0)
+deselected_counts = dict.fromkeys(NEEDS, 0)
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist's own goes by what is set here
+@pytest.hookimpl(tryfirst=True)  # before xdist's own hook, which reads these options
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Use all processors for the whole suite. Neighbours share kernels: they stay together."""
-    if hasattr(config, "workerinput"):  # one of these processes: it starts none of its own
+    """Run the whole suite in several processes.
+
+    "worksteal" keeps neighbouring tests in one process: they use the same kernels.
+    """
+    if hasattr(config, "workerinput"):  # a process of xdist, which starts none of its own
         return
-    chosen = config.option
+    options = config.option
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    if whole and not chosen.usepdb and getattr(chosen, "numprocesses", 0) is None:
-        chosen.numprocesses, chosen.dist = min(processors.available(), 4), "worksteal"
+    if whole and not options.usepdb and getattr(options, "numprocesses", 0) is None:
+        options.numprocesses, options.dist = min(cpu_count.available(), 4), "worksteal"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect, and count, the tests that need what is not here."""
-    missing = {marker for marker, (there, _) in NEEDS.items() if not there}
-    kept, deselected = [], []
+    """Deselect and count the tests whose needs are not met."""
+    missing = [marker for marker, (available, _) in NEEDS.items() if not available]
+    selected, deselected = [], []
     for item in items:
-        lacking = [marker for marker in missing if item.get_closest_marker(marker)]
-        for marker in lacking:
-            left_out[marker] += 1
-        (deselected if lacking else kept).append(item)
+        unmet = [marker for marker in missing if item.get_closest_marker(marker)]
+        for marker in unmet:
+            deselected_counts[marker] += 1
+        (deselected if unmet else selected).append(item)
     if deselected:
         config.hook.pytest_deselected(items=deselected)
-        items[:] = kept
+        items[:] = selected
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """One of several processes hands its counts on; each of them has collected all tests."""
+    """Send the counts to xdist's main process; each process has collected all tests."""
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["left_out"] = left_out
+        session.config.workeroutput["deselected_counts"] = deselected_counts
 
 
 @pytest.hookimpl(optionalhook=True)  # of xdist
 def pytest_testnodedown(node: Any, error: object) -> None:
-    """Take the counts over; a process that crashed has none."""
-    left_out.update(getattr(node, "workeroutput", {}).get("left_out", {}))
+    """Receive the counts of a process; one that crashed sent none."""
+    deselected_counts.update(getattr(node, "workeroutput", {}).get("deselected_counts", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was left out, and what would bring it in."""
-    for marker, count in left_out.items():
+    """Report how many tests were deselected, and what they need."""
+    for marker, count in deselected_counts.items():
         if count:
-            wanted = NEEDS[marker][1]
-            terminalreporter.write_line(f"left out: {count} marked {marker}, for want of {wanted}")
+            needed = NEEDS[marker][1]
+            terminalreporter.write_line(f"deselected: {count} marked {marker}, which need {needed}")
 
 
 @pytest.fixture
 def data_folder() -> Path:
-    """The folder of TINYGRAD_MLP_DATA; for tests marked ``data``."""
+    """The folder named by TINYGRAD_MLP_DATA; for tests marked ``data``."""
     return Path(DATA)
 
 
 @pytest.fixture(autouse=True)
-def _global_state_is_left_as_it_was() -> Iterator[None]:
-    """A mode that one test leaves on is another test's riddle. NumPy's state is the user's."""
+def _global_state_is_unchanged() -> Iterator[None]:
+    """Check that a test restores every global mode, and does not use NumPy's global generator."""
     before = _global_state()
     yield
     assert _global_state() == before
 
 
 def _global_state() -> dict[str, object]:
-    drawn = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
+    generator = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
     return {
-        "np.random": (drawn["pos"], drawn["key"].tobytes()),
+        "np.random": (generator["pos"], generator["key"].tobytes()),
         "np.geterr": np.geterr(),
         "recording gradients": tg.is_grad_enabled(),
         "default dtype": tg.get_default_dtype(),
@@ -115,5 +126,5 @@ def _global_state() -> dict[str, object]:
 
 @pytest.fixture
 def fresh_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No tensor's memory is kept for another, so that what is freed is gone."""
+    """Allocate every tensor newly, so that freed memory is not reused and can be detected."""
     monkeypatch.setattr(tape, "allocate", lambda size, ring: storage.allocate(size, deque()))

@@ -77,6 +77,58 @@ def test_data_is_copied_but_from_numpy_shares() -> None:
     assert np.shares_memory(sharing.numpy(), a)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "array"),
+    [
+        ((), np.zeros(0)),
+        ((3,), np.zeros(3)),
+        ((2, 3), np.zeros((2, 3))),
+        ((np.int64(2), 0), np.zeros((2, 0))),
+        (([1, 2.5],), np.array([1, 2.5])),
+        (((2, 3),), np.array([2.0, 3.0])),
+        ((range(3),), np.arange(3.0)),
+        ((np.arange(3),), np.arange(3.0)),
+        ((np.array(2.0),), np.array(2.0)),
+    ],
+)
+def test_the_class_takes_sizes_or_data(arguments: tuple, array: np.ndarray) -> None:
+    same(tg.Tensor(*arguments), array.astype("float32"))
+
+
+def test_the_class_of_a_tensor_is_an_alias() -> None:
+    x = tg.tensor([1, 2])
+    same(alias := tg.Tensor(x), [1, 2])
+    alias.add_(1)
+    assert x.tolist() == [2, 3]
+    leaf = tg.ones(2, requires_grad=True)
+    (tg.Tensor(leaf) * 3).sum().backward()
+    assert leaf.grad.tolist() == [3, 3]
+
+
+def test_the_class_copies_data_and_follows_the_default_dtype() -> None:
+    array = np.ones(2, "float32")
+    made = tg.Tensor(array)
+    array[0] = 5
+    assert made.tolist() == [1, 1]
+    tg.set_default_dtype("float64")
+    try:
+        assert tg.Tensor([1]).dtype == tg.Tensor(1).dtype == "float64"
+    finally:
+        tg.set_default_dtype("float32")
+
+
+@pytest.mark.parametrize("data", [3.0, True, None, "ab", {1}])
+def test_tensor_class_refuses_wrong_data(data) -> None:
+    with pytest.raises(TypeError, match=r"`data` must be a sequence, an array or sizes, not .*"):
+        tg.Tensor(data)
+
+
+@pytest.mark.parametrize("sizes", [(2, 3.0), ([1.0], 2), (-1,), (2, -3)])
+def test_tensor_class_refuses_wrong_sizes(sizes: tuple) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        tg.Tensor(*sizes)
+
+
 @pytest.mark.parametrize("key", [np.s_[::2], np.s_[::-1], np.s_[1:, ::-2], np.s_[:, 1]])
 def test_from_numpy_of_any_strides(key) -> None:
     a = np.arange(12.0).reshape(3, 4)[key]
@@ -249,7 +301,7 @@ def test_membership() -> None:
     assert 2 in tg.tensor([[1, 2], [3, 4]])
 
 
-def test_comparison_with_what_is_no_number() -> None:
+def test_comparison_with_other_types() -> None:
     t = tg.ones(2)
     assert t != None  # noqa: E711
     assert t != "text"
@@ -298,7 +350,7 @@ def test_deepcopy() -> None:
     with tg.no_grad():
         twin.zero_()
     assert (x.tolist(), x.grad.tolist()) == ([1, 2], [2, 2])
-    with pytest.raises(RuntimeError, match="no leaf"):
+    with pytest.raises(RuntimeError, match="not a leaf"):
         copy.deepcopy(x * 2)
 
 
@@ -311,9 +363,13 @@ def test_deepcopy_keeps_what_is_one_tensor_one() -> None:
 
 @pytest.mark.parametrize(
     "make",
-    [lambda: tg.ones(2, 3)[:, ::2], lambda: tg.tensor(1, dtype="int32"), lambda: tg.zeros(0, 2),
-     lambda: tg.ones(2, 3).T],
-)  # fmt: skip
+    [
+        lambda: tg.ones(2, 3)[:, ::2],
+        lambda: tg.tensor(1, dtype="int32"),
+        lambda: tg.zeros(0, 2),
+        lambda: tg.ones(2, 3).T,
+    ],
+)
 def test_pickle_and_deepcopy_of_any_layout(make) -> None:
     t = make()
     for twin in (pickle.loads(pickle.dumps(t)), copy.deepcopy(t), copy.copy(t)):
@@ -326,7 +382,7 @@ def test_pickle() -> None:
     x = tg.tensor([1.0, 2.0], requires_grad=True)
     twin = pickle.loads(pickle.dumps(x))
     assert (twin.tolist(), twin.requires_grad) == ([1, 2], True)
-    with pytest.raises(RuntimeError, match="no leaf"):
+    with pytest.raises(RuntimeError, match="not a leaf"):
         pickle.dumps(x * 2)
 
 
@@ -358,8 +414,8 @@ def test_requires_grad() -> None:
         (lambda t: tg.ones(2, 2, 3) @ tg.ones(3, 3, 2), ValueError, "do not broadcast"),
         (lambda t: ~t, TypeError, "bitwise_not takes bool and integer tensors"),
         (lambda t: t & t, TypeError, "bitwise_and takes bool and integer"),
-        (lambda t: -(t > 0), TypeError, "neg of bool tensors means nothing"),
-        (lambda t: (t > 0) - (t > 0), TypeError, "sub of bool tensors"),
+        (lambda t: -(t > 0), TypeError, "neg is not defined for bool tensors"),
+        (lambda t: (t > 0) - (t > 0), TypeError, "sub is not defined for bool tensors"),
         (lambda t: t.sum(3), IndexError, "dim 3 is out of range"),
         (lambda t: t.sum("a"), TypeError, "dim must be an integer"),
         (lambda t: t.sum((0, 0)), ValueError, "names an axis twice"),
@@ -397,3 +453,27 @@ def test_transpose_of_a_matrix_takes_integers(wrong) -> None:
     with pytest.raises(TypeError, match="must be an integer"):
         tg.ones(2, 3).transpose(*wrong)
     assert tg.ones(2, 3).transpose(np.int64(0), np.int64(1)).shape == (3, 2)
+
+
+# --- undoing broadcasting ---
+
+
+@pytest.mark.parametrize("size", [(2, 3), (1, 3), (2, 1), (1, 1), (3,), (1,), ()])
+def test_sum_to_size_sums_over_repeated_axes(size: tuple) -> None:
+    x = tg.tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+    summed = x.sum_to_size(size)
+    assert summed.shape == size
+    y = tg.zeros(size, dtype=tg.float64, requires_grad=True)
+    (y.expand(2, 3) * x.detach()).sum().backward()
+    np.testing.assert_array_equal(summed.detach().numpy(), y.grad.numpy())
+    summed.sum().backward()
+    assert x.grad.tolist() == [[1] * 3] * 2
+    assert x.sum_to_size(*size).shape == size
+
+
+@pytest.mark.parametrize("size", [(4, 3), (1, 2, 3), (2,), (0,)])
+def test_sum_to_size_needs_a_size_that_broadcasts(size: tuple) -> None:
+    with pytest.raises(
+        ValueError, match=r"sum_to_size: .* does not broadcast to the shape \(2, 3\)"
+    ):
+        tg.ones(2, 3).sum_to_size(size)

@@ -12,8 +12,8 @@ import pytest
 from matplotlib.image import imread
 
 from tests.cli.test_train import command
-from tinygrad_mlp.cli import _in_options, main
-from tinygrad_mlp.train.saved_run import open_run
+from tinygrad_mlp.cli import _with_options, main
+from tinygrad_mlp.runs.run_folder import open_run
 
 COLOURS = ("red", "blue", "white")
 SPECIES = ("iris", "rose", "lily")
@@ -50,9 +50,9 @@ def table(path: Path) -> list[dict[str, str]]:
 def done(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """The output of a command that must succeed, in this process."""
     code = main(arguments)
-    said = capsys.readouterr()
-    assert (code, said.err) == (0, "")
-    return said.out
+    printed = capsys.readouterr()
+    assert (code, printed.err) == (0, "")
+    return printed.out
 
 
 def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -69,20 +69,20 @@ def test_three_commands_for_a_table_of_classes(tmp_path: Path) -> None:
     trained = command("train", "flowers.csv", "--missing", "median", "--epochs", "20", cwd=tmp_path)
     assert (trained.returncode, trained.stderr) == (0, "")
     assert trained.stdout.startswith(
-        "flowers: 192 rows to learn from, 48 held out, to predict 3 classes of 'species'\n"
+        "flowers: 192 training rows, 48 test rows, target: 'species', 3 classes\n"
     )
     accuracy = float(trained.stdout.split()[-1])
     assert accuracy > 0.9
 
     measured = command("evaluate", "runs/flowers", cwd=tmp_path)
     assert (measured.returncode, measured.stderr) == (0, "")
-    assert measured.stdout.startswith("flowers: 48 rows held out\n")
+    assert measured.stdout.startswith("flowers: 48 test rows\n")
     assert f"\ntest accuracy {accuracy:.4f}\n" in measured.stdout
     assert measured.stdout.splitlines()[-3].startswith("iris ")
 
     out = ("--out", "predictions.csv")
-    said = command("predict", "runs/flowers", "flowers.csv", *out, cwd=tmp_path)
-    assert (said.returncode, said.stdout) == (0, "240 rows in predictions.csv\n")
+    printed = command("predict", "runs/flowers", "flowers.csv", *out, cwd=tmp_path)
+    assert (printed.returncode, printed.stdout) == (0, "wrote 240 rows to predictions.csv\n")
     found = table(tmp_path / "predictions.csv")
     assert list(found[0]) == ["prediction", "p_iris", "p_lily", "p_rose"]
     for row in found:
@@ -98,17 +98,19 @@ def test_a_table_of_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     folder, out = str(tmp_path / "run"), tmp_path / "values.csv"
     options = ("--target", "rent", "--early-stopping", "15", "--out", folder, "--epochs", "120")
     trained = done(capsys, "train", str(tmp_path / "rents.csv"), *options)
-    best, count = map(int, re.search(r"those of epoch (\d+), the best of (\d+)", trained).groups())
+    best, count = map(
+        int, re.search(r"weights of epoch (\d+), the best of (\d+)", trained).groups()
+    )
     assert 1 < best <= count <= 120
-    assert "173 rows to learn from, 48 held out, to predict values of 'rent'\n" in trained, (
-        "19 are kept aside"
+    assert "173 training rows, 48 test rows, target: 'rent', numeric\n" in trained, (
+        "19 are for validation"
     )
     error = float(re.search(r"test rmse ([\d.]+)", trained)[1])
     assert 25 < error < 80, "in francs: the noise is 40"
     assert float(re.search(r"test r2 ([\d.]+)", trained)[1]) > 0.98
     assert trained.splitlines()[-1] in done(capsys, "evaluate", folder)
 
-    assert "240 rows in" in done(
+    assert "wrote 240 rows to" in done(
         capsys, "predict", folder, str(tmp_path / "rents.csv"), "--out", str(out)
     )
     values = np.array([float(row["rent"]) for row in table(out)])
@@ -125,36 +127,39 @@ def test_options_say_what_columns_are(tmp_path: Path, capsys: pytest.CaptureFixt
     lines = [f"{k},{8000 + k % 3},Zoë {k},{draw.normal():.2f},{k % 4}" for k in range(60)]
     (tmp_path / "people.csv").write_bytes("\n".join(["n,code,né,v,y", *lines]).encode("cp1252"))
     options = ("train", path, "--epochs", "1", "--out", str(tmp_path / "run"))
-    assert failed(capsys, *options).endswith("; write --encoding cp1252 for files of Windows\n")
+    assert failed(capsys, *options).endswith("; write --encoding cp1252 for files from Windows\n")
     options += ("--encoding", "cp1252")
     assert failed(capsys, *options).endswith("; write --ignore 'né'\n")
     options += ("--ignore", "né", "--ignore", "n")
-    assert "to predict 4 classes of 'y'" in done(capsys, *options)
+    assert "target: 'y', 4 classes" in done(capsys, *options)
     options += ("--categorical", "code", "--task", "regression", "--clip-grad", "1")
-    assert "to predict values of 'y'" in done(capsys, *options)
+    assert "target: 'y', numeric" in done(capsys, *options, "--overwrite")
     header = done(capsys, "predict", str(tmp_path / "run"), path).splitlines()[0]
     assert header == "y", "the file is read as the first one was"
     run = open_run(tmp_path / "run")
-    assert run.preparation.feature_names == ("code=8000", "code=8001", "code=8002", "v")
-    message = "class_weight is for classes, and"
-    assert message in failed(capsys, *options, "--class-weight", "balanced")
-    message = "was begun with --lr 0.003, which is now 0.5; give the same"
+    assert run.preprocessor.feature_names == ("code=8000", "code=8001", "code=8002", "v")
+    message = "class_weight needs classes, but the target"
+    assert message in failed(capsys, *options, "--class-weight", "balanced", "--overwrite")
+    message = "began with --lr 0.003, not 0.5; use the same"
     assert message in failed(capsys, *options, "--resume", "--lr", "0.5")
 
 
 @pytest.mark.parametrize(
-    ("said", "typed"),
+    ("text", "typed"),
     [
+        ("write resume=True to continue it", "write --resume to continue it"),
         ("write ignore=['a b', 'c']", "write --ignore 'a b' --ignore c"),
-        ("write ignore=[\"it's\"]", """write --ignore 'it'"'"'s'"""),
+        ('write ignore=["it\'s"]', """write --ignore 'it'"'"'s'"""),
         ("write ignore=['a]b']", "write ignore=['a]b']"),
-        ("write data_dir=... or lr=0.1, or batch_size=3", "write --data-dir ... or --lr 0.1, or "
-         "--batch-size 3"),
+        (
+            "write data_dir=... or lr=0.1, or batch_size=3",
+            "write --data-dir ... or --lr 0.1, or --batch-size 3",
+        ),
         ("no folder 'runs/lr=0.1' or test=None", "no folder 'runs/lr=0.1' or test=None"),
     ],
-)  # fmt: skip
-def test_arguments_are_said_as_options(said: str, typed: str) -> None:
-    assert _in_options(said, ("ignore", "data_dir", "lr", "batch_size")) == typed
+)
+def test_arguments_are_rewritten_as_options(text: str, typed: str) -> None:
+    assert _with_options(text, ("ignore", "data_dir", "lr", "batch_size", "resume")) == typed
 
 
 def test_what_cannot_be_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,19 +167,93 @@ def test_what_cannot_be_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFi
     assert failed(capsys, "train", none).endswith(f": No such file or directory: {none!r}\n")
     done(capsys, "train", "xor", "--epochs", "1", "--out", str(tmp_path))
     (tmp_path / "new.csv").write_text("1,2\n")
-    said = failed(
+    printed = failed(
         capsys, "predict", str(tmp_path), str(tmp_path / "new.csv"), "--out", str(tmp_path)
     )
-    assert said == f"tinygrad-mlp: error: Is a directory: {str(tmp_path)!r}\n"
+    assert printed == f"tinygrad-mlp: error: Is a directory: {str(tmp_path)!r}\n"
 
 
-def test_predicting_says_what_is_wrong_with_rows(
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files below a folder."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_an_old_run_is_not_overwritten_unasked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    options = ("train", "xor", "--epochs", "2", "--out", str(folder))
+    folder.mkdir()
+    (folder / "notes.txt").write_text("my own file")
+    done(capsys, *options)
+    before = contents(folder)
+    assert "notes.txt" in before, "a folder may hold other files"
+    for changed in ([], ["--seed", "1"], ["--epochs", "3"]):
+        assert failed(capsys, *options, *changed) == (
+            f"tinygrad-mlp: error: {folder} already holds a run: use --resume to continue it, "
+            "--overwrite to replace it, or choose another folder\n"
+        )
+    assert "resume and overwrite exclude" in failed(capsys, *options, "--resume", "--overwrite")
+    assert contents(folder) == before
+    done(capsys, *options, "--resume")
+    done(capsys, *options, "--overwrite", "--seed", "1")
+    after = contents(folder)
+    assert after.keys() == before.keys()
+    assert after["notes.txt"] == before["notes.txt"]
+    assert after["model.safetensors"] != before["model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "history.json", "curves.png", "train/events.out.tfevents.1"]
+)
+def test_a_file_that_a_run_would_replace_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("not of a run")
+    options = ("train", "xor", "--epochs", "1", "--out", str(tmp_path))
+    assert failed(capsys, *options).endswith(
+        f" already holds {name}: use --overwrite to replace it, or choose another folder\n"
+    )
+    assert contents(tmp_path) == {name: b"not of a run"}
+    done(capsys, *options, "--overwrite")
+    assert contents(tmp_path).get(name) != b"not of a run"
+
+
+def test_predictions_do_not_overwrite_a_file_unasked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done(capsys, "train", "xor", "--epochs", "1", "--out", str(tmp_path / "run"))
+    rows = tmp_path / "rows.csv"
+    rows.write_text("1,1\n-1,1\n")
+    options = ("predict", str(tmp_path / "run"), str(rows))
+    for out in (rows, tmp_path / "run" / "config.json"):
+        before = contents(tmp_path)
+        error = failed(capsys, *options, "--out", str(out))
+        assert error == f"tinygrad-mlp: error: {out} exists: use --overwrite to replace it\n"
+        assert contents(tmp_path) == before
+    out = tmp_path / "predictions.csv"
+    out.write_text("old")
+    assert "wrote 2 rows" in done(capsys, *options, "--out", str(out), "--overwrite")
+    assert [row["prediction"] in ("same", "different") for row in table(out)] == [True, True]
+
+
+def test_errors_of_predict_describe_the_wrong_row(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rents(tmp_path / "rents.csv", 60)
     folder = str(tmp_path / "run")
-    done(capsys, "train", str(tmp_path / "rents.csv"), "--target", "rent", "--epochs", "1",
-         "--out", folder)  # fmt: skip
+    done(
+        capsys,
+        "train",
+        str(tmp_path / "rents.csv"),
+        "--target",
+        "rent",
+        "--epochs",
+        "1",
+        "--out",
+        folder,
+    )
     new, out = tmp_path / "new.csv", tmp_path / "values.csv"
     for text, message in [
         ("area,city\n50,Genf\n", r"new\.csv, line 2, column 'city'.*'Genf'"),
@@ -186,11 +265,11 @@ def test_predicting_says_what_is_wrong_with_rows(
         error = failed(capsys, "predict", folder, str(new), "--out", str(out))
         assert re.search(message, error), error
         assert not out.exists(), "nothing half-written"
-    assert not (tmp_path / "run" / "surface.png").exists(), "area and two cities are no plane"
+    assert not (tmp_path / "run" / "surface.png").exists(), "area and city do not span a plane"
     (tmp_path / "rents.csv").write_text("rent;area;city\n" + "1;2;Chur\n3;4;Bern\n" * 30)
-    assert "is not what it was when" in failed(capsys, "evaluate", folder)
+    assert "has changed since" in failed(capsys, "evaluate", folder)
     (tmp_path / "rents.csv").rename(tmp_path / "moved.csv")
-    assert "rents.csv is not there any more, so the rows that" in failed(capsys, "evaluate", folder)
+    assert "rents.csv does not exist any more, so" in failed(capsys, "evaluate", folder)
     assert "60 rows\n" in done(capsys, "evaluate", folder, str(tmp_path / "moved.csv"))
     new.write_text("area,city\n50,Bern\n")
     (tmp_path / "taken").write_text("a file, not a folder")
@@ -198,7 +277,7 @@ def test_predicting_says_what_is_wrong_with_rows(
     error = failed(capsys, "predict", folder, str(new), "--out", where)
     assert "cannot write to the folder" in error
     (tmp_path / "run" / "config.json").write_text("{}")
-    assert "config.json does not describe a run" in failed(capsys, "evaluate", folder)
+    assert "config.json is not the config of a run" in failed(capsys, "evaluate", folder)
 
 
 def test_arrays_that_are_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -219,31 +298,33 @@ def test_arrays_that_are_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "new.csv").write_text("\n".join(lines))
     assert found == done(capsys, "predict", str(folder), str(tmp_path / "new.csv")).splitlines()
     (tmp_path / "new.csv").write_text("u,v\n1,2\n")
-    assert "new.csv has 2 columns beside the target 'y', where this network takes 30" in failed(
+    assert "new.csv has 2 columns besides the target 'y', but the network takes 30" in failed(
         capsys, "predict", str(folder), str(tmp_path / "new.csv")
     )
     (tmp_path / "run" / "model.safetensors").unlink()
-    assert "--resume goes on" in failed(capsys, "evaluate", str(folder))
+    assert "continue its training with --resume" in failed(capsys, "evaluate", str(folder))
 
 
 def test_a_line_does_not_part_the_spiral(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = done(capsys, "train", "spiral", "--model", "linear", "--out", str(tmp_path / "a"))
-    assert 0.4 < float(said.split()[-1]) < 0.62
-    said = done(capsys, "train", "spiral", "--out", str(tmp_path / "b"))
-    assert float(re.search(r"train accuracy ([\d.]+)", said)[1]) >= 0.99
+    printed = done(capsys, "train", "spiral", "--model", "linear", "--out", str(tmp_path / "a"))
+    assert 0.4 < float(printed.split()[-1]) < 0.62
+    printed = done(capsys, "train", "spiral", "--out", str(tmp_path / "b"))
+    assert float(re.search(r"train accuracy ([\d.]+)", printed)[1]) >= 0.99
 
 
 def test_summaries(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = command("summary", "--hidden", "512,128,64", "--batch-norm", cwd=tmp_path)
-    assert (said.returncode, said.stderr) == (0, "")
-    assert re.search(r"total parameters +479,306\ntrainable +477,898\nnot .* 1,408\n", said.stdout)
-    assert "1 BatchNorm1d  (N, 512)" in said.stdout
+    result = command("summary", "--hidden", "512,128,64", "--batch-norm", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert re.search(
+        r"total parameters +479,306\ntrainable +477,898\nnot .* 1,408\n", result.stdout
+    )
+    assert "1 BatchNorm1d  (N, 512)" in result.stdout
     folder = str(tmp_path / "run")
     done(capsys, "train", "xor", "--epochs", "1", "--hidden", "5", "--out", folder)
     assert "total parameters  27\n" in done(capsys, "summary", folder)
-    assert f"{folder} is a network already; leave hidden out" in failed(
+    assert f"{folder} already determines the network; omit hidden" in failed(
         capsys, "summary", folder, "--hidden", "3"
     )
     assert "inputs must be at least 1, got 0; write --inputs 784" in failed(
@@ -265,7 +346,7 @@ def test_settings_that_make_no_sense_are_named(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for option, value, message in [
-        ("--activation", "rleu", "no activation is called 'rleu', .* did you mean 'relu'"),
+        ("--activation", "rleu", "no activation is called 'rleu'.* did you mean 'relu'"),
         ("--optimizer", "adan", "no optimizer is called 'adan'.* did you mean 'adam'"),
         ("--schedule", "sine", "no schedule is called 'sine'.* did you mean 'cosine'"),
         ("--dropout", "1", "dropout must be from 0 to below 1, got 1"),
@@ -286,6 +367,7 @@ def test_settings_that_make_no_sense_are_named(
 def test_mnist_by_its_recipe(
     tmp_path: Path, data_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = done(capsys, "train", "mnist", "--data-dir", str(data_folder / "mnist"), "--out",
-                 str(tmp_path))  # fmt: skip
+    found = done(
+        capsys, "train", "mnist", "--data-dir", str(data_folder / "mnist"), "--out", str(tmp_path)
+    )
     assert float(found.split()[-1]) >= 0.98

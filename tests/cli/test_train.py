@@ -30,7 +30,7 @@ def test_without_a_dataset_it_trains_on_digits(tmp_path: Path) -> None:
     done = command("train", "--epochs", "3", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[0] == "digits: 1,438 rows to learn from, 359 held out, to predict 10 classes"
+    assert lines[0] == "digits: 1,438 training rows, 359 test rows, target: 10 classes"
     assert [line.split("  ")[0] for line in lines[2:5]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     assert re.fullmatch(r"epoch 3/3( \w+ [\d.]+){4} [\d,]+ samples/s", " ".join(lines[4].split()))
     saved = "model.safetensors, history.json, curves.png, mistakes.png"
@@ -56,17 +56,17 @@ def test_the_spiral_leaves_its_boundary_and_options_reach_it(tmp_path: Path) -> 
     done = command("train", "spiral", *options, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     trained = done.stdout
-    assert "AdamW with lr 0.05, 30 epochs of batches of 50, seed 7" in done.stdout
+    assert "AdamW, lr 0.05; 30 epochs, batch size 50, seed 7" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("test accuracy 0.9")
     assert imread(tmp_path / "here" / "boundary.png").shape[:2] == (960, 960)
 
     done = command("evaluate", "here", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("spiral: 300 rows held out\nloss 0.")
+    assert done.stdout.startswith("spiral: 300 test rows\nloss 0.")
     lines = done.stdout.splitlines()
     assert lines[2] == trained.splitlines()[-1]
-    assert lines[3].split() == ["arm", "0", "arm", "1", "arm", "2"]
-    counts = [[int(count) for count in line.split()[2:]] for line in lines[4:]]
+    assert lines[4].split() == ["arm", "0", "arm", "1", "arm", "2"]
+    counts = [[int(count) for count in line.split()[2:]] for line in lines[5:]]
     assert [sum(line) for line in counts] == [100] * 3
     right = sum(line[k] for k, line in enumerate(counts)) / 300
     assert lines[2] == f"test accuracy {right:.4f}"
@@ -75,9 +75,17 @@ def test_the_spiral_leaves_its_boundary_and_options_reach_it(tmp_path: Path) -> 
 def test_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:
     def run(seed: int, threads: int, out: str) -> tuple[str, bytes]:
         done = command(
-            "train", "--epochs", "2", "--seed", str(seed), "--threads", str(threads), "--out", out,
+            "train",
+            "--epochs",
+            "2",
+            "--seed",
+            str(seed),
+            "--threads",
+            str(threads),
+            "--out",
+            out,
             cwd=tmp_path,
-        )  # fmt: skip
+        )
         assert done.returncode == 0
         return done.stdout.splitlines()[-1], (tmp_path / out / "model.safetensors").read_bytes()
 
@@ -86,21 +94,30 @@ def test_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:
     assert run(2, 2, "c")[1] != first[1]
 
 
-def test_without_matplotlib_it_trains_and_says_what_to_install(tmp_path: Path) -> None:
+def test_without_matplotlib_it_trains_and_names_what_to_install(tmp_path: Path) -> None:
     hidden = tmp_path / "hidden" / "matplotlib"
     hidden.mkdir(parents=True)
     (hidden / "__init__.py").write_text("raise ModuleNotFoundError('No matplotlib here')\n")
     done = command(
-        "train", "spiral", "--epochs", "1", "--out", "out", cwd=tmp_path,
+        "train",
+        "spiral",
+        "--epochs",
+        "1",
+        "--out",
+        "out",
+        cwd=tmp_path,
         PYTHONPATH=os.pathsep.join([str(hidden.parent), os.environ["PYTHONPATH"]]),
-    )  # fmt: skip
+    )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "no pictures: " in done.stdout
+    assert "no plots: " in done.stdout
     assert 'pip install "tinygrad-mlp[plot]"' in done.stdout
     assert done.stdout.splitlines()[-1].startswith("test accuracy ")
     assert sorted(os.listdir(tmp_path / "out")) == [
-        "checkpoint.safetensors", "config.json", "history.json", "model.safetensors",
-    ]  # fmt: skip
+        "checkpoint.safetensors",
+        "config.json",
+        "history.json",
+        "model.safetensors",
+    ]
 
 
 def test_version_and_help(tmp_path: Path) -> None:
@@ -116,7 +133,7 @@ def test_version_and_help(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["train", "spirl"], 1, "no dataset is called 'spirl', .* did you mean 'spiral'?"),
+        (["train", "spirl"], 1, "no dataset is called 'spirl'.* did you mean 'spiral'?"),
         (["train", "--epochs", "0"], 1, "epochs must be at least 1, got 0"),
         (["train", "--lr", "-1"], 1, "lr must be positive and finite, got -1"),
         (["train", "--threads", "0"], 1, "threads"),
@@ -125,11 +142,15 @@ def test_version_and_help(tmp_path: Path) -> None:
         (["train", "--lr", "1e30", "--out", "out"], 1, r"the loss became \w+ in epoch 1, batch"),
         (["train", "--epochs", "many"], 2, "argument --epochs: invalid int value: 'many'"),
         (["train", "--momentum"], 2, "argument --momentum: expected one argument"),
-        (["train", "--hidden", "8,x"], 2, "widths are whole numbers .* not '8,x'"),
-        (["train", "--momentum", "0.9"], 1, "adamw has no momentum; sgd and rmsprop have"),
+        (["train", "--hidden", "8,x"], 2, "expected widths such as 512,128,64, got '8,x'"),
+        (
+            ["train", "--momentum", "0.9"],
+            1,
+            "adamw has no momentum; omit it \\(only sgd and rmsprop have one\\)",
+        ),
         (["train", "none.csv"], 1, "No such file .*none.csv"),
-        (["train", "--resume", "--out", "new"], 1, "new is no folder of a run"),
-        (["evaluate", "new"], 1, "new is no folder of a run: it has no config.json"),
+        (["train", "--resume", "--out", "new"], 1, "new is not the folder of a run"),
+        (["evaluate", "new"], 1, "new is not the folder of a run: it has no config.json"),
         ([], 2, "the following arguments are required: COMMAND"),
         (["fly"], 2, "invalid choice: 'fly'"),
     ],
@@ -174,7 +195,9 @@ def test_ctrl_c_ends_the_epoch_and_keeps_what_was_learned(tmp_path: Path) -> Non
         finally:
             process.kill()
     assert process.returncode == 130
-    found = re.fullmatch(r"tinygrad-mlp: stopped after epoch (\d+); --resume goes on\n", errors)
+    found = re.fullmatch(
+        r"tinygrad-mlp: stopped after epoch (\d+); continue the run with --resume\n", errors
+    )
     assert found
     out = tmp_path / "out"
     assert len(json.loads((out / "history.json").read_text())["epochs"]) == int(found[1])
@@ -187,8 +210,11 @@ def test_ctrl_c_ends_the_epoch_and_keeps_what_was_learned(tmp_path: Path) -> Non
 def test_a_reader_who_leaves_does_not_end_the_training(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "tinygrad_mlp", "train", "xor", "--epochs", "60", "--out", "out"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     with process:
         try:
             assert process.stdout is not None

@@ -39,7 +39,7 @@ def test_mirrors_are_asked_in_turn_until_one_is_right(server: Server, tmp_path: 
     assert server.asked == mirrors[:-1]
 
 
-def test_when_all_fail_each_reason_is_told_and_nothing_is_left(
+def test_when_all_mirrors_fail_each_reason_is_given_and_no_file_is_left(
     server: Server, tmp_path: Path
 ) -> None:
     server.files |= {"cut/f": b"right", "wrong/f": b"wrong"}

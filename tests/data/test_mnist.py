@@ -10,10 +10,9 @@ import pytest
 from tests.data.server import Server
 from tests.data.test_idx import written
 from tinygrad_mlp.data import fashion_mnist, load, mnist, split
-from tinygrad_mlp.data.mnist import PUBLISHED
-from tinygrad_mlp.kernels import cache
+from tinygrad_mlp.data.mnist import FILES, PUBLISHED
+from tinygrad_mlp.kernels.runtime import cache
 
-FILES = tuple(PUBLISHED["mnist"].contents)
 TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
 
 
@@ -35,9 +34,9 @@ def published(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request, server: 
     if request.node.get_closest_marker("data"):
         return
     for name in TITLES:
-        contents = {file: hashlib.sha256(data).hexdigest() for file, data in small(name).items()}
+        sha256 = [hashlib.sha256(small(name)[file]).hexdigest() for file in FILES]
         mirrors = (server.url(f"first/{name}/"), server.url(f"second/{name}/"))
-        known = replace(PUBLISHED[name], contents=contents, mirrors=mirrors)
+        known = replace(PUBLISHED[name], sha256=sha256, mirrors=mirrors)
         monkeypatch.setitem(PUBLISHED, name, known)
         server.files |= {
             f"{place}/{name}/{file}.gz": gzip.compress(data)
@@ -75,7 +74,7 @@ def test_files_become_rows(tmp_path: Path, server: Server, compressed: bool) -> 
     assert train.classes == tuple("0123456789")
     assert "LeCun" in train.source
     raw = np.arange(36, dtype=np.uint8).reshape(6, 2, 3) * 4
-    assert (train.preparation.x(raw) == train.x).all(), "what comes later is scaled alike"
+    assert (train.preprocessor.x(raw) == train.x).all(), "later images are scaled in the same way"
     assert server.asked == []
 
 
@@ -89,7 +88,7 @@ def test_a_folder_may_hold_the_dataset_or_be_it(
         assert load("mnist").x.shape == (6, 6)
 
 
-def test_each_dataset_knows_its_own_files(tmp_path: Path) -> None:
+def test_each_dataset_finds_its_own_files(tmp_path: Path) -> None:
     for name in TITLES:
         put(tmp_path / name, name)
     assert mnist(tmp_path).y[0] == 0
@@ -101,7 +100,7 @@ def test_each_dataset_knows_its_own_files(tmp_path: Path) -> None:
 def test_files_of_the_other_dataset_are_noticed_and_named(tmp_path: Path, name: str) -> None:
     (other,) = set(TITLES) - {name}
     put(tmp_path / name, other)
-    message = f"t10k-images-idx3-ubyte.gz is t10k-.* of {TITLES[other]}, not that of {TITLES[name]}"
+    message = f"-ubyte.gz is t10k-.* of {TITLES[other]}, not t10k-.* of {TITLES[name]}"
     with pytest.raises(ValueError, match=message):
         load(name, data_dir=tmp_path)
 
@@ -136,7 +135,7 @@ def test_a_folder_without_the_files_is_named(
     with pytest.raises(FileNotFoundError, match=f"{folder} has neither {FILES[1]} nor {FILES[1]}"):
         mnist(tmp_path)
     monkeypatch.setenv("TINYGRAD_MLP_DATA", str(tmp_path / "nowhere"))
-    with pytest.raises(FileNotFoundError, match=r"TINYGRAD_MLP_DATA is '.*nowhere', which is no"):
+    with pytest.raises(FileNotFoundError, match=r"TINYGRAD_MLP_DATA is '.*nowhere', which is not"):
         mnist()
     assert server.asked == [], "who names a folder means it"
 
@@ -167,7 +166,7 @@ def test_a_mirror_with_the_wrong_dataset_is_passed_over(tmp_path: Path, server: 
     assert len(server.asked) == 8
 
 
-def test_a_download_that_fails_half_way_leaves_what_is_whole_and_goes_on_from_there(
+def test_a_failed_download_keeps_complete_files_and_continues_from_there(
     tmp_path: Path, server: Server
 ) -> None:
     server.cut |= {f"{place}/mnist/{FILES[1]}.gz" for place in ("first", "second")}
@@ -190,8 +189,17 @@ def test_the_real_mnist(data_folder: Path) -> None:
     assert (train.x.dtype, train.y.dtype) == (np.float32, np.int64)
     assert (train.x.min(), train.x.max()) == (0.0, 1.0)
     assert np.bincount(train.y).tolist() == [
-        5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949
-    ]  # fmt: skip
+        5923,
+        6742,
+        5958,
+        6131,
+        5842,
+        5421,
+        5918,
+        6265,
+        5851,
+        5949,
+    ]
     assert train.y[:8].tolist() == [5, 0, 4, 1, 9, 2, 1, 3]
     assert train.x.mean() == pytest.approx(0.1307, abs=1e-4)
     assert train.x.std() == pytest.approx(0.3081, abs=1e-4)
@@ -202,7 +210,7 @@ def test_the_real_mnist(data_folder: Path) -> None:
 @pytest.mark.data
 def test_the_real_mnist_is_not_taken_for_fashion(data_folder: Path) -> None:
     folder = data_folder / "mnist" if (data_folder / "mnist").is_dir() else data_folder
-    with pytest.raises(ValueError, match="of MNIST, not that of Fashion-MNIST"):
+    with pytest.raises(ValueError, match="of MNIST, not t10k-images-idx3-ubyte of Fashion-MNIST"):
         fashion_mnist(folder)
 
 

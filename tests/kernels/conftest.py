@@ -1,4 +1,4 @@
-"""What the tests of kernels share: a number of threads for one test, and kernels always shared."""
+"""Fixtures of the tests of kernels: a number of threads, used by every kernel."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import tinygrad_mlp as tg
-from tinygrad_mlp.kernels import threads
+from tinygrad_mlp.kernels.runtime import threads
 
 
 @pytest.fixture
 def use_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
-    """`set_num_threads` for one test, in which no kernel is too small to be shared.
+    """Set the number of threads for one test, in which every kernel uses all threads.
 
     Nor do neighbours on the machine matter, whose long waits would keep kernels on one thread.
     """
     before = tg.get_num_threads()
     monkeypatch.setattr(threads, "SMALL", 0)
-    monkeypatch.setattr(threads, "_REST", 0)
+    monkeypatch.setattr(threads, "_BACK_OFF", 0)
     yield tg.set_num_threads
     tg.set_num_threads(before)

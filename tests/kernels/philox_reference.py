@@ -1,4 +1,4 @@
-"""Philox4x32-10 in NumPy, straight from the paper: what the kernels of `random` must equal.
+"""Philox4x32-10 in NumPy, as in the paper: the reference of the kernels in `philox.py`.
 
 Source: J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011, section 3.3.
 """
@@ -14,21 +14,23 @@ SHIFT = np.uint64(32)
 
 
 def philox4x32(counter: np.ndarray, key: tuple[int, int], rounds: int = 10) -> np.ndarray:
-    """Four words for each row of four counter words: uint64 arrays of 32-bit values, (N, 4)."""
+    """Return four words for each row of four counter words: (N, 4) uint64 of 32-bit values."""
     c = [np.asarray(counter[:, k], np.uint64) for k in range(4)]
     k0, k1 = key
     for _ in range(rounds):
         p0, p1 = np.uint64(0xD2511F53) * c[0], np.uint64(0xCD9E8D57) * c[2]
         c = [
-            (p1 >> SHIFT) ^ c[1] ^ np.uint64(k0), p1 & LOW,
-            (p0 >> SHIFT) ^ c[3] ^ np.uint64(k1), p0 & LOW,
-        ]  # fmt: skip
+            (p1 >> SHIFT) ^ c[1] ^ np.uint64(k0),
+            p1 & LOW,
+            (p0 >> SHIFT) ^ c[3] ^ np.uint64(k1),
+            p0 & LOW,
+        ]
         k0, k1 = (k0 + 0x9E3779B9) % 2**32, (k1 + 0xBB67AE85) % 2**32
     return np.stack(c, axis=1)
 
 
 def words(seed: int, draw: int, blocks: int) -> np.ndarray:
-    """The words of blocks 0, 1, ... of a draw: (blocks, 4)."""
+    """Return the words of blocks 0, 1, ... of a draw: (blocks, 4)."""
     counter = np.zeros((blocks, 4), np.uint64)
     counter[:, 0] = np.arange(blocks)
     counter[:, 2], counter[:, 3] = draw % 2**32, draw % 2**64 >> 32
@@ -40,7 +42,7 @@ def unit64(high: np.ndarray, low: np.ndarray) -> np.ndarray:
 
 
 def pairs(seed: int, draw: int, size: int) -> np.ndarray:
-    """Two 64-bit uniforms for each block, flat."""
+    """Return two 64-bit uniforms for each block, flat."""
     w = words(seed, draw, (size + 1) // 2)
     return np.stack([unit64(w[:, 0], w[:, 1]), unit64(w[:, 2], w[:, 3])], axis=1)
 
@@ -57,7 +59,7 @@ def np_uniform32(seed: int, draw: int, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def np_normal(seed: int, draw: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Box and Muller."""
+    """Box-Muller transform."""
     size = math.prod(shape)
     u, v = pairs(seed, draw, size).T
     radius, angle = np.sqrt(-2 * np.log(1 - u)), 2 * np.pi * v

@@ -1,4 +1,4 @@
-"""Scripts in processes of their own, for what only a fresh process can show."""
+"""Run scripts in fresh processes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import subprocess
 import sys
 import textwrap
 
-TIMEOUT = 120  # seconds; a kernel that waits forever must fail, not hang
+TIMEOUT = 120  # seconds, so that a kernel that waits forever fails the test
 
 
 def start(script: str, **environment: str) -> subprocess.Popen[str]:
-    """Python on ``script``, with pipes."""
+    """Start Python on ``script``, with pipes for its input and output."""
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", textwrap.dedent(script)],
         env={**os.environ, **environment},
@@ -22,10 +22,10 @@ def start(script: str, **environment: str) -> subprocess.Popen[str]:
     )
 
 
-def finish(process: subprocess.Popen[str], given: str = "", timeout: float = TIMEOUT) -> str:
-    """What the process prints, once it has ended well."""
+def finish(process: subprocess.Popen[str], text: str = "", timeout: float = TIMEOUT) -> str:
+    """Send ``text``, wait for the process to end without error, and return what it printed."""
     try:
-        printed, errors = process.communicate(given, timeout=timeout)
+        printed, errors = process.communicate(text, timeout=timeout)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
@@ -35,5 +35,5 @@ def finish(process: subprocess.Popen[str], given: str = "", timeout: float = TIM
 
 
 def run(script: str, **environment: str) -> str:
-    """What a script prints."""
+    """Run a script and return what it printed."""
     return finish(start(script, **environment))

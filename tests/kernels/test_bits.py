@@ -1,9 +1,9 @@
-"""Every kernel that folds gives the same bits on any vector unit: those that are recorded here.
+"""Every kernel that folds gives the bits recorded here, on any vector unit.
 
-Each unit that this machine can run is forced on a process of its own, by Numba's settings. Inputs
-are made of integers, exactly; of NaNs only the places count.
+Each unit that this machine has is forced by Numba's settings in a separate process. Inputs are made
+of integers, exactly. Of NaNs only the positions are compared.
 
-    python -c "from tests.kernels.test_bits import *; print(digests())"    # to record others
+    python -c "from tests.kernels.test_bits import *; print(digests())"    # to record digests
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from numba import njit
 import tinygrad_mlp as tg
 import tinygrad_mlp.nn.functional as F
 from tests.kernels.scripts import finish, run, start
-from tinygrad_mlp.kernels import gemm, scalar
-from tinygrad_mlp.kernels.elementwise import Formula, Operand, address
-from tinygrad_mlp.kernels.launch import Launch
-from tinygrad_mlp.kernels.memory import address_of
+from tinygrad_mlp.kernels import gemm
+from tinygrad_mlp.kernels.codegen import expression
+from tinygrad_mlp.kernels.codegen.elementwise import Formula, Operand, address
+from tinygrad_mlp.kernels.runtime.launch import Launch
+from tinygrad_mlp.kernels.runtime.memory import address_of
 from tinygrad_mlp.kernels.vmath.bits import multiply_add
 from tinygrad_mlp.ops.reduce import sum_of_squares
 
@@ -36,7 +37,7 @@ LENGTHS = (3, 7, 10, 17, 64, 100, 784, 1301)  # short, ragged, whole blocks, mor
 
 
 def words(count: int, seed: int) -> np.ndarray:
-    """64 bits each, from a counter."""
+    """Return ``count`` uint64 from a counter."""
     counter = np.arange(count, dtype=np.uint64) + np.uint64(7919 * seed)
     mixed = (counter + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -44,14 +45,14 @@ def words(count: int, seed: int) -> np.ndarray:
 
 
 def numbers(*shape: int, dtype: str, seed: int = 0) -> np.ndarray:
-    """Numbers from -8 to 8 of as many bits as the dtype has: any machine makes them exactly."""
+    """Return numbers from -8 to 8 with all bits of the dtype, computed exactly on any machine."""
     bits = np.finfo(dtype).nmant + 1
     whole = (words(math.prod(shape), seed) >> np.uint64(64 - bits)).astype(np.int64)
     return ((whole - 2 ** (bits - 1)) / 2.0 ** (bits - 4)).astype(dtype).reshape(shape)
 
 
 def special(rows: int, columns: int, dtype: str) -> np.ndarray:
-    """Rows of zeros of both signs, with an infinity, with a NaN."""
+    """Return rows of zeros of both signs, with an infinity, with a NaN."""
     x = np.zeros((rows, columns), dtype)
     x[:, ::3] = -0.0
     x[0] = -0.0
@@ -69,7 +70,7 @@ ALL = ("along", "across", "apart")
 
 
 def folded(fold: Callable[..., tg.Tensor], layouts: tuple[str, ...] = ALL[:1]) -> Callable:
-    """Along rows; across them; along rows whose elements lie apart. Each is a kernel to compile."""
+    """Along rows; across them; along rows with a step. Each is a kernel to compile."""
 
     def case(dtype: str) -> Arrays:
         long = tg.tensor(numbers(70_001, dtype=dtype))
@@ -91,7 +92,7 @@ def of_rows(function: Callable[[tg.Tensor], tg.Tensor]) -> Callable:
 
 
 def with_gradients(function: Callable[..., tg.Tensor]) -> Callable:
-    """The result of a function of (x, weight, bias), and the three gradients."""
+    """Yield the result of a function of (x, weight, bias), and the three gradients."""
 
     def case(dtype: str) -> Arrays:
         for columns in LENGTHS:
@@ -116,8 +117,15 @@ def cross_entropy(x: tg.Tensor, weight: tg.Tensor, _: tg.Tensor) -> tg.Tensor:
 
 def products(dtype: str) -> Arrays:
     """All forms: tiles, dot products, rows, chunks; B in both orders."""
-    for m, n, k in ((13, 33, 1100), (6, 11, 37), (1, 70, 530), (9, 7, 784), (10, 10, 4096),
-                    (1, 1, 5), (40, 3, 100)):  # fmt: skip
+    for m, n, k in (
+        (13, 33, 1100),
+        (6, 11, 37),
+        (1, 70, 530),
+        (9, 7, 784),
+        (10, 10, 4096),
+        (1, 1, 5),
+        (40, 3, 100),
+    ):
         a, b = numbers(m, k, dtype=dtype), numbers(k, n, dtype=dtype, seed=1)
         turned = np.ascontiguousarray(b.T).T
         yield from (gemm.product(a, b), gemm.product(a, turned), gemm.product(a.T.copy().T, b))
@@ -137,7 +145,7 @@ def _multiply_add(a, b, c, out):
 
 
 def fused(dtype: str) -> Arrays:
-    """a b + c of any bits: c of all sizes, or what a b is rounded to, and its neighbours."""
+    """a b + c of any bits: c of all sizes, or the rounded a b and its neighbours."""
     word = np.dtype(dtype.replace("float", "int"))
     a, b, c = (words(30_000, seed).astype(word).view(dtype) for seed in range(3))
     with np.errstate(all="ignore"):
@@ -151,8 +159,8 @@ def fused(dtype: str) -> Arrays:
 def functions(dtype: str) -> Arrays:
     """Vector functions, all in one kernel."""
     x = np.abs(numbers(4001, dtype=dtype)) + np.asarray(2.0**-20, dtype)
-    node = scalar.Expression("input", value="x")
-    results = tuple((name, scalar.Expression(name, [node])) for name in FUNCTIONS)
+    node = expression.Expression("input", value="x")
+    results = tuple((name, expression.Expression(name, [node])) for name in FUNCTIONS)
     formula = Formula("functions", ("x",), results)
     operands = tuple(Operand(name, dtype, "c") for name in ("x", *FUNCTIONS))
     found = [np.empty_like(x) for _ in FUNCTIONS]
@@ -201,7 +209,7 @@ RECORDED = {  # case -> its digests, in float32 and float64
 
 
 def digest(case: str, dtype: str) -> str:
-    """The first 16 digits of the SHA-256 of all results of a case."""
+    """Return the first 16 digits of the SHA-256 of all results of a case."""
     found = hashlib.sha256()
     for array in CASES[case](dtype):
         array = np.array(array, order="C")
@@ -212,9 +220,10 @@ def digest(case: str, dtype: str) -> str:
 
 
 def digests(*cases: str) -> dict[str, list[str]]:
-    """Of some cases, or all: in float32 and float64."""
-    return {case: [digest(case, dtype) for dtype in ("float32", "float64")]
-            for case in cases or CASES}  # fmt: skip
+    """Return the digests of some cases, or all, in float32 and float64."""
+    return {
+        case: [digest(case, dtype) for dtype in ("float32", "float64")] for case in cases or CASES
+    }
 
 
 # --- vector units ---
@@ -224,24 +233,38 @@ X86 = platform.machine().lower() in ("x86_64", "amd64")
 
 
 def host_features(*others: str, without: tuple[str, ...] = ()) -> str:
-    """The features of this machine, as Numba takes them."""
+    """Return the features of this machine, in Numba's format."""
     known = llvmlite.binding.get_host_cpu_features()
-    return ",".join([f"{'+' if there and not name.startswith(without) else '-'}{name}"
-                     for name, there in known.items()] + list(others))  # fmt: skip
+    return ",".join(
+        [
+            f"{'+' if there and not name.startswith(without) else '-'}{name}"
+            for name, there in known.items()
+        ]
+        + list(others)
+    )
 
 
-# name -> Numba's settings, and what the machine must have
+# name -> Numba's settings, and the features that the machine needs
 UNITS: dict[str, tuple[dict[str, str], set[str]]] = {
     "SSE2": (dict(NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES=""), {"sse2"}),
-    "AVX2": (dict(NUMBA_CPU_NAME="haswell",
-                  NUMBA_CPU_FEATURES=host_features(without=("avx512", "avx10"))), {"avx2", "fma"}),
-    "AVX-512 in 256 bits": (dict(NUMBA_CPU_NAME="sapphirerapids",
-                                 NUMBA_CPU_FEATURES=host_features("+prefer-256-bit")),
-                            {"avx512f", "avx512vl"}),
-    "AVX-512": (dict(NUMBA_CPU_NAME=llvmlite.binding.get_host_cpu_name(),
-                     NUMBA_CPU_FEATURES=host_features("-prefer-256-bit")),
-                {"avx512f", "avx512vl"}),
-}  # fmt: skip
+    "AVX2": (
+        dict(
+            NUMBA_CPU_NAME="haswell", NUMBA_CPU_FEATURES=host_features(without=("avx512", "avx10"))
+        ),
+        {"avx2", "fma"},
+    ),
+    "AVX-512 in 256 bits": (
+        dict(NUMBA_CPU_NAME="sapphirerapids", NUMBA_CPU_FEATURES=host_features("+prefer-256-bit")),
+        {"avx512f", "avx512vl"},
+    ),
+    "AVX-512": (
+        dict(
+            NUMBA_CPU_NAME=llvmlite.binding.get_host_cpu_name(),
+            NUMBA_CPU_FEATURES=host_features("-prefer-256-bit"),
+        ),
+        {"avx512f", "avx512vl"},
+    ),
+}
 RUN = """
 import json
 from tests.kernels.test_bits import digests
@@ -252,9 +275,12 @@ print(json.dumps([gemm.host(), digests()]))
 
 @pytest.fixture(scope="module")
 def processes() -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """One for each unit that this machine has, all at once."""
-    started = {name: start(RUN, **settings) for name, (settings, needed) in UNITS.items()
-               if X86 and needed <= THERE}  # fmt: skip
+    """Start a process for each unit that this machine has, all at once."""
+    started = {
+        name: start(RUN, **settings)
+        for name, (settings, needed) in UNITS.items()
+        if X86 and needed <= THERE
+    }
     yield started
     for process in started.values():
         process.kill()
@@ -278,17 +304,19 @@ def test_every_vector_unit(processes: dict, unit: str) -> None:
 
 def test_the_mean_that_lost_its_digits_in_256_bits(processes: dict) -> None:
     for unit in processes:
-        printed = run("import tinygrad_mlp as tg\nprint(tg.full((3_000_000,), 0.1).mean().item())",
-                      **UNITS[unit][0])  # fmt: skip
+        printed = run(
+            "import tinygrad_mlp as tg\nprint(tg.full((3_000_000,), 0.1).mean().item())",
+            **UNITS[unit][0],
+        )
         assert float(printed) == np.float32(0.1), unit
 
 
 @pytest.mark.parametrize(
     ("case", "change"),
     [
-        ("sum", "from tinygrad_mlp.kernels import reduction\nreduction.TOGETHER = 128"),
-        ("softmax", "from tinygrad_mlp.kernels import softmax\nsoftmax.SHORT = 4"),
-        ("layer_norm", "from tinygrad_mlp.kernels import lanes\nlanes.SHORT = 24"),
+        ("sum", "from tinygrad_mlp.kernels.codegen import reduction\nreduction.TOGETHER = 128"),
+        ("softmax", "from tinygrad_mlp.kernels.fused import softmax\nsoftmax.SHORT = 4"),
+        ("layer_norm", "from tinygrad_mlp.kernels.codegen import lanes\nlanes.SHORT = 24"),
     ],
 )
 def test_another_order_has_another_digest(case: str, change: str, tmp_path: Path) -> None:
@@ -298,7 +326,7 @@ def test_another_order_has_another_digest(case: str, change: str, tmp_path: Path
 
 
 def test_a_cache_keeps_units_apart(tmp_path: Path) -> None:
-    """In one folder: each finds its own code again, and only that."""
+    """In one folder: each unit loads its own code, and only that."""
     if not (X86 and {"avx2", "fma"} <= THERE):
         pytest.skip("needs a second unit: AVX2")
     script = """

@@ -75,7 +75,7 @@ def test_backward_hook_with_several_inputs_and_outputs():
     assert [g.tolist() for g in grad_output] == [[2, 2], [1, 1]]
 
 
-def test_backward_hook_wants_tensors():
+def test_backward_hook_requires_tensors():
     class Odd(nn.Module):
         def forward(self, x):
             return {"out": x}

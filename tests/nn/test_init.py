@@ -19,13 +19,15 @@ DRAWN = {  # name -> call, standard deviation, largest absolute value
     "normal": (lambda t: init.normal_(t, std=0.5), 0.5, None),
     "xavier_uniform": (init.xavier_uniform_, math.sqrt(2 / 500), math.sqrt(6 / 500)),
     "xavier_normal": (lambda t: init.xavier_normal_(t, 2.0), 2 * math.sqrt(2 / 500), None),
-    "kaiming_uniform": (lambda t: init.kaiming_uniform_(t, nonlinearity="relu"),
-                        RELU / math.sqrt(200), RELU * math.sqrt(3 / 200)),
-    "kaiming_normal": (lambda t: init.kaiming_normal_(t, mode="fan_out"),
-                       math.sqrt(2 / 300), None),
+    "kaiming_uniform": (
+        lambda t: init.kaiming_uniform_(t, nonlinearity="relu"),
+        RELU / math.sqrt(200),
+        RELU * math.sqrt(3 / 200),
+    ),
+    "kaiming_normal": (lambda t: init.kaiming_normal_(t, mode="fan_out"), math.sqrt(2 / 300), None),
     "lecun_uniform": (init.lecun_uniform_, math.sqrt(1 / 200), math.sqrt(3 / 200)),
     "lecun_normal": (init.lecun_normal_, math.sqrt(1 / 200), None),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", DRAWN)

@@ -10,7 +10,7 @@ import pytest
 
 import tinygrad_mlp as tg
 from tinygrad_mlp import nn
-from tinygrad_mlp.watch import structure_version
+from tinygrad_mlp._common.change_counter import structure_version
 
 
 class Net(nn.Module):
@@ -34,10 +34,19 @@ def names(pairs):
 def test_what_is_assigned_is_registered():
     net = Net()
     assert names(net.named_parameters()) == [
-        "scale", "first.weight", "first.bias", "norm.weight", "norm.bias"]  # fmt: skip
+        "scale",
+        "first.weight",
+        "first.bias",
+        "norm.weight",
+        "norm.bias",
+    ]
     assert names(net.named_buffers()) == [
-        "offset", "cache", "norm.running_mean", "norm.running_var", "norm.num_batches_tracked"
-    ]  # fmt: skip
+        "offset",
+        "cache",
+        "norm.running_mean",
+        "norm.running_var",
+        "norm.num_batches_tracked",
+    ]
     assert names(net.named_children()) == ["first", "norm"]
     assert names(net.named_modules()) == ["", "first", "norm"]
     assert names(net.named_parameters("net", recurse=False)) == ["net.scale"]
@@ -54,6 +63,23 @@ def test_shared_modules_and_parameters_are_listed_once():
     assert len(list(net.parameters())) == 5
     assert names(net.named_modules()) == ["", "first", "norm"]
     assert {"again.weight", "tied"} <= set(net.state_dict())
+
+
+def test_shared_modules_and_parameters_are_listed_under_all_names_on_demand():
+    net = Net()
+    net.again = net.first
+    net.tied = net.scale
+    every = names(net.named_parameters(remove_duplicate=False))
+    assert {"scale", "tied", "first.weight", "again.weight"} <= set(every)
+    assert names(net.named_modules(remove_duplicate=False)) == ["", "first", "norm", "again"]
+    assert len(list(net.modules(remove_duplicate=False))) == 4
+    assert names(net.named_modules({net.first}, "net")) == ["net", "net.norm"]
+
+
+def test_a_parameter_in_place_of_a_buffer_that_is_not_saved_is_saved():
+    net = Net()
+    net.cache = nn.Parameter(tg.zeros(1))
+    assert "cache" in net.state_dict()
 
 
 def test_a_name_changes_its_kind():
@@ -98,7 +124,7 @@ def test_errors_say_what_to_write():
         net.offset = [0, 0, 0]
     with pytest.raises(TypeError, match=r"nn\.Parameter"):
         net.register_parameter("other", tg.ones(3))
-    with pytest.raises(KeyError, match="no dot"):
+    with pytest.raises(KeyError, match="without dots"):
         net.register_buffer("a.b", tg.ones(1))
     with pytest.raises(KeyError, match="already"):
         net.register_buffer("forward", tg.ones(1))
@@ -240,3 +266,10 @@ def test_structure_version_moves_when_a_hook_is_removed():
     before = structure_version()
     handle.remove()
     assert structure_version() > before
+
+
+def test_named_modules_takes_a_set_first_as_in_pytorch():
+    model = nn.Sequential(nn.Linear(1, 1))
+    with pytest.raises(TypeError, match="`memo` must be a set, not 'pre'"):
+        next(model.named_modules("pre"))
+    assert [name for name, _ in model.named_modules(prefix="pre")] == ["pre", "pre.0"]

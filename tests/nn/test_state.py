@@ -14,9 +14,15 @@ def model():
 
 
 KEYS = {
-    "0.weight": (3, 4), "0.bias": (3,), "1.weight": (3,), "1.bias": (3,), "1.running_mean": (3,),
-    "1.running_var": (3,), "1.num_batches_tracked": (), "3.weight": (2, 3),
-}  # fmt: skip
+    "0.weight": (3, 4),
+    "0.bias": (3,),
+    "1.weight": (3,),
+    "1.bias": (3,),
+    "1.running_mean": (3,),
+    "1.running_var": (3,),
+    "1.num_batches_tracked": (),
+    "3.weight": (2, 3),
+}
 
 
 def test_keys_and_shapes():
@@ -94,14 +100,24 @@ def test_every_problem_is_listed_and_nothing_loaded():
     net = model()
     before = {k: v.numpy().copy() for k, v in net.state_dict().items()}
     state = {k: tg.ones(s) for k, s in KEYS.items() if k not in ("0.bias", "1.weight")}
-    state |= {"3.weight": tg.ones(9, 9), "0.weight": tg.ones(4, 3), "5.weight": tg.ones(1),
-              "head": tg.ones(2)}  # fmt: skip
+    state |= {
+        "3.weight": tg.ones(9, 9),
+        "0.weight": tg.ones(4, 3),
+        "5.weight": tg.ones(1),
+        "head": tg.ones(2),
+    }
     with pytest.raises(RuntimeError) as caught:
         net.load_state_dict(state)
     message = str(caught.value)
-    for part in ["missing: 0.bias", "missing: 1.weight", "unexpected: 5.weight",
-                 "unexpected: head", "3.weight is (9, 9), wanted (2, 3)",
-                 "0.weight is (4, 3), wanted (3, 4)", "nothing was loaded"]:  # fmt: skip
+    for part in [
+        "missing: 0.bias",
+        "missing: 1.weight",
+        "unexpected: 5.weight",
+        "unexpected: head",
+        "3.weight is (9, 9), wanted (2, 3)",
+        "0.weight is (4, 3), wanted (3, 4)",
+        "nothing was loaded",
+    ]:
         assert part in message
     for key, value in net.state_dict().items():
         np.testing.assert_array_equal(value.numpy(), before[key])
@@ -117,7 +133,7 @@ def test_not_strict_loads_what_is_there():
         net.load_state_dict({"0.bias": tg.ones(4)}, strict=False)
 
 
-def test_what_is_no_state_dict():
+def test_input_that_is_not_a_state_dict():
     with pytest.raises(TypeError, match=r"tg\.load"):
         model().load_state_dict("model.safetensors")
     with pytest.raises(TypeError, match=r"0\.bias is str"):

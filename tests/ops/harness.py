@@ -12,8 +12,8 @@ import numpy as np
 
 import tinygrad_mlp as tg
 from tests.ops.table import Case, Row
-from tinygrad_mlp.ops.elementwise import Elementwise
-from tinygrad_mlp.ops.op import REGISTRY
+from tinygrad_mlp.autograd.op import REGISTRY
+from tinygrad_mlp.ops.elementwise.declare import Elementwise
 
 RTOL, ATOL = 1e-6, 1e-7  # a quotient's error is about f''' step^2 and 1e-16 f / step
 
@@ -33,10 +33,13 @@ def whole_arrays(row: Row, case: Case, seed: int, dtype: Any) -> list[np.ndarray
     low, high = row.whole
     low = low if np.dtype(dtype).kind == "i" else max(low, 0)
     return [
-        None if a is None else generator.integers(low, high, a.shape).astype(dtype)
-        if a.dtype.kind == "f" else a
+        None
+        if a is None
+        else generator.integers(low, high, a.shape).astype(dtype)
+        if a.dtype.kind == "f"
+        else a
         for a in row.draw(case, seed)
-    ]  # fmt: skip
+    ]
 
 
 def tensors(arrays: Sequence[np.ndarray | None], places: Sequence[int] = ()) -> list[Any]:
@@ -50,9 +53,7 @@ def tensors(arrays: Sequence[np.ndarray | None], places: Sequence[int] = ()) -> 
 def results(row: Row, inputs: Sequence[Any], params: dict[str, Any]) -> list[Any]:
     """What the call returns, then the inputs that it mutated: clones of those given."""
     tg.manual_seed(0)
-    given = [
-        x.clone() if k in row.mutates and x is not None else x for k, x in enumerate(inputs)
-    ]  # fmt: skip
+    given = [x.clone() if k in row.mutates and x is not None else x for k, x in enumerate(inputs)]
     returned = row.call(*given, **params)
     outputs = list(returned) if isinstance(returned, (tuple, list)) else [returned]
     mutated = [given[k] for k in row.mutates if given[k] is not None]
@@ -60,7 +61,7 @@ def results(row: Row, inputs: Sequence[Any], params: dict[str, Any]) -> list[Any
 
 
 def expected(row: Row, arrays: Sequence[Any], params: dict[str, Any]) -> list[np.ndarray]:
-    """What the reference says of the same."""
+    """Return the results of the reference for the same inputs."""
     assert row.reference is not None
     with np.errstate(all="ignore"):
         found = row.reference(*arrays, **params)
@@ -129,9 +130,13 @@ Function = Callable[..., list[Any]]
 
 
 def check(
-    analytic: Function, arrays: list[np.ndarray], places: Sequence[int], seed: int,
-    numeric: Function | None = None, step: float = 1e-5,
-) -> None:  # fmt: skip
+    analytic: Function,
+    arrays: list[np.ndarray],
+    places: Sequence[int],
+    seed: int,
+    numeric: Function | None = None,
+    step: float = 1e-5,
+) -> None:
     """Compare the gradients of a function by the inputs at ``places`` with central differences.
 
     Random cotangents weigh the outputs. ``numeric`` computes the same values, if not by the same
@@ -191,23 +196,29 @@ def check_row(row: Row, case: Case, seed: int) -> None:
 def planted(name: str, place: int, change: Callable[[Any, Any], Any]) -> Iterator[None]:
     """Inside the block the rule for one input of an op is wrong: ``change(right, gradient)``."""
     op = REGISTRY[name]
-    key = place if place in op.rules else -1
-    rule = op.rules[key]
+    joint = op.joint_rule
+    rule = op.rules[place] if joint is None else joint
 
     class Wrong:
-        wants = rule.wants
+        needed = rule.needed
 
-        def __call__(self, gradient: Any, arguments: Sequence[Any], create_graph: bool) -> Any:
-            right = rule(gradient, arguments, create_graph)
-            if key != -1:
+        def __call__(self, gradient: Any, lookup: Callable[[str], Any], create_graph: bool) -> Any:
+            right = rule(gradient, lookup, create_graph)
+            if joint is None:
                 return change(right, gradient)
             return [
                 change(g, gradient) if k == place and g is not None else g
                 for k, g in enumerate(right)
             ]
 
-    op.rules[key] = Wrong()
+    def plant(planted: Any) -> None:
+        if joint is None:
+            op.rules[place] = planted
+        else:
+            op.joint_rule = planted
+
+    plant(Wrong())
     try:
         yield
     finally:
-        op.rules[key] = rule
+        plant(rule)

@@ -24,8 +24,9 @@ from tests.ops.table import (
     real,
     shaped,
 )
-from tinygrad_mlp.ops import batch_norm, cross_entropy, dropout, layer_norm, losses
-from tinygrad_mlp.ops.view import contiguous
+from tinygrad_mlp.ops.elementwise import losses
+from tinygrad_mlp.ops.fused import batch_norm, cross_entropy, dropout, layer_norm
+from tinygrad_mlp.ops.shape.view import contiguous
 
 ANY, WEIGHT, POSITIVE = real(-2, 2), real(-2, 2, 0, margin=0.4), real(0.5, 2)
 CLASSES = 4
@@ -33,7 +34,7 @@ EPS = 0.5  # large: derivatives of order one also where values are near each oth
 
 
 def in_c_order(op):
-    """The op itself, which wants its inputs in C order, as backward calls it."""
+    """Call the op itself with its inputs in C order, as backward does."""
     return lambda *tensors, **params: op(*map(contiguous, tensors), **params)
 
 
@@ -89,21 +90,43 @@ def statistics(draw):
 
 
 BATCH_NORM = [
-    Row("batch_norm", lambda x, w, b: F.batch_norm(x, None, None, w, b, True, eps=EPS),
-        np_batch_norm, [distinct(), WEIGHT, ANY], cases=batches, float32=2e-5),
-    Row("batch_norm_backward", in_c_order(batch_norm._batch_norm_backward), np_batch_norm_backward,
-        [constant(d) for d in (ANY, ANY, WEIGHT, ANY, POSITIVE)], cases=small_batches,
-        float32=2e-5),
-    Row("normalize", lambda *arrays, eps: batch_norm.normalize(*arrays, eps),
+    Row(
+        "batch_norm",
+        lambda x, w, b: F.batch_norm(x, None, None, w, b, True, eps=EPS),
+        np_batch_norm,
+        [distinct(), WEIGHT, ANY],
+        cases=batches,
+        float32=2e-5,
+    ),
+    Row(
+        "batch_norm_backward",
+        in_c_order(batch_norm._batch_norm_backward),
+        np_batch_norm_backward,
+        [constant(d) for d in (ANY, ANY, WEIGHT, ANY, POSITIVE)],
+        cases=small_batches,
+        float32=2e-5,
+    ),
+    Row(
+        "normalize",
+        lambda *arrays, eps: batch_norm.normalize(*arrays, eps),
         lambda x, mean, var, w, b, eps: (x - mean) / np.sqrt(var + eps) * w + b,
-        [ANY, ANY, POSITIVE, WEIGHT, ANY], cases=broadcast(5, eps=0.1), accepts="bif",
-        gives="float", whole=(1, 4)),
-    Row("update_running_stats_",
+        [ANY, ANY, POSITIVE, WEIGHT, ANY],
+        cases=broadcast(5, eps=0.1),
+        accepts="bif",
+        gives="float",
+        whole=(1, 4),
+    ),
+    Row(
+        "update_running_stats_",
         lambda m, v, n, mean, var, **p: batch_norm.update_running_stats_(
-            m, v, n, contiguous(mean), contiguous(var), **p),
-        np_update, [constant(ANY), constant(POSITIVE), labels(0, 5), constant(ANY),
-                    constant(POSITIVE)], cases=statistics, mutates=(0, 1, 2)),
-]  # fmt: skip
+            m, v, n, contiguous(mean), contiguous(var), **p
+        ),
+        np_update,
+        [constant(ANY), constant(POSITIVE), labels(0, 5), constant(ANY), constant(POSITIVE)],
+        cases=statistics,
+        mutates=(0, 1, 2),
+    ),
+]
 
 
 # --- layer normalisation ---
@@ -135,13 +158,23 @@ def small_samples(draw):
 
 
 LAYER_NORM = [
-    Row("layer_norm", lambda x, w, b: F.layer_norm(x, w.shape, w, b, EPS), np_layer_norm,
-        [ANY, WEIGHT, ANY], cases=one_of(samples, fixed([(3, 150), (150,), (150,)])),
-        float32=2e-5),
-    Row("layer_norm_backward", in_c_order(layer_norm._layer_norm_backward), np_layer_norm_backward,
-        [constant(d) for d in (ANY, ANY, WEIGHT, ANY, POSITIVE)], cases=small_samples,
-        float32=2e-5),
-]  # fmt: skip
+    Row(
+        "layer_norm",
+        lambda x, w, b: F.layer_norm(x, w.shape, w, b, EPS),
+        np_layer_norm,
+        [ANY, WEIGHT, ANY],
+        cases=one_of(samples, fixed([(3, 150), (150,), (150,)])),
+        float32=2e-5,
+    ),
+    Row(
+        "layer_norm_backward",
+        in_c_order(layer_norm._layer_norm_backward),
+        np_layer_norm_backward,
+        [constant(d) for d in (ANY, ANY, WEIGHT, ANY, POSITIVE)],
+        cases=small_samples,
+        float32=2e-5,
+    ),
+]
 
 
 # --- losses by labels ---
@@ -175,16 +208,15 @@ def np_per_row(g, total_weight, reduction):
 
 
 def np_cross_entropy_backward(
-    g, logits, shift, total, target, weight, total_weight, ignore_index, label_smoothing, classes,
-    reduction,
-):  # fmt: skip
+    g, logits, shift, total, target, weight, total_weight, ignore_index, label_smoothing, reduction
+):
     softmax = np.exp(logits - shift[:, None]) / total[:, None]
     wanted, _ = np_targets(target, weight, ignore_index, label_smoothing)
     rows = np.reshape(np_per_row(g, total_weight, reduction), (-1, 1))
     return rows * (softmax * wanted.sum(1, keepdims=True) - wanted)
 
 
-def np_nll_loss_backward(g, target, weight, total_weight, ignore_index, classes, reduction):
+def np_nll_loss_backward(g, target, weight, total_weight, ignore_index, reduction):
     wanted, _ = np_targets(target, weight, ignore_index, 0.0)
     return -np.reshape(np_per_row(g, total_weight, reduction), (-1, 1)) * wanted
 
@@ -215,7 +247,7 @@ def by_label_backward(places, **options):
         shapes = {"x": (rows, CLASSES), "n": (rows,), "w": (CLASSES,)}
         params = {"ignore_index": draw(st.sampled_from([-100, 1]))}
         params |= {name: draw(values) for name, values in options.items()}
-        params |= {"classes": CLASSES, "reduction": reduction}
+        params |= {"reduction": reduction}
         g = (rows,) if reduction == "none" else ()
         return [g, *(shapes[place] for place in places), ()], params
 
@@ -226,35 +258,82 @@ SMOOTHING = st.sampled_from([0.0, 0.3])
 TARGET, CLASS_WEIGHT = labels(0, CLASSES), constant(POSITIVE)
 
 LABEL_LOSSES = [
-    Row("cross_entropy", F.cross_entropy, np_cross_entropy, [ANY, TARGET, CLASS_WEIGHT],
-        cases=by_label(label_smoothing=SMOOTHING), float32=4e-6),
-    Row("cross_entropy_backward", in_c_order(cross_entropy._cross_entropy_backward),
+    Row(
+        "cross_entropy",
+        F.cross_entropy,
+        np_cross_entropy,
+        [ANY, TARGET, CLASS_WEIGHT],
+        cases=by_label(label_smoothing=SMOOTHING),
+        float32=4e-6,
+    ),
+    Row(
+        "cross_entropy_backward",
+        in_c_order(cross_entropy._cross_entropy_backward),
         np_cross_entropy_backward,
-        [constant(ANY), constant(ANY), constant(real(2, 3)), constant(POSITIVE), TARGET,
-         CLASS_WEIGHT, CLASS_WEIGHT],
-        cases=by_label_backward("xnnnw", label_smoothing=SMOOTHING), float32=4e-6),
-    Row("nll_loss", F.nll_loss, np_nll, [ANY, TARGET, CLASS_WEIGHT], cases=by_label(),
-        float32=4e-6),
-    Row("nll_loss_backward", in_c_order(cross_entropy._nll_loss_backward), np_nll_loss_backward,
-        [constant(ANY), TARGET, CLASS_WEIGHT, CLASS_WEIGHT], cases=by_label_backward("nw")),
-]  # fmt: skip
+        [
+            constant(ANY),
+            constant(ANY),
+            constant(real(2, 3)),
+            constant(POSITIVE),
+            TARGET,
+            CLASS_WEIGHT,
+            CLASS_WEIGHT,
+        ],
+        cases=by_label_backward("xnnnw", label_smoothing=SMOOTHING),
+        float32=4e-6,
+    ),
+    Row(
+        "nll_loss", F.nll_loss, np_nll, [ANY, TARGET, CLASS_WEIGHT], cases=by_label(), float32=4e-6
+    ),
+    Row(
+        "nll_loss_backward",
+        in_c_order(cross_entropy._nll_loss_backward),
+        np_nll_loss_backward,
+        [constant(ANY), TARGET, CLASS_WEIGHT, CLASS_WEIGHT],
+        cases=by_label_backward("nw"),
+    ),
+]
 
 
 # --- elementwise ---
 
 ELEMENTWISE = [
-    Row("squared_error", losses._squared_error, lambda x, y: (x - y) ** 2, [ANY, ANY],
-        accepts="bif", gives="float",
-        special={"equal": ((1.5, 1.5), 0.0), "inf": ((np.inf, 1.0), np.inf),
-                 "nan": ((np.nan, 1.0), np.nan)}),
-    Row("absolute_error", losses._absolute_error, lambda x, y: abs(x - y),
-        [odd_tenths(-2, 2), even_tenths(-2, 2)], accepts="bif", gives="float",
-        special={"equal": ((1.5, 1.5), 0.0), "-inf": ((-np.inf, 1.0), np.inf),
-                 "nan": ((np.nan, 1.0), np.nan)},
-        kinks={"equal": ((1.5, 1.5), (0.0, 0.0))}),
-    Row("dropout", lambda x, mask, scale: dropout._dropout(x, mask, scale),
+    Row(
+        "squared_error",
+        losses._squared_error,
+        lambda x, y: (x - y) ** 2,
+        [ANY, ANY],
+        accepts="bif",
+        gives="float",
+        special={
+            "equal": ((1.5, 1.5), 0.0),
+            "inf": ((np.inf, 1.0), np.inf),
+            "nan": ((np.nan, 1.0), np.nan),
+        },
+    ),
+    Row(
+        "absolute_error",
+        losses._absolute_error,
+        lambda x, y: abs(x - y),
+        [odd_tenths(-2, 2), even_tenths(-2, 2)],
+        accepts="bif",
+        gives="float",
+        special={
+            "equal": ((1.5, 1.5), 0.0),
+            "-inf": ((-np.inf, 1.0), np.inf),
+            "nan": ((np.nan, 1.0), np.nan),
+        },
+        kinks={"equal": ((1.5, 1.5), (0.0, 0.0))},
+    ),
+    Row(
+        "dropout",
+        lambda x, mask, scale: dropout._dropout(x, mask, scale),
         lambda x, mask, scale: np.where(mask, x * scale, 0),
-        [ANY, mask()], cases=broadcast(2, scale=2.5), accepts="bif", gives="float"),
-]  # fmt: skip
+        [ANY, mask()],
+        cases=broadcast(2, scale=2.5),
+        accepts="bif",
+        gives="float",
+    ),
+]
 
 ROWS = [*BATCH_NORM, *LAYER_NORM, *LABEL_LOSSES, *ELEMENTWISE]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from tests.ops.table import Row, constant, real, shaped
-from tinygrad_mlp.ops import update
+from tinygrad_mlp.ops.fused import optimizer_update
 
 SIGNED, POSITIVE = constant(real(-2, 2)), constant(real(0.1, 2))
 DECAY = 0.3  # of the weights
@@ -113,9 +113,7 @@ def np_adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, maximize):
 
 
 def np_adamw_amsgrad(p, g, m, v, top, step, lr, beta1, beta2, eps, weight_decay, maximize):
-    updated, m, v, top = np_adam_amsgrad(
-        p, g, m, v, top, step, lr, beta1, beta2, eps, 0, maximize
-    )  # fmt: skip
+    updated, m, v, top = np_adam_amsgrad(p, g, m, v, top, step, lr, beta1, beta2, eps, 0, maximize)
     return updated - lr * weight_decay * p, m, v, top
 
 
@@ -125,21 +123,65 @@ CENTERED = (constant(real(1, 2)), constant(real(-0.9, 0.9)))
 ADAM = {"step": 3, "lr": 0.2, "beta1": 0.6, "beta2": 0.8, "eps": 0.05, "weight_decay": DECAY}
 
 ROWS = [
-    row(update.sgd_, np_sgd, lr=0.2, weight_decay=DECAY),
-    row(update.sgd_momentum_, np_momentum, SIGNED, lr=0.2, momentum=0.7, weight_decay=DECAY),
-    row(update.sgd_dampened_, np_dampened, SIGNED,
-        step=2, lr=0.2, momentum=0.7, dampening=0.4, weight_decay=DECAY),
-    row(update.adagrad_, np_adagrad, POSITIVE,
-        step=3, lr=0.2, lr_decay=0.1, weight_decay=DECAY, eps=0.05),
-    row(update.adadelta_, np_adadelta, POSITIVE, POSITIVE,
-        lr=0.8, rho=0.7, eps=0.05, weight_decay=DECAY),
-    row(update.rmsprop_, np_rmsprop, POSITIVE, **RMS),
-    row(update.rmsprop_momentum_, np_rmsprop_momentum, POSITIVE, SIGNED, **RMS, momentum=0.7),
-    row(update.rmsprop_centered_, np_rmsprop_centered, *CENTERED, **RMS),
-    row(update.rmsprop_centered_momentum_, np_rmsprop_centered_momentum, *CENTERED, SIGNED, **RMS,
-        momentum=0.7),
-    row(update.adam_, np_adam, SIGNED, POSITIVE, **ADAM),
-    row(update.adam_amsgrad_, np_adam_amsgrad, SIGNED, POSITIVE, POSITIVE, **ADAM),
-    row(update.adamw_, np_adamw, SIGNED, POSITIVE, **ADAM),
-    row(update.adamw_amsgrad_, np_adamw_amsgrad, SIGNED, POSITIVE, POSITIVE, **ADAM),
-]  # fmt: skip
+    row(optimizer_update.sgd_, np_sgd, lr=0.2, weight_decay=DECAY),
+    row(
+        optimizer_update.sgd_momentum_,
+        np_momentum,
+        SIGNED,
+        lr=0.2,
+        momentum=0.7,
+        weight_decay=DECAY,
+    ),
+    row(
+        optimizer_update.sgd_dampened_,
+        np_dampened,
+        SIGNED,
+        step=2,
+        lr=0.2,
+        momentum=0.7,
+        dampening=0.4,
+        weight_decay=DECAY,
+    ),
+    row(
+        optimizer_update.adagrad_,
+        np_adagrad,
+        POSITIVE,
+        step=3,
+        lr=0.2,
+        lr_decay=0.1,
+        weight_decay=DECAY,
+        eps=0.05,
+    ),
+    row(
+        optimizer_update.adadelta_,
+        np_adadelta,
+        POSITIVE,
+        POSITIVE,
+        lr=0.8,
+        rho=0.7,
+        eps=0.05,
+        weight_decay=DECAY,
+    ),
+    row(optimizer_update.rmsprop_, np_rmsprop, POSITIVE, **RMS),
+    row(
+        optimizer_update.rmsprop_momentum_,
+        np_rmsprop_momentum,
+        POSITIVE,
+        SIGNED,
+        **RMS,
+        momentum=0.7,
+    ),
+    row(optimizer_update.rmsprop_centered_, np_rmsprop_centered, *CENTERED, **RMS),
+    row(
+        optimizer_update.rmsprop_centered_momentum_,
+        np_rmsprop_centered_momentum,
+        *CENTERED,
+        SIGNED,
+        **RMS,
+        momentum=0.7,
+    ),
+    row(optimizer_update.adam_, np_adam, SIGNED, POSITIVE, **ADAM),
+    row(optimizer_update.adam_amsgrad_, np_adam_amsgrad, SIGNED, POSITIVE, POSITIVE, **ADAM),
+    row(optimizer_update.adamw_, np_adamw, SIGNED, POSITIVE, **ADAM),
+    row(optimizer_update.adamw_amsgrad_, np_adamw_amsgrad, SIGNED, POSITIVE, POSITIVE, **ADAM),
+]

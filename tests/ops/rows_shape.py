@@ -23,10 +23,12 @@ from tests.ops.table import (
     permutation,
     real,
     shaped,
-)  # fmt: skip
-from tinygrad_mlp.kernels.layout import BOOL, FLOAT32, FLOAT64, INT64
-from tinygrad_mlp.ops import batch, create, index, matmul, random, view
+)
+from tinygrad_mlp.kernels.runtime.layout import BOOL, FLOAT32, FLOAT64, INT64
+from tinygrad_mlp.ops import create, random
+from tinygrad_mlp.ops.fused import epoch_ops, matmul
 from tinygrad_mlp.ops.reduce import sum_of_squares
+from tinygrad_mlp.ops.shape import index, view, view_history
 
 ANY = real(-2, 2)
 BITS = constant(Draw(lambda g, s: g.integers(0, 2, s).astype(float)))
@@ -125,12 +127,12 @@ def frozen(op):
     return call
 
 
-def region_of(base: Shape, function) -> dict[str, Any]:
+def region_of(base: Shape, function) -> tuple[Any, ...]:
     """A view of a float64 array of shape ``base`` as a region: shape, strides, offset."""
     array = np.empty(base)
     part = function(array)
     offset = part.__array_interface__["data"][0] - array.__array_interface__["data"][0]
-    return {"shape": part.shape, "strides": part.strides, "offset": offset}
+    return part.shape, part.strides, offset
 
 
 REGIONS = [
@@ -139,37 +141,41 @@ REGIONS = [
     ((2, 3), region_of((2, 3), lambda x: np.broadcast_to(x[:, 1:2], (2, 2)))),
     ((5,), region_of((5,), lambda x: x[2:3].reshape(()))),
 ]
-INJECTIVE = [pair for pair in REGIONS if 0 not in pair[1]["strides"]]
+INJECTIVE = [(base, region) for base, region in REGIONS if 0 not in region[1]]
 
 
-def scaled(params: dict[str, Any], dtype: np.dtype) -> dict[str, Any]:
-    """A region's params are bytes: those of a base of another dtype."""
-    item = dtype.itemsize
-    return {**params, "strides": tuple(s // 8 * item for s in params["strides"]),
-            "offset": params["offset"] // 8 * item}  # fmt: skip
+def of_region(op):
+    """Call an op on a region, whose bytes are those of a float64 base, of a base of any dtype."""
+
+    def call(x, region, **params):
+        (shape, strides, offset), item = region, x.dtype.itemsize
+        region = shape, tuple(s // 8 * item for s in strides), offset // 8 * item
+        return op(x, region=region, **params)
+
+    return call
 
 
-def read_region(x, **params):
-    strides = [s // 8 * x.itemsize for s in params["strides"]]
-    flat = np.ascontiguousarray(x).reshape(-1)[params["offset"] // 8 :]
-    return np.lib.stride_tricks.as_strided(flat, params["shape"], strides)
+def read_region(x, region):
+    shape, strides, offset = region
+    flat = np.ascontiguousarray(x).reshape(-1)[offset // 8 :]
+    return np.lib.stride_tricks.as_strided(flat, shape, [s // 8 * x.itemsize for s in strides])
 
 
-def np_region_backward(g, x_shape, **params):
+def np_region_backward(g, x_shape, region):
     out = np.zeros(x_shape)
     numbers = np.arange(out.size, dtype=float).reshape(x_shape)
-    np.add.at(out.reshape(-1), read_region(numbers, **params).astype(int), g)
+    np.add.at(out.reshape(-1), read_region(numbers, region).astype(int), g)
     return out
 
 
-def np_erase_region(x, **params):
+def np_erase_region(x, region):
     flat = x.copy().reshape(-1)
-    flat[read_region(np.arange(x.size, dtype=float), **params).astype(int)] = 0
+    flat[read_region(np.arange(x.size, dtype=float), region).astype(int)] = 0
     return flat.reshape(x.shape)
 
 
 def write_view(x, part):
-    """A taped write through a view: backward then goes through `write_region`."""
+    """Write through a view, recorded: backward then goes through `write_region`."""
     base = x.clone()
     base[1:3].copy_(part)
     return base
@@ -180,27 +186,62 @@ def np_transpose(x, dim0, dim1):
 
 
 VIEWS = [
-    row("reshape", lambda x, shape: tg.reshape(x, shape), lambda x, shape: x.reshape(shape),
-        cases=reshapes, accepts="bif"),
-    row("transpose", tg.transpose, np_transpose, cases=swaps,
-        accepts="bif"),
-    row("permute", lambda x, dims: tg.permute(x, dims), lambda x, dims: x.transpose(dims),
-        cases=orders, accepts="bif"),
-    row("expand", lambda x, shape: tg.expand(x, shape), lambda x, shape: np.broadcast_to(x, shape),
-        cases=expansions, accepts="bif"),
+    row(
+        "reshape",
+        lambda x, shape: tg.reshape(x, shape),
+        lambda x, shape: x.reshape(shape),
+        cases=reshapes,
+        accepts="bif",
+    ),
+    row("transpose", tg.transpose, np_transpose, cases=swaps, accepts="bif"),
+    row(
+        "permute",
+        lambda x, dims: tg.permute(x, dims),
+        lambda x, dims: x.transpose(dims),
+        cases=orders,
+        accepts="bif",
+    ),
+    row(
+        "expand",
+        lambda x, shape: tg.expand(x, shape),
+        lambda x, shape: np.broadcast_to(x, shape),
+        cases=expansions,
+        accepts="bif",
+    ),
     row("slice", lambda x, key: x[key], lambda x, key: x[key], cases=slices, accepts="bif"),
     row("slice_backward", frozen(view._embed), np_embed, cases=slices_back, accepts="bif"),
-    row("region", lambda x, **p: view.region(x, **scaled(p, x.dtype)), read_region,
-        cases=one_of(*(fixed([base], **p) for base, p in REGIONS)), accepts="bif"),
-    row("region_backward", lambda g, **p: view._region_backward(g, **scaled(p, g.dtype)),
+    row(
+        "region",
+        of_region(view_history._region),
+        read_region,
+        cases=one_of(*(fixed([base], region=r) for base, r in REGIONS)),
+        accepts="bif",
+    ),
+    row(
+        "region_backward",
+        of_region(view_history._region_backward),
         np_region_backward,
         accepts="bif",
-        cases=one_of(*(fixed([p["shape"]], x_shape=base, **p) for base, p in REGIONS))),
-    row("erase_region", lambda x, **p: view.erase_region(x, **scaled(p, x.dtype)), np_erase_region,
-        cases=one_of(*(fixed([base], **p) for base, p in INJECTIVE)), accepts="bif"),
-    row("write_region", write_view, lambda x, part: np.concatenate([x[:1], part, x[3:]]), ANY, ANY,
-        cases=fixed([(4, 3), (2, 3)]), backward_only=True, accepts="bif"),
-]  # fmt: skip
+        cases=one_of(*(fixed([r[0]], x_shape=base, region=r) for base, r in REGIONS)),
+    ),
+    row(
+        "erase_region",
+        of_region(view_history._erase_region),
+        np_erase_region,
+        cases=one_of(*(fixed([base], region=r) for base, r in INJECTIVE)),
+        accepts="bif",
+    ),
+    row(
+        "write_region",
+        write_view,
+        lambda x, part: np.concatenate([x[:1], part, x[3:]]),
+        ANY,
+        ANY,
+        cases=fixed([(4, 3), (2, 3)]),
+        backward_only=True,
+        accepts="bif",
+    ),
+]
 
 
 # --- indexing and joining ---
@@ -294,35 +335,111 @@ def batches(draw):
 
 
 def take_batch(x, order, cursor, **sizes):
-    return batch.take_batch(*map(view.contiguous, (x, order)), tg.tensor(cursor), **sizes)
+    return epoch_ops.take_batch(*map(view.contiguous, (x, order)), tg.tensor(cursor), **sizes)
 
 
 INDEXING = [
-    row("take_batch", take_batch,
+    row(
+        "take_batch",
+        take_batch,
         lambda x, order, cursor, batch, rows: x[order[cursor * batch : cursor * batch + rows]],
-        ANY, permutation(), cases=batches, accepts="bif"),
-    row("take", within(index._take), within(lambda x, i, dim: np.take(x, i, dim)), ANY, PLACES,
-        cases=takes, accepts="bif"),
-    row("take_backward", within(index._take_backward), within(np_take_backward), ANY, PLACES,
-        cases=takes_back, accepts="bif"),
-    row("wrap_index", lambda i: index._wrap_index(i, size=5), lambda i: i % 5, integers(-5, 5),
-        gives="int64"),
-    row("nonzero", tg.nonzero, np.argwhere, BITS, accepts="bif", gives="int64", cases=one_of(
-        fixed([(3, 4)]), fixed([(5,)]), fixed([()]), fixed([(0, 2)]), fixed([(1, 1)]))),
-    row("put_", index._put, np_put, ANY, ANY, permutation(), mutates=(0,), gives="first",
-        accepts="bif", cases=one_of(
-            fixed([(2, 3), (4,), (4,)]), fixed([(5,), (), (2,)]), fixed([(2,), (0,), (0,)]),
-            fixed([(1,), (1,), (1,)]))),
-    row("erase", index._erase, np_erase, ANY, permutation(),
-        cases=one_of(fixed([(2, 3), (4,)]), fixed([(2,), (0,)])), accepts="bif"),
-    row("set_slice_", set_slice, np_assign, ANY, ANY, cases=assignments, accepts="bif",
-        gives="first", mutates=(0,)),
+        ANY,
+        permutation(),
+        cases=batches,
+        accepts="bif",
+    ),
+    row(
+        "take",
+        within(index._take),
+        within(lambda x, i, dim: np.take(x, i, dim)),
+        ANY,
+        PLACES,
+        cases=takes,
+        accepts="bif",
+    ),
+    row(
+        "take_backward",
+        within(index._take_backward),
+        within(np_take_backward),
+        ANY,
+        PLACES,
+        cases=takes_back,
+        accepts="bif",
+    ),
+    row(
+        "wrap_index",
+        lambda i: index._wrap_index(i, 5),
+        lambda i: i % 5,
+        integers(-5, 5),
+        accepts="i",
+    ),
+    row(
+        "nonzero",
+        tg.nonzero,
+        np.argwhere,
+        BITS,
+        accepts="bif",
+        gives="int64",
+        cases=one_of(fixed([(3, 4)]), fixed([(5,)]), fixed([()]), fixed([(0, 2)]), fixed([(1, 1)])),
+    ),
+    row(
+        "put_",
+        index._put,
+        np_put,
+        ANY,
+        ANY,
+        permutation(),
+        mutates=(0,),
+        gives="first",
+        accepts="bif",
+        cases=one_of(
+            fixed([(2, 3), (4,), (4,)]),
+            fixed([(5,), (), (2,)]),
+            fixed([(2,), (0,), (0,)]),
+            fixed([(1,), (1,), (1,)]),
+        ),
+    ),
+    row(
+        "erase",
+        index._erase,
+        np_erase,
+        ANY,
+        permutation(),
+        cases=one_of(fixed([(2, 3), (4,)]), fixed([(2,), (0,)])),
+        accepts="bif",
+    ),
+    row(
+        "set_slice_",
+        set_slice,
+        np_assign,
+        ANY,
+        ANY,
+        cases=assignments,
+        accepts="bif",
+        gives="first",
+        mutates=(0,),
+    ),
     row("erase_slice", frozen(index._erase_slice), np_erase_slice, cases=slices, accepts="bif"),
-    row("cat", lambda *x, dim: tg.cat(x, dim), lambda *x, dim: np.concatenate(x, dim), ANY, ANY,
-        ANY, cases=joins, accepts="bif"),
-    row("argsort", tg.argsort, lambda x, dim: np.argsort(x, dim, kind="stable"),
-        constant(distinct()), cases=per_axis(), accepts="bif", gives="int64"),
-]  # fmt: skip
+    row(
+        "cat",
+        lambda *x, dim: tg.cat(x, dim),
+        lambda *x, dim: np.concatenate(x, dim),
+        ANY,
+        ANY,
+        ANY,
+        cases=joins,
+        accepts="bif",
+    ),
+    row(
+        "argsort",
+        tg.argsort,
+        lambda x, dim: np.argsort(x, dim, kind="stable"),
+        constant(distinct()),
+        cases=per_axis(),
+        accepts="bif",
+        gives="int64",
+    ),
+]
 
 
 # --- reductions, rows, products ---
@@ -380,8 +497,11 @@ ROWS_OF = per_axis(npst.array_shapes(min_dims=1, max_dims=3, min_side=0, max_sid
 
 @shaped
 def products(draw):
-    drawn = draw(npst.mutually_broadcastable_shapes(
-        signature="(m?,k),(k,n?)->(m?,n?)", max_dims=2, min_side=0, max_side=3))  # fmt: skip
+    drawn = draw(
+        npst.mutually_broadcastable_shapes(
+            signature="(m?,k),(k,n?)->(m?,n?)", max_dims=2, min_side=0, max_side=3
+        )
+    )
     return drawn.input_shapes, {}
 
 
@@ -401,17 +521,39 @@ REDUCTIONS = [
     row("amin", tg.amin, folded(np.min), distinct(), cases=per_axes(FULL), accepts="bif"),
     row("any", tg.any, folded(np.any), BITS, cases=per_axes(), accepts="bif", gives="bool"),
     row("all", tg.all, folded(np.all), BITS, cases=per_axes(), accepts="bif", gives="bool"),
-    row("argmax", tg.argmax, np_arg(np.argmax), constant(distinct()), cases=one_or_all,
-        accepts="bif", gives="int64"),
-    row("argmin", tg.argmin, np_arg(np.argmin), constant(distinct()), cases=one_or_all,
-        accepts="bif", gives="int64"),
+    row(
+        "argmax",
+        tg.argmax,
+        np_arg(np.argmax),
+        constant(distinct()),
+        cases=one_or_all,
+        accepts="bif",
+        gives="int64",
+    ),
+    row(
+        "argmin",
+        tg.argmin,
+        np_arg(np.argmin),
+        constant(distinct()),
+        cases=one_or_all,
+        accepts="bif",
+        gives="int64",
+    ),
     row("softmax", tg.softmax, np_softmax, cases=ROWS_OF),
     row("log_softmax", tg.log_softmax, lambda x, dim: np.log(np_softmax(x, dim)), cases=ROWS_OF),
     row("logsumexp", tg.logsumexp, np_logsumexp, cases=ROWS_OF),
     row("matmul", tg.matmul, np.matmul, ANY, ANY, cases=products, accepts="if"),
-    row("linear", matmul.linear, lambda x, w, b: x @ w.T + b, ANY, ANY, ANY, cases=layers,
-        accepts="if"),
-]  # fmt: skip
+    row(
+        "linear",
+        matmul.linear,
+        lambda x, w, b: x @ w.T + b,
+        ANY,
+        ANY,
+        ANY,
+        cases=layers,
+        accepts="if",
+    ),
+]
 
 
 # --- from nothing ---
@@ -430,8 +572,15 @@ def drawn(name: str, op, reference, dtype: np.dtype, **params: Any) -> Row:
         return reference(seed, count, shape, **more), np.array([seed, count + 1])
 
     shapes = [(5,), (2, 3), (1,), (), (0, 3)]
-    return Row(name, call, expected, [STATE], mutates=(0,), gives=str(dtype),
-               cases=one_of(*(fixed([(2,)], shape=s, **params) for s in shapes)))  # fmt: skip
+    return Row(
+        name,
+        call,
+        expected,
+        [STATE],
+        mutates=(0,),
+        gives=str(dtype),
+        cases=one_of(*(fixed([(2,)], shape=s, **params) for s in shapes)),
+    )
 
 
 CREATION = [
@@ -439,19 +588,45 @@ CREATION = [
     drawn("normal", random._normal, np_normal, FLOAT64),
     drawn("integers", random._integers, np_integers, INT64, low=-3, span=10),
     drawn("mask", random._mask, np_mask, BOOL, p=0.3),
-    Row("full", create._full, lambda shape, value, dtype: np.full(shape, value), gives="float32",
-        cases=one_of(*(fixed([], shape=s, value=1.5, dtype=FLOAT32) for s in [(), (0,), (2, 3)]))),
-    Row("arange", create._arange, lambda start, end, step, dtype: np.arange(start, end, step),
-        gives="int64", cases=one_of(*(fixed([], start=a, end=b, step=c, dtype=INT64)
-                                      for a, b, c in [(0, 5, 1), (5, -1, -2), (0, 0, 1)]))),
-    Row("eye", create._eye, lambda n, m, dtype: np.eye(n, m), gives="float32",
-        cases=one_of(*(fixed([], n=n, m=m, dtype=FLOAT32) for n, m in [(3, 3), (2, 3), (0, 2)]))),
-]  # fmt: skip
+    Row(
+        "full",
+        create._full,
+        lambda shape, value, dtype: np.full(shape, value),
+        gives="float32",
+        cases=one_of(*(fixed([], shape=s, value=1.5, dtype=FLOAT32) for s in [(), (0,), (2, 3)])),
+    ),
+    Row(
+        "arange",
+        create._arange,
+        lambda start, end, step, dtype: np.arange(start, end, step),
+        gives="int64",
+        cases=one_of(
+            *(
+                fixed([], start=a, end=b, step=c, dtype=INT64)
+                for a, b, c in [(0, 5, 1), (5, -1, -2), (0, 0, 1)]
+            )
+        ),
+    ),
+    Row(
+        "eye",
+        create._eye,
+        lambda n, m, dtype: np.eye(n, m),
+        gives="float32",
+        cases=one_of(*(fixed([], n=n, m=m, dtype=FLOAT32) for n, m in [(3, 3), (2, 3), (0, 2)])),
+    ),
+]
 
 GATES = [
-    row("halt_unless_finite_", batch.halt_unless_finite_, lambda flag, x: np.zeros_like(flag),
-        integers(1, 5), constant(real(-2, 2)), mutates=(0,), gives="int64",
-        cases=one_of(fixed([(), ()]), fixed([(1,), (1,)]))),
-]  # fmt: skip
+    row(
+        "halt_unless_finite_",
+        epoch_ops.halt_unless_finite_,
+        lambda flag, x: np.zeros_like(flag),
+        integers(1, 5),
+        constant(real(-2, 2)),
+        mutates=(0,),
+        gives="int64",
+        cases=one_of(fixed([(), ()]), fixed([(1,), (1,)])),
+    )
+]
 
 ROWS = [*VIEWS, *INDEXING, *GATES, *REDUCTIONS, *CREATION]

@@ -1,6 +1,6 @@
 """The table of ops: one row for each op of the registry, from which the tests in this folder run.
 
-A row says how an op is called, what NumPy says its results are, and how its inputs are drawn:
+A row has the call of an op, a NumPy reference for its results, and draws of its inputs:
 
     Row(
         "huber",                                    # the op's name in the registry
@@ -22,9 +22,9 @@ with 0-d, empty and size-1 ones among them; in-place rows keep those that fit in
 
 *Results* are what the call returns (a tensor or several), then the inputs that the op mutates, as
 they are afterwards, unless they were returned; the reference returns the same in the same order.
-An op that mutates is given clones, so its call may simply apply it. Where the result is no function
-of the inputs' values, ``reference=None``, and the op has a test of its own. Before every call the
-global generator is seeded with 0, so a call may draw from it.
+An op that mutates is given clones, so its call may simply apply it. Where the result does not
+depend on the inputs' values alone, ``reference=None``, and the op has a test of its own. Before
+every call the global generator is seeded with 0, so a call may draw from it.
 
 Other fields: `Row`. Rows stand in ``rows_*.py``, each a list ``ROWS``: those of the ops of ``nn``
 in ``rows_nn.py``, of ``optim`` in ``rows_optim.py``; they import only from here. ``rows.TABLE`` is
@@ -99,9 +99,7 @@ def between_integers(low: int, high: int) -> Draw:
 
 def distinct(low: float = -2, high: float = 2) -> Draw:
     """Floats evenly from ``low`` to ``high`` in random order: all different."""
-    return Draw(
-        lambda g, s: g.permutation(np.linspace(low, high, int(np.prod(s)))).reshape(s)
-    )  # fmt: skip
+    return Draw(lambda g, s: g.permutation(np.linspace(low, high, int(np.prod(s)))).reshape(s))
 
 
 def integers(low: int, high: int, dtype: str = "int64") -> Draw:
@@ -144,11 +142,11 @@ def broadcast(count: int, **params: Any) -> Cases:
     """Shapes that broadcast, 0-d, empty and of size 1 among them; one shape for one input."""
     shapes = (
         npst.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4).map(lambda s: (s,))
-        if count == 1 else
-        npst.mutually_broadcastable_shapes(
+        if count == 1
+        else npst.mutually_broadcastable_shapes(
             num_shapes=count, min_side=0, max_side=3, max_dims=3
         ).map(lambda drawn: tuple(drawn.input_shapes))
-    )  # fmt: skip
+    )
     return shapes.map(lambda s: Case(s, params))
 
 
@@ -197,7 +195,8 @@ class Row:
     gives: str = "same"
 
     # Values at which the formula is delicate: name -> (inputs, result), the results as NumPy has
-    # them or as the op's docstring says. In float32 and float64; NaN equals NaN, 0 is not -0.
+    # them or as the docstring of the op has them. In float32 and float64; NaN equals NaN, and
+    # 0 is not -0.
     special: dict[str, tuple[tuple[float, ...], float]] = dataclasses.field(default_factory=dict)
     # Conventions: name -> (inputs, derivative by each differentiable input).
     kinks: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = dataclasses.field(
@@ -241,6 +240,12 @@ def in_place(base: Row, call: Callable[..., Any], **changes: Any) -> Row:
 
     accepts = "f" if base.gives == "float" else base.accepts
     return dataclasses.replace(
-        base, op=f"{base.op}_", call=call, cases=base.strategy.map(fits), mutates=(0,),
-        accepts=accepts, gives="first", **changes,
-    )  # fmt: skip
+        base,
+        op=f"{base.op}_",
+        call=call,
+        cases=base.strategy.map(fits),
+        mutates=(0,),
+        accepts=accepts,
+        gives="first",
+        **changes,
+    )

@@ -8,19 +8,35 @@ import numpy as np
 import pytest
 
 import tinygrad_mlp as tg
-from tinygrad_mlp.ops import activation
+from tinygrad_mlp.ops.elementwise import activation
 
 EXTENDED = np.finfo(np.longdouble).nmant > np.finfo(float).nmant  # else nothing to compare with
 
 FUNCTIONS: dict[str, tuple[Callable, Callable]] = {
     name: (getattr(tg, name), getattr(np, numpy_name or name))
     for name, numpy_name in {
-        "exp": "", "expm1": "", "exp2": "", "log": "", "log1p": "", "log2": "", "log10": "",
-        "sqrt": "", "sin": "", "cos": "", "tan": "", "sinh": "", "cosh": "", "tanh": "",
-        "asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh",
-        "acosh": "arccosh", "atanh": "arctanh",
+        "exp": "",
+        "expm1": "",
+        "exp2": "",
+        "log": "",
+        "log1p": "",
+        "log2": "",
+        "log10": "",
+        "sqrt": "",
+        "sin": "",
+        "cos": "",
+        "tan": "",
+        "sinh": "",
+        "cosh": "",
+        "tanh": "",
+        "asin": "arcsin",
+        "acos": "arccos",
+        "atan": "arctan",
+        "asinh": "arcsinh",
+        "acosh": "arccosh",
+        "atanh": "arctanh",
     }.items()
-}  # fmt: skip
+}
 FUNCTIONS["rsqrt"] = (tg.rsqrt, lambda x: 1 / np.sqrt(x))
 FUNCTIONS["sigmoid"] = (tg.sigmoid, lambda x: 1 / (1 + np.exp(-x)))
 FUNCTIONS["silu"] = (activation.silu, lambda x: x / (1 + np.exp(-x)))
@@ -46,8 +62,16 @@ def sample(dtype: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.skipif(
-    not EXTENDED, reason="no wider float on this machine"))])  # fmt: skip
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "float32",
+        pytest.param(
+            "float64",
+            marks=pytest.mark.skipif(not EXTENDED, reason="no wider float on this machine"),
+        ),
+    ],
+)
 def test_within_two_and_a_half_units(name: str, dtype: str) -> None:
     function, reference = FUNCTIONS[name]
     x = sample(dtype)

@@ -18,10 +18,10 @@ from tests.ops.harness import (
     results,
     tensors,
     whole_arrays,
-)  # fmt: skip
+)
 from tests.ops.rows import TABLE
 from tests.ops.table import Row
-from tinygrad_mlp.kernels.layout import DTYPES
+from tinygrad_mlp.kernels.runtime.layout import DTYPES
 
 REFERRED = [name for name, row in TABLE.items() if row.reference is not None]
 SEEDS = st.integers(0, 2**32 - 1)
@@ -66,11 +66,42 @@ def test_float32(name: str, seed: int) -> None:
 
 # Where small integers and bools are computed by code of their own.
 NARROW = [
-    "add", "sub", "mul", "neg", "abs", "floor_divide", "maximum", "clamp_min", "sign",
-    "floor", "where", "lt", "isfinite", "bitwise_not", "bitwise_xor", "logical_and", "clone",
-    "add_", "copy_", "to_bool", "to_uint8", "to_float32", "exp", "div", "sum", "prod", "amax",
-    "any", "argmax", "cat", "slice", "take", "set_slice_", "argsort", "matmul",
-]  # fmt: skip
+    "add",
+    "sub",
+    "mul",
+    "neg",
+    "abs",
+    "floor_divide",
+    "maximum",
+    "clamp_min",
+    "sign",
+    "floor",
+    "where",
+    "lt",
+    "isfinite",
+    "bitwise_not",
+    "bitwise_xor",
+    "logical_and",
+    "clone",
+    "add_",
+    "copy_",
+    "to_bool",
+    "to_uint8",
+    "to_float32",
+    "exp",
+    "div",
+    "sum",
+    "prod",
+    "amax",
+    "any",
+    "argmax",
+    "cat",
+    "slice",
+    "take",
+    "set_slice_",
+    "argsort",
+    "matmul",
+]
 
 
 @pytest.mark.parametrize("dtype", ["int64", "uint8", "bool"])
@@ -90,12 +121,16 @@ def test_integers(name: str, dtype: str) -> None:
 
 
 def result_dtype(row: Row, dtype: np.dtype) -> np.dtype:
-    """What the row says the dtype of the result is."""
+    """Return the dtype that the row expects of the result."""
     integer = dtype.kind != "f"
-    return np.dtype({
-        "same": dtype, "first": dtype, "float": "float32" if integer else dtype,
-        "sum": "int64" if integer else dtype,
-    }.get(row.gives, row.gives))  # fmt: skip
+    return np.dtype(
+        {
+            "same": dtype,
+            "first": dtype,
+            "float": "float32" if integer else dtype,
+            "sum": "int64" if integer else dtype,
+        }.get(row.gives, row.gives)
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -124,9 +159,7 @@ def test_special_values(name: str, which: str, dtype: str) -> None:
     values, wanted = row.special[which]
     case, _ = example(name)
     for shape in [(), (19,)]:  # 19: a vector and what is left over
-        arrays = [
-            np.full(shape, v, bool if isinstance(v, bool) else dtype) for v in values
-        ]  # fmt: skip
+        arrays = [np.full(shape, v, bool if isinstance(v, bool) else dtype) for v in values]
         (found,) = results(row, tensors(arrays), case.params)
         assert found.shape == shape
         for value in np.ravel(found.numpy()).tolist():

@@ -110,7 +110,7 @@ def test_declared_inputs_change_and_say_so(name: str) -> None:
     row = TABLE[name]
     case, _ = example(name)
     changed = set()
-    for seed in range(10):  # the absolute value of a positive number is no change
+    for seed in range(10):  # the absolute value of a positive number changes nothing
         inputs = [None if a is None else tg.tensor(a) for a in arrays_of(row, case, seed)]
         before = [None if x is None else x.numpy().tobytes() for x in inputs]
         with tg.no_grad():

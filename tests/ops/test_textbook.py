@@ -1,4 +1,4 @@
-"""Each fast kernel equals the textbook form that stands beside it."""
+"""Each fast kernel equals its textbook form."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import tinygrad_mlp as tg
 import tinygrad_mlp.nn.functional as F
 from tests.ops.harness import arrays_of, results, tensors
 from tests.ops.rows import TABLE
-from tinygrad_mlp.ops.op import REGISTRY
-from tinygrad_mlp.tape import record
+from tinygrad_mlp.autograd.modes import record
+from tinygrad_mlp.autograd.op import REGISTRY
 
 WITH_TEXTBOOK = [
     name for name, op in REGISTRY.items() if op.textbook is not None and not op.mutates

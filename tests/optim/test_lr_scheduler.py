@@ -92,7 +92,7 @@ def test_one_cycle(strategy, kind):
         schedule.step()
     last = schedule.get_last_lr()
     assert last == pytest.approx([top / 25 / 1e4 for top in (1.0, 0.5)])  # and not beyond
-    with pytest.raises(ValueError, match="step 21 of 20: the schedule is over"):
+    with pytest.raises(ValueError, match="step 21 is after the last of `total_steps`, 20"):
         schedule.step()
     assert [group["lr"] for group in optimizer.param_groups] == last
 
@@ -144,7 +144,7 @@ def test_plateau_upwards():
         lambda o: lrs.OneCycleLR(o, 0.5, 12, cycle_momentum=False),
     ],
 )
-def test_state_dict_goes_on(build):
+def test_schedule_resumes_from_its_state_dict(build):
     optimizers = make(), make()
     first, second = (build(o) for o in optimizers)
     for _ in range(4):
@@ -158,7 +158,7 @@ def test_state_dict_goes_on(build):
         assert second.get_last_lr() == first.get_last_lr()
 
 
-def test_plateaus_state_goes_on():
+def test_plateau_resumes_from_its_state_dict():
     optimizers = make(), make()
     first, second = (lrs.ReduceLROnPlateau(o, patience=2, cooldown=1) for o in optimizers)
     for loss in (2.0, 1.0, 1.0, 1.0):
@@ -219,32 +219,32 @@ def test_a_group_added_later_is_noticed():
     ("build", "error", "message"),
     [
         (lambda o: lrs.StepLR(None, 1), TypeError, "must be an Optimizer, not NoneType"),
-        (lambda o: lrs.StepLR(o, 0), ValueError, "step_size must be an integer, 1 or more, got 0"),
+        (lambda o: lrs.StepLR(o, 0), ValueError, "`step_size` must be 1 or more, not 0"),
         (lambda o: lrs.StepLR(o, 2, last_epoch=5), KeyError, "initial_lr"),
-        (lambda o: lrs.ConstantLR(o, 0.0), ValueError, "factor must be above 0"),
-        (lambda o: lrs.LinearLR(o, 0.0), ValueError, "start_factor must be above 0"),
-        (lambda o: lrs.LinearLR(o, 0.5, 1.5), ValueError, "end_factor must be from 0 to 1"),
-        (lambda o: lrs.CosineAnnealingLR(o, 0), ValueError, "T_max must be an integer"),
+        (lambda o: lrs.ConstantLR(o, 0.0), ValueError, "`factor` must be above 0"),
+        (lambda o: lrs.LinearLR(o, 0.0), ValueError, "`start_factor` must be above 0"),
+        (lambda o: lrs.LinearLR(o, 0.5, 1.5), ValueError, "`end_factor` must be at least"),
+        (lambda o: lrs.CosineAnnealingLR(o, 0), ValueError, "`T_max` must be 1 or more"),
         (lambda o: lrs.LambdaLR(o, [abs]), ValueError, "1 values for 2 parameter groups"),
         (lambda o: lrs.OneCycleLR(o, 1.0), ValueError, "give total_steps, or both"),
-        (lambda o: lrs.OneCycleLR(o, 1.0, 0), ValueError, "total_steps must be an integer"),
-        (lambda o: lrs.OneCycleLR(o, 1.0, 9, pct_start=2), ValueError, "pct_start must be"),
+        (lambda o: lrs.OneCycleLR(o, 1.0, 0), ValueError, "`total_steps` must be 1 or more"),
+        (lambda o: lrs.OneCycleLR(o, 1.0, 9, pct_start=2), ValueError, "`pct_start` must be"),
         (lambda o: lrs.OneCycleLR(o, 1.0, 9, anneal_strategy="x"), ValueError, '"cos" or "linear"'),
-        (lambda o: lrs.OneCycleLR(o, [1.0], 9), ValueError, "max_lr has 1 values for 2"),
+        (lambda o: lrs.OneCycleLR(o, [1.0], 9), ValueError, "`max_lr` has 1 values for 2"),
         (
             lambda o: lrs.OneCycleLR(optim.Adagrad(o.param_groups[0]["params"]), 1.0, 9),
             ValueError,
             "cycle_momentum=False",
         ),
-        (lambda o: lrs.ReduceLROnPlateau(o, factor=1.0), ValueError, "factor must be from 0"),
+        (lambda o: lrs.ReduceLROnPlateau(o, factor=1.0), ValueError, "`factor` must be at least"),
         (lambda o: lrs.ReduceLROnPlateau(o, "least"), ValueError, '"min" or "max", got \'least\''),
-        (lambda o: lrs.ReduceLROnPlateau(o, min_lr=[0]), ValueError, "min_lr has 1 values"),
-        (lambda o: lrs.SequentialLR(o, [], []), ValueError, "0 schedulers want 0"),
-        (lambda o: lrs.SequentialLR(o, [lrs.StepLR(make(), 1)], []), ValueError, "none of this"),
+        (lambda o: lrs.ReduceLROnPlateau(o, min_lr=[0]), ValueError, "`min_lr` has 1 values"),
+        (lambda o: lrs.SequentialLR(o, [], []), ValueError, "0 steps for 0 schedulers"),
+        (lambda o: lrs.SequentialLR(o, [lrs.StepLR(make(), 1)], []), ValueError, "not one of this"),
         (
             lambda o: lrs.SequentialLR(o, [lrs.ReduceLROnPlateau(o)], []),
             ValueError,
-            "ReduceLROnPlateau cannot be one of several",
+            "cannot hold a ReduceLROnPlateau",
         ),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import pickle
 
@@ -12,6 +13,7 @@ import pytest
 import tinygrad_mlp as tg
 from tests.optim.problems import OPTIMIZERS, everything, parameters, train
 from tinygrad_mlp import nn, optim
+from tinygrad_mlp.autograd import modes
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -23,9 +25,7 @@ def test_follows_its_textbook(name, dtype):
     group = optimizer.param_groups[0]
     op = optimizer.choose(group)
     flags = {flag: group[flag] for flag in op.params}
-    states = [
-        {n: tg.tensor(optimizer.initial(n, p, group)) for n in op.state} for p in alone
-    ]  # fmt: skip
+    states = [{n: tg.tensor(optimizer.initial(n, p, group)) for n in op.state} for p in alone]
     for step in range(1, 8):
         train(ours, optimizer, 1, seed=step)
         set_gradients = np.random.default_rng(step)
@@ -132,6 +132,8 @@ def test_a_wrong_gradient_is_refused_before_anything_changes():
                 act()
     assert x.item() == 1
     assert not optimizer.state
+    optimizer.zero_grad()
+    assert y.grad is None
 
 
 def test_a_state_that_does_not_fit_is_refused_before_anything_changes():
@@ -183,7 +185,7 @@ def test_parameters_updated_together_share_their_count():
     optimizer = optim.Adam(ps)
     train(ps, optimizer, 3)
     assert len({id(s["step"]) for s in optimizer.state.values()}) == 1
-    with tg.tape.record() as entries:
+    with modes.record() as entries:
         train(ps, optimizer, 1)
     assert [e.op.name for e in entries] == ["add_", *["adam_"] * len(ps)]
     assert counts(optimizer) == [4] * len(ps)
@@ -214,6 +216,17 @@ def test_plain_gradient_descent_keeps_nothing():
 # --- groups and hyperparameters -------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta"])
+def test_every_number_is_declared_with_its_range(name):
+    signature = inspect.signature(getattr(optim, name)).parameters
+    defaults = {key: p.default for key, p in signature.items() if key != "params"}
+    numbers = {key for key, value in defaults.items() if not isinstance(value, bool)}
+    optimizer = getattr(optim, name)([X])
+    assert set(optimizer.ranges) == numbers
+    assert optimizer.defaults == defaults
+    assert dict(optimizer.param_groups[0]) == {**defaults, "params": [X]}
+
+
 def test_hyperparameters_are_cells_that_read_as_floats():
     optimizer = optim.Adam(parameters("float32"), lr=1)
     group = optimizer.param_groups[0]
@@ -222,7 +235,7 @@ def test_hyperparameters_are_cells_that_read_as_floats():
     assert group["betas"] == (0.9, 0.999)
     cell = group.cells["lr"]
     assert (cell.shape, cell.dtype) == ((), "float64")
-    with tg.tape.record() as entries:
+    with modes.record() as entries:
         group["lr"] *= 0.1
         group["betas"] = (0.8, 0.9)
     assert [e.op.name for e in entries] == ["copy_"] * 3
@@ -299,37 +312,41 @@ X = tg.tensor([1.0], requires_grad=True)
 @pytest.mark.parametrize(
     ("build", "error", "message"),
     [
-        (lambda: optim.SGD([]), ValueError, "list of parameters is empty"),
-        (lambda: optim.SGD([{"params": []}]), ValueError, "list of parameters is empty"),
+        (lambda: optim.SGD([]), ValueError, "`params` is empty"),
+        (lambda: optim.SGD([{"params": []}]), ValueError, "`params` is empty"),
         (lambda: optim.SGD(X), TypeError, r"SGD\(\[x\]\)"),
         (lambda: optim.SGD([X, X]), ValueError, "parameter 1 of group 0.*given before"),
         (lambda: optim.SGD([{"params": X}, {"params": X}]), ValueError, "0 of group 1.*before"),
-        (lambda: optim.SGD([X * 2]), ValueError, "no leaf: it was computed by mul"),
+        (lambda: optim.SGD([X * 2]), ValueError, "not a leaf: it was computed by mul"),
         (lambda: optim.SGD([tg.tensor([1, 2])]), TypeError, "must be floating, not int64"),
         (lambda: optim.SGD([[1.0]]), TypeError, "must be a tensor, not list"),
         (lambda: optim.SGD([{"params": {X}}]), TypeError, "order"),
         (lambda: optim.SGD({X}), TypeError, "order"),
         (lambda: optim.SGD([{"parameters": [X]}]), TypeError, "a parameter group is a dict"),
         (lambda: optim.SGD([{"params": [X]}, X]), TypeError, "a parameter group is a dict"),
-        (lambda: optim.SGD([X], lr=-0.1), ValueError, "SGD: lr must be 0 or more, got -0.1"),
-        (lambda: optim.SGD([X], lr=math.nan), ValueError, "lr must be 0 or more, got nan"),
-        (lambda: optim.SGD([X], lr=math.inf), ValueError, "lr must be 0 or more, got inf"),
-        (lambda: optim.SGD([X], lr="0.1"), TypeError, "lr must be a number, got '0.1'"),
-        (lambda: optim.SGD([X], lr=True), TypeError, "lr must be a number"),
-        (lambda: optim.SGD([X], lr=None), TypeError, "lr must be a number, got None"),
-        (lambda: optim.SGD([{"params": [X], "momentum": -1}]), ValueError, "momentum must be 0"),
+        (lambda: optim.SGD([X], lr=-0.1), ValueError, "SGD: `lr` must be at least 0, got -0.1"),
+        (lambda: optim.SGD([X], lr=math.nan), ValueError, "`lr` must be at least 0, got nan"),
+        (lambda: optim.SGD([X], lr=math.inf), ValueError, "`lr` must be at least 0, got inf"),
+        (lambda: optim.SGD([X], lr="0.1"), TypeError, "`lr` must be a number, got '0.1'"),
+        (lambda: optim.SGD([X], lr=True), TypeError, "`lr` must be a number"),
+        (lambda: optim.SGD([X], lr=None), TypeError, "`lr` must be a number, got None"),
+        (
+            lambda: optim.SGD([{"params": [X], "momentum": -1}]),
+            ValueError,
+            "`momentum` must be at least 0",
+        ),
         (lambda: optim.SGD([X], nesterov=True), ValueError, "nesterov=True needs momentum"),
         (
             lambda: optim.SGD([X], momentum=0.9, dampening=0.1, nesterov=True),
             ValueError,
             "dampening=0.1",
         ),
-        (lambda: optim.Adam([X], betas=(0.9, 1.0)), ValueError, r"betas\[1\] must be at least 0"),
-        (lambda: optim.Adam([X], betas=0.9), TypeError, "betas must be 2 numbers, got 0.9"),
-        (lambda: optim.Adam([X], eps=-1), ValueError, "eps must be 0 or more"),
-        (lambda: optim.Adadelta([X], rho=1.1), ValueError, "rho must be from 0 to 1, got 1.1"),
-        (lambda: optim.RMSprop([X], alpha=-1), ValueError, "alpha must be 0 or more"),
-        (lambda: optim.Adagrad([X], lr_decay=-1), ValueError, "lr_decay must be 0 or more"),
+        (lambda: optim.Adam([X], betas=(0.9, 1.0)), ValueError, r"`betas\[1\]` must be at least 0"),
+        (lambda: optim.Adam([X], betas=0.9), TypeError, "`betas` must be 2 numbers, got 0.9"),
+        (lambda: optim.Adam([X], eps=-1), ValueError, "`eps` must be at least 0"),
+        (lambda: optim.Adadelta([X], rho=1.1), ValueError, "`rho` must .* at most 1, got 1.1"),
+        (lambda: optim.RMSprop([X], alpha=-1), ValueError, "`alpha` must be at least 0"),
+        (lambda: optim.Adagrad([X], lr_decay=-1), ValueError, "`lr_decay` must be at least 0"),
     ],
 )
 def test_wrong_input(build, error, message):
@@ -340,7 +357,7 @@ def test_wrong_input(build, error, message):
 def test_a_hyperparameter_cannot_become_wrong():
     optimizer = optim.Adam([X], lr=0.5)
     group = optimizer.param_groups[0]
-    with pytest.raises(ValueError, match="lr must be"):
+    with pytest.raises(ValueError, match="`lr` must be"):
         group["lr"] = -1
     with pytest.raises(ValueError, match=r"betas\[1\]"):
         group["betas"] = (0.5, 1.5)

@@ -8,15 +8,24 @@ import numpy as np
 import pytest
 
 import tinygrad_mlp as tg
-from tinygrad_mlp.ops import update as module
-from tinygrad_mlp.ops.op import REGISTRY
-from tinygrad_mlp.ops.update import Update, sgd_, sgd_momentum_
+from tinygrad_mlp.autograd.op import REGISTRY
+from tinygrad_mlp.ops.fused import optimizer_update as module
+from tinygrad_mlp.ops.fused.optimizer_update import Update, sgd_, sgd_momentum_
 
 UPDATES = [op for op in REGISTRY.values() if isinstance(op, Update)]
 NUMBERS = {
-    "step": 3.0, "lr": 0.1, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.2, "lr_decay": 0.1,
-    "eps": 1e-3, "rho": 0.9, "alpha": 0.95, "beta1": 0.9, "beta2": 0.99,
-}  # fmt: skip
+    "step": 3.0,
+    "lr": 0.1,
+    "momentum": 0.9,
+    "dampening": 0.3,
+    "weight_decay": 0.2,
+    "lr_decay": 0.1,
+    "eps": 1e-3,
+    "rho": 0.9,
+    "alpha": 0.95,
+    "beta1": 0.9,
+    "beta2": 0.99,
+}
 TOLERANCE = {"float32": 1e-6, "float64": 1e-14}
 
 
@@ -99,13 +108,19 @@ def test_the_same_on_any_number_of_threads(threads):
         assert (one == many).all()
 
 
-def test_it_says_what_it_writes():
+def test_inputs_writes_and_formula_are_declared():
     assert sgd_momentum_.inputs == (
-        "parameter", "gradient", "momentum_buffer", "lr", "momentum", "weight_decay"
-    )  # fmt: skip
+        "parameter",
+        "gradient",
+        "momentum_buffer",
+        "lr",
+        "momentum",
+        "weight_decay",
+    )
     assert [sgd_momentum_.inputs[k] for k in sgd_momentum_.mutates] == [
-        "parameter", "momentum_buffer"
-    ]  # fmt: skip
+        "parameter",
+        "momentum_buffer",
+    ]
     assert "parameter = parameter - lr * (gradient + weight_decay * parameter)" in sgd_.document()
 
 

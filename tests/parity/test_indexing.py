@@ -12,8 +12,9 @@ import tinygrad_mlp as tg
 pytestmark = pytest.mark.parity
 
 SHAPE = (3, 4, 2, 3)
-PLACES = [np.arange(np.prod(shape)).reshape(shape).astype(int) % 2
-          for shape in [(), (3,), (2, 3), (2, 1)]]  # fmt: skip
+PLACES = [
+    np.arange(np.prod(shape)).reshape(shape).astype(int) % 2 for shape in [(), (3,), (2, 3), (2, 1)]
+]
 PARTS = st.one_of(
     st.integers(-2, 1),
     st.just(None),

@@ -55,8 +55,13 @@ def run(module, steps, start: str):
 
     x = tensor(np.linspace(0.1, 1, 12).reshape(4, 3), requires_grad=True)
     w = tensor(0.7, requires_grad=True)
-    tensors = [{"from x": lambda: x * 1, "constant": lambda: tensor(np.full((4, 3), 0.4)),
-                "leaf": lambda: x}[start]()]  # fmt: skip
+    tensors = [
+        {
+            "from x": lambda: x * 1,
+            "constant": lambda: tensor(np.full((4, 3), 0.4)),
+            "leaf": lambda: x,
+        }[start]()
+    ]
     used = []
     for kind, which, what in steps:
         t = tensors[which % len(tensors)]

@@ -69,21 +69,32 @@ def compare(torch, ours, theirs, inputs, dtype="float64", parameters=((), ())):
 def layers(**seeds):
     return {
         "Linear": [((4, 3), {}), ((4, 3), {"bias": False})],
-        "BatchNorm1d": [((4,), o) for o in grid(momentum=[0.1, 0.7, None], affine=[True, False],
-                                                track_running_stats=[True, False])]
+        "BatchNorm1d": [
+            ((4,), o)
+            for o in grid(
+                momentum=[0.1, 0.7, None], affine=[True, False], track_running_stats=[True, False]
+            )
+        ]
         + [((4,), {"eps": 0.1})],
-        "LayerNorm": [((4,), o) for o in grid(eps=[1e-5, 0.1], elementwise_affine=[True, False],
-                                              bias=[True, False])] + [(((4,),), {})],
-        "ReLU": [((), {})], "SiLU": [((), {})], "Sigmoid": [((), {})], "Tanh": [((), {})],
+        "LayerNorm": [
+            ((4,), o)
+            for o in grid(eps=[1e-5, 0.1], elementwise_affine=[True, False], bias=[True, False])
+        ]
+        + [(((4,),), {})],
+        "ReLU": [((), {})],
+        "SiLU": [((), {})],
+        "Sigmoid": [((), {})],
+        "Tanh": [((), {})],
         "LeakyReLU": [((), {}), ((0.3,), {})],
         "ELU": [((), {}), ((0.5,), {})],
         "GELU": [((), {}), ((), {"approximate": "tanh"})],
         "Softplus": [((), {}), ((3.0, 1.0), {})],
         "Softmax": [((), {"dim": 0}), ((), {"dim": -1})],
         "LogSoftmax": [((), {"dim": 0}), ((), {"dim": 1})],
-        "Identity": [((), {})], "Flatten": [((), {}), ((), {"start_dim": 0})],
+        "Identity": [((), {})],
+        "Flatten": [((), {}), ((), {"start_dim": 0})],
         "Dropout": [((0.0,), {})],
-    }  # fmt: skip
+    }
 
 
 LAYERS = [(name, *how) for name, hows in layers().items() for how in hows]
@@ -129,9 +140,12 @@ def test_batch_norm_of_sequences(torch, training):
 
 
 def test_layer_norm_of_several_axes(torch):
-    compare(torch, lambda *a: F.layer_norm(a[0], (4, 5), *a[1:]),
-            lambda *a: torch.nn.functional.layer_norm(a[0], (4, 5), *a[1:]),
-            arrays((3, 4, 5), (4, 5), (4, 5)))  # fmt: skip
+    compare(
+        torch,
+        lambda *a: F.layer_norm(a[0], (4, 5), *a[1:]),
+        lambda *a: torch.nn.functional.layer_norm(a[0], (4, 5), *a[1:]),
+        arrays((3, 4, 5), (4, 5), (4, 5)),
+    )
 
 
 # --- losses ---
@@ -177,24 +191,35 @@ def test_nll_loss(torch, reduction, ignore_index):
 def test_losses_by_label_of_any_rank(torch, shape, reduction):
     labels = np.random.default_rng(0).integers(0, 5, shape[:1] * (len(shape) > 1) + shape[2:])
     for name in ("cross_entropy", "nll_loss"):
-        compare(torch, lambda x, y, f=name: getattr(F, f)(x, y, reduction=reduction),
-                lambda x, y, f=name: getattr(torch.nn.functional, f)(x, y, reduction=reduction),
-                [*arrays(shape), labels])  # fmt: skip
+        compare(
+            torch,
+            lambda x, y, f=name: getattr(F, f)(x, y, reduction=reduction),
+            lambda x, y, f=name: getattr(torch.nn.functional, f)(x, y, reduction=reduction),
+            [*arrays(shape), labels],
+        )
     axis = 1 if len(shape) > 1 else 0
     p = np.exp(arrays(shape, seed=2)[0])
     p /= p.sum(axis, keepdims=True)
-    compare(torch, lambda x, y: F.cross_entropy(x, y, reduction=reduction),
-            lambda x, y: torch.nn.functional.cross_entropy(x, y, reduction=reduction),
-            [*arrays(shape), p])  # fmt: skip
+    compare(
+        torch,
+        lambda x, y: F.cross_entropy(x, y, reduction=reduction),
+        lambda x, y: torch.nn.functional.cross_entropy(x, y, reduction=reduction),
+        [*arrays(shape), p],
+    )
 
 
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("MSELoss", {}), ("L1Loss", {}), ("HuberLoss", {}), ("HuberLoss", {"delta": 0.4}),
-     ("BCEWithLogitsLoss", {})],
+    [
+        ("MSELoss", {}),
+        ("L1Loss", {}),
+        ("HuberLoss", {}),
+        ("HuberLoss", {"delta": 0.4}),
+        ("BCEWithLogitsLoss", {}),
+    ],
     ids=str,
-)  # fmt: skip
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_elementwise_loss(torch, name, options, reduction, dtype):
     ours = getattr(nn, name)(reduction=reduction, **options)
@@ -207,8 +232,12 @@ def test_elementwise_loss(torch, name, options, reduction, dtype):
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
 def test_binary_cross_entropies_with_weights(torch, reduction):
     x, y, weight, pos_weight = (1 / (1 + np.exp(-a)) for a in arrays((6, 3), (6, 3), (3,), (3,)))
-    compare(torch, nn.BCELoss(weight, reduction=reduction),
-            torch.nn.BCELoss(torch.tensor(weight), reduction=reduction), [x, y])  # fmt: skip
+    compare(
+        torch,
+        nn.BCELoss(weight, reduction=reduction),
+        torch.nn.BCELoss(torch.tensor(weight), reduction=reduction),
+        [x, y],
+    )
     options = {"weight": weight, "pos_weight": 3 * pos_weight}
     compare(
         torch,
@@ -236,10 +265,13 @@ def test_binary_cross_entropy_at_its_ends(torch):
 
 def network(module, dropped):
     return module.Sequential(
-        module.Linear(5, 8), module.BatchNorm1d(8), module.ReLU(),
+        module.Linear(5, 8),
+        module.BatchNorm1d(8),
+        module.ReLU(),
         module.Sequential(module.Linear(8, 8), module.LayerNorm(8), module.GELU()),
-        module.Dropout(dropped), module.Linear(8, 3),
-    )  # fmt: skip
+        module.Dropout(dropped),
+        module.Linear(8, 3),
+    )
 
 
 def test_training_stays_together(torch):
@@ -315,12 +347,16 @@ def test_gains(torch, nonlinearity):
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("xavier_uniform_", {"gain": 2.0}), ("xavier_normal_", {}),
-     ("kaiming_uniform_", {"a": 0.3, "mode": "fan_out"}),
-     ("kaiming_normal_", {"nonlinearity": "relu"}), ("uniform_", {"a": -1.0, "b": 3.0}),
-     ("normal_", {"mean": 1.0, "std": 0.1})],
+    [
+        ("xavier_uniform_", {"gain": 2.0}),
+        ("xavier_normal_", {}),
+        ("kaiming_uniform_", {"a": 0.3, "mode": "fan_out"}),
+        ("kaiming_normal_", {"nonlinearity": "relu"}),
+        ("uniform_", {"a": -1.0, "b": 3.0}),
+        ("normal_", {"mean": 1.0, "std": 0.1}),
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_first_values_are_distributed_alike(torch, name, options):
     tg.manual_seed(0)
     mine = getattr(init, name)(tg.zeros(200, 100, 4), **options).numpy().astype(float)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tinygrad_mlp as tg
-from tinygrad_mlp import optim
+from tinygrad_mlp import nn, optim
 from tinygrad_mlp.optim import lr_scheduler
 
 pytestmark = pytest.mark.parity
@@ -31,16 +31,28 @@ COMMON = {"weight_decay": [0, 0.1], "maximize": [False, True]}
 OPTIONS = [
     *(("SGD", o) for o in grid(lr=[0.05], momentum=[0, 0.9], dampening=[0, 0.3], **COMMON)),
     *(("SGD", o) for o in grid(lr=[0.05], momentum=[0.9], nesterov=[True], **COMMON)),
-    *(("Adagrad", o) for o in grid(lr_decay=[0, 0.1], initial_accumulator_value=[0, 0.5],
-                                   eps=[1e-10, 0.1], **COMMON)),
+    *(
+        ("Adagrad", o)
+        for o in grid(
+            lr_decay=[0, 0.1], initial_accumulator_value=[0, 0.5], eps=[1e-10, 0.1], **COMMON
+        )
+    ),
     *(("Adadelta", o) for o in grid(lr=[1.0, 0.5], rho=[0.9, 0.5], eps=[1e-6, 1e-2], **COMMON)),
-    *(("RMSprop", o) for o in grid(alpha=[0.99, 0.5], momentum=[0, 0.5], centered=[False, True],
-                                   **COMMON)),
-    *(("Adam", o) for o in grid(betas=[(0.9, 0.999), (0.5, 0.7)], eps=[1e-8, 0.1],
-                                amsgrad=[False, True], **COMMON)),
-    *(("AdamW", o) for o in grid(betas=[(0.9, 0.999), (0.5, 0.7)], amsgrad=[False, True],
-                                 **COMMON)),
-]  # fmt: skip
+    *(
+        ("RMSprop", o)
+        for o in grid(alpha=[0.99, 0.5], momentum=[0, 0.5], centered=[False, True], **COMMON)
+    ),
+    *(
+        ("Adam", o)
+        for o in grid(
+            betas=[(0.9, 0.999), (0.5, 0.7)], eps=[1e-8, 0.1], amsgrad=[False, True], **COMMON
+        )
+    ),
+    *(
+        ("AdamW", o)
+        for o in grid(betas=[(0.9, 0.999), (0.5, 0.7)], amsgrad=[False, True], **COMMON)
+    ),
+]
 
 
 def named(name, options):
@@ -188,12 +200,30 @@ SCHEDULES = [
     ("LambdaLR", {"lr_lambda": lambda t: 1 / (1 + t)}),
     ("LambdaLR", {"lr_lambda": [lambda t: 0.9**t, lambda t: 1.0]}),
     ("OneCycleLR", {"max_lr": 0.5, "total_steps": 25}),
-    ("OneCycleLR", {"max_lr": [0.5, 1.0], "epochs": 5, "steps_per_epoch": 5, "pct_start": 0.4,
-                    "anneal_strategy": "linear", "three_phase": True, "div_factor": 10.0}),
+    (
+        "OneCycleLR",
+        {
+            "max_lr": [0.5, 1.0],
+            "epochs": 5,
+            "steps_per_epoch": 5,
+            "pct_start": 0.4,
+            "anneal_strategy": "linear",
+            "three_phase": True,
+            "div_factor": 10.0,
+        },
+    ),
     ("OneCycleLR", {"max_lr": 0.5, "total_steps": 25, "cycle_momentum": False, "pct_start": 0.0}),
-    ("OneCycleLR", {"max_lr": 0.5, "total_steps": 25, "base_momentum": [0.8, 0.7],
-                    "max_momentum": 0.99, "final_div_factor": 10.0}),
-]  # fmt: skip
+    (
+        "OneCycleLR",
+        {
+            "max_lr": 0.5,
+            "total_steps": 25,
+            "base_momentum": [0.8, 0.7],
+            "max_momentum": 0.99,
+            "final_div_factor": 10.0,
+        },
+    ),
+]
 
 
 def pair_of_optimizers(torch, name="SGD", **options):
@@ -287,7 +317,7 @@ def test_clip_grad_norm(torch, norm_type, max_norm, dtype):
     ours, theirs, set_gradients = twins(torch, dtype)
     set_gradients()
     ours[1].grad = theirs[1].grad = None
-    mine = optim.clip_grad_norm_(ours, max_norm, norm_type)
+    mine = nn.utils.clip_grad_norm_(ours, max_norm, norm_type)
     their = torch.nn.utils.clip_grad_norm_(theirs, max_norm, norm_type)
     assert_equal([mine], [their], dtype, 9)
     pairs = [(m.grad, t.grad) for m, t in zip(ours, theirs, strict=True) if t.grad is not None]
@@ -299,6 +329,6 @@ def test_clip_grad_value(torch):
     set_gradients()
     ours[0].grad[0, 0] = math.nan
     theirs[0].grad[0, 0] = math.nan
-    optim.clip_grad_value_(ours, 0.7)
+    nn.utils.clip_grad_value_(ours, 0.7)
     torch.nn.utils.clip_grad_value_(theirs, 0.7)
     assert_equal([p.grad for p in ours], [p.grad for p in theirs], "float32")

@@ -14,9 +14,19 @@ pytestmark = pytest.mark.parity
 
 NAMES = ["bool", "uint8", "int32", "int64", "float32", "float64"]
 BINARY = [
-    operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod,
-    operator.pow, operator.eq, operator.lt, operator.and_, operator.or_, operator.xor,
-]  # fmt: skip
+    operator.add,
+    operator.sub,
+    operator.mul,
+    operator.truediv,
+    operator.floordiv,
+    operator.mod,
+    operator.pow,
+    operator.eq,
+    operator.lt,
+    operator.and_,
+    operator.or_,
+    operator.xor,
+]
 NUMBERS = [True, 1, 2.5]
 
 
@@ -41,8 +51,10 @@ def test_pairs(operation) -> None:
     import torch
 
     some, single = [(name, 1) for name in NAMES], [(name, 0) for name in NAMES]
-    pairs = [*itertools.product(some, [*some, *single, *NUMBERS]),
-             *itertools.product([*single, *NUMBERS], some)]  # fmt: skip
+    pairs = [
+        *itertools.product(some, [*some, *single, *NUMBERS]),
+        *itertools.product([*single, *NUMBERS], some),
+    ]
     differ = []
     for left, right in pairs:
         ours = outcome(tg, operation, left, right)
@@ -57,9 +69,26 @@ def test_pairs(operation) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["exp", "sqrt", "sigmoid", "sum", "prod", "mean", "abs", "neg", "square", "sign",
-             "round", "floor", "relu", "logical_not", "isnan", "reciprocal"],
-)  # fmt: skip
+    "name",
+    [
+        "exp",
+        "sqrt",
+        "sigmoid",
+        "sum",
+        "prod",
+        "mean",
+        "abs",
+        "neg",
+        "square",
+        "sign",
+        "round",
+        "floor",
+        "relu",
+        "logical_not",
+        "isnan",
+        "reciprocal",
+    ],
+)
 def test_functions_of_one(name: str) -> None:
     import torch
 

@@ -1,4 +1,4 @@
-"""What fit does beside going down: callbacks, clipping, weights of classes, penalties."""
+"""Callbacks, loggers, gradient clipping, class weights, penalties, losses that are not finite."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ import tinygrad_mlp as tg
 import tinygrad_mlp.nn.functional as F
 from tinygrad_mlp import nn, optim
 from tinygrad_mlp.data import spiral
-from tinygrad_mlp.train.callbacks import Callback, EarlyStopping, Run
+from tinygrad_mlp.train.callbacks import Callback, EarlyStopping
+from tinygrad_mlp.train.fit import fit
 from tinygrad_mlp.train.history import History
 from tinygrad_mlp.train.loggers import CSVLogger, JSONLogger, TensorBoard
-from tinygrad_mlp.train.loop import fit
 from tinygrad_mlp.train.objective import Penalty, class_weights
+from tinygrad_mlp.train.trainer import Trainer
 
 DATA = spiral(points=20)
 
@@ -39,26 +40,26 @@ def weights(model: nn.Module) -> list[np.ndarray]:
     return [p.detach().numpy().copy() for p in model.parameters()]
 
 
-def test_callbacks_are_told_in_their_order() -> None:
-    told = []
+def test_callbacks_are_called_in_order() -> None:
+    calls = []
 
     class Spy(Callback):
         def __init__(self, name: str) -> None:
             self.name = name
 
-        def on_train_begin(self, run: Run) -> None:
-            told.append((self.name, "begin", len(run.history)))
+        def on_train_begin(self, trainer: Trainer) -> None:
+            calls.append((self.name, "begin", len(trainer.history)))
 
-        def on_epoch_end(self, run: Run) -> None:
-            told.append((self.name, "epoch", run.history.last["epoch"]))
-            if len(run.history) == 2:
-                run.stop("enough")
+        def on_epoch_end(self, trainer: Trainer) -> None:
+            calls.append((self.name, "epoch", trainer.history.last["epoch"]))
+            if len(trainer.history) == 2:
+                trainer.stop("enough")
 
-        def on_train_end(self, run: Run) -> None:
-            told.append((self.name, "end", run.stopped))
+        def on_train_end(self, trainer: Trainer) -> None:
+            calls.append((self.name, "end", trainer.stop_reason))
 
     assert len(train(network(), callbacks=[Spy("a"), Spy("b")], epochs=9)) == 2
-    assert told == [
+    assert calls == [
         (name, *what)
         for what in (("begin", 0), ("epoch", 1), ("epoch", 2), ("end", "enough"))
         for name in "ab"
@@ -66,22 +67,22 @@ def test_callbacks_are_told_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("compile", [True, False])
-def test_batches_are_told_of(compile: bool) -> None:
+def test_on_batch_end_is_called_after_each_batch(compile: bool) -> None:
     """Also where the epoch is native: 60 rows are two full batches and a smaller one."""
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
     means: list[float] = []
 
     class Spy(Callback):
-        def on_batch_end(self, run: Run) -> None:
-            told.append((len(run.history), run.batch))
-            means.append(run.so_far()["loss"])
-            if run.batch == 2 and len(run.history) == 2:
-                run.stop("enough")
+        def on_batch_end(self, trainer: Trainer) -> None:
+            calls.append((len(trainer.history), trainer.batch))
+            means.append(trainer.running_metrics()["loss"])
+            if trainer.batch == 2 and len(trainer.history) == 2:
+                trainer.stop("enough")
 
     model, alone = network(), network()
     given = {"epochs": 9, "batch_size": 25, "compile": compile}
     history = train(model, callbacks=[Spy(), EarlyStopping(patience=9)], **given)
-    assert told == [(epoch, batch) for epoch in range(3) for batch in (1, 2, 3)], "to its end"
+    assert calls == [(epoch, batch) for epoch in range(3) for batch in (1, 2, 3)], "to its end"
     assert means[2::3] == history["loss"]
     assert means[0] != means[1]
     train(alone, **given | {"epochs": 3})
@@ -91,8 +92,8 @@ def test_batches_are_told_of(compile: bool) -> None:
 
 def test_what_a_callback_changes_after_a_batch_is_trained_with() -> None:
     class Warmup(Callback):
-        def on_batch_end(self, run: Run) -> None:
-            run.optimizer.param_groups[0]["lr"] = 0.1 * run.batch
+        def on_batch_end(self, trainer: Trainer) -> None:
+            trainer.optimizer.param_groups[0]["lr"] = 0.1 * trainer.batch
 
     found = []
     for compile in (True, False):
@@ -106,16 +107,16 @@ def test_what_a_callback_changes_after_a_batch_is_trained_with() -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_what_is_no_callback_is_named() -> None:
+def test_a_callback_of_another_type_is_refused() -> None:
     for given in ([print], EarlyStopping(), [EarlyStopping]):
         with pytest.raises(TypeError, match="callbacks must be a sequence of Callback, got"):
             train(network(), callbacks=given)
 
 
-def run_of(*losses: float, name: str = "loss") -> Run:
+def trainer_of(*losses: float, name: str = "loss") -> Trainer:
     model = network()
     history = History([{"epoch": k, name: v} for k, v in enumerate(losses, 1)])
-    return Run(model, optim.SGD(model.parameters(), lr=0.1), None, history, 99)
+    return Trainer(model, optim.SGD(model.parameters(), lr=0.1), None, history, 99)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +126,10 @@ def run_of(*losses: float, name: str = "loss") -> Run:
         ([3, 2, 2, 2.5], "loss", {}, True, 2),
         ([3, 2, 2.5, 1.5, 1.6], "loss", {}, False, 4),
         ([0.5, 0.6, 0.5, 0.6], "accuracy", {}, True, 2),
+        ([0.5, 0.6, 0.5, 0.6], "val_r2", {}, True, 2),
+        ([0.5, 0.4, 0.5, 0.6], "val_mae", {}, True, 2),
+        ([0.5, 0.4, 0.3], "val_mae", {}, False, 3),
+        ([0.5, 0.6, 0.4], "profit", {"mode": "max"}, False, 2),
         ([0.5, 0.6, 0.4], "accuracy", {"mode": "min"}, False, 3),
         ([3, 2.95, 2.92], "loss", {"min_delta": 0.1}, True, 1),
         ([3, 2.95, 2.89], "loss", {"min_delta": 0.1}, False, 3),
@@ -132,12 +137,12 @@ def run_of(*losses: float, name: str = "loss") -> Run:
     ],
 )
 def test_early_stopping_waits(values, name, options, stops, best) -> None:
-    run, stopping = run_of(name=name), EarlyStopping(name, patience=2, **options)
+    trainer, stopping = trainer_of(name=name), EarlyStopping(name, patience=2, **options)
     for epoch, value in enumerate(values, 1):
-        assert not run.stopped
-        run.history.append({"epoch": epoch, name: value})
-        stopping.on_epoch_end(run)
-    assert bool(run.stopped) == stops
+        assert not trainer.stop_reason
+        trainer.history.append({"epoch": epoch, name: value})
+        stopping.on_epoch_end(trainer)
+    assert bool(trainer.stop_reason) == stops
     assert stopping.best_epoch == best
 
 
@@ -145,8 +150,8 @@ def test_early_stopping_gives_the_best_weights_back() -> None:
     seen = []
 
     class Spy(Callback):
-        def on_epoch_end(self, run: Run) -> None:
-            seen.append(weights(run.model))
+        def on_epoch_end(self, trainer: Trainer) -> None:
+            seen.append(weights(trainer.model))
 
     for restore in (True, False):
         seen.clear()
@@ -171,7 +176,7 @@ def test_early_stopping_begins_anew_with_each_fit() -> None:
 
 def test_early_stopping_names_what_is_wrong() -> None:
     with pytest.raises(ValueError, match="the history has no 'val_loss'; it has epoch, loss"):
-        EarlyStopping("val_loss").on_epoch_end(run_of(1.0))
+        EarlyStopping("val_loss").on_epoch_end(trainer_of(1.0))
     with pytest.raises(ValueError, match='mode must be "auto", "min" or "max"'):
         EarlyStopping(mode="down")
     with pytest.raises(ValueError, match="patience must be at least 1"):
@@ -189,54 +194,56 @@ def test_logs_hold_the_history(tmp_path: Path) -> None:
     assert len(table.read_text().splitlines()) == 5, "the epochs before are there again"
 
 
-def test_a_log_of_what_is_no_number_is_json(tmp_path: Path) -> None:
-    JSONLogger(tmp_path / "log").on_train_begin(run_of(float("inf")))
+def test_a_log_of_inf_is_json(tmp_path: Path) -> None:
+    JSONLogger(tmp_path / "log").on_train_begin(trainer_of(float("inf")))
     assert json.loads((tmp_path / "log").read_text()) == {"epoch": 1, "loss": None}
 
 
-def test_logs_are_whole_after_a_loss_that_is_no_number(tmp_path: Path) -> None:
+def test_logs_are_whole_after_a_loss_that_is_not_finite(tmp_path: Path) -> None:
     ended = []
 
     class Breaks(Callback):
-        def on_epoch_end(self, run: Run) -> None:
-            run.optimizer.param_groups[0]["lr"] = 1e38
+        def on_epoch_end(self, trainer: Trainer) -> None:
+            trainer.optimizer.param_groups[0]["lr"] = 1e38
 
-        def on_train_end(self, run: Run) -> None:
-            ended.append(len(run.history))
+        def on_train_end(self, trainer: Trainer) -> None:
+            ended.append(len(trainer.history))
 
     logger = CSVLogger(tmp_path / "log.csv")
     with pytest.raises(FloatingPointError, match="epoch 2"):
         train(network(), callbacks=[logger, Breaks()])
     assert len((tmp_path / "log.csv").read_text().splitlines()) == 2
-    assert ended == [1], "callbacks are told of the end"
+    assert ended == [1], "on_train_end is called"
 
 
 def test_tensorboard_gets_each_measure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    said: dict[str, list] = {}
+    written: dict[str, list] = {}
 
     class Writer:
         def __init__(self, folder: str) -> None:
-            self.told = said.setdefault(Path(folder).name, [])
+            self.events = written.setdefault(Path(folder).name, [])
 
         def add_scalar(self, name: str, value: float, step: int) -> None:
-            self.told.append((name, value, step))
+            self.events.append((name, value, step))
 
         def close(self) -> None:
-            self.told.append("closed")
+            self.events.append("closed")
 
     module = types.ModuleType("tensorboard.summary")
     module.Writer = Writer
     monkeypatch.setitem(sys.modules, "tensorboard", types.ModuleType("tensorboard"))
     monkeypatch.setitem(sys.modules, "tensorboard.summary", module)
     row = train(network(), callbacks=[TensorBoard(tmp_path)], validation=DATA, epochs=1).last
-    assert said["train"][:2] == [("loss", row["loss"], 1), ("accuracy", row["accuracy"], 1)]
-    assert said["train"][2:] == [("lr", 0.1, 1), "closed"]
-    assert said["validation"] == [
-        ("loss", row["val_loss"], 1), ("accuracy", row["val_accuracy"], 1), "closed",
-    ]  # fmt: skip
+    assert written["train"][:2] == [("loss", row["loss"], 1), ("accuracy", row["accuracy"], 1)]
+    assert written["train"][2:] == [("lr", 0.1, 1), "closed"]
+    assert written["validation"] == [
+        ("loss", row["val_loss"], 1),
+        ("accuracy", row["val_accuracy"], 1),
+        "closed",
+    ]
 
 
-def test_without_tensorboard_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tensorboard_the_error_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard.summary", None)
     with pytest.raises(ModuleNotFoundError, match=r'pip install "tinygrad-mlp\[tensorboard\]"'):
         TensorBoard("events")
@@ -283,13 +290,15 @@ def test_penalties(compile: bool) -> None:
     def added(model: nn.Module, _: None) -> tg.Tensor:
         return sum(
             0.01 * w.abs().sum() + 0.02 * w.square().sum()
-            for w in model.parameters() if w.ndim == 2
-        )  # fmt: skip
+            for w in model.parameters()
+            if w.ndim == 2
+        )
 
     for found, wanted in zip(weights(model), by_hand(added, epochs=4), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-7)
     plain = train(network(), epochs=1, **ONE)
     assert history["loss"][0] == plain["loss"][0], "it is not in the loss that is shown"
+    assert Penalty(model)().item() == 0, "without l1 and l2"
 
 
 @pytest.mark.parametrize("compile", [True, False])
@@ -310,9 +319,9 @@ def test_wrong_weights_of_classes_are_named() -> None:
     labels = np.array([0, 0, 0, 1])
     assert class_weights(labels, "balanced", 2).tolist() == [4 / 6, 2.0]
     for given, message in [
-        ("even", "must be 'balanced', a dict or a sequence, got 'even'"),
-        ([1.0], "must be 2 finite numbers"),
-        ([1.0, -1.0], "none of them negative"),
+        ("even", "must be 'balanced', a dict, or 2 finite numbers .* got 'even'"),
+        ([1.0], "or 2 finite numbers"),
+        ([1.0, -1.0], "numbers that are not negative, got"),
         ({5: 1.0}, "class_weight has 5, and labels are 0 to 1"),
     ]:
         with pytest.raises(ValueError, match=message):
@@ -321,7 +330,7 @@ def test_wrong_weights_of_classes_are_named() -> None:
         train(network(), class_weight="balanced", loss=nn.CrossEntropyLoss())
 
 
-# --- what is no number ----------------------------------------------------------------------------
+# --- a loss that is not finite ------------------------------------------------------------------
 
 
 class Tenfold(nn.Module):
@@ -330,7 +339,7 @@ class Tenfold(nn.Module):
 
 
 @pytest.mark.parametrize("compile", [True, False])
-def test_the_layer_that_made_a_number_none_is_named(compile: bool) -> None:
+def test_the_layer_with_the_first_inf_is_named(compile: bool) -> None:
     x, y = DATA.x.copy(), DATA.y
     x[25] = 3e38
     inner = nn.Sequential(Tenfold(), nn.BatchNorm1d(2))

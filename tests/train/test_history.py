@@ -36,7 +36,7 @@ def test_rows_are_its_own() -> None:
     assert history["loss"] == [2.0]
 
 
-def test_a_wrong_name_is_told_the_right_ones() -> None:
+def test_a_wrong_name_is_answered_with_the_columns() -> None:
     with pytest.raises(KeyError, match="history has no 'val_loss'; it has epoch, loss, accuracy"):
         History(ROWS)["val_loss"]
 

@@ -9,15 +9,23 @@ from matplotlib.image import imread
 import tinygrad_mlp as tg
 from tinygrad_mlp import nn, optim
 from tinygrad_mlp.data import spiral
+from tinygrad_mlp.train.fit import fit
 from tinygrad_mlp.train.history import History
-from tinygrad_mlp.train.loop import fit
 from tinygrad_mlp.train.plots import CLASSES, TRAINING, VALIDATION, boundary, curves, surface
 
 ROWS = [
-    {"epoch": e, "loss": 2.0 / e, "accuracy": 1 - 0.5 / e, "val_loss": 3.0 / e,
-     "val_accuracy": 1 - 0.9 / e, "lr": 0.1, "seconds": 1.0, "samples_per_second": 10.0}
+    {
+        "epoch": e,
+        "loss": 2.0 / e,
+        "accuracy": 1 - 0.5 / e,
+        "val_loss": 3.0 / e,
+        "val_accuracy": 1 - 0.9 / e,
+        "lr": 0.1,
+        "seconds": 1.0,
+        "samples_per_second": 10.0,
+    }
     for e in range(1, 11)
-]  # fmt: skip
+]
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -66,7 +74,7 @@ def test_an_empty_history_has_no_curves() -> None:
 
 
 @pytest.mark.parametrize("suffix", ["svg", "pdf"])
-def test_the_suffix_says_the_format(tmp_path: Path, suffix: str) -> None:
+def test_the_suffix_sets_the_format(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"curves.{suffix}"
     curves(History(ROWS), path)
     assert path.read_bytes()[:5] in (b"<?xml", b"%PDF-")
@@ -85,7 +93,7 @@ def quadrants() -> nn.Module:
     return model
 
 
-def test_the_ground_is_what_the_model_says(tmp_path: Path) -> None:
+def test_the_background_shows_the_probabilities(tmp_path: Path) -> None:
     path = tmp_path / "boundary.png"
     x = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0], [0.9, -0.9]], np.float32)
     boundary(quadrants(), (x, np.array([0, 1, 2, 2])), path)
@@ -146,7 +154,7 @@ def test_a_plain_has_no_lines(tmp_path: Path) -> None:
     assert len(figure.axes[0].collections) == 1, "the rows"
 
 
-def test_what_is_no_surface_is_refused() -> None:
+def test_input_that_is_not_a_surface_is_refused() -> None:
     for x, y in [
         (np.eye(3), np.zeros(3)),
         (np.eye(2), np.array([0, 1])),
@@ -158,7 +166,7 @@ def test_what_is_no_surface_is_refused() -> None:
 
 def test_a_picture_of_no_kind_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     for name in ("curves", "curves.docx"):
-        with pytest.raises(ValueError, match=r"no kind of picture is called '(docx)?', there are:"):
+        with pytest.raises(ValueError, match=r"no image format is called '(docx)?'; the names"):
             curves(History(ROWS), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 

@@ -3,12 +3,13 @@ import re
 import time
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import tinygrad_mlp as tg
 from tinygrad_mlp.train import progress
-from tinygrad_mlp.train.metrics import Means
-from tinygrad_mlp.train.progress import Bar, Lines, Reporter, measures, pace, reporter
+from tinygrad_mlp.train.metrics import RunningMeans
+from tinygrad_mlp.train.progress import Bar, Lines, Reporter, format_metrics, format_speed, reporter
 
 ROW = {
     "epoch": 1,
@@ -30,7 +31,7 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     stream = Terminal()
-    # pytest sets sys.stdout between fixture and test, so it is the module that is told.
+    # pytest sets sys.stdout between fixture and test, so the module is patched.
     monkeypatch.setattr(progress, "sys", SimpleNamespace(stdout=stream))
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "160")
@@ -39,7 +40,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 def test_lines_are_one_for_each_epoch(capsys: pytest.CaptureFixture[str]) -> None:
     with reporter(True, epochs=10, batches=3) as report:
-        report.batch(1, 1, Means({}))
+        report.batch(1, 1, RunningMeans({}, np.zeros(1)))
         report.epoch(ROW)
         report.epoch(ROW | {"epoch": 10})
     assert capsys.readouterr().out == (
@@ -54,7 +55,7 @@ def test_who_reports_where(capsys: pytest.CaptureFixture[str]) -> None:
     assert type(reporter(True, 1, 1)) is Lines
     assert type(reporter("auto", 1, 1)) is Reporter
     with reporter(False, 1, 1) as silent:
-        silent.batch(1, 1, Means({}))
+        silent.batch(1, 1, RunningMeans({}, np.zeros(1)))
         silent.epoch(ROW)
     assert capsys.readouterr().out == ""
 
@@ -69,12 +70,12 @@ def test_the_bar_shows_measures_speed_and_time_left(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Bar, "PERIOD", 0.0)
-    means = Means({})
+    means = RunningMeans({}, np.zeros(1))
     with reporter(True, epochs=2, batches=4) as report:
         for batch in range(1, 5):
             time.sleep(0.01)
             means.add(tg.tensor(0.375), None, tg.zeros(32))
-            means.met(32)
+            means.count_rows(32)
             report.batch(1, batch, means)
         report.epoch(ROW)
         halfway = terminal.getvalue()
@@ -92,7 +93,7 @@ def test_the_bar_shows_measures_speed_and_time_left(
     assert "\x1b[" in text, "it is drawn in place"
 
 
-def test_the_time_left_of_a_run_that_goes_on_is_of_its_own_pace(terminal: Terminal) -> None:
+def test_the_time_left_of_a_resumed_run_is_of_its_own_pace(terminal: Terminal) -> None:
     """99 of 100 epochs at once would promise an end at once."""
     with Bar(epochs=100, batches=10, done=99) as report:
         assert "epoch 100" in terminal.getvalue()
@@ -118,9 +119,9 @@ def test_a_narrow_terminal_gets_what_fits(
 
 
 def test_the_bar_draws_no_oftener_than_its_period(terminal: Terminal) -> None:
-    means = Means({})
+    means = RunningMeans({}, np.zeros(1))
     means.add(tg.tensor(0.375), None, tg.zeros(1))
-    means.met(1)
+    means.count_rows(1)
     with reporter(True, epochs=1, batches=10**6) as report:
         before = len(terminal.getvalue())
         for batch in range(1, 201):
@@ -139,6 +140,8 @@ def test_progress_is_true_false_or_auto() -> None:
         reporter("yes", 1, 1)
 
 
-def test_measures_and_pace() -> None:
-    assert measures(ROW) == "loss 0.5000  accuracy 0.8125  val_loss 0.7500  val_accuracy 0.6250"
-    assert pace(0.4) == "0 samples/s"
+def test_metrics_and_speed_as_text() -> None:
+    assert (
+        format_metrics(ROW) == "loss 0.5000  accuracy 0.8125  val_loss 0.7500  val_accuracy 0.6250"
+    )
+    assert format_speed(0.4) == "0 samples/s"

@@ -1,4 +1,18 @@
-"""The command line: it parses, calls, and prints."""
+"""The command line: parse the arguments, call a command, print its results.
+
+The way of ``tinygrad-mlp train file.csv``, file by file, in reading order:
+
+1. ``cli/__init__.py``       ``main()`` parses the arguments, calls the command, prints errors
+2. ``cli/parser.py``         the commands and their options
+3. ``cli/commands.py``       ``train()`` calls what follows and prints the scores; the other
+                             commands are there too
+4. ``runs/config.py``        ``Settings.for_dataset``: the options and the dataset's defaults
+5. ``cli/warmup.py``         compiles kernels before they are needed, also in the background
+6. ``runs/experiment.py``    ``create_experiment()`` loads the data (see ``data/__init__.py``)
+                             and builds model and optimizer (see ``runs/__init__.py``)
+7. ``train/fit.py``          the training loop, called by ``Experiment.run``; then
+                             ``compute_scores`` (``runs/run_folder.py``) and the plots
+"""
 
 from __future__ import annotations
 
@@ -8,14 +22,16 @@ import shlex
 import sys
 from collections.abc import Collection, Sequence
 
-from .options import parser
+from ..train.progress import discard_stdout
+from .parser import parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command in ``arguments`` (those of the process by default); returns its exit code.
+    """Run the command in ``arguments`` (by default those of the process).
 
-    0 after success, 1 after an error, which is one line on stderr, 130 after Ctrl-C. What cannot
-    be parsed exits with 2, as argparse does.
+    Returns:
+        The exit code: 0 after success, 1 after an error, which is printed as one line on stderr,
+        130 after Ctrl-C. Arguments that cannot be parsed exit with 2.
     """
     options = parser().parse_args(arguments)
     try:
@@ -24,22 +40,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("tinygrad-mlp: stopped", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # who reads the other end has seen enough, as `head` has
-        from ..train.progress import silence
-
-        silence()
+    except BrokenPipeError:  # the reader of the pipe has closed it, as `head` does
+        discard_stdout()
         return 0
     except Exception as error:
         if options.debug:
             raise
-        text = _in_options(_told(error), vars(options))
+        text = _with_options(_message(error), vars(options))
         print(f"tinygrad-mlp: error: {text}", file=sys.stderr)
         return 1
     return code
 
 
-def _told(error: Exception) -> str:
-    """What ``error`` says, on one line."""
+def _message(error: Exception) -> str:
+    """Return the message of ``error`` on one line."""
     text = str(error)
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         text = f"{error.strerror}: {str(error.filename2 or error.filename)!r}"
@@ -49,22 +63,27 @@ def _told(error: Exception) -> str:
 ARGUMENT = re.compile(r"""(?<= )(\w+)=('[^']*'|"[^"]*"|\[[^]]*\]|[\w.+-]+)""")
 
 
-def _in_options(text: str, known: Collection[str]) -> str:
-    """``text`` with Python's arguments written as the options that are ``known``.
+def _with_options(text: str, known: Collection[str]) -> str:
+    """Return ``text`` with Python arguments rewritten as command-line options, if ``known``.
 
-    >>> _in_options("leave it out: write ignore=['row id'] or missing='drop'", ["ignore"])
+    >>> _with_options("leave it out: write ignore=['row id'] or missing='drop'", ["ignore"])
     "leave it out: write --ignore 'row id' or missing='drop'"
+    >>> _with_options("write resume=True to continue it", ["resume"])
+    'write --resume to continue it'
     """
 
     def option(found: re.Match[str]) -> str:
         name, value = found.groups()
         if name not in known:
             return found[0]
+        flag = f"--{name.replace('_', '-')}"
+        if value == "True":
+            return flag
         try:
             values = ast.literal_eval(value) if value[0] in "'\"[" else value
         except (SyntaxError, ValueError):  # a name with brackets in it
             return found[0]
         each = values if isinstance(values, list) else [values]
-        return " ".join(f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for value in each)
+        return " ".join(f"{flag} {shlex.quote(str(value))}" for value in each)
 
     return ARGUMENT.sub(option, text)

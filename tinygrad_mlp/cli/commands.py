@@ -1,4 +1,4 @@
-"""What each command does; what it needs is imported when it runs, so that ``--help`` is quick."""
+"""What each command does."""
 
 from __future__ import annotations
 
@@ -7,122 +7,104 @@ import csv
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import Any
 
-ABOUT = {
-    "digits": "1,797 pictures of handwriting, 8 x 8 pixels, packaged",
-    "spiral": "points on three arms that turn about each other",
-    "moons": "points on two half circles that reach into each other",
-    "circles": "points on a circle inside a circle",
-    "xor": "points about the corners of a square, a class for each diagonal",
-    "mnist": "70,000 pictures of handwriting, 28 x 28 pixels, downloaded once",
-    "fashion_mnist": "70,000 pictures of clothes, 28 x 28 pixels, downloaded once",
-}
-"""The datasets, for a person."""
+from .._common.files import atomic_write, writable_folder
+from .._common.validation import check_int
+from ..data import DATASETS, FILES
+from ..kernels.runtime.threads import set_num_threads
+from ..runs import Settings, create_experiment, open_run
+from ..study.summary import summary as summarise
+from ..train.progress import print_line
 
-FEW = 12
-"""Classes, at most, that there is room for side by side."""
+MAX_CLASSES = 12
+"""Classes up to which the confusion matrix fits on a terminal."""
 
-STOPPED = 130
+INTERRUPTED = 130
 """The exit code after Ctrl-C."""
 
 
 def train(options: argparse.Namespace) -> int:
-    """Train a network, and leave a folder."""
-    from ..train.job import prepare
-    from ..train.progress import say
-    from ..train.settings import Settings
-    from ..train.warmup import ahead
+    """Train a network and write the files of the run."""
+    from .warmup import precompile_in_background
 
-    _threads(options)
-    given = {f.name: getattr(options, f.name) for f in fields(Settings) if f.name != "dataset"}
-    with ahead(Settings.of(options.dataset, **given)):
-        job = prepare(
-            options.dataset, out=options.out, resume=options.resume,
-            tensorboard=options.tensorboard, **given,
-        )  # fmt: skip
-        say(str(job))  # who has seen enough of it does not end the training
-        outcome = job.run()
-    if outcome.best is not None:
-        print(f"the weights are those of epoch {outcome.best}, the best of {len(outcome.history)}")
-    print(f"saved {', '.join(outcome.files)} in {outcome.folder}")
-    if outcome.missing:
-        print(f"no pictures: {outcome.missing}")
-    for part, scores in (("train", outcome.train), ("test", outcome.test)):
+    _set_threads(options)
+    settings = _take(options, *(f.name for f in fields(Settings) if f.name != "dataset"))
+    with precompile_in_background(Settings.for_dataset(options.dataset, **settings)):
+        results = _take(options, "out", "resume", "overwrite", "tensorboard")
+        experiment = create_experiment(options.dataset, **results, **settings)
+        print_line(str(experiment))  # a closed pipe does not end the training
+        result = experiment.run()
+    epochs = len(result.history)
+    if result.best_epoch is not None:
+        print(f"kept the weights of epoch {result.best_epoch}, the best of {epochs}")
+    print(f"saved {', '.join(result.files)} in {result.folder}")
+    if result.plot_error:
+        print(f"no plots: {result.plot_error}")
+    for part, scores in (("train", result.train), ("test", result.test)):
         _print_scores(part, scores)
-    if outcome.interrupted:
-        done = len(outcome.history)
-        print(f"tinygrad-mlp: stopped after epoch {done}; --resume goes on", file=sys.stderr)
-        return STOPPED
+    if result.interrupted:
+        message = f"stopped after epoch {epochs}; continue the run with --resume"
+        print(f"tinygrad-mlp: {message}", file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Measure a trained network on the rows held out, or on those of a file."""
-    from ..train.saved_run import open_run
-
-    _threads(options)
+    """Evaluate a trained network on its test rows, or on the rows of a file."""
+    _set_threads(options)
     run = open_run(options.folder)
     rows, scores = run.evaluate(options.file)
-    print(
-        f"{rows.name}: {len(rows.y):,} rows {'held out' if options.file is None else ''}".rstrip()
-    )
+    print(f"{rows.name}: {len(rows.y):,} {'test rows' if options.file is None else 'rows'}")
     print(f"loss {scores['loss']:.4f}")
     _print_scores("test", scores)
-    if 0 < len(rows.classes) <= FEW:
+    if 0 < len(rows.classes) <= MAX_CLASSES:
+        print("confusion matrix: a row per true class, a column per predicted class")
         _print_confusion(rows.classes, run.confusion(rows).tolist())
     return 0
 
 
 def predict(options: argparse.Namespace) -> int:
-    """Write what a trained network says of the rows of a file."""
-    from ..files import replacing, writable_folder
-    from ..train.saved_run import open_run
-
-    _threads(options)
+    """Predict the rows of a file, and print or write them as CSV."""
+    _set_threads(options)
+    out = options.out
+    if out is not None and out.is_file() and not options.overwrite:
+        raise FileExistsError(f"{out} exists: use overwrite=True to replace it")
     header, rows = open_run(options.folder).predict(options.file)
-    if options.out is None:
+    if out is None:
         csv.writer(sys.stdout, lineterminator="\n").writerows([header, *rows])
         return 0
-    writable_folder(options.out.parent)
-    with (
-        replacing(options.out) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as f,
-    ):
-        csv.writer(f, lineterminator="\n").writerows([header, *rows])
-    print(f"{len(rows):,} rows in {options.out}")
+    writable_folder(out.parent)
+    with atomic_write(out) as path, path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])
+    print(f"wrote {len(rows):,} rows to {out}")
     return 0
 
 
 def summary(options: argparse.Namespace) -> int:
-    """Print the layers of a saved network, or of one that could be made."""
-    from ..data.arguments import whole
-    from ..study.summary import summary as summarise
-    from ..train.saved_run import open_run
-    from ..train.settings import Settings
-
+    """Print the layers of a saved network, or of the one that the options describe."""
     names = ("model", "hidden", "activation", "batch_norm", "dropout", "dropconnect")
-    given = {name: getattr(options, name) for name in names}
+    settings = _take(options, *names)
     if options.folder is not None:
-        for name, value in given.items():
+        for name, value in settings.items():
             if value is not None:
-                raise ValueError(f"{options.folder} is a network already; leave {name} out")
+                raise ValueError(f"{options.folder} already determines the network; omit {name}")
         run = open_run(options.folder)
-        print(summarise(run.model, run.preparation.features))
+        print(summarise(run.model, run.preprocessor.num_features))
         return 0
-    inputs = whole("inputs", options.inputs, least=1, write=784)
-    outputs = whole("outputs", options.outputs, least=1, write=10)
-    print(summarise(Settings.of("", **given).network(inputs, outputs), inputs))
+    inputs = check_int("inputs", options.inputs, minimum=1, example=784)
+    outputs = check_int("outputs", options.outputs, minimum=1, example=10)
+    print(summarise(Settings.for_dataset("", **settings).build_model(inputs, outputs), inputs))
     return 0
 
 
 def datasets(options: argparse.Namespace) -> int:
-    """List the datasets that have a name, and the kinds of files."""
-    from ..data import FILES
-
-    width = max(map(len, ABOUT))
-    for name, about in ABOUT.items():
-        print(f"{name:<{width}}  {about}")
-    print(f"{'FILE':<{width}}  {', '.join(FILES)}: your own rows")
+    """List the datasets with a name and the kinds of files."""
+    lines = {name: entry.description for name, entry in DATASETS.items()}
+    lines["FILE"] = f"your own rows: {', '.join(FILES)}"
+    width = max(map(len, lines))
+    for name, description in lines.items():
+        print(f"{name:<{width}}  {description}")
     return 0
 
 
@@ -130,8 +112,8 @@ def warmup(options: argparse.Namespace) -> int:
     """Compile all kernels."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from ..kernels import cache
-    from ..train.warmup import warmup as compile_all
+    from ..kernels.runtime import cache
+    from .warmup import compile_all
 
     dtypes = ("float32", "float64") if options.all else ("float32",)
     columns = TextColumn("compiling"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -142,9 +124,11 @@ def warmup(options: argparse.Namespace) -> int:
     return 0
 
 
-def _threads(options: argparse.Namespace) -> None:
-    from ..kernels.threads import set_num_threads
+def _take(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in names}
 
+
+def _set_threads(options: argparse.Namespace) -> None:
     if options.threads is not None:
         set_num_threads(options.threads)
 
@@ -156,11 +140,10 @@ def _print_scores(part: str, scores: dict[str, float]) -> None:
 
 
 def _print_confusion(classes: Sequence[str], counts: list[list[int]]) -> None:
-    """A line for each class, a column for what the network says of its rows."""
     names = [name if len(name) <= 12 else f"{name[:11]}…" for name in classes]
-    first = max(map(len, names))
-    widths = [max(len(n), *(len(f"{line[k]:,}") for line in counts)) for k, n in enumerate(names)]
-    print(f"{'':<{first}}  {'  '.join(f'{n:>{w}}' for n, w in zip(names, widths, strict=True))}")
-    for name, line in zip(names, counts, strict=True):
-        cells = "  ".join(f"{count:>{w},}" for count, w in zip(line, widths, strict=True))
-        print(f"{name:<{first}}  {cells}")
+    table = [["", *names]]
+    table += [[n, *(f"{count:,}" for count in row)] for n, row in zip(names, counts, strict=True)]
+    first, *widths = (max(map(len, column)) for column in zip(*table, strict=True))
+    for name, *cells in table:
+        aligned = (f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+        print(f"{name:<{first}}  {'  '.join(aligned)}")

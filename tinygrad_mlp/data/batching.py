@@ -1,4 +1,4 @@
-"""Mini-batches: the rows of equally long arrays, in a new order each epoch, a few at a time."""
+"""Mini-batches of equally long arrays, in a new order each epoch."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arguments import whole
-from .dataset import Array
-from .random import generator
+from .._common.array import Array
+from .._common.random import generator
+from .._common.validation import check_int
 
 
 @dataclass(frozen=True, eq=False)
 class Batches:
-    """How to go over ``arrays`` in batches; :meth:`epoch` goes, and ``len()`` counts the batches.
+    """The mini-batches of ``arrays``; :meth:`epoch` yields them, ``len()`` counts them.
 
-    The order of an epoch is a function of ``(seed, number of the epoch)`` and of nothing else, so
-    there is no state to save, and no two epochs have the same order.
+    The order of an epoch is a function of ``seed`` and the number of the epoch, so there is no
+    state to save. With ``shuffle`` each epoch draws its own order.
 
     Attributes:
         arrays: arrays of one length N, such as inputs and targets.
-        batch_size: rows in a batch. The last one holds what is left over.
-        shuffle: whether each epoch takes the rows in an order of its own, or as they are.
-        drop_last: whether to leave out a last batch that is not full.
-        seed: of the orders.
+        batch_size: rows per batch. The last batch holds the remainder.
+        shuffle: whether each epoch has its own random order.
+        drop_last: whether to drop the last batch if it is smaller than ``batch_size``.
+        seed: seed of the orders.
 
     Raises:
         TypeError: ``batch_size`` or ``seed`` is not an integer.
@@ -42,8 +42,8 @@ class Batches:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        whole("batch_size", self.batch_size, least=1, write=128)
-        whole("seed", self.seed, least=0, write=0)
+        check_int("batch_size", self.batch_size, minimum=1, example=128)
+        check_int("seed", self.seed, minimum=0, example=0)
         lengths = [len(array) for array in self.arrays]
         if len(set(lengths)) != 1:
             raise ValueError(f"arrays must be of one length, got lengths {lengths}")
@@ -55,24 +55,24 @@ class Batches:
 
     @property
     def last(self) -> int:
-        """How many rows the last batch has; 0 if there is no batch."""
+        """Number of rows in the last batch; 0 if there is no batch."""
         if self.drop_last:
             return self.batch_size if len(self) else 0
         return self.rows - (len(self) - 1) * self.batch_size if len(self) else 0
 
     def __len__(self) -> int:
-        full, rest = divmod(self.rows, self.batch_size)
-        return full if self.drop_last or rest == 0 else full + 1
+        full, remainder = divmod(self.rows, self.batch_size)
+        return full if self.drop_last or remainder == 0 else full + 1
 
     def order(self, number: int) -> Array:
-        """In which order one epoch takes the rows: int64 (N,)."""
+        """Return the row indices of epoch ``number`` in its order: int64 (N,)."""
         if not self.shuffle:
             return np.arange(self.rows)
         return generator(self.seed, "order", number).permutation(self.rows)
 
     def epoch(self, number: int) -> Iterator[tuple[Array, ...]]:
-        """The batches of one epoch: tuples of matching rows of each array, freshly copied."""
+        """Yield the batches of epoch ``number``: matching rows of each array, as copies."""
         order = self.order(number)
         for batch in range(len(self)):
-            chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-            yield tuple(np.take(array, chosen, axis=0) for array in self.arrays)
+            rows = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+            yield tuple(np.take(array, rows, axis=0) for array in self.arrays)

@@ -1,37 +1,36 @@
-"""What every dataset is, wherever it came from: rows, their targets, and what they are called."""
+"""The type of every dataset: rows, their targets, and what is known about them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+
+from .._common.array import Array
 
 if TYPE_CHECKING:
-    from .preparation import Preparation
-
-Array = npt.NDArray[Any]
+    from .tabular.preprocessor import Preprocessor
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Rows ``x`` and their targets ``y``, which it unpacks to: ``x, y = dataset``.
+    """Rows ``x`` and targets ``y``, which unpack as a pair: ``x, y = dataset``.
 
-    So a dataset goes wherever a pair of arrays does: ``tg.fit(model, optimizer, dataset)``.
-    The arrays are read-only, because every reader of the dataset sees the same ones.
+    A dataset can therefore be passed wherever a pair of arrays can:
+    ``tg.fit(model, optimizer, dataset)``. The arrays are read-only, because they are shared.
 
     Attributes:
-        name: what it is called on the command line.
+        name: name of the dataset, as on the command line.
         x: float32 (N, F).
-        y: int64 (N,), indices into ``classes``; or float32 (N,) where there are no classes.
-        classes: the name of each label, in order; empty for regression.
-        image_shape: (height, width) if a row is a picture.
-        source: who made it, where it is published, under which licence.
-        held_out: the rows to test with, where they are kept apart already: by those who published
-            them, or because what prepared the rows must not have seen them.
-        preparation: how ``x`` and ``y`` were made of what a file holds, to make more of them.
+        y: int64 (N,), indices into ``classes``; float32 (N,) for regression.
+        classes: name of each label, in order; empty for regression.
+        image_shape: (height, width) if each row is an image.
+        source: author, place of publication and licence.
+        held_out: the test rows, if they were separated from the training rows by the publisher,
+            or before a preprocessor was fitted.
+        preprocessor: how ``x`` and ``y`` were computed from the rows of the file.
 
     Raises:
         ValueError: ``x`` is not 2-d, or ``x`` and ``y`` differ in length.
@@ -49,13 +48,13 @@ class Dataset:
     image_shape: tuple[int, int] | None = None
     source: str = ""
     held_out: Dataset | None = None
-    preparation: Preparation | None = None
+    preprocessor: Preprocessor | None = None
 
     def __post_init__(self) -> None:
         for field in ("x", "y"):
-            frozen = np.asarray(getattr(self, field)).view()
-            frozen.flags.writeable = False
-            object.__setattr__(self, field, frozen)
+            read_only = np.asarray(getattr(self, field)).view()
+            read_only.flags.writeable = False
+            object.__setattr__(self, field, read_only)
         if self.x.ndim != 2 or len(self.x) != len(self.y):
             raise ValueError(
                 f"Dataset {self.name!r}: x must be (rows, features) and y hold one target per row, "
@@ -66,7 +65,7 @@ class Dataset:
         return iter((self.x, self.y))
 
     def take(self, rows: Array) -> Dataset:
-        """The dataset of these ``rows`` only: int64 (M,), in this order, nothing held out."""
+        """Return the dataset of the rows with these indices, int64 (M,), without ``held_out``."""
         return replace(self, x=self.x[rows], y=self.y[rows], held_out=None)
 
     def __repr__(self) -> str:

@@ -1,7 +1,7 @@
-"""Files from the network: whole and right, or not there.
+"""Download a file so that it is either complete and correct, or absent.
 
-Python's own ``urllib`` fetches them. What a library such as pooch would add is a check of the
-compressed file, which differs from mirror to mirror; here the contents are checked.
+Python's ``urllib`` is enough. A library such as pooch would add a checksum of the compressed file,
+but that differs between mirrors; here the decompressed contents are checked.
 """
 
 from __future__ import annotations
@@ -12,21 +12,25 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..files import replacing
+from .._common.files import atomic_write
 
 TIMEOUT = 30  # seconds without a byte
 CHUNK = 1 << 16
 
 
 def download(urls: Sequence[str], path: Path, check: Callable[[bytes], object]) -> None:
-    """Write to ``path`` what the first of ``urls`` gives that answers and passes ``check``.
+    """Download ``path`` from the first of ``urls`` that answers with correct bytes.
 
-    ``check`` gets the bytes and raises ValueError if they are not the right ones. Nothing is left
-    of an attempt that failed: the bytes are checked in memory, and written under a temporary name.
+    The bytes are checked in memory and written atomically: a failed attempt leaves no file.
+
+    Args:
+        urls: addresses of the same file, in order of preference.
+        path: where to write; the folder is created.
+        check: called with the bytes; raises ValueError if they are wrong.
 
     Raises:
-        OSError: no mirror gave the right bytes, and the message says why of each; or the folder
-            cannot be written.
+        OSError: no address gave the right bytes (the message has the reason for each), or the
+            folder cannot be written.
     """
     reasons = []
     for url in urls:
@@ -37,28 +41,28 @@ def download(urls: Sequence[str], path: Path, check: Callable[[bytes], object]) 
             reasons.append(f"{url}: {error or type(error).__name__}")
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_bytes(data)
         return
     raise OSError(f"{path.name} could not be downloaded: " + "; ".join(reasons))
 
 
 def _get(url: str) -> bytes:
-    """The bytes at ``url``, all that were announced; on a terminal, a bar shows how many came."""
+    """Return all bytes at ``url``; on a terminal, show a progress bar."""
     from rich.console import Console
     from rich.progress import wrap_file
 
     with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
-        announced = int(response.headers.get("Content-Length") or 0)
+        size = int(response.headers.get("Content-Length") or 0)
         bar = wrap_file(
             response,
-            announced,
+            size,
             description=url.rsplit("/", 1)[-1],
             console=Console(stderr=True),
             disable=not sys.stderr.isatty(),
         )
         with bar as file:
             data = b"".join(iter(lambda: file.read(CHUNK), b""))
-    if announced and len(data) != announced:
-        raise OSError(f"the connection ended at byte {len(data)} of {announced}")
+    if size and len(data) != size:
+        raise OSError(f"the connection ended at byte {len(data)} of {size}")
     return data

@@ -1,10 +1,10 @@
-"""IDX, the file format of MNIST: a few bytes that say dtype and shape, then the numbers.
+"""Read IDX, the file format of MNIST: a header with dtype and shape, then the numbers.
 
     byte 0, 1   zero
     byte 2      the dtype: 8 uint8, 9 int8, 11 int16, 12 int32, 13 float32, 14 float64
     byte 3      the number of dimensions
     byte 4 ...  each dimension, an unsigned integer of four bytes
-    then        the numbers, row by row; all of it big-endian
+    then        the numbers in row-major order; everything is big-endian
 
 Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", "File formats".
 """
@@ -20,73 +20,76 @@ from pathlib import Path
 
 import numpy as np
 
-from .dataset import Array
+from .._common.array import Array
 
 DTYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 GZIP = b"\x1f\x8b"
 
 
 def read(path: str | os.PathLike[str]) -> Array:
-    """The array in an IDX file, which may be gzip-compressed, whatever its suffix.
+    """Return the array in an IDX file, which may be gzip-compressed, whatever its suffix.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not a whole IDX file; the message says at which byte what was expected.
+        ValueError: it is not a complete IDX file; the message gives the byte.
     """
-    return parse(contents(Path(path).read_bytes(), str(path)), str(path))
+    return parse(decompress(Path(path).read_bytes(), str(path)), str(path))
 
 
-def contents(data: bytes, name: str) -> bytes:
-    """The ``data`` of the file ``name``, decompressed if they begin as gzip does.
+def decompress(data: bytes, name: str) -> bytes:
+    """Decompress gzip data; return other data unchanged. Errors give ``name``.
 
     Raises:
-        ValueError: the compressed data are truncated or altered.
+        ValueError: the compressed data are truncated or corrupt.
     """
     if not data.startswith(GZIP):
         return data
     try:
         return gzip.decompress(data)
     except EOFError:
-        raise ValueError(
-            f"{name} is truncated: its gzip stream goes on where the file ends, at byte {len(data)}"
-        ) from None
+        reason = f"is truncated: its gzip stream is incomplete at the end, byte {len(data)}"
     except (OSError, zlib.error) as error:
-        raise ValueError(
-            f"{name} is altered: its {len(data)} bytes are no valid gzip stream: {error}"
-        ) from None
+        reason = f"is corrupt: its {len(data)} bytes are not a valid gzip stream: {error}"
+    raise ValueError(f"{name} {reason}")
 
 
 def parse(data: bytes, name: str) -> Array:
-    """The array that the IDX bytes ``data`` say, in native byte order; ``name`` is for errors.
+    """Return the array that is encoded in the IDX bytes ``data``, in native byte order.
+
+    Args:
+        data: the bytes, decompressed.
+        name: name of the file, for errors.
 
     Raises:
-        ValueError: they are not a whole IDX file; the message says at which byte what was expected.
+        ValueError: ``data`` is not a complete IDX file; the message gives the byte.
 
     >>> parse(bytes([0, 0, 8, 1, 0, 0, 0, 3, 5, 0, 4]), "three labels")
     array([5, 0, 4], dtype=uint8)
     """
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in DTYPES:
         raise ValueError(
-            f"{name} is no IDX file: at byte 0 expected two zeros, a dtype of {list(DTYPES)} and "
-            f"the number of dimensions, got {list(data[:4])}"
+            f"{name} is not an IDX file: at byte 0 expected two zeros, a dtype of {list(DTYPES)} "
+            f"and the number of dimensions, got {list(data[:4])}"
         )
     dtype, dimensions = np.dtype(DTYPES[data[2]]), data[3]
     start = 4 + 4 * dimensions
     if len(data) < start:
         raise ValueError(
             f"{name} is truncated: at byte 4 expected {dimensions} dimensions of 4 bytes each, "
-            f"and the contents end at byte {len(data)}"
+            f"but the contents end at byte {len(data)}"
         )
     shape = struct.unpack(f">{dimensions}I", data[4:start])
     end = start + math.prod(shape) * dtype.itemsize
     if len(data) != end:
-        wrong = "is truncated" if len(data) < end else "goes on too long"
+        problem = "is truncated" if len(data) < end else "is too long"
         raise ValueError(
-            f"{name} {wrong}: from byte {start} expected {dtype.name} of shape {shape} up to "
-            f"byte {end}, and the contents end at byte {len(data)}"
+            f"{name} {problem}: from byte {start} expected {dtype.name} of shape {shape} up to "
+            f"byte {end}, but the contents end at byte {len(data)}"
         )
     try:
         array = np.frombuffer(data, dtype, offset=start).reshape(shape)
-    except ValueError:  # as of 200 dimensions, one of them 0
-        raise ValueError(f"{name} is no IDX file: at byte 4 no array has shape {shape}") from None
+    except ValueError:  # e.g. 200 dimensions, one of them 0
+        raise ValueError(
+            f"{name} is not an IDX file: at byte 4 no array has shape {shape}"
+        ) from None
     return array.astype(dtype.newbyteorder("="))

@@ -1,4 +1,4 @@
-"""Datasets that come inside the package, so that real data are there without a network."""
+"""Datasets inside the package: real data that need no network connection."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ from importlib.resources import files
 import numpy as np
 
 from .dataset import Dataset
-from .preparation import Preparation
+from .tabular.preprocessor import Preprocessor
 
 
 def digits() -> Dataset:
-    """1,797 handwritten digits of 8 x 8 pixels: x float32 (1797, 64) in [0, 1], y int64 (1797,).
+    """Load 1,797 images of handwritten digits, 8 x 8 pixels.
+
+    Pixels count ink from 0 to 16, here divided by 16. ``data/files/digits.txt`` has details.
+
+    Returns:
+        x float32 (1797, 64) in [0, 1]; y int64 (1797,).
 
     E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
-    Repository, 1998, doi 10.24432/C50P49, CC BY 4.0. Pixels count ink from 0 to 16; here they are
-    divided by 16. ``data/files/digits.txt`` says more.
+    Repository, 1998, doi 10.24432/C50P49, CC BY 4.0.
 
     >>> digits()
     Dataset('digits', rows=1797, features=64, classes=10)
     """
-    with (files(__package__) / "files" / "digits.npz").open("rb") as file, np.load(file) as packed:
-        images, labels = packed["images"], packed["labels"]  # uint8 (N, 8, 8) and (N,)
+    with (files(__package__) / "files" / "digits.npz").open("rb") as file, np.load(file) as arrays:
+        images, labels = arrays["images"], arrays["labels"]  # uint8 (N, 8, 8) and (N,)
     classes = tuple("0123456789")
     return Dataset(
         name="digits",
@@ -30,5 +34,5 @@ def digits() -> Dataset:
         classes=classes,
         image_shape=(8, 8),
         source="Alpaydin and Kaynak, UCI, 1998, doi 10.24432/C50P49, CC BY 4.0",
-        preparation=Preparation.of_pixels(64, most=16, classes=classes),
+        preprocessor=Preprocessor.for_images(64, maximum=16, classes=classes),
     )

@@ -1,12 +1,12 @@
-"""Random numbers by counting: Philox4x32-10, the same for any number of threads.
+"""Random numbers from a counter: Philox4x32-10, the same for any number of threads.
 
-A counter-based generator is a function, not a state machine: block i of draw d under seed s is
-philox(i, d, s), ten rounds of multiply and mix. Any thread computes any part. The state that a draw
-advances is two words: [seed, number of draws so far].
+A counter-based generator is a function without internal state: block i of draw d under seed s is
+philox(i, d, s), ten rounds of multiplication and mixing. Any thread can compute any part. The state
+is two words, [seed, number of draws so far]; each draw increments the second.
 
 Source: J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 
-Constants: number of elements, then what the kernel adds. Words: state, result.
+Constants: number of elements, then those of the kernel.
 """
 
 from __future__ import annotations
@@ -16,17 +16,21 @@ import math
 
 from numba import float32, float64, int64, njit, uint8, uint32, uint64
 
-from .launch import compiled
-from .memory import pointer
-from .shares import share
+from .runtime.launch import compiled
+from .runtime.memory import pointer, words_of
+from .runtime.slices import slice_of
+
+STATE, OUT = 1, 2  # words
+SIZE, DROP, LOW, SPAN = 0, 1, 1, 2  # constants
+SEED, DRAW = 0, 1  # words of the state
 
 
 @njit(inline="always")
 def philox(block, draw, seed):
-    """Four uint32 from three 64-bit numbers.
+    """Return four uint32 from three 64-bit numbers.
 
-    The words are held in 64 bits each, for products of 32 by 32 bits in vector lanes; their upper
-    halves are left as they fall, and cut off where they would count.
+    Each word is held in 64 bits, for products of 32 by 32 bits in vector lanes. The upper halves
+    hold garbage, which is masked where it would matter.
     """
     low, half = uint64(0xFFFFFFFF), uint64(32)
     c0, c1 = uint64(block), uint64(block) >> half
@@ -41,36 +45,41 @@ def philox(block, draw, seed):
 
 @njit(inline="always")
 def unit32(bits):
-    """A float32 in [0, 1) from the upper 24 of 32 bits."""
+    """Return a float32 in [0, 1) from the upper 24 of 32 bits."""
     return float32(bits >> uint32(8)) * float32(2.0**-24)
 
 
 @njit(inline="always")
 def unit64(high, low):
-    """A float64 in [0, 1) from the upper 53 of 64 bits."""
+    """Return a float64 in [0, 1) from the upper 53 of 64 bits."""
     bits = (uint64(high) << uint64(32)) | uint64(low)
     return float64(bits >> uint64(11)) * float64(2.0**-53)
 
 
 def _advance(arguments, thread, threads):
     if thread == 0:
-        state = pointer(pointer(arguments, int64)[1], int64)
-        state[1] += 1
+        pointer(words_of(arguments)[0][STATE], int64)[DRAW] += 1
 
 
-# Masks and uniform numbers: the loop makes whole blocks, without a branch, and so in vector lanes;
-# the elements that are left over are thread 0's.
+@njit(inline="always")
+def _state(words):
+    """Return the seed and the number of the draw."""
+    state = pointer(words[STATE], int64)
+    return state[SEED], state[DRAW]
+
+
+# Masks and uniform numbers: the loop computes whole blocks without a branch, so that it vectorises;
+# thread 0 computes the remaining elements.
 
 
 def _mask(arguments, thread, threads):
-    """1 with probability 1 - p, p as float64 bits in word 1 of the constants."""
-    words = pointer(arguments, int64)
-    n = pointer(words[0], int64)[0]
-    drop = uint32(math.ceil(float32(pointer(words[0], float64)[1]) * 2.0**24))  # unit32 below it
-    state, out = pointer(words[1], int64), pointer(words[2], uint8)
-    seed, draw, unused = state[0], state[1], uint32(8)
-    blocks = n // 4
-    first, last = share(blocks, thread, threads)
+    """Draw 1 with probability 1 - p; constant DROP: p as float64 bits."""
+    words, sizes = words_of(arguments)
+    n, blocks = sizes[SIZE], sizes[SIZE] // 4
+    p = float32(pointer(words[0], float64)[DROP])
+    drop = uint32(math.ceil(p * 2.0**24))  # unit32 below it
+    (seed, draw), out, unused = _state(words), pointer(words[OUT], uint8), uint32(8)
+    first, last = slice_of(blocks, thread, threads)
     for block in range(first, last):
         a, b, c, d = philox(block, draw, seed)
         out[block * 4] = a >> unused >= drop
@@ -84,12 +93,10 @@ def _mask(arguments, thread, threads):
 
 
 def _uniform32(arguments, thread, threads):
-    words = pointer(arguments, int64)
-    n = pointer(words[0], int64)[0]
-    state, out = pointer(words[1], int64), pointer(words[2], float32)
-    seed, draw = state[0], state[1]
-    blocks = n // 4
-    first, last = share(blocks, thread, threads)
+    words, sizes = words_of(arguments)
+    n, blocks = sizes[SIZE], sizes[SIZE] // 4
+    (seed, draw), out = _state(words), pointer(words[OUT], float32)
+    first, last = slice_of(blocks, thread, threads)
     for block in range(first, last):
         a, b, c, d = philox(block, draw, seed)
         out[block * 4] = unit32(a)
@@ -103,12 +110,10 @@ def _uniform32(arguments, thread, threads):
 
 
 def _uniform64(arguments, thread, threads):
-    words = pointer(arguments, int64)
-    n = pointer(words[0], int64)[0]
-    state, out = pointer(words[1], int64), pointer(words[2], float64)
-    seed, draw = state[0], state[1]
-    blocks = n // 2
-    first, last = share(blocks, thread, threads)
+    words, sizes = words_of(arguments)
+    n, blocks = sizes[SIZE], sizes[SIZE] // 2
+    (seed, draw), out = _state(words), pointer(words[OUT], float64)
+    first, last = slice_of(blocks, thread, threads)
     for block in range(first, last):
         a, b, c, d = philox(block, draw, seed)
         out[block * 2] = unit64(a, b)
@@ -120,13 +125,10 @@ def _uniform64(arguments, thread, threads):
 
 def _normal(real):
     def normal(arguments, thread, threads):
-        """Box and Muller: two normals from two uniforms, in float64 for both dtypes."""
-        words = pointer(arguments, int64)
-        n = pointer(words[0], int64)[0]
-        state, out = pointer(words[1], int64), pointer(words[2], real)
-        seed, draw = state[0], state[1]
-        blocks = (n + 1) // 2
-        first, last = share(blocks, thread, threads)
+        """Box-Muller transform: two normals from two uniforms, in float64 for both dtypes."""
+        words, sizes = words_of(arguments)
+        n, (seed, draw), out = sizes[SIZE], _state(words), pointer(words[OUT], real)
+        first, last = slice_of((n + 1) // 2, thread, threads)
         for block in range(first, last):
             a, b, c, d = philox(block, draw, seed)
             radius = math.sqrt(-2.0 * math.log(1.0 - unit64(a, b)))
@@ -139,14 +141,11 @@ def _normal(real):
 
 
 def _integers(arguments, thread, threads):
-    """Integers in [low, low + span), low and span in words 1 and 2 of the constants."""
-    words = pointer(arguments, int64)
-    sizes = pointer(words[0], int64)
-    n, low, span = sizes[0], sizes[1], uint64(sizes[2])
-    state, out = pointer(words[1], int64), pointer(words[2], int64)
-    seed, draw = state[0], state[1]
-    blocks = (n + 1) // 2
-    first, last = share(blocks, thread, threads)
+    """Draw integers in [low, low + span); constants LOW, SPAN."""
+    words, sizes = words_of(arguments)
+    n, low, span = sizes[SIZE], sizes[LOW], uint64(sizes[SPAN])
+    (seed, draw), out = _state(words), pointer(words[OUT], int64)
+    first, last = slice_of((n + 1) // 2, thread, threads)
     for block in range(first, last):
         a, b, c, d = philox(block, draw, seed)
         out[block * 2] = low + int64(((uint64(a) << uint64(32)) | uint64(b)) % span)
@@ -156,9 +155,15 @@ def _integers(arguments, thread, threads):
 
 @functools.cache
 def address(what: str) -> int:
-    """The address of a kernel: mask, integers, advance, or uniform/normal with a dtype."""
-    return compiled({
-        "mask": _mask, "integers": _integers, "advance": _advance,
-        "uniform_float32": _uniform32, "uniform_float64": _uniform64,
-        "normal_float32": _normal(float32), "normal_float64": _normal(float64),
-    }[what])  # fmt: skip
+    """Return the address of a kernel: mask, integers, advance, or uniform/normal with a dtype."""
+    return compiled(
+        {
+            "mask": _mask,
+            "integers": _integers,
+            "advance": _advance,
+            "uniform_float32": _uniform32,
+            "uniform_float64": _uniform64,
+            "normal_float32": _normal(float32),
+            "normal_float64": _normal(float64),
+        }[what]
+    )

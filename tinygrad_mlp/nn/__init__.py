@@ -1,4 +1,11 @@
-"""Networks: modules, layers, losses; the same as functions in `functional`; first values in `init`.
+"""Modules, layers and losses.
+
+`functional` has them as functions, `init` sets initial values, `utils` clips gradients.
+
+Read in this order: ``parameter.py``, ``module.py`` (the base class), ``hooks.py``, ``state.py``
+(state dicts), ``functional.py``, ``functional_module.py``, ``activation.py``, ``loss.py``,
+``init.py`` (initial values), ``linear.py``, ``dropout.py``, ``normalization.py``, ``container.py``,
+``clip_grad.py``, ``utils.py``.
 
 >>> import tinygrad_mlp as tg
 >>> from tinygrad_mlp import nn
@@ -25,49 +32,15 @@ from .activation import (
 from .container import ModuleDict, ModuleList, Sequential
 from .dropout import DropConnect, Dropout
 from .linear import Flatten, Identity, Linear
-from .loss import (
-    BCELoss,
-    BCEWithLogitsLoss,
-    CrossEntropyLoss,
-    HuberLoss,
-    L1Loss,
-    MSELoss,
-    NLLLoss,
-)
+from .loss import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss, NLLLoss
 from .module import Module
 from .normalization import BatchNorm1d, LayerNorm
 from .parameter import Parameter
 
 __all__ = [
-    "ELU",
-    "GELU",
-    "BCELoss",
-    "BCEWithLogitsLoss",
-    "BatchNorm1d",
-    "CrossEntropyLoss",
-    "DropConnect",
-    "Dropout",
-    "Flatten",
-    "HuberLoss",
-    "Identity",
-    "L1Loss",
-    "LayerNorm",
-    "LeakyReLU",
-    "Linear",
-    "LogSoftmax",
-    "MSELoss",
-    "Module",
-    "ModuleDict",
-    "ModuleList",
-    "NLLLoss",
-    "Parameter",
-    "ReLU",
-    "Sequential",
-    "SiLU",
-    "Sigmoid",
-    "Softmax",
-    "Softplus",
-    "Tanh",
-    "functional",
-    "init",
+    "ELU", "GELU", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d", "CrossEntropyLoss",
+    "DropConnect", "Dropout", "Flatten", "HuberLoss", "Identity", "L1Loss", "LayerNorm",
+    "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "Module", "ModuleDict", "ModuleList",
+    "NLLLoss", "Parameter", "ReLU", "Sequential", "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh",
+    "functional", "init", "utils",
 ]  # fmt: skip

@@ -1,13 +1,23 @@
-"""Activations as modules: elementwise, but `Softmax` and `LogSoftmax` along an axis."""
+"""Activation functions as modules. Each holds the options of the function of the same name.
+
+The result has the shape and the floating dtype of the input x. An integer input becomes one of the
+default dtype, but `ReLU` keeps it and `Softmax` and `LogSoftmax` refuse it with a TypeError. These
+two work along an axis, the others elementwise. The functions are in ``functional.py``.
+"""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from . import functional as F
-from .call import Call
+from .functional_module import FunctionalModule
 
 
-class ReLU(Call):
-    """max(x, 0).
+class ReLU(FunctionalModule):
+    """Rectified linear unit: max(x, 0).
+
+    Args:
+        inplace: whether to write the result into the input.
 
     >>> import tinygrad_mlp as tg
     >>> from tinygrad_mlp import nn
@@ -21,8 +31,21 @@ class ReLU(Call):
         super().__init__(inplace=inplace)
 
 
-class LeakyReLU(Call):
-    """x where x > 0, else ``negative_slope`` x (A. L. Maas et al., ICML 2013)."""
+class LeakyReLU(FunctionalModule):
+    """Leaky rectified linear unit: x where x > 0, else ``negative_slope`` x.
+
+    Args:
+        negative_slope: the factor of negative x.
+        inplace: whether to write the result into the input.
+
+    Source: A. L. Maas, A. Y. Hannun and A. Y. Ng, "Rectifier nonlinearities improve neural network
+    acoustic models", ICML 2013.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.LeakyReLU(0.1)(tg.tensor([-1.0, 2.0]))
+    tensor([-0.1,  2. ])
+    """
 
     function = staticmethod(F.leaky_relu)
 
@@ -30,8 +53,21 @@ class LeakyReLU(Call):
         super().__init__(negative_slope=negative_slope, inplace=inplace)
 
 
-class ELU(Call):
-    """x where x > 0, else ``alpha`` (exp(x) - 1) (D.-A. Clevert et al., ICLR 2016)."""
+class ELU(FunctionalModule):
+    """Exponential linear unit: x where x > 0, else ``alpha`` (exp(x) - 1).
+
+    Args:
+        alpha: minus the limit at minus infinity.
+        inplace: whether to write the result into the input.
+
+    Source: D.-A. Clevert, T. Unterthiner and S. Hochreiter, "Fast and accurate deep network
+    learning by exponential linear units", ICLR 2016.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.ELU()(tg.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.    ])
+    """
 
     function = staticmethod(F.elu)
 
@@ -39,20 +75,40 @@ class ELU(Call):
         super().__init__(alpha=alpha, inplace=inplace)
 
 
-class GELU(Call):
-    """x P(X <= x) for a normal X; ``approximate="tanh"`` takes the tanh formula of the same paper.
+class GELU(FunctionalModule):
+    """Gaussian error linear unit: x P(X <= x) for a standard normal X.
+
+    Args:
+        approximate: "none", or "tanh" for 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
 
     Source: D. Hendrycks and K. Gimpel, "Gaussian error linear units", arXiv 1606.08415.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.GELU()(tg.tensor([-1.0, 2.0]))
+    tensor([-0.1587,  1.9545])
     """
 
     function = staticmethod(F.gelu)
 
-    def __init__(self, approximate: str = "none"):
+    def __init__(self, approximate: Literal["none", "tanh"] = "none"):
         super().__init__(approximate=approximate)
 
 
-class SiLU(Call):
-    """x sigmoid(x), also called swish (S. Elfwing et al., arXiv 1702.03118)."""
+class SiLU(FunctionalModule):
+    """Sigmoid linear unit, also called swish: x / (1 + exp(-x)).
+
+    Args:
+        inplace: whether to write the result into the input.
+
+    Source: S. Elfwing, E. Uchibe and K. Doya, "Sigmoid-weighted linear units for neural network
+    function approximation in reinforcement learning", arXiv 1702.03118.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.SiLU()(tg.tensor([-1.0, 2.0]))
+    tensor([-0.2689,  1.7616])
+    """
 
     function = staticmethod(F.silu)
 
@@ -60,20 +116,48 @@ class SiLU(Call):
         super().__init__(inplace=inplace)
 
 
-class Sigmoid(Call):
-    """1 / (1 + exp(-x))."""
+class Sigmoid(FunctionalModule):
+    """Logistic function: 1 / (1 + exp(-x)).
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.Sigmoid()(tg.tensor([-1.0, 2.0]))
+    tensor([0.2689, 0.8808])
+    """
 
     function = staticmethod(F.sigmoid)
 
+    def __init__(self) -> None:
+        super().__init__()
 
-class Tanh(Call):
-    """The hyperbolic tangent."""
+
+class Tanh(FunctionalModule):
+    """Hyperbolic tangent: (exp(x) - exp(-x)) / (exp(x) + exp(-x)).
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.Tanh()(tg.tensor([-1.0, 2.0]))
+    tensor([-0.7616,  0.964 ])
+    """
 
     function = staticmethod(F.tanh)
 
+    def __init__(self) -> None:
+        super().__init__()
 
-class Softplus(Call):
-    """log(1 + exp(``beta`` x)) / ``beta``, and x itself where ``beta`` x > ``threshold``."""
+
+class Softplus(FunctionalModule):
+    """Smooth form of ReLU: log(1 + exp(``beta`` x)) / ``beta``.
+
+    Args:
+        beta: larger values are nearer to ReLU.
+        threshold: x itself is returned where ``beta`` x is above it.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.Softplus()(tg.tensor([-1.0, 2.0]))
+    tensor([0.3133, 2.1269])
+    """
 
     function = staticmethod(F.softplus)
 
@@ -81,10 +165,13 @@ class Softplus(Call):
         super().__init__(beta=beta, threshold=threshold)
 
 
-class Softmax(Call):
-    """exp(x_i) / sum_j exp(x_j) along ``dim``: positive, and sums to one.
+class Softmax(FunctionalModule):
+    """Normalised exponentials: exp(x_i) / sum_j exp(x_j) along an axis, positive and of sum 1.
 
     Do not put it before `CrossEntropyLoss`, which takes logits.
+
+    Args:
+        dim: the axis; None chooses one with a warning, as in PyTorch.
 
     >>> import tinygrad_mlp as tg
     >>> from tinygrad_mlp import nn
@@ -98,8 +185,17 @@ class Softmax(Call):
         super().__init__(dim=dim)
 
 
-class LogSoftmax(Call):
-    """The logarithm of `Softmax`, without its underflow: what `NLLLoss` takes."""
+class LogSoftmax(FunctionalModule):
+    """Logarithm of `Softmax`: x_i - log(sum_j exp(x_j)) along an axis. `NLLLoss` takes it.
+
+    Args:
+        dim: the axis; None chooses one with a warning, as in PyTorch.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.LogSoftmax(dim=1)(tg.tensor([[0.0, 1000.0]]))
+    tensor([[-1000.,     0.]])
+    """
 
     function = staticmethod(F.log_softmax)
 

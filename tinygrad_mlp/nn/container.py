@@ -4,70 +4,86 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, overload
+from itertools import groupby
+from typing import Any, Self, overload
 
+from .._tensor import Tensor
 from .module import Module
+
+Named = Mapping[str, Module] | Iterable[tuple[str, Module]]
 
 
 class _Numbered(Module):
-    """Modules under the names "0", "1", ...; indexed and sliced like a list."""
+    """Base of containers with modules under the names "0", "1", ..., indexed like a list."""
 
     def __len__(self) -> int:
         return len(self._modules)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Module]:
         return iter(list(self._modules.values()))
 
-    def _key(self, index: int) -> str:
-        """The name of the submodule at ``index``."""
-        count, place = len(self), operator.index(index)
-        if not -count <= place < count:
-            raise IndexError(
-                f"index {index} is out of range: {type(self).__name__} has {count} modules"
-            )
-        name: str = list(self._modules)[place]
-        return name
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: int | slice) -> Module | Self:
+        if isinstance(index, slice):
+            return self._of(dict(list(self._modules.items())[index]))
+        return self._modules[self._name(index)]
 
-    def _renew(self, modules: Iterable[Module]) -> None:
+    def _of(self, modules: dict[str, Module]) -> Self:
+        """Return a container of the same class with these modules."""
+        raise NotImplementedError
+
+    def _name(self, index: int) -> str:
+        """Return the name of the submodule at ``index``."""
+        names, place = list(self._modules), operator.index(index)
+        if not -len(names) <= place < len(names):
+            raise IndexError(
+                f"index {index} is out of range: {type(self).__name__} has {len(names)} modules"
+            )
+        return names[place]
+
+    def _replace_all(self, modules: Iterable[Module]) -> None:
         """Hold ``modules`` instead, numbered from 0."""
-        kept = list(modules)
+        new = list(modules)
         self._modules.clear()
-        for k, module in enumerate(kept):
-            self.add_module(str(k), module)
+        self.extend(new)
 
     def __setitem__(self, index: int, module: Module) -> None:
-        self.add_module(self._key(index), module)
+        self.add_module(self._name(index), module)
 
     def __delitem__(self, index: int | slice) -> None:
-        keys = list(self._modules)
-        gone = {keys[k] for k in range(*index.indices(len(self)))} if isinstance(
-            index, slice) else {self._key(index)}  # fmt: skip
-        self._renew(module for key, module in self._modules.items() if key not in gone)
+        names = list(self._modules)
+        deleted = set(names[index]) if isinstance(index, slice) else {self._name(index)}
+        self._replace_all(m for name, m in self._modules.items() if name not in deleted)
 
-    def append(self, module: Module) -> Any:
-        """Add a module at the end; returns the container."""
+    def append(self, module: Module) -> Self:
+        """Add a module at the end and return the container."""
         self.add_module(str(len(self)), module)
         return self
 
-    def insert(self, index: int, module: Module) -> Any:
-        """Add a module before the one at ``index``; returns the container."""
+    def insert(self, index: int, module: Module) -> Self:
+        """Add a module before the one at ``index`` and return the container."""
         modules = list(self)
         modules.insert(index, module)
-        self._renew(modules)
+        self._replace_all(modules)
         return self
 
-    def extend(self, modules: Iterable[Module]) -> Any:
-        """Add modules at the end; returns the container."""
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Add modules at the end and return the container."""
         for module in modules:
             self.append(module)
         return self
 
 
 class Sequential(_Numbered):
-    """Modules one after another: each gets what the one before it returned.
+    """Modules applied one after another, each to the output of the one before.
 
-    Takes modules, or one dict of names and modules. ``model[0]`` is a module, ``model[:2]`` a
-    Sequential of the same modules.
+    ``model[0]`` is a module, ``model[:2]`` a Sequential of the same modules.
+
+    Args:
+        *args: modules, or one dict of names and modules.
 
     >>> from tinygrad_mlp import nn
     >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -80,30 +96,28 @@ class Sequential(_Numbered):
     4
     """
 
-    def __init__(self, *modules: Any):
+    def __init__(self, *args: Module | Mapping[str, Module]):
         super().__init__()
-        named = len(modules) == 1 and isinstance(modules[0], Mapping)
-        for name, module in modules[0].items() if named else enumerate(modules):
+        first = args[0] if len(args) == 1 else None
+        modules: Any = first.items() if isinstance(first, Mapping) else enumerate(args)
+        for name, module in modules:
             self.add_module(str(name), module)
 
-    def forward(self, input: Any) -> Any:
-        """``input`` through all modules."""
+    def _of(self, modules: dict[str, Module]) -> Self:
+        return type(self)(modules)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply all modules in order."""
         for module in self._modules.values():
             input = module(input)
         return input
 
-    @overload
-    def __getitem__(self, index: int) -> Any: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequential: ...
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return type(self)(dict(list(self._modules.items())[index]))
-        return self._modules[self._key(index)]
-
 
 class ModuleList(_Numbered):
     """A list of modules, all registered. It has no forward: write the loop.
+
+    Args:
+        modules: the modules, if there are any yet.
 
     >>> from tinygrad_mlp import nn
     >>> layers = nn.ModuleList([nn.Linear(4, 4) for _ in range(3)])
@@ -111,41 +125,31 @@ class ModuleList(_Numbered):
     (3, 6)
     """
 
-    def __init__(self, modules: Iterable[Module] = ()):
+    def __init__(self, modules: Iterable[Module] | None = None):
         super().__init__()
-        self.extend(modules)
+        self.extend(modules or ())
 
-    @overload
-    def __getitem__(self, index: int) -> Any: ...
-    @overload
-    def __getitem__(self, index: slice) -> ModuleList: ...
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return type(self)(list(self)[index])
-        return self._modules[self._key(index)]
+    def _of(self, modules: dict[str, Module]) -> Self:
+        return type(self)(modules.values())
 
     def __repr__(self) -> str:
-        """Like PyTorch's: equal neighbours on one line, ``(0-2): 3 x Linear(...)``."""
-        runs: list[tuple[int, int, str]] = []  # first, last, text
-        for k, module in enumerate(self):
-            text = repr(module)
-            if runs and runs[-1][2] == text:
-                runs[-1] = (runs[-1][0], k, text)
-            else:
-                runs.append((k, k, text))
-        if not runs:
-            return f"{type(self).__name__}()"
-        lines = [
-            (f"({a}): {text}" if a == b else f"({a}-{b}): {b - a + 1} x {text}").replace(
-                "\n", "\n  "
-            )
-            for a, b, text in runs
-        ]
-        return "\n".join([f"{type(self).__name__}(", *(f"  {line}" for line in lines), ")"])
+        """Return PyTorch's form: equal neighbours on one line, ``(0-2): 3 x Linear(...)``."""
+        lines, start = [], 0
+        for text, equal in groupby(map(repr, self)):
+            end = start + len(list(equal))
+            first = f"({start})" if end == start + 1 else f"({start}-{end - 1})"
+            times = "" if end == start + 1 else f"{end - start} x "
+            lines.append(f"  {first}: {times}{text}".replace("\n", "\n  "))
+            start = end
+        name = type(self).__name__
+        return "\n".join([f"{name}(", *lines, ")"]) if lines else f"{name}()"
 
 
 class ModuleDict(Module):
     """A dict of modules, all registered, in the order they were added.
+
+    Args:
+        modules: a mapping or pairs of names and modules, if there are any yet.
 
     >>> from tinygrad_mlp import nn
     >>> heads = nn.ModuleDict({"a": nn.Linear(4, 2), "b": nn.Linear(4, 3)})
@@ -153,11 +157,11 @@ class ModuleDict(Module):
     3
     """
 
-    def __init__(self, modules: Mapping[str, Module] | None = None):
+    def __init__(self, modules: Named | None = None):
         super().__init__()
         self.update(modules or {})
 
-    def __getitem__(self, key: str) -> Any:
+    def __getitem__(self, key: str) -> Module:
         return self._modules[key]
 
     def __setitem__(self, key: str, module: Module) -> None:
@@ -176,26 +180,26 @@ class ModuleDict(Module):
         return key in self._modules
 
     def keys(self) -> Iterable[str]:
-        """The names."""
+        """Return the names."""
         return self._modules.keys()
 
-    def values(self) -> Iterable[Any]:
-        """The modules."""
+    def values(self) -> Iterable[Module]:
+        """Return the modules."""
         return self._modules.values()
 
-    def items(self) -> Iterable[tuple[str, Any]]:
-        """The names and modules."""
+    def items(self) -> Iterable[tuple[str, Module]]:
+        """Return pairs of name and module."""
         return self._modules.items()
 
-    def pop(self, key: str) -> Any:
-        """Take a module out; returns it."""
+    def pop(self, key: str) -> Module:
+        """Remove a module and return it."""
         return self._modules.pop(key)
 
     def clear(self) -> None:
-        """Take all modules out."""
+        """Remove all modules."""
         self._modules.clear()
 
-    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
-        """Add modules by name, or replace those of the same names."""
+    def update(self, modules: Named) -> None:
+        """Add modules by name; those under the same names are replaced."""
         for key, module in modules.items() if isinstance(modules, Mapping) else modules:
             self.add_module(key, module)

@@ -1,4 +1,8 @@
-"""The layers and losses as functions: PyTorch's names, signatures and defaults.
+"""Layers, activations and losses as functions, with PyTorch's names, signatures and defaults.
+
+PyTorch's deprecated ``size_average`` and ``reduce`` do not exist, so options after them are
+keyword-only; nor do ``_stacklevel``, and ``weight`` of `mse_loss`, `l1_loss` and `huber_loss`.
+Activations return a tensor of the shape and the floating dtype of the input x.
 
 >>> import tinygrad_mlp as tg
 >>> import tinygrad_mlp.nn.functional as F
@@ -9,31 +13,30 @@ tensor([0., 2.])
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
-from ..ops import activation
-from ..ops import dropout as _dropout
-from ..ops.arguments import as_tensor
-from ..ops.arithmetic import copy_, eq
-from ..ops.batch_norm import batch_norm
+from .._tensor import Tensor
 from ..ops.create import arange
-from ..ops.cross_entropy import cross_entropy, nll_loss
-from ..ops.dropout import drop_connect
-from ..ops.layer_norm import layer_norm
-from ..ops.losses import (
+from ..ops.elementwise import activation, transcendental
+from ..ops.elementwise.arithmetic import copy_, eq
+from ..ops.elementwise.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     huber_loss,
     l1_loss,
     mse_loss,
 )
-from ..ops.matmul import linear as _linear
-from ..ops.softmax import log_softmax as _log_softmax
-from ..ops.softmax import softmax as _softmax
-from ..ops.transcendental import sigmoid as _sigmoid
-from ..ops.transcendental import tanh as _tanh
-from ..ops.view import unsqueeze
-from ..tape import recording
+from ..ops.fused import dropout as _dropout
+from ..ops.fused import matmul as _matmul
+from ..ops.fused import softmax as _softmax
+from ..ops.fused.batch_norm import batch_norm
+from ..ops.fused.cross_entropy import cross_entropy, nll_loss
+from ..ops.fused.dropout import drop_connect
+from ..ops.fused.layer_norm import layer_norm
+from ..ops.shape.view import unsqueeze
+from ..ops.validation import as_tensor
+from ..ops.value_check import ValueCheck
 
 __all__ = [
     "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",
@@ -43,10 +46,14 @@ __all__ = [
 ]  # fmt: skip
 
 
-def linear(input: Any, weight: Any, bias: Any = None) -> Any:
-    """``input @ weight.T + bias``: input (..., in), weight (out, in), bias (out,) or None.
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return ``input @ weight.T + bias``.
 
-    Raises ValueError for shapes that do not fit, TypeError for dtypes that differ.
+    Shapes: input (..., in), weight (out, in), bias (out,), result (..., out), of one dtype.
+
+    Raises:
+        ValueError: for shapes that do not fit.
+        TypeError: for dtypes that differ.
 
     >>> import tinygrad_mlp as tg
     >>> import tinygrad_mlp.nn.functional as F
@@ -54,13 +61,20 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     tensor([[11.5]])
     """
     input = as_tensor("linear", "input", input)
-    return _linear(input, as_tensor("linear", "weight", weight), bias)
+    return _matmul.linear(input, as_tensor("linear", "weight", weight), bias)
 
 
-def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
-    """Each element is 0 with probability p, else divided by 1 - p: the expectation stays.
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Set elements to 0 with probability ``p``, and divide the others by 1 - p.
 
-    Without ``training`` the input as it is. The mask follows `manual_seed`.
+    Any shape, a floating dtype. The division keeps the expected value. Each call draws a new mask
+    from the generator that `manual_seed` seeds.
+
+    Args:
+        input: the tensor.
+        p: the probability of 0, from 0 to 1.
+        training: False to return the input as it is.
+        inplace: whether to write the result into the input.
 
     Source: N. Srivastava et al., "Dropout: a simple way to prevent neural networks from
     overfitting", JMLR 15, 2014.
@@ -76,95 +90,175 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = F
 # --- activations ---
 
 
-def relu(input: Any, inplace: bool = False) -> Any:
-    """max(x, 0). The derivative at 0 is 0."""
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """Return max(x, 0). The derivative at 0 is 0.
+
+    >>> import tinygrad_mlp as tg
+    >>> import tinygrad_mlp.nn.functional as F
+    >>> F.relu(tg.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
     return activation.relu_(input) if inplace else activation.relu(input)
 
 
-def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Any:
-    """x where it is positive, else ``negative_slope * x``."""
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """Return x where x > 0, else ``negative_slope * x``.
+
+    >>> import tinygrad_mlp as tg
+    >>> import tinygrad_mlp.nn.functional as F
+    >>> F.leaky_relu(tg.tensor([-1.0, 2.0]))
+    tensor([-0.01,  2.  ])
+    """
     return _into(input, lambda x: activation.leaky_relu(x, negative_slope), inplace)
 
 
-def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
-    """x where it is positive, else ``alpha * (exp(x) - 1)`` (D.-A. Clevert et al., ICLR 2016)."""
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """Return x where x > 0, else ``alpha * (exp(x) - 1)``.
+
+    Source: D.-A. Clevert, T. Unterthiner and S. Hochreiter, "Fast and accurate deep network
+    learning by exponential linear units", ICLR 2016.
+
+    >>> import tinygrad_mlp as tg
+    >>> import tinygrad_mlp.nn.functional as F
+    >>> F.elu(tg.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.    ])
+    """
     return _into(input, lambda x: activation.elu(x, alpha), inplace)
 
 
-def gelu(input: Any, approximate: str = "none") -> Any:
-    """x P(X <= x) for a normal X; ``approximate="tanh"`` takes the tanh formula of the same paper.
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """Return x P(X <= x) for a standard normal X.
+
+    With ``approximate="tanh"`` 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
 
     Source: D. Hendrycks and K. Gimpel, "Gaussian error linear units", arXiv 1606.08415.
+
+    >>> import tinygrad_mlp as tg
+    >>> import tinygrad_mlp.nn.functional as F
+    >>> F.gelu(tg.tensor([-1.0, 2.0]))
+    tensor([-0.1587,  1.9545])
     """
     if approximate not in ("none", "tanh"):
         raise ValueError(f'gelu: `approximate` must be "none" or "tanh", not {approximate!r}')
     return activation.gelu(input) if approximate == "none" else activation.gelu_tanh(input)
 
 
-def silu(input: Any, inplace: bool = False) -> Any:
-    """x sigmoid(x), also called swish (S. Elfwing et al., arXiv 1702.03118)."""
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """Return x / (1 + exp(-x)), also called swish.
+
+    Source: S. Elfwing, E. Uchibe and K. Doya, "Sigmoid-weighted linear units for neural network
+    function approximation in reinforcement learning", arXiv 1702.03118.
+
+    >>> import tinygrad_mlp as tg
+    >>> import tinygrad_mlp.nn.functional as F
+    >>> F.silu(tg.tensor([-1.0, 2.0]))
+    tensor([-0.2689,  1.7616])
+    """
     return _into(input, activation.silu, inplace)
 
 
-def sigmoid(input: Any) -> Any:
-    """1 / (1 + exp(-x))."""
-    return _sigmoid(input)
+def sigmoid(input: Tensor) -> Tensor:
+    """Return the logistic function, 1 / (1 + exp(-x)).
+
+    >>> import tinygrad_mlp as tg
+    >>> import tinygrad_mlp.nn.functional as F
+    >>> F.sigmoid(tg.tensor([-1.0, 2.0]))
+    tensor([0.2689, 0.8808])
+    """
+    return transcendental.sigmoid(input)
 
 
-def tanh(input: Any) -> Any:
-    """The hyperbolic tangent."""
-    return _tanh(input)
+def tanh(input: Tensor) -> Tensor:
+    """Return the hyperbolic tangent.
+
+    >>> import tinygrad_mlp as tg
+    >>> import tinygrad_mlp.nn.functional as F
+    >>> F.tanh(tg.tensor([-1.0, 2.0]))
+    tensor([-0.7616,  0.964 ])
+    """
+    return transcendental.tanh(input)
 
 
-def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
-    """log(1 + exp(beta x)) / beta, and x itself where beta x > threshold."""
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """Return log(1 + exp(beta x)) / beta, and x itself where beta x > threshold.
+
+    >>> import tinygrad_mlp as tg
+    >>> import tinygrad_mlp.nn.functional as F
+    >>> F.softplus(tg.tensor([-1.0, 2.0]))
+    tensor([0.3133, 2.1269])
+    """
     return activation.softplus(input, beta, threshold)
 
 
-def softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Any:
-    """exp(x_i) / sum_j exp(x_j) along ``dim``: positive, and sums to one.
+def softmax(input: Tensor, dim: int | None = None, *, dtype: Any = None) -> Tensor:
+    """Return exp(x_i) / sum_j exp(x_j) along an axis: positive numbers of sum 1.
+
+    Args:
+        input: a floating tensor x.
+        dim: the axis; None chooses one with a warning, as in PyTorch.
+        dtype: what ``input`` is converted to before.
 
     >>> import tinygrad_mlp as tg
     >>> import tinygrad_mlp.nn.functional as F
     >>> F.softmax(tg.tensor([1.0, 1.0]), dim=0)
     tensor([0.5, 0.5])
     """
-    input = input if dtype is None else input.to(dtype)
-    return _softmax(input, _dim("softmax", input, dim))
+    return _softmax.softmax(*_operands("softmax", input, dim, dtype))
 
 
-def log_softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Any:
-    """x_i - log(sum_j exp(x_j)) along ``dim``: the log of `softmax`, without its underflow."""
-    input = input if dtype is None else input.to(dtype)
-    return _log_softmax(input, _dim("log_softmax", input, dim))
+def log_softmax(input: Tensor, dim: int | None = None, *, dtype: Any = None) -> Tensor:
+    """Return x_i - log(sum_j exp(x_j)) along an axis, the logarithm of `softmax`.
+
+    It does not underflow. Arguments as in `softmax`.
+
+    >>> import tinygrad_mlp as tg
+    >>> import tinygrad_mlp.nn.functional as F
+    >>> F.log_softmax(tg.tensor([0.0, 1000.0]), dim=0)
+    tensor([-1000.,     0.])
+    """
+    return _softmax.log_softmax(*_operands("log_softmax", input, dim, dtype))
 
 
-def _dim(name: str, input: Any, dim: int | None) -> int:
-    """``dim``, or which axis PyTorch takes if it is not given."""
-    if dim is not None:
-        return dim
-    implied = 0 if input.ndim in (0, 1, 3) else 1
-    warnings.warn(
-        f"{name}: say along which axis; without dim it is dim={implied} here", stacklevel=3
-    )
-    return implied
+def _operands(name: str, input: Tensor, dim: int | None, dtype: Any) -> tuple[Tensor, int]:
+    """Return the input in ``dtype``, and ``dim`` or the axis that PyTorch takes without one."""
+    input = as_tensor(name, "input", input)
+    if dim is None:
+        dim = 0 if input.ndim in (0, 1, 3) else 1
+        warnings.warn(f"{name}: `dim` is not given, and dim={dim} is taken", stacklevel=3)
+    return input if dtype is None else input.to(dtype), dim
 
 
-def _into(input: Any, function: Any, inplace: bool) -> Any:
-    """``function(input)``; in place, of a copy: what its gradient needs must not be overwritten."""
+def _into(input: Tensor, function: Callable[[Tensor], Any], inplace: bool) -> Tensor:
+    """Return ``function(input)``; in place, of a copy, as its gradient may need the old values."""
     return copy_(input, function(input.clone())) if inplace else function(input)
 
 
 # --- labels ---
 
+_check_one_hot = ValueCheck(
+    "check_one_hot",
+    lambda num_classes: (0, num_classes - 1),
+    lambda label, k, num_classes: ValueError(
+        f"one_hot: `tensor` holds the label {label}; with {num_classes} classes labels are 0 to "
+        f"{num_classes - 1}"
+    ),
+    params=("num_classes",),
+)
 
-def one_hot(tensor: Any, num_classes: int = -1) -> Any:
-    """A row for each label, 1 at the label and 0 elsewhere: int64, of shape (*, num_classes).
 
-    ``num_classes`` of -1 is the largest label + 1.
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """Return a row for each label, with 1 at the label and 0 elsewhere.
 
-    Raises TypeError for labels that are not int64, ValueError for a label that is no class; in a
-    compiled step ``num_classes`` must be given, and a label that is no class makes a row of zeros.
+    Args:
+        tensor: int64 labels, of any shape (*).
+        num_classes: the length of the rows; -1 for the largest label + 1.
+
+    Returns:
+        An int64 tensor (*, num_classes).
+
+    Raises:
+        TypeError: for labels that are not integers.
+        ValueError: for a label out of range. In a compiled step ``num_classes`` must be given.
 
     >>> import tinygrad_mlp as tg
     >>> import tinygrad_mlp.nn.functional as F
@@ -176,15 +270,8 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
     if labels.dtype.kind not in "iu":
         raise TypeError(f"one_hot: `tensor` must hold int64 labels, not {labels.dtype}: x.long()")
     if labels.numel() == 0 and num_classes < 1:
-        raise ValueError("one_hot: `tensor` is empty; say how many classes there are: num_classes")
-    if num_classes > 0 and recording() is not None:
-        return eq(unsqueeze(labels, -1), arange(num_classes)).long()
-    largest = int(labels.max()) if labels.numel() else 0
-    num_classes = largest + 1 if num_classes == -1 else num_classes
-    if labels.numel() and (largest >= num_classes or int(labels.min()) < 0):
-        wrong = largest if largest >= num_classes else int(labels.min())
-        raise ValueError(
-            f"one_hot: `tensor` holds the label {wrong}; with {num_classes} classes labels are 0 "
-            f"to {num_classes - 1}"
-        )
+        raise ValueError("one_hot: `tensor` is empty, so `num_classes` must be given")
+    if num_classes == -1:
+        num_classes = int(labels.max()) + 1
+    _check_one_hot(labels, num_classes=num_classes)
     return eq(unsqueeze(labels, -1), arange(num_classes)).long()

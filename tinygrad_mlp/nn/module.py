@@ -1,33 +1,30 @@
-"""`Module`: a function with parameters, buffers and submodules, found by their attribute names.
+"""`Module`: a function with parameters, buffers and submodules, registered by attribute name.
 
-What is assigned to an attribute is registered by its kind; what is registered can be listed, saved,
-converted and moved between modes, all by one walk over the tree of submodules. Hooks are in
-``hooks.py``, state dicts in ``state.py``.
+Assigning a parameter or a module to an attribute registers it. All that is registered, here and in
+the submodules, can be listed, saved, converted and switched between training and evaluation. Hooks
+are in ``hooks.py``, state dicts in ``state.py``.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, Self
 
-from ..backward import forget_gradient
-from ..hooks import RemovableHandle
-from ..ops.arithmetic import zero_
-from ..ops.dtypes import as_dtype
-from ..tape import Value, grad_mode, recording
-from ..watch import Watched, changed
+from .._common.change_counter import Watched, count_change
+from .._tensor import Tensor
+from ..autograd.dtypes import as_dtype
+from ..autograd.hooks import RemovableHandle
+from ..autograd.modes import grad_mode
 from .hooks import call_with_hooks
-from .parameter import Parameter, move
-from .state import IncompatibleKeys, load_state_dict, state_of
-
-Self = TypeVar("Self", bound="Module")
-
-KINDS = ("_parameters", "_buffers", "_modules")  # what a module registers, by name
+from .parameter import Parameter, reset_gradient, set_memory
+from .state import IncompatibleKeys, load_state_dict, tensors_of
 
 
 class Module:
-    """The base of layers and networks: subclass it, assign parts in `__init__`, write `forward`.
+    """Base of layers and networks: subclass it, assign parts in `__init__`, write `forward`.
+
+    A call ``model(x)`` is typed as a Tensor; `forward` may return anything.
 
     >>> import tinygrad_mlp as tg
     >>> from tinygrad_mlp import nn
@@ -46,36 +43,39 @@ class Module:
     """
 
     training: bool
-    _parameters: Watched
-    _buffers: Watched
-    _modules: Watched
+    _parameters: dict[str, Parameter]
+    _buffers: dict[str, Tensor]
+    _modules: dict[str, Module]
     _non_persistent: set[str]
     _hooks: dict[str, Watched]
 
     def __init__(self) -> None:
-        new = self.__dict__
-        new["training"] = True
-        new["_parameters"], new["_buffers"], new["_modules"] = Watched(), Watched(), Watched()
-        new["_non_persistent"] = set()
-        new["_hooks"] = {"forward_pre": Watched(), "forward": Watched(), "backward": Watched()}
+        own = self.__dict__
+        own["training"] = True
+        own["_parameters"], own["_buffers"], own["_modules"] = Watched(), Watched(), Watched()
+        own["_non_persistent"] = set()
+        own["_hooks"] = {"forward_pre": Watched(), "forward": Watched(), "backward": Watched()}
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the module computes; every subclass defines it."""
+        """Compute the output; every subclass defines it."""
         raise NotImplementedError(
             f"{type(self).__name__} defines no forward: write `def forward(self, x): ...` in it"
         )
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """`forward`, between the hooks if there are any."""
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Return what `forward` does, and call the hooks before and after it."""
         hooks = self._hooks
+        output: Tensor
         if hooks["forward"] or hooks["forward_pre"] or hooks["backward"]:
-            return call_with_hooks(self, hooks, args, kwargs)
-        return self.forward(*args, **kwargs)
+            output = call_with_hooks(self, hooks, args, kwargs)
+        else:
+            output = self.forward(*args, **kwargs)
+        return output
 
-    # --- attributes ------------------------------------------------------------------------------
+    # --- registering -----------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
-        changed()
+        count_change()
         own = self.__dict__
         if isinstance(value, Parameter) or name in own.get("_parameters", ()):
             self.register_parameter(name, value)
@@ -88,10 +88,10 @@ class Module:
 
     def __getattr__(self, name: str) -> Any:
         own = self.__dict__
-        for kind in KINDS:
-            named = own.get(kind)
-            if named is not None and name in named:
-                return named[name]
+        for registry in REGISTRIES:
+            registered = own.get(registry)
+            if registered is not None and name in registered:
+                return registered[name]
         close = [] if name[:2] == "__" else difflib.get_close_matches(name, self.__dir__(), n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         if "_parameters" not in own and name[:2] != "__":
@@ -100,132 +100,147 @@ class Module:
         raise AttributeError(message, name=name, obj=self)
 
     def __delattr__(self, name: str) -> None:
-        changed()
-        for kind in KINDS:
-            if name in self.__dict__[kind]:
-                del self.__dict__[kind][name]
+        count_change()
+        for registry in REGISTRIES:
+            if name in self.__dict__[registry]:
+                del self.__dict__[registry][name]
                 self._non_persistent.discard(name)
                 return
         object.__delattr__(self, name)
 
     def __dir__(self) -> list[str]:
-        registered = (name for kind in KINDS for name in self.__dict__.get(kind, ()))
+        registered = (name for key in REGISTRIES for name in self.__dict__.get(key, ()))
         return sorted({*object.__dir__(self), *registered})
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """Make ``param`` the parameter ``name``; None keeps the name without a parameter."""
-        if param is not None and not isinstance(param, Parameter):
-            raise TypeError(
-                f"parameter {name!r} of {type(self).__name__} must be an nn.Parameter or None, not "
-                f"{type(param).__name__}: write nn.Parameter(tensor), or into the one that is "
-                f"there, `with tg.no_grad(): module.{name}.copy_(tensor)`"
-            )
+        """Register ``param`` as the parameter ``name``; None registers the name alone."""
         self._register("_parameters", name, param)
 
-    def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
-        """Make ``tensor`` the buffer ``name``: state that no gradient changes.
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Register ``tensor`` as the buffer ``name``: state that is not learned by gradients.
 
-        It is saved in the state dict if ``persistent``.
+        The state dict holds it if it is ``persistent``.
         """
-        if tensor is not None and not isinstance(tensor, Value):
-            raise TypeError(
-                f"buffer {name!r} of {type(self).__name__} must be a tensor or None, not "
-                f"{type(tensor).__name__}: tg.tensor(...)"
-            )
         self._register("_buffers", name, tensor)
         (self._non_persistent.discard if persistent else self._non_persistent.add)(name)
 
     def add_module(self, name: str, module: Module | None) -> None:
-        """Make ``module`` the submodule ``name``."""
-        if module is not None and not isinstance(module, Module):
-            raise TypeError(
-                f"submodule {name!r} of {type(self).__name__} must be a module or None, not "
-                f"{type(module).__name__}"
-            )
+        """Register ``module`` as the submodule ``name``."""
         self._register("_modules", name, module)
 
     register_module = add_module
 
-    def _register(self, kind: str, name: str, value: Any) -> None:
+    def _register(self, registry: str, name: str, value: Any) -> None:
+        owner = type(self).__name__
+        wanted, message = REGISTRIES[registry]
+        if value is not None and not isinstance(value, wanted):
+            given = type(value).__name__
+            raise TypeError(message.format(name=repr(name), owner=owner, given=given))
         if "_parameters" not in self.__dict__:
-            raise AttributeError(
-                f"{type(self).__name__}: call super().__init__() before assigning {name!r}"
-            )
+            raise AttributeError(f"{owner}: call super().__init__() before assigning {name!r}")
         if not isinstance(name, str) or not name or "." in name:
-            raise KeyError(f"a name is a string that is not empty and has no dot, not {name!r}")
+            raise KeyError(f"{owner}: a name must be a string without dots, not {name!r}")
         if hasattr(type(self), name):
-            raise KeyError(f"{type(self).__name__} has an attribute {name!r} already")
+            raise KeyError(f"{owner} has an attribute {name!r} already")
         self.__dict__.pop(name, None)
-        for other in KINDS:
-            if other != kind:
+        self._non_persistent.discard(name)
+        for other in REGISTRIES:
+            if other != registry:
                 self.__dict__[other].pop(name, None)
-        self.__dict__[kind][name] = value
+        self.__dict__[registry][name] = value
 
-    # --- what is in it ---------------------------------------------------------------------------
+    # --- listing ---------------------------------------------------------------------------------
 
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module and all below it, each once, with their dotted names."""
-        seen: set[int] = set()
-        stack: list[tuple[str, Module]] = [(prefix, self)]
-        while stack:
-            path, module = stack.pop()
-            if id(module) not in seen:
-                seen.add(id(module))
-                yield path, module
-                below = [(f"{path}.{n}" if path else n, m) for n, m in module.named_children(False)]
-                stack.extend(reversed(below))
+    def named_modules(
+        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """Yield this module and all below it with their dotted names.
 
-    def modules(self) -> Iterator[Module]:
-        """This module and all below it, each once."""
-        return (module for _, module in self.named_modules())
+        Args:
+            memo: modules to leave out; those that are listed are added.
+            prefix: the name of this module.
+            remove_duplicate: whether to list a module with several names once.
+        """
+        memo = set() if memo is None else memo
+        if not isinstance(memo, set):
+            raise TypeError(f"named_modules: `memo` must be a set, not {memo!r}; write prefix=...")
+        if self not in memo:
+            if remove_duplicate:
+                memo.add(self)
+            yield prefix, self
+            for name, module in self._modules.items():
+                if module is not None:
+                    yield from module.named_modules(memo, _join(prefix, name), remove_duplicate)
 
-    def named_children(self, once: bool = True) -> Iterator[tuple[str, Module]]:
-        """The submodules directly in this one, with their names."""
-        seen: set[int] = set()
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
+        """Yield this module and all below it."""
+        return (module for _, module in self.named_modules(remove_duplicate=remove_duplicate))
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """Yield the submodules directly in this one with their names, each module once."""
+        seen = set()
         for name, module in self._modules.items():
-            if module is not None and not (once and id(module) in seen):
-                seen.add(id(module))
+            if module is not None and module not in seen:
+                seen.add(module)
                 yield name, module
 
     def children(self) -> Iterator[Module]:
-        """The submodules directly in this one."""
+        """Yield the submodules directly in this one, each once."""
         return (module for _, module in self.named_children())
 
-    def _members(self, kind: str, prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
+    def _named_members(
+        self, registry: str, prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
-        for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
-            for name, value in module.__dict__[kind].items():
-                if value is not None and id(value) not in seen:
+        modules = (
+            self.named_modules(None, prefix, remove_duplicate) if recurse else [(prefix, self)]
+        )
+        for path, module in modules:
+            for name, value in module.__dict__[registry].items():
+                if value is not None and not (remove_duplicate and id(value) in seen):
                     seen.add(id(value))
-                    yield (f"{path}.{name}" if path else name), value
+                    yield _join(path, name), value
 
-    def named_parameters(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Any]]:
-        """The parameters of this module and those below, each once, with their dotted names."""
-        return self._members("_parameters", prefix, recurse)
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """Yield the parameters with their dotted names.
 
-    def parameters(self, recurse: bool = True) -> Iterator[Any]:
-        """The parameters of this module and those below, each once."""
+        Args:
+            prefix: the name of this module.
+            recurse: whether to list those of the submodules too.
+            remove_duplicate: whether to list a parameter with several names once.
+        """
+        return self._named_members("_parameters", prefix, recurse, remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """Yield the parameters of this module and, with ``recurse``, those below; each once."""
         return (value for _, value in self.named_parameters(recurse=recurse))
 
-    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Any]]:
-        """The buffers of this module and those below, each once, with their dotted names."""
-        return self._members("_buffers", prefix, recurse)
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Yield the buffers with their dotted names; arguments as in `named_parameters`."""
+        return self._named_members("_buffers", prefix, recurse, remove_duplicate)
 
-    def buffers(self, recurse: bool = True) -> Iterator[Any]:
-        """The buffers of this module and those below, each once."""
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """Yield the buffers of this module and, with ``recurse``, those below; each once."""
         return (value for _, value in self.named_buffers(recurse=recurse))
 
-    # --- what is done to all of it ---------------------------------------------------------------
+    # --- changing this module and those below ----------------------------------------------------
 
-    def apply(self: Self, function: Callable[[Module], Any]) -> Self:
-        """Call ``function`` on every module below, children first, then on this one."""
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
+        """Call ``fn`` on every module below, children first, then on this one."""
         for module in self.children():
-            module.apply(function)
-        function(self)
+            module.apply(fn)
+        fn(self)
         return self
 
-    def train(self: Self, mode: bool = True) -> Self:
-        """Put this module and those below in training mode (dropout drops, batch norm learns)."""
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode: dropout drops, batch norm normalises by the batch.
+
+        With ``mode=False`` set evaluation mode.
+        """
         if not isinstance(mode, bool):
             raise TypeError(f"train: `mode` must be True or False, not {mode!r}")
         self.training = mode
@@ -233,60 +248,60 @@ class Module:
             module.train(mode)
         return self
 
-    def eval(self: Self) -> Self:
-        """Put this module and those below in evaluation mode: ``train(False)``."""
+    def eval(self) -> Self:
+        """Set evaluation mode: ``train(False)``."""
         return self.train(False)
 
-    def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
-        """Let all parameters require a gradient, or none: frozen ones are not trained."""
-        changed()
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Set ``requires_grad`` of all parameters; those without it are not trained."""
+        count_change()
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients of all parameters; or, not ``set_to_none``, write 0 into them."""
+        """Set all parameters' gradients to None; or, not ``set_to_none``, fill them with 0."""
         for parameter in self.parameters():
-            if set_to_none:
-                forget_gradient(parameter)
-            elif parameter.grad is not None:
-                if parameter.grad.requires_grad:
-                    parameter.grad = parameter.grad.detach()
-                zero_(parameter.grad)
-            elif (record := recording()) is not None:
-                record.without_gradient(parameter)
+            reset_gradient(parameter, set_to_none)
 
-    def to(self: Self, dtype: Any) -> Self:
-        """Convert all floating parameters, their gradients, and buffers to ``dtype``, in place."""
+    def to(self, dtype: Any) -> Self:
+        """Convert floating parameters, their gradients, and buffers to ``dtype``, in place.
+
+        There is one device, the CPU, so a dtype is all it takes.
+        """
         target = as_dtype(dtype)
         if target.kind != "f":
-            raise TypeError(f"to: parameters are floating: float32 or float64, not {target}")
-        changed()
+            raise TypeError(f"to: `dtype` must be float32 or float64, not {target}")
+        count_change()
         with grad_mode(False):
             for value in (*self.parameters(), *self.buffers()):
                 if value.dtype.kind == "f" and value.dtype != target:
-                    move(value, value.to(target))
+                    set_memory(value, value.to(target))
                     if value.grad is not None:
                         value.grad = value.grad.to(target)
         return self
 
-    def float(self: Self) -> Self:
+    def float(self) -> Self:
         """Convert to float32."""
         return self.to("float32")
 
-    def double(self: Self) -> Self:
+    def double(self) -> Self:
         """Convert to float64."""
         return self.to("float64")
 
     # --- saving and loading ----------------------------------------------------------------------
 
-    def state_dict(self, *, prefix: str = "", keep_vars: bool = False) -> dict[str, Any]:
-        """All parameters and persistent buffers by their dotted names, PyTorch's.
+    def state_dict(self, *, prefix: str = "", keep_vars: bool = False) -> dict[str, Tensor]:
+        """Return all parameters and persistent buffers by their dotted names, PyTorch's.
 
-        The tensors share memory with the module's, off the tape: ``tg.save`` writes them, deepcopy
-        keeps them. ``keep_vars`` gives the parameters themselves.
+        The tensors share memory with the module's and are not on the tape. ``tg.save`` writes them
+        to a file; deepcopy them to keep their values while training continues.
+
+        Args:
+            prefix: put before every name.
+            keep_vars: return the parameters themselves.
         """
-        found = state_of(self, prefix)
+        found = tensors_of(self, prefix)
         return {name: value if keep_vars else value.detach() for name, value in found}
 
     def load_state_dict(
@@ -294,10 +309,18 @@ class Module:
     ) -> IncompatibleKeys:
         """Copy values from a state dict of tensors (or NumPy arrays, or PyTorch tensors).
 
-        Returns the missing and the unexpected keys, which ``strict`` does not allow.
+        PyTorch's ``assign`` does not exist: values are always copied.
 
-        Raises RuntimeError, which lists every key that is missing, unexpected, or of another shape
-        than here; then nothing was changed.
+        Args:
+            state_dict: tensors by name, as `state_dict` returns them.
+            strict: whether missing and unexpected keys are errors.
+
+        Returns:
+            The missing and the unexpected keys.
+
+        Raises:
+            RuntimeError: lists every key that is missing, unexpected, or of another shape than
+                here; then nothing was changed.
 
         >>> from tinygrad_mlp import nn
         >>> nn.Linear(2, 3).load_state_dict(nn.Linear(2, 3).state_dict())
@@ -308,11 +331,17 @@ class Module:
     # --- hooks -----------------------------------------------------------------------------------
 
     def register_forward_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, args)`` before forward; what it returns replaces the arguments."""
+        """Call ``hook(module, args)`` before forward.
+
+        A result that is not None replaces ``args``. Hooks of all three kinds run in the order in
+        which they were registered; PyTorch's options for them do not exist.
+        """
         return RemovableHandle(self._hooks["forward_pre"], hook)
 
     def register_forward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, args, output)`` after forward; what it returns replaces the output.
+        """Call ``hook(module, args, output)`` after forward.
+
+        A result that is not None replaces ``output``.
 
         >>> import tinygrad_mlp as tg
         >>> from tinygrad_mlp import nn
@@ -324,17 +353,21 @@ class Module:
         return RemovableHandle(self._hooks["forward"], hook)
 
     def register_full_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, grad_input, grad_output)`` when the inputs' gradients are known.
+        """Call ``hook(module, grad_input, grad_output)`` when the inputs' gradients are computed.
 
-        Both are tuples, None for what has no gradient; what it returns replaces ``grad_input``.
+        Both are tuples, with None for what has no gradient. A result that is not None
+        replaces ``grad_input``.
         """
         return RemovableHandle(self._hooks["backward"], hook)
 
-    # --- in print --------------------------------------------------------------------------------
+    # --- printing --------------------------------------------------------------------------------
 
     def extra_repr(self) -> str:
-        """What a layer prints between its parentheses."""
+        """Return what `repr` shows between the parentheses."""
         return ""
+
+    def _options(self, *names: str) -> str:
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
 
     def __repr__(self) -> str:
         lines = [line for line in self.extra_repr().split("\n") if line]
@@ -346,3 +379,22 @@ class Module:
             return f"{type(self).__name__}({''.join(lines)})"
         body = "".join(f"\n  {line}" for line in (*lines, *children))
         return f"{type(self).__name__}({body}\n)"
+
+
+REGISTRIES: dict[str, tuple[type, str]] = {
+    "_parameters": (
+        Parameter,
+        "parameter {name} of {owner} must be an nn.Parameter or None, not {given}: write "
+        "nn.Parameter(tensor), or copy into the present one, "
+        "`with tg.no_grad(): parameter.copy_(tensor)`",
+    ),
+    "_buffers": (
+        Tensor,
+        "buffer {name} of {owner} must be a tensor or None, not {given}: tg.tensor(...)",
+    ),
+    "_modules": (Module, "submodule {name} of {owner} must be a module or None, not {given}"),
+}  # attribute that holds the entries: their class, the error for anything else
+
+
+def _join(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name

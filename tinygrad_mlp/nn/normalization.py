@@ -5,28 +5,59 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..ops.create import ones, zeros
-from ..tape import Value
+from .._tensor import Tensor
+from ..ops.create import zeros
+from ..ops.validation import as_tensor, integer
 from . import functional as F
 from . import init
 from .module import Module
 from .parameter import Parameter
 
+# The buffers of `BatchNorm1d`, and the values that they begin with.
+STATISTICS = {"running_mean": 0, "running_var": 1, "num_batches_tracked": 0}
 
-class BatchNorm1d(Module):
-    """out = (x - mean) / sqrt(var + eps) * weight + bias, for each feature.
 
-    x (N, C) or (N, C, L). In training mean and var are those of the batch, and the running
-    statistics move towards them:
+class _Normalization(Module):
+    """Base of the normalisations: a learned weight and bias for what has mean 0 and variance 1."""
+
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def _add_affine(self, shape: Any, weight: bool, bias: bool, dtype: Any) -> None:
+        for name, wanted in (("weight", weight), ("bias", weight and bias)):
+            value = Parameter(zeros(shape, dtype=dtype)) if wanted else None
+            self.register_parameter(name, value)
+
+    def reset_parameters(self) -> None:
+        """Set weight to 1 and bias to 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+
+class BatchNorm1d(_Normalization):
+    """Normalise each feature: out = (x - mean) / sqrt(var + eps) * weight + bias.
+
+    x and out are (N, C) or (N, C, L), all else is (C,), of one floating dtype. In training mean and
+    var are those of the batch, and the running statistics move towards them:
 
         running = (1 - momentum) running + momentum batch        (var unbiased, / (n - 1))
 
-    ``momentum=None`` makes them the average over all batches. In evaluation mean and var are the
-    running ones. ``affine=False`` leaves out weight and bias, ``bias=False`` the bias. With
-    ``track_running_stats=False`` there are no running ones: evaluation normalises by the batch too.
+    In evaluation mean and var are the running ones.
 
-    Raises ValueError for another number of features, and in training for an empty batch or a batch
-    of one.
+    Args:
+        num_features: C.
+        eps: added to the variance.
+        momentum: the share of the new batch; None for the mean over all batches.
+        affine: whether there are weight and bias.
+        track_running_stats: False to normalise by the batch in evaluation too.
+        bias: False for a weight without a bias.
+        dtype: that of parameters and statistics; the default dtype if None.
+
+    Raises:
+        ValueError: in a call, for another number of features; in training, for an empty batch or
+            one value per feature.
 
     Source: S. Ioffe and C. Szegedy, "Batch normalization: accelerating deep network training by
     reducing internal covariate shift", ICML 2015.
@@ -40,11 +71,9 @@ class BatchNorm1d(Module):
     tensor([0.2])
     """
 
-    weight: Parameter | None
-    bias: Parameter | None
-    running_mean: Any
-    running_var: Any
-    num_batches_tracked: Any
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    num_batches_tracked: Tensor | None
 
     def __init__(
         self,
@@ -53,79 +82,70 @@ class BatchNorm1d(Module):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
-        dtype: Any = None,
         *,
+        dtype: Any = None,
         bias: bool = True,
     ):
         super().__init__()
-        if isinstance(num_features, bool) or not isinstance(num_features, int) or num_features < 1:
-            raise ValueError(
-                f"BatchNorm1d: `num_features` is a number of features, not {num_features!r}"
-            )
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.num_features = integer("BatchNorm1d", "num_features", num_features, least=1)
+        self.eps, self.momentum = eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
-        for name, wanted in (("weight", affine), ("bias", affine and bias)):
-            value = Parameter(zeros(num_features, dtype=dtype)) if wanted else None
-            self.register_parameter(name, value)
-        track = track_running_stats
-        self.register_buffer("running_mean", zeros(num_features, dtype=dtype) if track else None)
-        self.register_buffer("running_var", ones(num_features, dtype=dtype) if track else None)
-        self.register_buffer("num_batches_tracked", zeros(dtype="int64") if track else None)
+        self._add_affine(num_features, affine, bias, dtype)
+        for name in STATISTICS:
+            count = name == "num_batches_tracked"
+            value = zeros(dtype="int64") if count else zeros(num_features, dtype=dtype)
+            self.register_buffer(name, value if track_running_stats else None)
         self.reset_parameters()
 
     def reset_running_stats(self) -> None:
-        """Forget the batches seen so far."""
-        if self.track_running_stats:
-            init.zeros_(self.running_mean)
-            init.ones_(self.running_var)
-            init.zeros_(self.num_batches_tracked)
+        """Set the running statistics to mean 0 and variance 1, of no batches."""
+        for name, value in STATISTICS.items():
+            if (statistic := getattr(self, name)) is not None:
+                init.constant_(statistic, value)
 
     def reset_parameters(self) -> None:
-        """Begin anew: weight 1, bias 0, no batch seen."""
+        """Set weight to 1 and bias to 0, and reset the running statistics."""
         self.reset_running_stats()
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        super().reset_parameters()
 
-    def forward(self, input: Any) -> Any:
-        """(N, C) or (N, C, L) to the same shape."""
-        if not isinstance(input, Value):
-            raise TypeError(
-                f"{self}: input must be a tensor, not {type(input).__name__}: tg.tensor(x)"
-            )
-        shape = input.layout.shape
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the normalised input, of its shape."""
+        shape = as_tensor("BatchNorm1d", "input", input).layout.shape
         if len(shape) not in (2, 3) or shape[1] != self.num_features:
             raise ValueError(
-                f"{self}: input has shape {shape}; wanted (N, {self.num_features}) or "
+                f"{self}: `input` has shape {shape}; wanted (N, {self.num_features}) or "
                 f"(N, {self.num_features}, L)"
             )
         update = self.training and self.track_running_stats
-        of_batch = self.training or (self.running_mean is None and self.running_var is None)
-        keep = update or not of_batch
+        by_batch = self.training or (self.running_mean is None and self.running_var is None)
+        running = (self.running_mean, self.running_var) if update or not by_batch else (None, None)
+        batches = self.num_batches_tracked if update else None
         return F.batch_norm(
-            input,
-            self.running_mean if keep else None,
-            self.running_var if keep else None,
-            self.weight, self.bias, of_batch, self.momentum, self.eps,
-            self.num_batches_tracked if update else None,
-        )  # fmt: skip
-
-    def extra_repr(self) -> str:
-        """The options."""
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+            input, *running, self.weight, self.bias, by_batch, self.momentum, self.eps, batches
         )
 
+    def extra_repr(self) -> str:
+        """Return the options."""
+        options = self._options("eps", "momentum", "affine")
+        bias, track = self.bias is not None, self._options("track_running_stats")
+        return f"{self.num_features}, {options}, bias={bias}, {track}"
 
-class LayerNorm(Module):
-    """out = (x - mean) / sqrt(var + eps) * weight + bias, for each sample over its last axes.
 
-    ``normalized_shape`` names these axes by their sizes; weight and bias have this shape. The same
-    in training and evaluation.
+class LayerNorm(_Normalization):
+    """Normalise each sample over its last axes: out = (x - mean) / sqrt(var + eps) * weight + bias.
 
-    Raises ValueError if x does not end in ``normalized_shape``.
+    x and out (..., *normalized_shape), weight and bias ``normalized_shape``, of one floating dtype.
+    The same in training and evaluation.
+
+    Args:
+        normalized_shape: the sizes of the last axes, or the size of the last one.
+        eps: added to the variance.
+        elementwise_affine: whether there are weight and bias.
+        bias: False for a weight without a bias.
+        dtype: that of the parameters; the default dtype if None.
+
+    Raises:
+        ValueError: in a call, for a shape that does not end in ``normalized_shape``.
 
     Source: J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization", arXiv 1607.06450.
 
@@ -135,40 +155,27 @@ class LayerNorm(Module):
     tensor([[-1.,  1.]], grad_fn=<layer_norm>)
     """
 
-    weight: Parameter | None
-    bias: Parameter | None
-
     def __init__(
         self,
         normalized_shape: int | Sequence[int],
         eps: float = 1e-5,
         elementwise_affine: bool = True,
         bias: bool = True,
+        *,
         dtype: Any = None,
     ):
         super().__init__()
         shape = (normalized_shape,) if isinstance(normalized_shape, int) else normalized_shape
         self.normalized_shape, self.eps = tuple(shape), eps
         self.elementwise_affine = elementwise_affine
-        for name, wanted in (("weight", elementwise_affine), ("bias", elementwise_affine and bias)):
-            value = Parameter(zeros(self.normalized_shape, dtype=dtype)) if wanted else None
-            self.register_parameter(name, value)
+        self._add_affine(self.normalized_shape, elementwise_affine, bias, dtype)
         self.reset_parameters()
 
-    def reset_parameters(self) -> None:
-        """Begin anew: weight 1, bias 0."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
-
-    def forward(self, input: Any) -> Any:
-        """Any shape that ends in ``normalized_shape``, to the same shape."""
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the normalised input, of its shape."""
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        """The options."""
-        return (
-            f"{self.normalized_shape}, eps={self.eps}, "
-            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
-        )
+        """Return the options."""
+        options = self._options("eps", "elementwise_affine")
+        return f"{self.normalized_shape}, {options}, bias={self.bias is not None}"

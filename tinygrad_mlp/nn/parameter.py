@@ -1,20 +1,28 @@
-"""`Parameter`: a tensor that a module learns."""
+"""`Parameter`, the tensor that a module learns, and functions that change one in place."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from .._tensor import Tensor
+from ..autograd.backward import forget_gradient
+from ..autograd.modes import recording
+from ..autograd.tape import Value
 from ..ops.create import tensor
-from ..tape import Value
-from ..tensor import Tensor
+from ..ops.elementwise.arithmetic import zero_
 
 
 class Parameter(Tensor):
-    """A tensor that counts as a parameter of the module it is assigned to.
+    """Tensor that a module registers as a parameter when it is assigned to an attribute.
 
-    ``data`` is a tensor, whose memory it shares, or anything that `tensor` takes.
+    Unlike in PyTorch, ``data`` must be given.
 
-    Raises RuntimeError for integers that should require a gradient.
+    Args:
+        data: a tensor, whose memory the parameter shares, or whatever `tensor` takes.
+        requires_grad: whether `backward` computes its gradient.
+
+    Raises:
+        RuntimeError: for integers that should require a gradient.
 
     >>> import tinygrad_mlp as tg
     >>> from tinygrad_mlp import nn
@@ -25,18 +33,31 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any, requires_grad: bool = True):
         value = data if isinstance(data, Value) else tensor(data)
-        super().__init__(value.storage, value.layout, value.address)
+        Value.__init__(self, value.storage, value.layout, value.address)
         self.requires_grad_(requires_grad)
 
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"
 
 
-def move(target: Any, value: Any) -> None:
-    """Make ``target``, in place, a tensor on the memory of ``value``.
+def reset_gradient(parameter: Tensor, set_to_none: bool) -> None:
+    """Set ``parameter.grad`` to None; or, not ``set_to_none``, fill it with 0 if there is one."""
+    if set_to_none:
+        forget_gradient(parameter)
+    elif parameter.grad is not None:
+        if parameter.grad.requires_grad:
+            parameter.grad = parameter.grad.detach()
+        zero_(parameter.grad)
+    elif (record := recording()) is not None:
+        record.guard_grad_is_none(parameter)
 
-    What was recorded with it before is noticed as changed: by the old version and by the new one.
+
+def set_memory(target: Tensor, source: Tensor) -> None:
+    """Make ``target``, in place, a tensor on the memory of ``source``.
+
+    Both versions grow, the old memory's and the new one's, so that `backward` through an op that
+    saved ``target`` before finds that it was changed.
     """
     target.storage.version += 1
-    value.storage.version = max(target.storage.version, value.storage.version)
-    target.storage, target.layout, target.address = value.storage, value.layout, value.address
+    source.storage.version = max(target.storage.version, source.storage.version)
+    target.storage, target.layout, target.address = source.storage, source.layout, source.address

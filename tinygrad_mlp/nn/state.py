@@ -1,4 +1,4 @@
-"""State dicts: a module's parameters and persistent buffers by name, and the way back."""
+"""State dicts: a module's parameters and persistent buffers by name, and how to load them."""
 
 from __future__ import annotations
 
@@ -7,67 +7,58 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..ops.arithmetic import copy_
+from .._tensor import Tensor
+from ..autograd.modes import grad_mode
+from ..autograd.values import as_array
 from ..ops.create import tensor
-from ..ops.values import as_array
-from ..tape import Value, grad_mode
+from ..ops.elementwise.arithmetic import copy_
 
 
 class IncompatibleKeys(NamedTuple):
-    """What `load_state_dict` did not find, and what it found but had no place for."""
+    """What `load_state_dict` returns: keys that it did not find, and keys that it did not use."""
 
     missing_keys: list[str]
     unexpected_keys: list[str]
 
     def __repr__(self) -> str:
-        if not self.missing_keys and not self.unexpected_keys:
-            return "<All keys matched successfully>"
-        return (
-            f"IncompatibleKeys(missing_keys={self.missing_keys}, "
-            f"unexpected_keys={self.unexpected_keys})"
-        )
+        fields = ", ".join(f"{name}={keys}" for name, keys in self._asdict().items())
+        return f"IncompatibleKeys({fields})" if any(self) else "<All keys matched successfully>"
 
 
-def state_of(module: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every parameter and persistent buffer under each of its names: shared ones come again."""
-    for name, value in module._parameters.items():
-        if value is not None:
-            yield prefix + name, value
-    for name, value in module._buffers.items():
+def tensors_of(module: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Yield every parameter and persistent buffer, shared ones under each of their names."""
+    own = {**module._parameters, **module._buffers}
+    for name, value in own.items():
         if value is not None and name not in module._non_persistent:
             yield prefix + name, value
     for name, child in module._modules.items():
         if child is not None:
-            yield from state_of(child, f"{prefix}{name}.")
+            yield from tensors_of(child, f"{prefix}{name}.")
 
 
-def load_state_dict(module: Any, given: Mapping[str, Any], strict: bool) -> IncompatibleKeys:
-    """Copy values into a module's tensors, if all of them fit."""
-    name = type(module).__name__
-    if not isinstance(given, Mapping):
+def load_state_dict(module: Any, state_dict: Mapping[str, Any], strict: bool) -> IncompatibleKeys:
+    """Copy values into a module's tensors, or raise and change nothing."""
+    function = f"{type(module).__name__}.load_state_dict"
+    if not isinstance(state_dict, Mapping):
         raise TypeError(
-            f"{name}.load_state_dict takes a dict of tensors by name, not {type(given).__name__}: "
-            "tg.load(path), or model.state_dict()"
+            f"{function}: `state_dict` must be a dict of tensors by name, not "
+            f"{type(state_dict).__name__}: tg.load(path), or model.state_dict()"
         )
-    own = dict(state_of(module))
-    missing = [key for key in own if key not in given]
-    unexpected = [key for key in given if key not in own]
-    values = {key: _value(name, key, given[key]) for key in own if key in given}
-    problems = [f"missing: {key}, {_of(own[key])}" for key in missing if strict]
-    problems += [f"unexpected: {key}, {_of(given[key])}" for key in unexpected if strict]
-    problems += [
-        f"other shape: {key} is {value.layout.shape}, wanted {own[key].layout.shape}"
-        for key, value in values.items()
-        if value.layout.shape != own[key].layout.shape
-    ]
-    problems += [
-        f"no whole numbers: {key} is {value.layout.dtype}, wanted {own[key].layout.dtype}"
-        for key, value in values.items()
-        if own[key].layout.dtype.kind in "iu" and not _fits(value, own[key].layout.dtype)
-    ]
+    own = dict(tensors_of(module))
+    missing = [key for key in own if key not in state_dict]
+    unexpected = [key for key in state_dict if key not in own]
+    values = {key: _tensor(function, key, state_dict[key]) for key in own if key in state_dict}
+    problems = [f"missing: {key}{_shape(own[key])}" for key in missing if strict]
+    problems += [f"unexpected: {key}{_shape(state_dict[key])}" for key in unexpected if strict]
+    for key, value in values.items():
+        wanted = own[key]
+        if value.shape != wanted.shape:
+            problems.append(f"other shape: {key} is {value.shape}, wanted {wanted.shape}")
+        if wanted.dtype.kind in "iu" and not _fits(value, wanted.dtype):
+            problems.append(f"not integers: {key} is {value.dtype}, wanted {wanted.dtype}")
     if problems:
         raise RuntimeError(
-            f"{name}.load_state_dict: the state dict does not fit, and nothing was loaded\n  "
+            f"{function}: the state dict does not fit, and nothing was loaded\n  "
             + "\n  ".join(problems)
             + ("\nstrict=False loads what fits by name" if missing or unexpected else "")
         )
@@ -77,23 +68,23 @@ def load_state_dict(module: Any, given: Mapping[str, Any], strict: bool) -> Inco
     return IncompatibleKeys(missing, unexpected)
 
 
-def _value(name: str, key: str, value: Any) -> Any:
+def _tensor(function: str, key: str, value: Any) -> Tensor:
     try:
         if hasattr(value, "detach"):  # a tensor, or PyTorch's, that may require a gradient
             value = value.detach()
-        return value if isinstance(value, Value) else tensor(np.asarray(value))
+        return value if isinstance(value, Tensor) else tensor(np.asarray(value))
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(
-            f"{name}.load_state_dict: {key} is {type(value).__name__}, no tensor: {error}"
+            f"{function}: {key} is {type(value).__name__}, not a tensor: {error}"
         ) from None
 
 
-def _fits(value: Any, dtype: np.dtype[Any]) -> bool:
-    """Whether an integer dtype can hold the values."""
+def _shape(value: Any) -> str:
+    return f", of shape {value.shape if isinstance(value, Tensor) else np.shape(value)}"
+
+
+def _fits(value: Tensor, dtype: np.dtype[Any]) -> bool:
+    """Return whether a tensor of an integer dtype can hold the values."""
     array = as_array(value)
     with np.errstate(invalid="ignore"):
         return bool((array.astype(dtype) == array).all())
-
-
-def _of(value: Any) -> str:
-    return f"of shape {value.layout.shape if isinstance(value, Value) else np.shape(value)}"

@@ -1,5 +1,5 @@
-"""Gradient clipping, under the name that PyTorch has for it."""
+"""Functions of `torch.nn.utils`, from ``clip_grad.py``."""
 
-from ..clip import clip_grad_norm_, clip_grad_value_
+from .clip_grad import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]

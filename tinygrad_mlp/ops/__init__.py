@@ -1,17 +1,20 @@
-"""The ops: one declaration each, with forward, gradient rule, shape rule and textbook form.
+"""The ops: each is declared once, with forward, gradient rule, shape rule and textbook form.
 
-How ops are made:
+To add an op:
 
-=================  =====================================================================
-``op``             what an op is; the registry
-``elementwise``    ops declared by a scalar formula, computed by generated kernels
-``view``           ops that give a tensor another shape, and copy nothing
-``reduce``         ops that fold axes; and `fit`, which undoes broadcasting
-``fused``          ops with a kernel made by hand, forward and backward
-``update``         ops that overwrite parameters and their state: the optimizers' steps
-=================  =====================================================================
+1. Declare it. An elementwise op is a formula, a gradient rule and a first line of documentation in
+   a file of ``elementwise/``: `elementwise.declare.elementwise` makes the kernel, the function
+   ``tg.NAME``, the method ``Tensor.NAME`` and the NumPy ufunc of them. For a view see
+   `shape.view.View`, for a reduction `reduce.Reduce`, for kernels made by hand
+   `fused.declare.Fused`, for an optimizer `fused.optimizer_update.Update`.
+2. Add a row to ``tests/ops/rows_*.py``: a NumPy reference, inputs, special values and kinks.
+3. If it is not an elementwise op, add the public form to the same file, its name to
+   ``tinygrad_mlp/__init__.py`` or ``nn/functional.py``, and its method to ``_tensor.py``.
 
-The ops themselves: ``arithmetic``, ``transcendental``, ``activation``, ``index``, ``matmul``,
-``softmax``, ``random``, ``create``; for networks ``cross_entropy``, ``losses``, ``batch_norm``,
-``layer_norm``, ``dropout``. ``derived`` are functions that need no op of their own.
+Read in this order: ``elementwise/`` (from scalar formulas), ``shape/`` (views, indexing, joining),
+``reduce.py`` and ``reduce_plan.py`` (sums, extrema, variances), ``broadcasting.py`` (sum over
+broadcast axes), ``fused/`` (kernels made by hand). Then ``random.py`` (draws), ``create.py`` (new
+tensors), ``derived.py`` (functions that need no op), ``numpy_interop.py`` (NumPy functions on
+tensors), ``validation.py`` (checks of arguments) and ``value_check.py`` (checks of values, also in
+compiled steps).
 """

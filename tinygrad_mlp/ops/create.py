@@ -1,61 +1,63 @@
-"""Tensors from data, and tensors from nothing."""
+"""Tensors from data, from a value and from a range."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import tape
-from ..kernels.layout import DTYPES, FLOAT64, INT64
-from ..tape import Params, Value
-from .arithmetic import clone
-from .dtypes import as_dtype, get_default_dtype
-from .op import Op
+from ..autograd import modes
+from ..autograd.dtypes import as_dtype, get_default_dtype
+from ..autograd.op import Op
+from ..autograd.tape import Params, Value
+from ..autograd.values import as_array, forbid_during_capture, from_array, from_memory
+from ..kernels.runtime.layout import DTYPES, FLOAT64, INT64
+from .elementwise.arithmetic import clone
 from .random import rand, randint, randn
-from .values import as_array, from_array, leave, shared
-from .view import _sizes
+from .shape.axes import sizes_of
+
+if TYPE_CHECKING:
+    from .._tensor import Tensor
 
 
-class _Full(Op):
-    """One value everywhere."""
+class Create(Op):
+    """An op without inputs, declared by the NumPy function that makes its array."""
 
-    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        return (shared(np.full(params["shape"], params["value"], params["dtype"])),)
-
-
-class _Arange(Op):
-    """start, start + step, ... below end."""
-
-    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        start, end, step = params["start"], params["end"], params["step"]
-        return (shared(np.arange(start, end, step).astype(params["dtype"])),)
-
-
-class _Eye(Op):
-    """Ones on the diagonal of n rows and m columns."""
+    def __init__(self, name: str, function: Callable[..., np.ndarray]):
+        self.function = function
+        code = function.__code__
+        super().__init__(name, (), params=code.co_varnames[: code.co_argcount])
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
-        return (shared(np.eye(params["n"], params["m"], dtype=params["dtype"])),)
+        return (from_memory(self.function(**params)),)
 
 
-_full = _Full("full", (), params=("shape", "value", "dtype"))
-_arange = _Arange("arange", (), params=("start", "end", "step", "dtype"))
-_eye = _Eye("eye", (), params=("n", "m", "dtype"))
+_full = Create("full", lambda shape, value, dtype: np.full(shape, value, dtype))
+_arange = Create(
+    "arange", lambda start, end, step, dtype: np.arange(start, end, step).astype(dtype)
+)
+_eye = Create("eye", lambda n, m, dtype: np.eye(n, m, dtype=dtype))
 
 
-def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
-    """A tensor with a copy of ``data``: a number, nested lists, a NumPy array, or a tensor.
+def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor with a copy of ``data``.
 
-    Python floats become the default dtype, integers int64, bools bool; an array keeps its dtype.
+    Args:
+        data: a number, nested lists of numbers, a NumPy array or a tensor.
+        dtype: the dtype of the result. The default for Python floats is the default dtype, for
+            integers int64, for bools bool; an array keeps its dtype.
+        requires_grad: whether to record operations on it.
 
-    Raises TypeError for data or dtypes that a tensor cannot have, ValueError for ragged lists.
+    Raises:
+        TypeError: ``data`` or its dtype cannot be that of a tensor.
+        ValueError: nested lists are ragged.
 
     >>> tensor([[1, 2], [3, 4]], dtype="float32").shape
     (2, 2)
     """
     if isinstance(data, Value):
-        leave("tensor(x)")
+        forbid_during_capture("tensor(x)")
         array = as_array(data)
     elif isinstance(data, (np.ndarray, np.generic)):
         array = np.asarray(data)
@@ -69,9 +71,9 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
             f"tensor: data has dtype {array.dtype}, which a tensor cannot have; convert it, as in "
             f"data.astype(np.{'int64' if array.dtype.kind in 'iu' else 'float32'})"
         )
-    result = from_array(array if target is None else array.astype(target))
-    record = tape.recording()
-    if record is not None and record.replayed:  # made anew each time too: the step may write to it
+    result: Tensor = from_array(array if target is None else array.astype(target))
+    record = modes.recording()
+    if record is not None and record.replayed:  # a replay copies it again: the step may write to it
         result = clone(result)
     if requires_grad:
         result.requires_grad_()
@@ -79,10 +81,10 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
 
 
 def _from_python(data: Any) -> np.ndarray:
-    """Nested lists of numbers, arrays or tensors as an array."""
+    """Return nested lists of numbers, arrays or tensors as an array."""
     if isinstance(data, (list, tuple)):
         if any(isinstance(d, Value) for d in data):
-            leave("tensor() of a list of tensors")
+            forbid_during_capture("tensor() of a list of tensors")
         data = [as_array(d) if isinstance(d, Value) else d for d in data]
     try:
         array = np.asarray(data)
@@ -94,18 +96,26 @@ def _from_python(data: Any) -> np.ndarray:
 
 
 def _holds_float64(data: Any) -> bool:
-    """Whether an array or a tensor in nested lists is float64."""
+    """Return whether an array or a tensor in nested lists is float64."""
     if isinstance(data, (list, tuple)):
         return any(map(_holds_float64, data))
     dtype = getattr(data, "dtype", None)
     return dtype is not None and dtype == FLOAT64  # NumPy takes None for float64
 
 
-def from_numpy(array: np.ndarray) -> Any:
-    """A tensor on the memory of ``array`` itself: a change of one is seen in the other.
+def from_numpy(array: np.ndarray) -> Tensor:
+    """Return a tensor on the memory of ``array``: a change of one changes the other.
 
-    Raises TypeError if it is no array or its dtype is none of a tensor's, ValueError if it is
-    read-only (use `tensor`, which copies).
+    Raises:
+        TypeError: it is not an array, or of a dtype that tensors do not have.
+        ValueError: it is read-only, or its elements are not aligned. `tensor` makes a copy.
+
+    >>> import numpy as np
+    >>> array = np.zeros(2)
+    >>> x = from_numpy(array)
+    >>> x[0] = 5.0
+    >>> array
+    array([5., 0.])
     """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy takes a NumPy array, not {type(array).__name__}; use tensor")
@@ -114,37 +124,68 @@ def from_numpy(array: np.ndarray) -> Any:
         raise ValueError("from_numpy: the array is read-only; tensor(array) makes a copy")
     if any(stride % array.dtype.itemsize for stride in array.strides):
         raise ValueError("from_numpy: the array's elements are not aligned; tensor(array) copies")
-    return shared(array)
+    made: Tensor = from_memory(array)
+    return made
 
 
-def full(shape: Any, fill_value: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
-    """A tensor of ``shape`` with every element ``fill_value``."""
+def full(shape: Any, fill_value: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor of ``shape`` with every element ``fill_value``.
+
+    The default dtype is that of ``fill_value``: bool, int64, or the default dtype.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.full((2, 2), 7)
+    tensor([[7, 7],
+            [7, 7]])
+    """
     if isinstance(fill_value, Value):
-        leave("full() of a tensor")
+        forbid_during_capture("full() of a tensor")
     if dtype is None:
         dtype = {bool: "bool", int: "int64"}.get(type(fill_value), get_default_dtype())
-    result = _full(shape=_sizes((shape,)) if not isinstance(shape, int) else (shape,),
-                   value=fill_value, dtype=as_dtype(dtype))  # fmt: skip
-    return result.requires_grad_() if requires_grad else result
+    result = _full(shape=sizes_of((shape,)), value=fill_value, dtype=as_dtype(dtype))
+    result.requires_grad_(requires_grad)
+    return result
 
 
-def zeros(*shape: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
-    """A tensor of zeros; ``zeros(2, 3)`` or ``zeros((2, 3))``."""
-    return full(_sizes(shape), 0, dtype or get_default_dtype(), requires_grad)
+def zeros(*shape: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor of zeros; ``zeros(2, 3)`` or ``zeros((2, 3))``.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.zeros(2, dtype="int64")
+    tensor([0, 0])
+    """
+    return full(sizes_of(shape), 0, dtype or get_default_dtype(), requires_grad)
 
 
-def ones(*shape: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
-    """A tensor of ones."""
-    return full(_sizes(shape), 1, dtype or get_default_dtype(), requires_grad)
+def ones(*shape: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor of ones.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.ones(1, 2)
+    tensor([[1., 1.]])
+    """
+    return full(sizes_of(shape), 1, dtype or get_default_dtype(), requires_grad)
 
 
-def empty(*shape: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
-    """A tensor to be overwritten. Unlike PyTorch's it holds zeros, so that runs repeat."""
+def empty(*shape: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor to be overwritten. It holds zeros, unlike PyTorch's, so that runs repeat.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.empty(2, 3).shape
+    (2, 3)
+    """
     return zeros(*shape, dtype=dtype, requires_grad=requires_grad)
 
 
-def arange(start: float, end: float | None = None, step: float = 1, dtype: Any = None) -> Any:
-    """start, start + step, ... up to but not including ``end`` (from 0 if only one is given)."""
+def arange(start: float, end: float | None = None, step: float = 1, dtype: Any = None) -> Tensor:
+    """Return start, start + step, ... below ``end``; ``arange(end)`` starts at 0.
+
+    Of integers int64, else of the default dtype.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.arange(1, 2, 0.25)
+    tensor([1.  , 1.25, 1.5 , 1.75])
+    """
     start, end = (0, start) if end is None else (start, end)
     if step == 0:
         raise ValueError("arange: step must not be 0")
@@ -154,47 +195,96 @@ def arange(start: float, end: float | None = None, step: float = 1, dtype: Any =
     return _arange(start=start, end=end, step=step, dtype=as_dtype(dtype))
 
 
-def linspace(start: float, end: float, steps: int, dtype: Any = None) -> Any:
-    """``steps`` numbers evenly from ``start`` to ``end``, both included."""
+def linspace(start: float, end: float, steps: int, dtype: Any = None) -> Tensor:
+    """Return ``steps`` evenly spaced numbers from ``start`` to ``end``, both included.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.linspace(0, 1, 3)
+    tensor([0. , 0.5, 1. ])
+    """
     return tensor(np.linspace(start, end, steps), dtype=dtype or get_default_dtype())
 
 
-def eye(n: int, m: int | None = None, dtype: Any = None) -> Any:
-    """Ones on the diagonal, zeros elsewhere: (n, m), or (n, n)."""
+def eye(n: int, m: int | None = None, dtype: Any = None) -> Tensor:
+    """Return ones on the diagonal and zeros elsewhere: (n, m), or (n, n).
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     return _eye(n=n, m=n if m is None else m, dtype=as_dtype(dtype or get_default_dtype()))
 
 
-def zeros_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
-    """Zeros of the shape and dtype of ``x``."""
+# --- of the shape and, unless another is given, of the dtype of another tensor ---
+
+
+def zeros_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return zeros of the shape and dtype of ``x``.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.zeros_like(tg.tensor([1, 2]))
+    tensor([0, 0])
+    """
     return full(x.layout.shape, 0, dtype or x.layout.dtype, requires_grad)
 
 
-def ones_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
-    """Ones of the shape and dtype of ``x``."""
+def ones_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return ones of the shape and dtype of ``x``.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.ones_like(tg.tensor([1, 2]), dtype="float32")
+    tensor([1., 1.])
+    """
     return full(x.layout.shape, 1, dtype or x.layout.dtype, requires_grad)
 
 
-def full_like(x: Any, fill_value: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
-    """``fill_value`` in the shape and dtype of ``x``."""
+def full_like(x: Tensor, fill_value: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return ``fill_value`` in the shape and dtype of ``x``.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.full_like(tg.tensor([1, 2]), 7)
+    tensor([7, 7])
+    """
     return full(x.layout.shape, fill_value, dtype or x.layout.dtype, requires_grad)
 
 
-def empty_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
-    """A tensor of the shape and dtype of ``x``, to be overwritten; it holds zeros."""
+def empty_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor of the shape and dtype of ``x``, to be overwritten; it holds zeros.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.empty_like(tg.ones(2, 3)).shape
+    (2, 3)
+    """
     return zeros_like(x, dtype, requires_grad)
 
 
-def rand_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
-    """Uniform numbers in [0, 1) in the shape and dtype of ``x``."""
+def rand_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return uniform numbers in [0, 1) in the shape and dtype of ``x``.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.rand_like(tg.ones(2, 3)).shape
+    (2, 3)
+    """
     return rand(x.layout.shape, dtype=dtype or x.layout.dtype, requires_grad=requires_grad)
 
 
-def randn_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
-    """Normal numbers in the shape and dtype of ``x``."""
+def randn_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return normal numbers, mean 0 and variance 1, in the shape and dtype of ``x``.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.randn_like(tg.ones(2, 3), dtype="float64").dtype
+    dtype('float64')
+    """
     return randn(x.layout.shape, dtype=dtype or x.layout.dtype, requires_grad=requires_grad)
 
 
-def randint_like(x: Any, low: int, high: int | None = None) -> Any:
-    """Random integers in the shape and dtype of ``x``."""
+def randint_like(x: Tensor, low: int, high: int | None = None) -> Tensor:
+    """Return random integers, as `randint` does, in the shape and dtype of ``x``.
+
+    >>> import tinygrad_mlp as tg
+    >>> tg.randint_like(tg.zeros(2), 3, 4)
+    tensor([3., 3.])
+    """
     low, high = (0, low) if high is None else (low, high)
     return randint(low, high, x.layout.shape).to(x.layout.dtype)

@@ -1,12 +1,16 @@
-"""Optimizers, learning-rate schedules and gradient clipping.
+"""Optimizers and learning-rate schedules.
 
-Every change they make is an op: an optimizer updates a parameter by one op of ``ops/update.py``,
-and a scheduler sets ``group["lr"]``, which is a cell that those ops read.
+An optimizer updates each parameter by one op of ``ops/fused/optimizer_update.py``. A scheduler sets
+``group["lr"]``, a tensor that those ops read.
+Gradient clipping is in `nn.utils`, as in PyTorch.
+
+Read in this order: ``param_group.py`` (hyperparameters, their ranges and tensors), ``optimizer.py``
+(the base class), ``sgd.py``, ``adam.py``, ``rmsprop.py``, ``adagrad.py``, ``adadelta.py``,
+``state_dict.py`` (loading), ``lr_scheduler/``.
 """
 
 from __future__ import annotations
 
-from ..clip import clip_grad_norm_, clip_grad_value_
 from . import lr_scheduler
 from .adadelta import Adadelta
 from .adagrad import Adagrad
@@ -15,15 +19,4 @@ from .optimizer import Optimizer
 from .rmsprop import RMSprop
 from .sgd import SGD
 
-__all__ = [
-    "SGD",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Optimizer",
-    "RMSprop",
-    "clip_grad_norm_",
-    "clip_grad_value_",
-    "lr_scheduler",
-]
+__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "lr_scheduler"]

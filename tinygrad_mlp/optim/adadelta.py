@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
-
-from ..ops.update import Update, adadelta_
-from .group import FRACTION, NONNEGATIVE, Range
-from .optimizer import Optimizer
+from ..ops.fused.optimizer_update import adadelta_
+from .optimizer import Optimizer, ParamsT
+from .param_group import Fraction, NonNegative, defaults_of
 
 
 class Adadelta(Optimizer):
-    """Steps in units of earlier steps: the learning rate is 1 and seldom tuned.
+    """Steps in units of earlier steps, so that the learning rate of 1 seldom needs tuning.
 
         g = dL/dp + weight_decay * p
         v = rho * v + (1 - rho) * g^2
@@ -19,7 +16,19 @@ class Adadelta(Optimizer):
         u = rho * u + (1 - rho) * d^2
         p = p - lr * d
 
-    M. D. Zeiler, "ADADELTA: an adaptive learning rate method", arXiv:1212.5701, 2012, algorithm 1.
+    Args:
+        params: parameters p, named parameters, or groups, as `Optimizer` takes them.
+        lr: the learning rate, 0 or more.
+        rho: the factor of the earlier squares, from 0 to 1.
+        eps: added to v and u under the roots, 0 or more.
+        weight_decay: the factor of p that is added to its gradient, 0 or more.
+        maximize: whether to go up the gradient.
+
+    Raises:
+        ValueError: for a number out of range.
+
+    Source: M. D. Zeiler, "ADADELTA: an adaptive learning rate method", arXiv:1212.5701, 2012,
+    algorithm 1.
 
     >>> import tinygrad_mlp as tg
     >>> from tinygrad_mlp import optim
@@ -31,29 +40,16 @@ class Adadelta(Optimizer):
     tensor([ 0.6838, -1.6838], requires_grad=True)
     """
 
-    ranges: ClassVar[Mapping[str, Range]] = {
-        "lr": NONNEGATIVE,
-        "rho": FRACTION,
-        "eps": NONNEGATIVE,
-        "weight_decay": NONNEGATIVE,
-    }
     updates = (adadelta_,)
 
     def __init__(
         self,
-        params: Any,
-        lr: float = 1.0,
-        rho: float = 0.9,
-        eps: float = 1e-6,
-        weight_decay: float = 0,
+        params: ParamsT,
+        lr: NonNegative = 1.0,
+        rho: Fraction = 0.9,
+        eps: NonNegative = 1e-6,
+        weight_decay: NonNegative = 0,
         *,
         maximize: bool = False,
     ):
-        super().__init__(
-            params,
-            {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize},
-        )
-
-    def choose(self, group: Mapping[str, Any]) -> Update:
-        """There is one form."""
-        return adadelta_
+        super().__init__(params, defaults_of(locals()))

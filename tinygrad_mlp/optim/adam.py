@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
-from ..ops.update import Update, adam_, adam_amsgrad_, adamw_, adamw_amsgrad_
-from .group import DECAY, NONNEGATIVE, Range
-from .optimizer import Optimizer
+from ..ops.fused.optimizer_update import Update, adam_, adam_amsgrad_, adamw_, adamw_amsgrad_
+from .optimizer import Optimizer, ParamsT
+from .param_group import Decays, NonNegative, defaults_of
 
 
 class Adam(Optimizer):
-    """Steps along the mean of gradients, scaled by the root of the mean of their squares.
+    """Step against the mean gradient, divided by the root of the mean squared gradient.
+
+    Both are running means.
 
         g = dL/dp + weight_decay * p
         m = beta1 * m + (1 - beta1) * g
-        v = beta2 * v + (1 - beta2) * g^2             amsgrad: the largest v so far stands below
+        v = beta2 * v + (1 - beta2) * g^2             amsgrad: below, v is the largest v so far
         p = p - lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
 
-    in step t = 1, 2, ...; ``betas`` are (beta1, beta2).
+    in step t = 1, 2, ...
 
-    D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015; amsgrad:
-    S. J. Reddi, S. Kale and S. Kumar, "On the convergence of Adam and beyond", ICLR 2018.
+    Args:
+        params: parameters p, named parameters, or groups, as `Optimizer` takes them.
+        lr: the learning rate, 0 or more.
+        betas: beta1 and beta2, from 0 to below 1.
+        eps: added to the root, 0 or more.
+        weight_decay: the factor of p that is added to its gradient, 0 or more.
+        amsgrad: whether to divide by the largest v so far.
+        maximize: whether to go up the gradient.
+
+    Raises:
+        ValueError: for a number out of range.
+
+    Source: D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015;
+    amsgrad: S. J. Reddi, S. Kale and S. Kumar, "On the convergence of Adam and beyond", ICLR 2018.
 
     >>> import tinygrad_mlp as tg
     >>> from tinygrad_mlp import optim
@@ -33,51 +47,37 @@ class Adam(Optimizer):
     tensor([ 0.9, -1.9], requires_grad=True)
     """
 
-    ranges: ClassVar[Mapping[str, Range]] = {
-        "lr": NONNEGATIVE,
-        "betas": DECAY,
-        "eps": NONNEGATIVE,
-        "weight_decay": NONNEGATIVE,
-    }
     updates = (adam_, adam_amsgrad_)
 
     def __init__(
         self,
-        params: Any,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0,
+        params: ParamsT,
+        lr: NonNegative = 1e-3,
+        betas: Decays = (0.9, 0.999),
+        eps: NonNegative = 1e-8,
+        weight_decay: NonNegative = 0,
         amsgrad: bool = False,
         *,
         maximize: bool = False,
     ):
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "betas": betas,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "amsgrad": amsgrad,
-                "maximize": maximize,
-            },
-        )
+        super().__init__(params, defaults_of(locals()))
 
     def choose(self, group: Mapping[str, Any]) -> Update:
-        """With ``amsgrad`` one more array is kept."""
-        plain, amsgrad = self.updates
-        return amsgrad if group["amsgrad"] else plain
+        """Return the update by ``amsgrad``, for which there is one state more."""
+        return self.updates[bool(group["amsgrad"])]
 
 
 class AdamW(Adam):
-    """`Adam` whose weight decay is no part of the gradient: each step shrinks p by itself.
+    """`Adam` with decoupled weight decay: it shrinks p, and stays out of the means m and v.
 
         m = beta1 * m + (1 - beta1) * g
-        v = beta2 * v + (1 - beta2) * g^2             amsgrad: the largest v so far stands below
+        v = beta2 * v + (1 - beta2) * g^2             amsgrad: below, v is the largest v so far
         p = p - lr * ((m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps) + weight_decay * p)
 
-    I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019, algorithm 2.
+    with g = dL/dp. Arguments and errors as in `Adam`, but for the default of ``weight_decay``.
+
+    Source: I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019,
+    algorithm 2.
 
     >>> import tinygrad_mlp as tg
     >>> from tinygrad_mlp import optim
@@ -93,11 +93,11 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        params: Any,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 1e-2,
+        params: ParamsT,
+        lr: NonNegative = 1e-3,
+        betas: Decays = (0.9, 0.999),
+        eps: NonNegative = 1e-8,
+        weight_decay: NonNegative = 1e-2,
         amsgrad: bool = False,
         *,
         maximize: bool = False,

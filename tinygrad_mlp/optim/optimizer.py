@@ -1,74 +1,83 @@
-"""`Optimizer`: what all optimizers share. Each is its hyperparameters and its update ops."""
+"""`Optimizer`: the base of all optimizers. Each adds its hyperparameters and its update ops."""
 
 from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, TypeVar, overload
 
 import numpy as np
 
-from .. import tape
-from ..backward import forget_gradient
-from ..kernels.layout import FLOAT64
-from ..ops.arithmetic import add_, zero_
-from ..ops.update import Update
-from ..ops.values import as_array, constant, from_array
-from ..tape import Params, Value
-from ..watch import Watched, changed
-from . import saved
-from .group import FINITE, PAIRS, ParamGroup, Range
+from .._common.change_counter import Watched, count_change
+from .._tensor import Tensor
+from ..autograd import modes, tape
+from ..autograd.tape import Params, Value
+from ..autograd.values import as_array, constant, from_array
+from ..kernels.runtime.layout import FLOAT64
+from ..nn.parameter import reset_gradient
+from ..ops.elementwise.arithmetic import add_
+from ..ops.fused.optimizer_update import Update
+from .param_group import PAIRS, ParamGroup, Range, ranges_of
+from .state_dict import read_state_dict
+
+ParamsT = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]
+Loss = TypeVar("Loss")
 
 _ONE = constant(1.0, FLOAT64)
+_NO_STATE: dict[str, Any] = {}
 
 
 class State(Watched, defaultdict[Any, dict[str, Any]]):
-    """What an optimizer remembers of each parameter; a compiled step is told of changes."""
+    """The state of each parameter. A compiled step checks its guards again when it changes."""
 
 
-_NOTHING: dict[str, Any] = {}
-
-
-class _Call(NamedTuple):
-    """An update of one parameter that will succeed: nothing is changed until it is made."""
+class _Planned(NamedTuple):
+    """An update of one parameter that was checked, and has changed nothing yet."""
 
     update: Update
-    group: ParamGroup
     values: tuple[Any, ...]  # the parameter, its gradient, its state, the numbers
-    made: dict[str, Any]  # the state that there was none of
     flags: Params
+    new_state: dict[str, Any]
 
 
 class Optimizer:
-    """Changes parameters by their gradients, group by group, one update op per parameter.
+    """Base of optimizers: change parameters by their gradients, one update op per parameter.
 
-    A subclass declares the ``ranges`` of its hyperparameters and the ``updates`` that it makes, and
-    says by `choose` which of them a group takes; the signature of the op says which state and which
-    numbers it wants. Or it overrides `step` and uses ``param_groups`` and ``state``, as in PyTorch.
+    A subclass sets the ``updates`` that it makes, gives the range of each hyperparameter in the
+    signature of its constructor (see ``param_group.py``), and returns by `choose` the update of a
+    group. The inputs of that op are the state and the numbers that it takes. Or, as in PyTorch, a
+    subclass overrides `step` and uses ``param_groups`` and ``state``.
 
-    ``params`` are tensors, (name, tensor) pairs, or dicts ``{"params": tensors, "lr": 0.1}``, one a
-    group. Parameters without a gradient are left alone, and so is their state.
+    Parameters without a gradient are skipped, and so is their state. PyTorch's arguments
+    ``foreach``, ``fused``, ``capturable`` and ``differentiable`` do not exist: a compiled step
+    merges the updates.
 
-    Raises ValueError for no parameters, one given twice, or one that is no leaf; TypeError for what
-    is no floating tensor; both for hyperparameters out of range.
+    Args:
+        params: tensors, (name, tensor) pairs, or dicts ``{"params": tensors, "lr": 0.1}``, one for
+            each group.
+        defaults: the hyperparameters of groups that do not set them.
+
+    Raises:
+        ValueError: for no parameters, one that is given twice, or one that is not a leaf.
+        TypeError: for parameters that are not floating tensors.
     """
 
     ranges: ClassVar[Mapping[str, Range]] = {}
     updates: ClassVar[Sequence[Update]] = ()
-    counts: ClassVar[bool] = True  # whether all state has a `step`, wanted or not, as in PyTorch
+    counts: ClassVar[bool] = True  # whether every state has a `step`, used or not, as in PyTorch
 
-    def __init__(self, params: Any, defaults: Mapping[str, Any]):
+    def __init_subclass__(cls) -> None:
+        if "updates" in vars(cls):
+            cls.ranges = {**cls.ranges, **ranges_of(cls.__init__)}
+
+    def __init__(self, params: ParamsT, defaults: Mapping[str, Any]):
         if isinstance(params, Value):
             raise TypeError(
-                f"{self.name}: params must be a list of tensors or of dicts, not one tensor; write "
-                f"{self.name}([x])"
+                f"{self.name}: `params` must be a list of tensors or of dicts, not one tensor: "
+                f"write {self.name}([x])"
             )
-        if isinstance(params, (set, frozenset)):
-            raise TypeError(
-                f"{self.name}: params must have an order, and a set has none; use a list"
-            )
-        given = list(params)
+        given = self._as_list(params)
         groups = given if given and isinstance(given[0], Mapping) else [{"params": given}]
         self.defaults = dict(defaults)
         self.state: State = State(dict)
@@ -76,144 +85,144 @@ class Optimizer:
         for group in groups:
             self.add_param_group(group)
         if not any(group["params"] for group in self.param_groups):
-            raise ValueError(f"{self.name}: the list of parameters is empty")
+            raise ValueError(f"{self.name}: `params` is empty")
 
     @property
     def name(self) -> str:
-        """What it is called in messages: the name of its class."""
+        """The name of its class, for messages."""
         return type(self).__name__
 
     def choose(self, group: Mapping[str, Any]) -> Update:
-        """The update that a group with these hyperparameters takes."""
-        raise NotImplementedError(f"{self.name} must say, by choose(group), which update it makes")
+        """Return the update of a group with these hyperparameters; by default the only one."""
+        if len(self.updates) != 1:
+            raise NotImplementedError(f"{self.name} must define choose(group), or step()")
+        return self.updates[0]
 
     def check(self, group: Mapping[str, Any]) -> None:
         """Raise ValueError for hyperparameters that exclude each other."""
 
     def initial(self, name: str, parameter: Any, group: Mapping[str, Any]) -> np.ndarray:
-        """What the state ``name`` of a parameter is before its first update."""
+        """Return the state ``name`` of a parameter before its first update: by default zeros."""
         return np.zeros(parameter.shape, parameter.dtype)
 
     def steps_before(self, state: Mapping[str, Any]) -> float:
-        """How many updates a state without a `step` has seen."""
+        """Return the number of updates that made a state without a `step`."""
         return 0.0
 
     # --- training --------------------------------------------------------------------------------
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients; with ``set_to_none=False`` overwrite them with 0."""
+        """Set the gradients to None; or, not ``set_to_none``, fill them with 0."""
         for group in self.param_groups:
             for parameter in group["params"]:
-                if set_to_none:
-                    forget_gradient(parameter)
-                elif parameter.grad is None:
-                    if (record := tape.recording()) is not None:
-                        record.without_gradient(parameter)
-                else:
-                    if not isinstance(parameter.grad, Value):
-                        self._check_gradient("zero_grad", parameter)
-                    if parameter.grad.requires_grad:
-                        parameter.grad = parameter.grad.detach()
-                    zero_(parameter.grad)
+                if not (set_to_none or isinstance(parameter.grad, Value | None)):
+                    self._check_gradient("zero_grad", parameter)
+                reset_gradient(parameter, set_to_none)
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient; returns what ``closure()`` did, if given.
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], Loss]) -> Loss: ...
+    def step(self, closure: Callable[[], Loss] | None = None) -> Loss | None:
+        """Update every parameter that has a gradient.
 
-        Raises, before any parameter, state or step count is changed: TypeError for a gradient that
-        is no tensor; ValueError for one of another shape or dtype than its parameter's; either for
-        state that does not fit its parameter.
+        Args:
+            closure: called before, with gradients enabled; its result is returned.
+
+        Raises:
+            TypeError: for a gradient that is not a tensor.
+            ValueError: for a gradient of another shape or dtype than its parameter's. In both
+                cases, and for state that does not fit its parameter, nothing was changed.
         """
         loss = None
         if closure is not None:
-            with tape.grad_mode(True):
+            with modes.grad_mode(True):
                 loss = closure()
-        with tape.grad_mode(False):
-            planned = [self._plan(group) for group in self.param_groups]
-            for calls in planned:
-                self._update(calls)
+        with modes.grad_mode(False):
+            plans = [(group, self._plan(group)) for group in self.param_groups]
+            for group, planned in plans:
+                self._update(group, planned)
         return loss
 
-    def _which(self, parameter: Any) -> str:
-        """What a parameter is called in messages."""
+    def _describe(self, parameter: Any) -> str:
         for number, group in enumerate(self.param_groups):
+            names = group.get("param_names")
             for k, each in enumerate(group["params"]):
-                if each is parameter and "param_names" in group:
-                    return f"parameter {group['param_names'][k]!r}"
                 if each is parameter:
-                    return f"parameter {k} of group {number}"
+                    return (
+                        f"parameter {names[k]!r}" if names else f"parameter {k} of group {number}"
+                    )
         return "a parameter"
 
     def _check_gradient(self, method: str, parameter: Any) -> None:
-        gradient, here = parameter.grad, f"{self.name}.{method}: the gradient of"
+        gradient = parameter.grad
         if not isinstance(gradient, Value):
             raise TypeError(
-                f"{here} {self._which(parameter)} must be a tensor, not {type(gradient).__name__}; "
-                "write p.grad = tg.tensor(...)"
+                f"{self.name}.{method}: the gradient of {self._describe(parameter)} must be a "
+                f"tensor, not {type(gradient).__name__}: write p.grad = tg.tensor(...)"
             )
         layout = gradient.layout
         if layout.shape != parameter.shape or layout.dtype != parameter.dtype:
             raise ValueError(
-                f"{here} {self._which(parameter)} is {layout.dtype} of shape {layout.shape}, "
-                f"its parameter {parameter.dtype} of shape {parameter.shape}"
+                f"{self.name}.{method}: the gradient of {self._describe(parameter)} is "
+                f"{layout.dtype} of shape {layout.shape}, its parameter {parameter.dtype} of shape "
+                f"{parameter.shape}"
             )
 
-    def _plan(self, group: ParamGroup) -> list[_Call]:
-        """The updates of a group, found to fit their gradients and states; nothing is changed.
+    def _plan(self, group: ParamGroup) -> list[_Planned]:
+        """Return the updates of a group, checked against gradients and states; nothing is changed.
 
-        The one place that state comes from. Making it is no op: a recorded step that is run again
-        goes on with its state, it does not begin anew.
+        New state is made here, and by no op: a recorded step that runs again must not reset it.
         """
-        calls: list[_Call] = []
         parameters = [p for p in group["params"] if p.grad is not None]
-        if (record := tape.recording()) is not None:
+        if (record := modes.recording()) is not None:
             for parameter in group["params"]:
                 if parameter.grad is None:
-                    record.without_gradient(parameter)
+                    record.guard_grad_is_none(parameter)
+            if parameters:
+                record.add_guard(functools.partial(self._choose, group))
         if not parameters:
-            return calls
-        update, flags = self._choice(group)
-        if record is not None:
-            record.assume(functools.partial(self._choice, group))
-        numbers, names = {"step": _ONE, **group.cells}, update.inputs[2:]
+            return []
+        update, flags = self._choose(group)
+        numbers, names, planned = {"step": _ONE, **group.cells}, update.inputs[2:], []
         for parameter in parameters:
-            gradient, state = parameter.grad, self.state.get(parameter, _NOTHING)
+            gradient, state = parameter.grad, self.state.get(parameter, _NO_STATE)
             if not isinstance(gradient, Value) or gradient.layout is not parameter.layout:
                 self._check_gradient("step", parameter)
             missing = [name for name in update.state if name not in state]
-            made = {name: from_array(self.initial(name, parameter, group)) for name in missing}
-            known = {**numbers, **state, **made} if state or made else numbers
+            new_state = {name: from_array(self.initial(name, parameter, group)) for name in missing}
+            known = {**numbers, **state, **new_state} if state or new_state else numbers
             values = (parameter, gradient, *[known[name] for name in names])
             try:
                 if state and self.updates:
                     _check_tensors(state)
-                update.planned(*[value.layout for value in values], *flags.values())
+                update.plan_of(values, flags)
             except (TypeError, ValueError) as error:
                 raise type(error)(
-                    f"{self.name}.step: the state of {self._which(parameter)} does not fit it: "
+                    f"{self.name}.step: the state of {self._describe(parameter)} does not fit it: "
                     f"{error}. Nothing was changed; make the optimizer after what changes its "
-                    "parameters, as model.double() does, or forget the state: "
-                    "optimizer.state.clear()"
+                    "parameters, as model.double() does, or drop the state: optimizer.state.clear()"
                 ) from None
-            calls.append(_Call(update, group, values, made, flags))
-        return calls
+            planned.append(_Planned(update, values, flags, new_state))
+        return planned
 
-    def _choice(self, group: ParamGroup) -> tuple[Update, Params]:
-        """The update that a group takes, and its flags: made anew when the group was written to."""
-        if group.choice is None:
-            with tape.unrecorded():
+    def _choose(self, group: ParamGroup) -> tuple[Update, Params]:
+        """Return the update of a group and its flags, chosen again after the group was changed."""
+        if group.chosen is None:
+            with modes.unrecorded():
                 update = self.choose(group)
-                group.choice = update, {flag: bool(group[flag]) for flag in update.params}
-        chosen: tuple[Update, Params] = group.choice
+                group.chosen = update, {flag: bool(group[flag]) for flag in update.params}
+        chosen: tuple[Update, Params] = group.chosen
         return chosen
 
-    def _update(self, calls: list[_Call]) -> None:
-        """Make the updates of a group: its step counts, then each parameter with its state."""
-        states = [self.state[call.values[0]] for call in calls]
-        counted = bool(calls) and (self.counts or "step" in calls[0].update.numbers)
+    def _update(self, group: ParamGroup, planned: list[_Planned]) -> None:
+        """Advance the step counts of a group, then update each parameter and its state."""
+        states = [self.state[each.values[0]] for each in planned]
+        counted = bool(planned) and (self.counts or "step" in planned[0].update.numbers)
         if counted:
-            self._advance(calls[0].group, states)
-        for (update, _, values, made, flags), state in zip(calls, states, strict=True):
-            state.update(made)
+            self._advance(group, states)
+        for (update, values, flags, new_state), state in zip(planned, states, strict=True):
+            state.update(new_state)
             if counted:
                 values = tuple(
                     state["step"] if name == "step" else value
@@ -221,67 +230,59 @@ class Optimizer:
                 )
             tape.apply(update, values, flags)
 
-    # --- state -----------------------------------------------------------------------------------
-
     def _advance(self, group: ParamGroup, states: list[dict[str, Any]]) -> None:
         """Add 1 to the step counts of ``states``.
 
         Parameters of a group that were always updated together share their count, so that one op
-        advances it. Those that are updated now part from those that are not.
+        advances it. When some of them are not updated, the others get a count of their own.
         """
         updated = {id(state) for state in states}
         known = [self.state[p] for p in group["params"] if p in self.state]
         idle = {id(s["step"]) for s in known if "step" in s and id(s) not in updated}
-        fresh: dict[float, Any] = {}
+        new: dict[float, Any] = {}
         for state in states:
             cell = state.get("step")
             if cell is None or id(cell) in idle:
                 steps = self.steps_before(state) if cell is None else as_array(cell).item()
-                if steps not in fresh:
-                    fresh[steps] = from_array(np.array(steps, FLOAT64))
-                state["step"] = fresh[steps]
+                if steps not in new:
+                    new[steps] = from_array(np.array(steps, FLOAT64))
+                state["step"] = new[steps]
         for cell in {id(state["step"]): state["step"] for state in states}.values():
             tape.apply(add_, (cell, _ONE))
 
     # --- groups ----------------------------------------------------------------------------------
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
-        """Take on more parameters: ``{"params": tensors, "lr": 0.1}``, the rest by default."""
+        """Add a group ``{"params": tensors, "lr": 0.1}``; the rest are the defaults."""
         if not isinstance(param_group, Mapping) or "params" not in param_group:
             raise TypeError(
                 f'{self.name}: a parameter group is a dict {{"params": tensors, ...}}, not '
                 f"{type(param_group).__name__} {param_group!r:.60}"
             )
-        tensors, names = self._named(param_group["params"])
+        given = self._as_list(param_group["params"])
+        names = [each[0] for each in given if isinstance(each, tuple)]
+        tensors = [each[1] for each in given] if len(names) == len(given) else given
+        named = {"param_names" in group for group in self.param_groups if group["params"]}
+        if 0 < len(names) < len(given) or (given and named | {bool(names)} == {True, False}):
+            raise ValueError(f"{self.name}: give names for all parameters, or for none")
         self._check_parameters(tensors)
-        values = {"params": tensors, **self.defaults, **param_group} | {"params": tensors}
+        values = {**self.defaults, **param_group, "params": tensors}
         if names:
             values["param_names"] = names
-        for group in self.param_groups:
-            if group["params"] and tensors and ("param_names" in group) != bool(names):
-                raise ValueError(f"{self.name}: give names for all parameters, or for none")
         ranges = {
-            key: self.ranges.get(key, FINITE)
+            key: self.ranges.get(key, Range())
             for key, value in self.defaults.items()
             if key in self.ranges or key in PAIRS or type(value) is float
         }
         group = ParamGroup(self.name, values, ranges)
         self.check(group)
         self.param_groups.append(group)
-        changed()
+        count_change()
 
-    def _named(self, params: Any) -> tuple[list[Any], list[str]]:
-        """A group's tensors, and their names if they come as (name, tensor) pairs."""
+    def _as_list(self, params: Any) -> list[Any]:
         if isinstance(params, (set, frozenset)):
-            raise TypeError(
-                f"{self.name}: params must have an order, and a set has none; use a list"
-            )
-        given = [params] if isinstance(params, Value) else list(params)
-        pairs = [each for each in given if isinstance(each, tuple)]
-        if pairs and len(pairs) < len(given):
-            raise ValueError(f"{self.name}: give names for all parameters, or for none")
-        tensors = [pair[1] for pair in pairs] or given
-        return tensors, [pair[0] for pair in pairs]
+            raise TypeError(f"{self.name}: `params` must be a list: a set has no order")
+        return [params] if isinstance(params, Value) else list(params)
 
     def _check_parameters(self, tensors: list[Any]) -> None:
         seen = {id(p) for group in self.param_groups for p in group["params"]}
@@ -293,8 +294,8 @@ class Optimizer:
                 raise TypeError(f"{which} must be floating, not {parameter.layout.dtype}")
             if parameter.node is not None:
                 raise ValueError(
-                    f"{which}, of shape {parameter.layout.shape}, is no leaf: it was computed by "
-                    f"{parameter.node.op.name}. Give what it was computed from, or x.detach()"
+                    f"{which}, of shape {parameter.layout.shape}, is not a leaf: it was computed "
+                    f"by {parameter.node.op.name}. Give what it was computed from, or x.detach()"
                 )
             if id(parameter) in seen:
                 raise ValueError(
@@ -313,10 +314,11 @@ class Optimizer:
     # --- saving and loading ----------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """PyTorch's format: parameters are numbered through all groups, in order.
+        """Return the state in PyTorch's format: parameters are numbered through all groups.
 
         ``{"state": {0: {name: tensor}}, "param_groups": [{"lr": 0.1, ..., "params": [0]}]}``. The
-        tensors are the optimizer's own: deepcopy what is to be kept while training goes on.
+        tensors are the optimizer's own: deepcopy them to keep their values while training
+        continues.
         """
         parameters = [p for group in self.param_groups for p in group["params"]]
         number = {id(parameter): k for k, parameter in enumerate(parameters)}
@@ -328,12 +330,13 @@ class Optimizer:
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave, here or in PyTorch. The tensors are copied.
+        """Load what `state_dict` returned, here or in PyTorch. The tensors are copied.
 
-        Raises ValueError or TypeError, and changes nothing, for the state of another optimizer or
-        of other parameters.
+        Raises:
+            ValueError, TypeError: for the state of another optimizer or of other parameters;
+                then nothing was changed.
         """
-        groups, state = saved.read(self, state_dict)
+        groups, state = read_state_dict(self, state_dict)
         for group, values in zip(self.param_groups, groups, strict=True):
             group.update(values)
         self.state.clear()
@@ -341,7 +344,6 @@ class Optimizer:
 
 
 def _check_tensors(state: Mapping[str, Any]) -> None:
-    """Raise TypeError for state that is no tensor, ValueError for a count that is no number."""
     for name, value in state.items():
         if not isinstance(value, Value):
             raise TypeError(f"`{name}` must be a tensor, not {type(value).__name__}")

@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
-from ..ops.update import (
+from ..ops.fused.optimizer_update import (
     Update,
     rmsprop_,
     rmsprop_centered_,
     rmsprop_centered_momentum_,
     rmsprop_momentum_,
 )
-from .group import NONNEGATIVE, Range
-from .optimizer import Optimizer
+from .optimizer import Optimizer, ParamsT
+from .param_group import NonNegative, defaults_of
 
 
 class RMSprop(Optimizer):
-    """Gradients divided by the root of the running mean of their squares.
+    """Gradient descent with a rate for each element.
+
+    Each element's step is divided by the root of a running mean of its squared gradients.
 
         g = dL/dp + weight_decay * p
         v = alpha * v + (1 - alpha) * g^2
-        m = alpha * m + (1 - alpha) * g               centered: v - m^2 stands for v below
+        m = alpha * m + (1 - alpha) * g               centered: below, v is v - m^2
         b = momentum * b + g / (sqrt(v) + eps)
         p = p - lr * b
 
     Without momentum p = p - lr * g / (sqrt(v) + eps), and there is no b.
 
-    T. Tieleman and G. Hinton, Lecture 6.5 of "Neural networks for machine learning", Coursera 2012;
-    centered: A. Graves, "Generating sequences with recurrent neural networks", arXiv:1308.0850.
+    Args:
+        params: parameters p, named parameters, or groups, as `Optimizer` takes them.
+        lr: the learning rate, 0 or more.
+        alpha: the factor of the earlier squares, 0 or more.
+        eps: added to the root, 0 or more.
+        weight_decay: the factor of p that is added to its gradient, 0 or more.
+        momentum: the factor of the earlier steps, 0 or more.
+        centered: whether to divide by the root of the variance instead.
+        maximize: whether to go up the gradient.
+
+    Raises:
+        ValueError: for a number out of range.
+
+    Source: T. Tieleman and G. Hinton, Lecture 6.5 of "Neural networks for machine learning",
+    Coursera 2012; centered: A. Graves, "Generating sequences with recurrent neural networks",
+    arXiv:1308.0850.
 
     >>> import tinygrad_mlp as tg
     >>> from tinygrad_mlp import optim
@@ -40,38 +56,22 @@ class RMSprop(Optimizer):
     tensor([ 0.9, -1.9], requires_grad=True)
     """
 
-    ranges: ClassVar[Mapping[str, Range]] = dict.fromkeys(
-        ("lr", "alpha", "eps", "weight_decay", "momentum"), NONNEGATIVE
-    )
     updates = (rmsprop_, rmsprop_momentum_, rmsprop_centered_, rmsprop_centered_momentum_)
 
     def __init__(
         self,
-        params: Any,
-        lr: float = 1e-2,
-        alpha: float = 0.99,
-        eps: float = 1e-8,
-        weight_decay: float = 0,
-        momentum: float = 0,
+        params: ParamsT,
+        lr: NonNegative = 1e-2,
+        alpha: NonNegative = 0.99,
+        eps: NonNegative = 1e-8,
+        weight_decay: NonNegative = 0,
+        momentum: NonNegative = 0,
         centered: bool = False,
         *,
         maximize: bool = False,
     ):
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "momentum": momentum,
-                "alpha": alpha,
-                "eps": eps,
-                "centered": centered,
-                "weight_decay": weight_decay,
-                "maximize": maximize,
-            },
-        )
+        super().__init__(params, defaults_of(locals()))
 
     def choose(self, group: Mapping[str, Any]) -> Update:
-        """What is kept depends on ``momentum`` and ``centered``."""
-        if group["centered"]:
-            return rmsprop_centered_momentum_ if group["momentum"] > 0 else rmsprop_centered_
-        return rmsprop_momentum_ if group["momentum"] > 0 else rmsprop_
+        """Return the update by ``centered`` and ``momentum``, for which there is state."""
+        return self.updates[2 * bool(group["centered"]) + (group["momentum"] > 0)]

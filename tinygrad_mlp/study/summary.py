@@ -1,4 +1,4 @@
-"""A network as a table: its layers, what they put out, and what there is to train."""
+"""`summary`: the layers of a network, their output shapes and numbers of parameters."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..autograd import no_grad
+from ..autograd.modes import no_grad
 from ..nn import Module
 from ..ops.create import zeros
 
 
 @dataclass(frozen=True)
 class Row:
-    """One layer: its name and kind, the shape of its output, and how many numbers it holds."""
+    """One layer: its name and class, its output shape, and how many elements are trained or not."""
 
     name: str
-    kind: str
+    layer: str
     shape: tuple[Any, ...]
     trainable: int
     fixed: int
@@ -24,62 +24,56 @@ class Row:
 
 @dataclass(frozen=True)
 class Summary:
-    """What :func:`summary` found; it prints itself.
+    """The result of `summary`; it prints as a table.
 
-    ``trainable`` are the numbers in parameters that require a gradient, ``fixed`` those in all
-    others and in floating-point buffers, such as BatchNorm's running statistics.
+    ``trainable`` counts the elements of parameters that require a gradient, ``fixed`` those of all
+    other parameters and of floating buffers, such as BatchNorm's running statistics.
     """
 
     rows: tuple[Row, ...]
 
     @property
     def trainable(self) -> int:
-        """How many numbers are trained."""
+        """The number of elements that are trained."""
         return sum(row.trainable for row in self.rows)
 
     @property
     def fixed(self) -> int:
-        """How many are not."""
+        """The number of elements that are not trained."""
         return sum(row.fixed for row in self.rows)
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The number of all elements."""
         return self.trainable + self.fixed
 
     def __str__(self) -> str:
-        head = ("layer", "output shape", "parameters", "trainable")
-        body = [
-            (
-                f"{row.name} {row.kind}".strip(),
-                f"({', '.join(map(str, row.shape))})",
-                f"{row.trainable + row.fixed:,}",
-                f"{row.trainable:,}",
-            )
-            for row in self.rows
-        ]
-        widths = [max(len(line[k]) for line in (head, *body)) for k in range(4)]
-        line = "  ".join("-" * width for width in widths)
-        table = [
-            f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d:>{widths[3]}}"
-            for a, b, c, d in (head, *body)
-        ]
-        sums = (
-            f"total parameters  {self.total:,}",
-            f"trainable         {self.trainable:,}",
-            f"not trainable     {self.fixed:,}",
+        table = [("layer", "output shape", "parameters", "trainable")]
+        for row in self.rows:
+            counts = f"{row.trainable + row.fixed:,}", f"{row.trainable:,}"
+            shape = f"({', '.join(map(str, row.shape))})"
+            table.append((f"{row.name} {row.layer}".strip(), shape, *counts))
+        a, b, c, d = (max(map(len, column)) for column in zip(*table, strict=True))
+        lines = [f"{w:<{a}}  {x:<{b}}  {y:>{c}}  {z:>{d}}" for w, x, y, z in table]
+        rule = "  ".join("-" * width for width in (a, b, c, d))
+        return "\n".join(
+            [
+                *(lines[0], rule, *lines[1:], rule),
+                f"total parameters  {self.total:,}",
+                f"trainable         {self.trainable:,}",
+                f"not trainable     {self.fixed:,}",
+            ]
         )
-        return "\n".join([table[0], line, *table[1:], line, *sums])
 
 
 def summary(model: Module, *shape: int | Sequence[int]) -> Summary:
-    """The layers of ``model`` in the order in which a row of this ``shape`` goes through them.
+    """Return the layers of ``model`` in the order in which data pass through them.
+
+    The model runs once in eval mode, on a batch of one; nothing is changed.
 
     Args:
         model: the network.
         shape: of one row, as ``summary(model, 784)`` or ``summary(model, (784,))``.
-
-    The model runs once in eval mode; nothing is changed.
 
     >>> from tinygrad_mlp import nn
     >>> print(summary(nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Linear(8, 3)), 2))
@@ -98,18 +92,18 @@ def summary(model: Module, *shape: int | Sequence[int]) -> Summary:
     rows: list[Row] = []
     seen: set[int] = set()
 
-    def note(module: Module, inputs: Any, output: Any) -> None:
+    def add_row(module: Module, inputs: Any, output: Any) -> None:
         counts = [0, 0]
         for value in (*module.parameters(), *module.buffers()):
             if id(value) not in seen and value.dtype.kind == "f":
                 seen.add(id(value))
                 counts[not value.requires_grad] += value.numel()
-        shape = ("N", *output.shape[1:])
-        rows.append(Row(names[id(module)], type(module).__name__, shape, *counts))
+        output_shape = ("N", *output.shape[1:])
+        rows.append(Row(names[id(module)], type(module).__name__, output_shape, *counts))
 
     modes = [(module, module.training) for module in model.modules()]
     leaves = [module for module in model.modules() if not any(True for _ in module.children())]
-    hooks = [module.register_forward_hook(note) for module in leaves]
+    hooks = [module.register_forward_hook(add_row) for module in leaves]
     first = next((p.dtype for p in model.parameters()), None)
     try:
         model.eval()

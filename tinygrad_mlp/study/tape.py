@@ -1,4 +1,4 @@
-"""The tape in print: what was recorded behind a tensor, and how each gradient will come about.
+"""`tape`: the recorded ops behind a tensor and their gradient rules, printed.
 
 >>> import tinygrad_mlp as tg
 >>> x = tg.tensor([[1.0, 2.0]], requires_grad=True)
@@ -20,29 +20,27 @@ tape, oldest first; backward goes up from the last line
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..kernels import scalar
+from .._tensor import Tensor
+from ..autograd.modes import grad_mode, record
+from ..autograd.op import Rule, TextbookRule
+from ..autograd.tape import Entry, Node, Value
+from ..kernels.codegen import expression
+from ..kernels.runtime.layout import Layout
 from ..ops.create import zeros
-from ..ops.elementwise import Elementwise, ElementwiseRule
-from ..ops.op import TextbookRule
-from ..tape import Entry, Node, Value, grad_mode, record
+from ..ops.elementwise.declare import Elementwise, ElementwiseRule
 
 
 class Tape:
-    """The nodes behind a tensor, oldest first; prints as text that a person can read."""
+    """The graph behind a tensor: its nodes, oldest first, and its leaves. It prints as text."""
 
-    def __init__(self, output: Any, names: Mapping[str, Any] | None = None):
+    def __init__(self, output: Tensor, names: Mapping[str, Tensor] | None = None):
         self.output = output
-        self.nodes: list[Node] = _behind(output)
-        self.leaves: list[Any] = []
-        for node in self.nodes:
-            for edge in node.edges:
-                if edge is not None and isinstance(edge[0], Value) and not any(
-                    edge[0] is leaf for leaf in self.leaves
-                ):  # fmt: skip
-                    self.leaves.append(edge[0])
+        self.nodes = _nodes_behind(output)
+        targets = [edge[0] for node in self.nodes for edge in node.edges if edge is not None]
+        self.leaves = list({id(t): t for t in targets if isinstance(t, Value)}.values())
         given = {id(value): name for name, value in (names or {}).items()}
         self.names: dict[int, str] = {
             id(leaf): given.get(id(leaf), f"leaf{k}") for k, leaf in enumerate(self.leaves, 1)
@@ -58,133 +56,118 @@ class Tape:
         calls = [f"{self.names[id(node)]} = {self._call(node)}" for node in self.nodes]
         width = max(len(call) for call in calls) + 2
         lines = ["leaves"]
-        lines += [f"  {self.names[id(v)]:<10}{v.dtype} {v.shape}" for v in self.leaves]
+        lines += [
+            f"  {self.names[id(v)]:<10}{v.layout.dtype} {v.layout.shape}" for v in self.leaves
+        ]
         lines.append("tape, oldest first; backward goes up from the last line")
         for node, call in zip(self.nodes, calls, strict=True):
-            results = ", ".join(f"{layout.dtype} {layout.shape}" for layout in node.results[:1])
-            lines.append(f"  {call:<{width}}{results}")
+            result = node.results[0]
+            lines.append(f"  {call:<{width}}{result.dtype} {result.shape}")
             lines += [f"         {line}" for line in self._rules(node)]
         return "\n".join([*lines, "%n' is dL/d%n, the gradient that arrives at line n"])
 
     def _call(self, node: Node) -> str:
         inputs = [self._input(node, k) for k in range(len(node.edges))]
-        params = [f"{name}={value}" for name, value in node.params.items() if value is not False]
-        return f"{node.op.name}({', '.join([*inputs, *params])})"
+        return f"{node.op.name}({', '.join([*inputs, *_params(node)])})"
 
     def _input(self, node: Node, k: int) -> str:
-        """An input by its line or leaf; one without a gradient by its name, or its value."""
+        """Return the line or leaf of an input; without a gradient, its name or value."""
         edge = node.edges[k]
         if edge is not None:
-            slot = f".{edge[1]}" if edge[1] else ""
-            return self.names[id(edge[0])] + slot
+            return self.names[id(edge[0])] + (f".{edge[1]}" if edge[1] else "")
         name = node.op.inputs[k] if k < len(node.op.inputs) else f"x{k}"
         saved = (node.saved or {}).get(name)
         return f"{saved[0].item():g}" if saved is not None and not saved[0].layout.shape else name
 
+    def _argument(self, node: Node, name: str) -> str:
+        """Return how the argument ``name`` of a rule is called on this tape."""
+        if name in node.op.inputs:
+            return self._input(node, node.op.inputs.index(name))
+        own = self.names[id(node)]
+        return own if name == node.op.outputs[0] else f"{own}.{name}"
+
     def _rules(self, node: Node) -> list[str]:
-        lines = []
-        joint = node.op.rules.get(-1)
-        texts = _rule_texts(joint, self, node) if joint is not None else {}
-        for k, edge in enumerate(node.edges):
-            if edge is not None:
-                text = texts[k] if joint is not None else _rule_text(node.op.rules[k], self, node)
-                lines.append(f"dL/d{self._input(node, k)} = {text}")
-        return lines
-
-
-def _rule_text(rule: Any, tape: Tape, node: Node) -> str:
-    """One gradient rule with the lines of this tape in place of its arguments."""
-    if isinstance(rule, ElementwiseRule):
-        names = [f"{tape.names[id(node)]}'", *(_name(tape, node, want) for want in rule.wants)]
-        return str(scalar.trace(rule.function, names))
-    return _spell(rule, tape, node)[0]
-
-
-def _rule_texts(rule: Any, tape: Tape, node: Node) -> dict[int, str]:
-    """A rule for all inputs at once, input by input."""
-    if isinstance(rule, TextbookRule) or node.op.opaque:
-        kind = "backward" if node.op.opaque else "textbook form, differentiated:"
-        return dict.fromkeys(
-            range(len(node.edges)), f"{node.op.name}'s {kind} ({tape.names[id(node)]}')"
-        )
-    return dict(enumerate(_spell(rule, tape, node)))
-
-
-def _spell(rule: Any, tape: Tape, node: Node) -> list[str]:
-    """Run a rule on zeros of the right shapes, record the ops it applies, and write them down."""
-    gradient = zeros(node.results[0].shape, dtype=node.results[0].dtype)
-    texts = {id(gradient): scalar.Expression("input", value=f"{tape.names[id(node)]}'")}
-    arguments, kept = [], [gradient]
-    for want in rule.wants:
-        layout = _layout(node, want)
-        if layout is None:
-            arguments.append(node.argument(want))
+        """Return the gradient rule of each input, in terms of this tape's lines."""
+        op, gradient = node.op, f"{self.names[id(node)]}'"
+        inputs = [k for k, edge in enumerate(node.edges) if edge is not None]
+        texts: Mapping[int, str] | Sequence[str]
+        if op.joint_rule is None:
+            texts = {k: self._rule(op.rules[k], node) for k in inputs}
+        elif op.python_only or isinstance(op.joint_rule, TextbookRule):
+            form = "backward" if op.python_only else "textbook form, differentiated:"
+            texts = [f"{op.name}'s {form} ({gradient})"] * len(node.edges)
         else:
-            stand_in = zeros(layout.shape, dtype=layout.dtype)
-            texts[id(stand_in)] = scalar.Expression("input", value=_name(tape, node, want))
-            arguments.append(stand_in)
-            kept.append(stand_in)
-    with grad_mode(False), record() as entries:
-        results = rule.function(gradient, *arguments)
-    for entry in entries:
-        inputs = [
-            texts.get(id(x), scalar.Expression("input", value=_constant(x))) for x in entry.inputs
-        ]
-        for k, output in enumerate(entry.outputs):
+            texts = self._spell(op.joint_rule, node)
+        return [f"dL/d{self._input(node, k)} = {texts[k]}" for k in inputs]
+
+    def _rule(self, rule: Rule, node: Node) -> str:
+        if not isinstance(rule, ElementwiseRule):
+            return self._spell(rule, node)[0]
+        names = [self._argument(node, name) for name in rule.arguments]
+        return str(expression.trace(rule.function, [f"{self.names[id(node)]}'", *names]))
+
+    def _spell(self, rule: Rule, node: Node) -> list[str]:
+        """Run a rule on zeros, list the ops that it applies, and return its results as text."""
+        gradient = _zeros(node.results[0])
+        texts = {id(gradient): _symbol(f"{self.names[id(node)]}'")}
+        arguments = []
+        for name in rule.arguments:
+            layout = _layout(node, name)
+            arguments.append(node.lookup(name) if layout is None else _zeros(layout))
+            if layout is not None:
+                texts[id(arguments[-1])] = _symbol(self._argument(node, name))
+        with grad_mode(False), record() as entries:
+            results = rule.function(gradient, *arguments)
+        for entry in entries:
+            inputs = [texts.get(id(x), _constant(x)) for x in entry.inputs]
             text = _write(entry, inputs)
-            texts[id(output)] = (
-                text
-                if k == 0
-                else scalar.Expression("input", value=f"{text}.{entry.op.outputs[k]}")
-            )
-    results = results if isinstance(results, (list, tuple)) else [results]
-    return [str(texts.get(id(value), "0")) for value in results]
+            for k, output in enumerate(entry.outputs):
+                texts[id(output)] = _symbol(f"{text}.{entry.op.outputs[k]}") if k else text
+        results = results if isinstance(results, (list, tuple)) else [results]
+        return [str(texts.get(id(value), "0")) for value in results]
+
+
+def _symbol(text: str) -> expression.Expression:
+    return expression.Expression("input", value=text)
+
+
+def _zeros(layout: Layout) -> Any:
+    return zeros(layout.shape, dtype=layout.dtype)
+
+
+def _params(applied: Node | Entry) -> list[str]:
+    return [f"{name}={value}" for name, value in applied.params.items() if value is not False]
 
 
 def _write(entry: Entry, inputs: list[Any]) -> Any:
-    """One applied op as an expression: infix where mathematics has a sign, views as methods."""
+    """Return one applied op as an expression: infix where there is a sign, views as methods."""
     op = entry.op
     if isinstance(op, Elementwise):
         return inputs[0] if op.name == "clone" else op.formula(*inputs)
     if op.name == "matmul":
-        return scalar.Expression("matmul", inputs)
-    head = (
-        str(inputs[0])
-        if inputs and inputs[0].operator == "input"
-        else f"({inputs[0]})"
-        if inputs
-        else ""
-    )
-    if op.name == "transpose":
-        return scalar.Expression("input", value=f"{head}.mT")
-    if op.name in ("reshape", "expand", "permute", "sum", "mean"):
-        sizes = next(iter(entry.params.values()))
-        return scalar.Expression("input", value=f"{head}.{op.name}({', '.join(map(str, sizes))})")
-    params = [f"{k}={v}" for k, v in entry.params.items() if v is not False]
-    inside = ", ".join([*(str(x) for x in inputs), *params])
-    return scalar.Expression("input", value=f"{op.name}({inside})")
+        return expression.Expression("matmul", inputs)
+    if op.name in ("transpose", "reshape", "expand", "permute", "sum", "mean"):
+        receiver = str(inputs[0]) if inputs[0].operator == "input" else f"({inputs[0]})"
+        if op.name == "transpose":
+            return _symbol(f"{receiver}.mT")
+        sizes = ", ".join(map(str, next(iter(entry.params.values()))))
+        return _symbol(f"{receiver}.{op.name}({sizes})")
+    return _symbol(f"{op.name}({', '.join([*map(str, inputs), *_params(entry)])})")
 
 
-def _constant(value: Any) -> str:
-    return f"{value.item():g}" if value.layout.size == 1 else "constant"
+def _constant(value: Any) -> expression.Expression:
+    return _symbol(f"{value.item():g}" if value.layout.size == 1 else "constant")
 
 
-def _layout(node: Node, want: str) -> Any:
-    if want in node.op.inputs:
-        return node.layouts[node.op.inputs.index(want)]
-    return node.results[node.op.outputs.index(want)] if want in node.op.outputs else None
+def _layout(node: Node, name: str) -> Layout | None:
+    """Return the layout of a rule's argument; None for a shape or parameter."""
+    layouts = dict(zip(node.op.outputs, node.results, strict=False))
+    return {**layouts, **dict(zip(node.op.inputs, node.layouts, strict=False))}.get(name)
 
 
-def _name(tape: Tape, node: Node, want: str) -> str:
-    """How a rule's argument is called on this tape."""
-    if want in node.op.inputs:
-        return tape._input(node, node.op.inputs.index(want))
-    mine = tape.names[id(node)]
-    return mine if want == node.op.outputs[0] else f"{mine}.{want}"
-
-
-def _behind(output: Any) -> list[Node]:
-    stack, found = [output.grad_fn], set()
+def _nodes_behind(output: Tensor) -> list[Node]:
+    stack: list[Any] = [output.grad_fn]
+    found: set[Node] = set()
     while stack:
         node = stack.pop()
         if isinstance(node, Node) and node not in found:
@@ -193,12 +176,14 @@ def _behind(output: Any) -> list[Node]:
     return sorted(found, key=lambda node: node.number)
 
 
-def tape(output: Any, names: Mapping[str, Any] | None = None) -> Tape:
-    """The tape behind ``output``: print it.
+def tape(output: Tensor, names: Mapping[str, Tensor] | None = None) -> Tape:
+    """Return the recorded ops behind a tensor, to be printed.
 
-    ``names`` labels leaves, as ``dict(model.named_parameters())`` does.
+    One line for each op, oldest first, with the dtype and shape of its result. Below it the
+    gradient rule of each input: dL/dx in terms of the gradient that arrives.
 
-    One line an op, oldest first, with the shape of its result; under it the gradient rule of each
-    input, in textbook form: dL/dx in terms of the gradient that arrives.
+    Args:
+        output: a tensor, such as a loss.
+        names: the names of leaves, as ``dict(model.named_parameters())`` has them.
     """
     return Tape(output, names)

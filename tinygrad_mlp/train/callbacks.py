@@ -1,119 +1,86 @@
-"""What is done after each epoch of a fit: stopping early, keeping, telling.
-
-A callback has any of the methods of :class:`Callback`; each is told of the :class:`Run`.
-
-Example::
-
-    stopping = EarlyStopping("val_accuracy", patience=5)
-    tg.fit(model, optimizer, data, validation=held_out, callbacks=[stopping])
-"""
+"""Callbacks of `fit`: the base class, early stopping and checkpoints."""
 
 from __future__ import annotations
 
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from ..data.arguments import whole
-from ..nn import Module
-from ..optim import Optimizer
+from .._common.validation import check_int
 from .checkpoint import save_checkpoint
-from .history import History
+from .metrics import Mode, metric_mode
 
-Mode = Literal["auto", "min", "max"]
-
-
-@dataclass(eq=False)
-class Run:
-    """A fit, as callbacks see it.
-
-    Attributes:
-        model, optimizer, scheduler: what is trained, and by what.
-        history: the epochs that are done; ``history.last`` is the row of this one.
-        epochs: how many there are to be.
-        callbacks: all that are told.
-        stopped: why it ends before its last epoch, or "".
-        batch: how many batches of this epoch are done.
-        so_far: gives the loss and the metrics over them.
-    """
-
-    model: Module
-    optimizer: Optimizer
-    scheduler: Any
-    history: History
-    epochs: int
-    callbacks: Sequence[Any] = ()
-    stopped: str = ""
-    batch: int = 0
-    so_far: Callable[[], dict[str, float]] = dict
-
-    def __post_init__(self) -> None:
-        given: Any = self.callbacks
-        wrong = given  # if it is no sequence
-        if isinstance(given, Sequence):
-            wrong = next((each for each in given if not isinstance(each, Callback)), None)
-        if wrong is not None:
-            raise TypeError(
-                f"callbacks must be a sequence of Callback, got {wrong!r:.60}; "
-                "write callbacks=[EarlyStopping()]"
-            )
-
-    def stop(self, reason: str) -> None:
-        """End the training after this epoch."""
-        self.stopped = self.stopped or reason
-
-    @property
-    def over(self) -> bool:
-        """Whether no epoch follows."""
-        return bool(self.stopped) or len(self.history) >= self.epochs
-
-    def tell(self, method: str) -> None:
-        """Call this method of all callbacks, in their order."""
-        for callback in self.callbacks:
-            getattr(callback, method)(self)
-
-    @property
-    def by_batch(self) -> bool:
-        """Whether a callback is to be told of batches."""
-        return any(type(c).on_batch_end is not Callback.on_batch_end for c in self.callbacks)
+if TYPE_CHECKING:
+    from .trainer import Trainer
 
 
 class Callback:
-    """Told at the beginning, after batches and epochs, and at the end; this one does nothing.
+    """Base class of callbacks: override the methods for the events of interest.
 
-    A callback that has an ``on_batch_end`` cuts the native epoch into single steps, with Python
-    between any two of them. That costs some thirty microseconds a batch, and what the method does;
-    reading ``run.so_far()`` or a weight there is all it takes to look inside of an epoch.
+    Each method is called with the :class:`Trainer`, which has the model, the optimizer and the
+    history, and whose ``stop(reason)`` ends the training. A callback that overrides
+    ``on_batch_end`` splits the native epoch into single steps, which costs about 30 microseconds
+    per batch. State to be saved in checkpoints is returned by ``state_dict`` and restored by
+    ``load_state_dict``, if the callback has them.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn, optim
+    >>> class Print(Callback):
+    ...     def on_epoch_end(self, trainer):
+    ...         print("epoch", trainer.history.last["epoch"], "of", trainer.epochs)
+    >>> model = nn.Linear(1, 1)
+    >>> optimizer = optim.SGD(model.parameters(), lr=0.1)
+    >>> data = [[1.0], [2.0]], [[2.0], [4.0]]
+    >>> _ = tg.fit(model, optimizer, data, epochs=2, callbacks=[Print()], progress=False)
+    epoch 1 of 2
+    epoch 2 of 2
     """
 
-    def on_train_begin(self, run: Run) -> None:
-        """Before the first epoch, or the first after going on."""
+    def on_train_begin(self, trainer: Trainer) -> None:
+        """Called before the first epoch, also if ``history`` has earlier ones."""
 
-    def on_batch_end(self, run: Run) -> None:
-        """After a batch: the weights are updated, and ``run.batch`` of them are done."""
+    def on_batch_end(self, trainer: Trainer) -> None:
+        """Called after each batch and its update; ``trainer.batch`` counts the batches done."""
 
-    def on_epoch_end(self, run: Run) -> None:
-        """After an epoch: its row is in the history, its schedule stepped."""
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        """Called after each epoch, when its row is in the history and the schedule was stepped."""
 
-    def on_train_end(self, run: Run) -> None:
-        """After the last epoch, also if Ctrl-C, or a loss that is no number, made it the last."""
+    def on_train_end(self, trainer: Trainer) -> None:
+        """Called at the end, also after an error or Ctrl-C: ``trainer.stop_reason`` tells.
+
+        It is called for every callback whose ``on_train_begin`` was called, even if another one
+        raises; `fit` raises the first error, and later ones are added to it as notes.
+        """
 
 
 class EarlyStopping(Callback):
-    """Stop when ``monitor`` did not improve for ``patience`` epochs.
+    """Stop when ``monitor`` has not improved for ``patience`` epochs.
 
     Args:
         monitor: a column of the history; by default ``val_loss``, or ``loss`` without validation.
-        patience: epochs without a better value that are waited for.
-        mode: whether "min" or "max" is better; "auto" takes "min" for losses and errors.
-        min_delta: what a value has to be better by, to count.
-        restore_best: whether the model ends with the weights of its best epoch.
+        patience: number of epochs without improvement after which training stops.
+        mode: "min" or "max" for what is better; "auto" is "min", unless ``monitor`` is a metric
+            known to grow, such as accuracy (see :func:`metric_mode`).
+        min_delta: the smallest change that counts as an improvement.
+        restore_best: load the weights of the best epoch at the end.
+
+    Attributes:
+        best, best_epoch: the best value and its epoch.
+        waited: the number of epochs since then.
+
+    Raises:
+        ValueError: ``patience`` or ``mode`` is wrong; in training, there is no such column.
+
+    >>> stopping = EarlyStopping("val_accuracy", patience=10)
+    >>> metric_mode(stopping.monitor, stopping.mode)
+    'max'
 
     L. Prechelt, "Early stopping - but when?", in Neural Networks: Tricks of the Trade, 1998.
     """
+
+    STATE = ("best", "best_epoch", "waited", "best_weights")
 
     def __init__(
         self,
@@ -124,91 +91,97 @@ class EarlyStopping(Callback):
         min_delta: float = 0.0,
         restore_best: bool = True,
     ) -> None:
-        if mode not in ("auto", "min", "max"):
-            raise ValueError(f'EarlyStopping: mode must be "auto", "min" or "max", got {mode!r}')
+        metric_mode("", mode)  # checks it
         self.monitor, self.mode, self.restore_best = monitor, mode, restore_best
-        self.patience = whole("patience", patience, least=1, write=5)
+        self.patience = check_int("patience", patience, minimum=1, example=5)
         self.min_delta = abs(float(min_delta))
-        self._forget()
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.best, self.best_epoch, self.waited = math.nan, 0, 0
         self.best_weights: dict[str, Any] = {}
 
-    def on_train_begin(self, run: Run) -> None:
-        """Begin anew, unless the run goes on; if it had stopped before, it stops again."""
-        if not len(run.history):
-            self._forget()
-        if self.waited >= self.patience:
-            self._stop(run)
+    def on_train_begin(self, trainer: Trainer) -> None:
+        """Reset, unless the history has epochs; stop at once if they ran out of patience."""
+        if not len(trainer.history):
+            self._reset()
+        self._stop_if_due(trainer)
 
-    def on_epoch_end(self, run: Run) -> None:
+    def on_epoch_end(self, trainer: Trainer) -> None:
         """Compare with the best epoch so far."""
-        row = run.history.last
+        row = trainer.history.last
         name = self.monitor or ("val_loss" if "val_loss" in row else "loss")
         if name not in row:
             raise ValueError(f"EarlyStopping: the history has no {name!r}; it has {', '.join(row)}")
-        if self._better(name, row[name]):
+        if self._improves(name, row[name]):
             self.best, self.best_epoch, self.waited = row[name], int(row["epoch"]), 0
             if self.restore_best:
-                state = run.model.state_dict()
+                state = trainer.model.state_dict()
                 self.best_weights = {key: value.clone() for key, value in state.items()}
-            return
-        self.waited += 1
-        if self.waited >= self.patience:
-            self._stop(run)
+        else:
+            self.waited += 1
+            self._stop_if_due(trainer)
 
-    def _better(self, name: str, value: float) -> bool:
+    def _improves(self, name: str, value: float) -> bool:
         if math.isnan(self.best):
             return not math.isnan(value)
-        smaller = name.endswith(("loss", "error", "mse"))
-        down = self.mode == "min" or (self.mode == "auto" and smaller)
-        return (self.best - value if down else value - self.best) > self.min_delta
+        gain = value - self.best if metric_mode(name, self.mode) == "max" else self.best - value
+        return gain > self.min_delta
 
-    def _stop(self, run: Run) -> None:
-        run.stop(f"no better epoch than epoch {self.best_epoch} in {self.patience}")
+    def _stop_if_due(self, trainer: Trainer) -> None:
+        if self.waited >= self.patience:
+            trainer.stop(f"no improvement over epoch {self.best_epoch} in {self.waited} epochs")
 
-    def on_train_end(self, run: Run) -> None:
-        """Give the model its best weights back."""
+    def on_train_end(self, trainer: Trainer) -> None:
+        """Load the best weights into the model."""
         if self.best_weights:
-            run.model.load_state_dict(self.best_weights)
+            trainer.model.load_state_dict(self.best_weights)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that it remembers."""
-        names = ("best", "best_epoch", "waited", "best_weights")
-        return {name: getattr(self, name) for name in names}
+        """Return the best epoch, its weights and the number of epochs since."""
+        return {name: getattr(self, name) for name in self.STATE}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
-        vars(self).update({name: state_dict[name] for name in self.state_dict()})
+        """Restore what `state_dict` returned."""
+        vars(self).update({name: state_dict[name] for name in self.STATE})
 
 
 class Checkpoint(Callback):
-    """Write all that it takes to go on exactly, after an epoch: :func:`load_checkpoint` reads it.
+    """Save a checkpoint after each epoch, from which :func:`load_checkpoint` continues exactly.
+
+    Pass it after callbacks that have a state, such as :class:`EarlyStopping`.
 
     Args:
-        path: of the file, ``.safetensors``.
-        seconds: that pass at least between two writings; the last epoch is always written.
+        path: the file to write, ``.safetensors``.
+        seconds: smallest time between two writes; the last epoch is always written.
 
-    It belongs behind callbacks that remember something, such as :class:`EarlyStopping`.
+    >>> import os, tempfile
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn, optim
+    >>> model = nn.Linear(1, 1)
+    >>> optimizer = optim.SGD(model.parameters(), lr=0.1)
+    >>> data = [[1.0], [2.0]], [[2.0], [4.0]]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     saving = Checkpoint(os.path.join(folder, "run.safetensors"), seconds=10)
+    ...     _ = tg.fit(model, optimizer, data, epochs=2, callbacks=[saving], progress=False)
+    ...     os.listdir(folder)
+    ['run.safetensors']
     """
 
     def __init__(self, path: str | os.PathLike[str], *, seconds: float = 0.0) -> None:
         self.path, self.seconds = path, seconds
-        self.written = -math.inf
+        self.last_write = -math.inf
 
-    def on_train_begin(self, run: Run) -> None:
-        """Write the beginning."""
-        self._write(run)
+    def on_train_begin(self, trainer: Trainer) -> None:
+        """Write the initial state."""
+        self._write(trainer)
 
-    def on_epoch_end(self, run: Run) -> None:
-        """Write, if it is time to."""
-        if run.over or time.monotonic() - self.written >= self.seconds:
-            self._write(run)
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        """Write, if ``seconds`` have passed or this is the last epoch."""
+        if trainer.finished or time.monotonic() - self.last_write >= self.seconds:
+            self._write(trainer)
 
-    def _write(self, run: Run) -> None:
-        save_checkpoint(
-            self.path, run.model, run.optimizer, scheduler=run.scheduler, history=run.history,
-            callbacks=run.callbacks,
-        )  # fmt: skip
-        self.written = time.monotonic()
+    def _write(self, trainer: Trainer) -> None:
+        names = ("model", "optimizer", "scheduler", "history", "callbacks")
+        save_checkpoint(self.path, **{name: getattr(trainer, name) for name in names})
+        self.last_write = time.monotonic()

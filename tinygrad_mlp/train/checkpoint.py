@@ -1,8 +1,8 @@
-"""A training on disk, to go on from exactly: weights, optimizer, schedule, random numbers, place.
+"""Checkpoints: save the whole state of a training, and continue from it to the same bits.
 
-It is one safetensors file. Its tensors are those of the state dicts; what else they hold, numbers
-and their nesting, is JSON in the file's metadata. Python's JSON writes each float64 so that reading
-gives the same bits, and knows inf and nan.
+A checkpoint is one safetensors file. It holds the tensors of the state dicts; their nesting and all
+numbers are JSON in the file's metadata. Python's JSON round-trips each float64 exactly, inf and nan
+included.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from ..files import replacing
+from .._common.files import atomic_write
+from ..autograd.tape import Value
+from ..autograd.values import as_array
 from ..nn import Module
 from ..ops.create import tensor
 from ..ops.random import get_rng_state, set_rng_state
-from ..ops.values import as_array
 from ..optim import Optimizer
-from ..tape import Value
+from ..optim.lr_scheduler import LRScheduler
 from .history import History
 
-FORMAT = 1
-TENSOR, TUPLE, PAIRS, COUNTS = "<tensor>", "<tuple>", "<dict>", "<counter>"
+FORMAT = 2  # 1: before the package was regrouped
 
 
 def save_checkpoint(
@@ -34,25 +34,41 @@ def save_checkpoint(
     model: Module,
     optimizer: Optimizer,
     *,
-    scheduler: Any = None,
+    scheduler: LRScheduler | None = None,
     history: History | None = None,
-    callbacks: Sequence[Any] = (),
+    callbacks: Sequence[object] = (),
 ) -> None:
-    """Write the state of all of them, and of the random numbers, to ``path``.
+    """Write the state of a training, the random number generator included, to one file.
 
-    The file appears whole or not at all. Of ``callbacks`` those count that have a ``state_dict``.
+    A temporary file is renamed to ``path``, so the file is complete or absent.
+
+    Args:
+        path: the file to write, ``.safetensors``.
+        model, optimizer, scheduler, history: what `fit` was called with.
+        callbacks: those with a ``state_dict`` are saved.
+
+    >>> import os, tempfile
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn, optim
+    >>> model = nn.Linear(2, 1)
+    >>> optimizer = optim.Adam(model.parameters())
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "run.safetensors")
+    ...     save_checkpoint(path, model, optimizer)
+    ...     other = nn.Linear(2, 1)
+    ...     load_checkpoint(path, other, optim.Adam(other.parameters()))
+    >>> other.weight.tolist() == model.weight.tolist()
+    True
     """
-    write(
-        path,
-        {
-            "model": model.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "scheduler": None if scheduler is None else scheduler.state_dict(),
-            "history": [] if history is None else history.rows,
-            "callbacks": [each.state_dict() for each in stateful(callbacks)],
-            "rng": get_rng_state(),
-        },
-    )
+    state = {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "scheduler": None if scheduler is None else scheduler.state_dict(),
+        "history": [] if history is None else history.rows,
+        "callbacks": [each.state_dict() for each in stateful(callbacks)],
+        "rng": get_rng_state(),
+    }
+    write(path, state)
 
 
 def load_checkpoint(
@@ -60,17 +76,18 @@ def load_checkpoint(
     model: Module,
     optimizer: Optimizer,
     *,
-    scheduler: Any = None,
+    scheduler: LRScheduler | None = None,
     history: History | None = None,
-    callbacks: Sequence[Any] = (),
+    callbacks: Sequence[object] = (),
 ) -> None:
-    """Give all of them, and the random numbers, the state that :func:`save_checkpoint` wrote.
+    """Restore the state that :func:`save_checkpoint` wrote, in place.
 
-    Then ``fit(..., history=history, seed=...)`` goes on as if it had never stopped.
+    Then ``fit(..., history=history, seed=...)``, with the same arguments as before, continues as if
+    it had not been interrupted. The arguments are those of :func:`save_checkpoint`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no checkpoint, or one of another network, optimizer or schedule.
+        ValueError: it is not a checkpoint, or one of another network, optimizer or schedule.
     """
     state = read(path)
     try:
@@ -87,8 +104,8 @@ def load_checkpoint(
         raise ValueError(f"{path} is a checkpoint of another training: {error}") from error
 
 
-def stateful(callbacks: Sequence[Any]) -> list[Any]:
-    """Those of ``callbacks`` that have something to remember."""
+def stateful(callbacks: Sequence[object]) -> list[Any]:
+    """Return the callbacks that have a ``state_dict``."""
     return [each for each in callbacks if hasattr(each, "state_dict")]
 
 
@@ -97,61 +114,59 @@ def write(path: str | os.PathLike[str], tree: Any) -> None:
     from safetensors.numpy import save
 
     arrays: dict[str, Any] = {}
-    plain = json.dumps({"format": FORMAT, "tree": _packed(tree, "", arrays)})
-    with replacing(path) as temporary:
-        temporary.write_bytes(save(arrays, metadata={"checkpoint": plain}))
+    header = json.dumps({"format": FORMAT, "tree": _to_json(tree, "checkpoint", arrays)})
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(save(arrays, metadata={"checkpoint": header}))
 
 
 def read(path: str | os.PathLike[str]) -> Any:
-    """What :func:`write` wrote.
+    """Return what :func:`write` wrote.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no checkpoint, or not whole.
+        ValueError: it is not a checkpoint, or incomplete.
     """
     from safetensors import SafetensorError, safe_open
 
-    Path(path).stat()  # raises if it is not there
+    Path(path).stat()  # raises FileNotFoundError
     try:
         with safe_open(path, framework="numpy") as file:
-            told = json.loads((file.metadata() or {})["checkpoint"])
-            if told["format"] != FORMAT:
-                raise ValueError(f"its format is {told['format']}, not {FORMAT}")
+            header = json.loads((file.metadata() or {})["checkpoint"])
+            if header["format"] != FORMAT:
+                raise ValueError(
+                    f"it has format {header['format']}, this version reads {FORMAT}; train anew, "
+                    "or load it with the version that wrote it"
+                )
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return _unpacked(told["tree"], arrays)
+        return _from_json(header["tree"], arrays)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no whole checkpoint: {error}") from None
+        raise ValueError(f"{path} is not a complete checkpoint: {error}") from None
 
 
-def _packed(tree: Any, name: str, arrays: dict[str, Any]) -> Any:
-    """``tree`` as JSON, with its tensors put into ``arrays`` by their dotted names."""
+def _to_json(tree: Any, name: str, arrays: dict[str, Any]) -> Any:
+    """Return ``tree`` for JSON; its tensors go to ``arrays`` by their dotted names."""
     if isinstance(tree, Value):
         array = as_array(tree)
         arrays[name] = np.ascontiguousarray(array).reshape(array.shape)  # NumPy makes 0-d 1-d
-        return {TENSOR: name}
+        return {"tensor": name}
     if isinstance(tree, Mapping):
-        pairs = [
-            [k, _packed(v, f"{name}.{k}" if name else str(k), arrays)] for k, v in tree.items()
-        ]
-        if isinstance(tree, Counter):
-            return {COUNTS: pairs}
-        return dict(pairs) if all(isinstance(k, str) for k in tree) else {PAIRS: pairs}
+        pairs = [[key, _to_json(value, f"{name}.{key}", arrays)] for key, value in tree.items()]
+        return {"counter" if isinstance(tree, Counter) else "dict": pairs}
     if isinstance(tree, (list, tuple)):
-        items = [_packed(value, f"{name}.{k}", arrays) for k, value in enumerate(tree)]
-        return {TUPLE: items} if isinstance(tree, tuple) else items
+        items = [_to_json(value, f"{name}.{k}", arrays) for k, value in enumerate(tree)]
+        return {"tuple": items} if isinstance(tree, tuple) else items
     return tree
 
 
-def _unpacked(tree: Any, arrays: Mapping[str, Any]) -> Any:
+def _from_json(tree: Any, arrays: Mapping[str, Any]) -> Any:
     if isinstance(tree, list):
-        return [_unpacked(value, arrays) for value in tree]
+        return [_from_json(value, arrays) for value in tree]
     if not isinstance(tree, dict):
         return tree
-    if TENSOR in tree:
-        return tensor(arrays[tree[TENSOR]])
-    if TUPLE in tree:
-        return tuple(_unpacked(value, arrays) for value in tree[TUPLE])
-    for mark, kind in ((PAIRS, dict), (COUNTS, Counter)):
-        if mark in tree:
-            return kind({key: _unpacked(value, arrays) for key, value in tree[mark]})
-    return {key: _unpacked(value, arrays) for key, value in tree.items()}
+    ((tag, content),) = tree.items()
+    if tag == "tensor":
+        return tensor(arrays[content])
+    items = _from_json(content, arrays)
+    if tag == "tuple":
+        return tuple(items)
+    return Counter(dict(items)) if tag == "counter" else dict(items)

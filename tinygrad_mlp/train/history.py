@@ -1,4 +1,4 @@
-"""What every epoch of a fit measured."""
+"""`History`: the measurements of each epoch of a `fit`."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..files import replacing
+from .._common.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-
-PACE = ("epoch", "lr", "seconds", "samples_per_second")
-"""The columns that are not measures of the model."""
+NOT_METRICS = ("epoch", "lr", "seconds", "samples_per_second")
+"""The columns that do not measure the model."""
 
 
 class History:
-    """One row of numbers for each epoch, which :func:`~tinygrad_mlp.fit` returns.
+    """A table with one row of numbers for each epoch, returned by :func:`~tinygrad_mlp.fit`.
 
-    A row has ``epoch`` (from 1), ``loss``, a value for each metric, the same with ``val_`` before
-    their names if there was validation, ``lr`` (of the optimizer's first group, as this epoch used
-    it), ``seconds``, and ``samples_per_second`` (of training, without validation).
+    The columns are ``epoch`` (from 1), ``loss``, each metric, the same with the prefix ``val_`` if
+    there was validation, ``lr`` (of the first parameter group, as used in this epoch), ``seconds``
+    and ``samples_per_second`` (of training, without validation).
+
+    Args:
+        rows: one mapping for each epoch, e.g. those of an earlier history; copied.
 
     >>> history = History([{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0}])
-    >>> history["loss"], history.last["loss"]
-    ([2.0, 1.0], 1.0)
+    >>> history["loss"], history.last["loss"], len(history)
+    ([2.0, 1.0], 1.0, 2)
     """
 
     def __init__(self, rows: Sequence[Mapping[str, float]] = ()) -> None:
@@ -39,8 +41,13 @@ class History:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What was measured, in order; empty before the first epoch."""
+        """The names of the columns, in order; empty before the first epoch."""
         return tuple(self.rows[0]) if self.rows else ()
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of the loss and the metrics, in order, without those of validation."""
+        return tuple(n for n in self.names if n not in NOT_METRICS and not n.startswith("val_"))
 
     @property
     def last(self) -> dict[str, float]:
@@ -48,7 +55,7 @@ class History:
         return self.rows[-1]
 
     def __getitem__(self, name: str) -> list[float]:
-        """The values of one measure, epoch by epoch; KeyError if it was not measured."""
+        """Return a column, epoch by epoch; KeyError if no column has this name."""
         if name not in self.names:
             raise KeyError(f"history has no {name!r}; it has {', '.join(self.names) or 'no rows'}")
         return [row[name] for row in self.rows]
@@ -64,22 +71,26 @@ class History:
         return f"History(epochs={len(self)}{', last: ' if last else ''}{last})"
 
     def to_dict(self) -> dict[str, Any]:
-        """What :meth:`save` writes: ``{"epochs": [row, ...]}``, and ``History(d["epochs"])`` reads.
+        """Return ``{"epochs": [row, ...]}`` for JSON; ``History(d["epochs"])`` reads it.
 
-        JSON knows no inf and nan; they become None.
+        inf and nan, which JSON does not have, become None.
         """
         rows = [{k: v if math.isfinite(v) else None for k, v in row.items()} for row in self.rows]
         return {"epochs": rows}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write JSON to ``path``: to another name first, then renamed, so never half a file."""
-        with replacing(path) as temporary:
+        """Write `to_dict` as JSON to ``path``, atomically."""
+        with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
-        """Draw the training curves, and write them to ``path`` (.png, .svg, .pdf) if given.
+        """Draw the training curves, as :func:`~tinygrad_mlp.train.curves` does.
+
+        Args:
+            path: a file to write, .png, .svg or .pdf.
 
         Raises:
+            ValueError: the history is empty.
             ModuleNotFoundError: matplotlib is missing; the message says how to install it.
         """
         from .plots import curves

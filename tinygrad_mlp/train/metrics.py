@@ -1,47 +1,89 @@
-"""What is measured beside the loss: functions of outputs and targets, by name."""
+"""Metrics: functions of outputs and targets, and their running means over batches.
+
+Each built-in metric is defined by sums over a batch (:class:`BatchSums`). Ops compute them, so they
+become a part of the compiled training step; called with arrays, the metric takes all rows as one
+batch. A user's own metric is any function of arrays, called in Python after each batch.
+"""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, Literal
 
 import numpy as np
 
-from ..autograd import no_grad
-from ..data.arguments import one_of, whole
-from ..data.dataset import Array
-from ..ops.create import zeros
-from ..tensor import Tensor
-from .prepare import array_of
+from .._common.array import Array
+from .._common.validation import check_choice, check_int
+from .._tensor import Tensor
+from ..autograd.modes import no_grad
+from ..ops.create import tensor, zeros
+from .validation import to_array
 
 Metric = Callable[[Array, Array], float]
-"""``metric(outputs, targets)``: a mean over the rows of a batch; means of batches are averaged.
+"""``metric(outputs, targets)`` of arrays: a mean over the rows of a batch. Means of batches are
+averaged, weighted by their numbers of rows."""
 
-It is given arrays; those here take lists and Tensors too.
-"""
+Mode = Literal["auto", "min", "max"]
+
+GROWING = (
+    "acc|accuracy|auc|auroc|precision|recall|sensitivity|specificity|f1|f1_?score|fbeta|r2|"
+    "r2_?score|r_squared|explained_variance|iou|dice|kappa|mcc|ndcg"
+)
+
+
+def metric_mode(name: str, mode: Mode = "auto") -> Literal["min", "max"]:
+    """Return "max" if larger values of a metric are better, else "min".
+
+    As in Keras, "auto" minimises unless the name is that of a metric known to grow: accuracy, auc,
+    precision, recall, f1, r2 and the like, as a word of the name (``val_top_5_accuracy``); a name
+    that ends with ``loss`` or ``error`` is minimised.
+
+    Raises:
+        ValueError: ``mode`` is not "auto", "min" or "max".
+
+    >>> [metric_mode(name) for name in ("val_loss", "val_mae", "val_accuracy", "r2")]
+    ['min', 'min', 'max', 'max']
+    >>> metric_mode("profit", "max")
+    'max'
+    """
+    if mode not in ("auto", "min", "max"):
+        raise ValueError(f'mode must be "auto", "min" or "max", got {mode!r}')
+    if mode != "auto":
+        return mode
+    name = name.lower()
+    grows = re.search(rf"(^|_)({GROWING})(_|$)", name) and not name.endswith(("loss", "error"))
+    return "max" if grows else "min"
 
 
 def accuracy(outputs: Array, targets: Array) -> float:
-    """The fraction of rows whose largest output is the target's: mean(argmax(o, 1) == t).
+    """Fraction of rows whose largest output is that of the target: mean(argmax(o, 1) == t).
 
     Args:
         outputs: (N, C), logits or probabilities.
-        targets: int64 (N,).
+        targets: integer labels (N,).
 
     Raises:
-        ValueError: the shapes are others.
+        ValueError: the shapes differ from these.
+        TypeError: the labels are not integers.
 
     >>> accuracy(np.array([[0.2, 0.8], [0.9, 0.1]]), np.array([1, 1]))
     0.5
     """
-    outputs, targets = _classes("accuracy", outputs, targets)
-    return float(np.mean(outputs.argmax(axis=1) == targets))
+    return _of_all_rows(accuracy, outputs, targets)
 
 
 @dataclass(frozen=True)
 class TopK:
-    """The fraction of rows in which fewer than ``k`` outputs are larger than the target's.
+    """Fraction of rows in which fewer than ``k`` outputs are larger than that of the target.
+
+    Called with outputs (N, C) and integer labels (N,); its name is ``top_<k>_accuracy``.
+
+    Raises:
+        ValueError: ``k`` is below 1, the shapes differ, or a label is not below C.
 
     >>> TopK(2)(np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]]), np.array([1, 2]))
     0.5
@@ -50,180 +92,186 @@ class TopK:
     k: int = 5
 
     def __post_init__(self) -> None:
-        whole("k", self.k, least=1, write=5)
+        check_int("k", self.k, minimum=1, example=5)
 
     @property
     def __name__(self) -> str:
         return f"top_{self.k}_accuracy"
 
     def __call__(self, outputs: Array, targets: Array) -> float:
-        """Of outputs (N, C) and labels (N,)."""
-        outputs, targets = _places(self.__name__, outputs, targets)
-        own = np.take_along_axis(outputs, targets[:, None], axis=1)
-        return float(np.mean((outputs > own).sum(axis=1) < self.k))
+        """Return the fraction for outputs (N, C) and labels (N,)."""
+        return _of_all_rows(self, *_as_labels(self.__name__, outputs, targets))
+
+    def correct(self, outputs: Tensor, targets: Tensor, shift: Tensor) -> Tensor:
+        """Return the number of such rows (see :class:`BatchSums`)."""
+        _check_classes(self.__name__, outputs, targets)
+        target_outputs = outputs.gather(1, targets.unsqueeze(1))
+        count: Tensor = ((outputs > target_outputs).sum(1) < self.k).sum()
+        return count
 
 
 def mse(outputs: Array, targets: Array) -> float:
-    """The mean of the squared errors: mean((o - t)^2).
+    """Mean squared error mean((o - t)^2), over all elements.
+
+    Args:
+        outputs, targets: floating-point arrays of one shape.
+
+    Raises:
+        ValueError: the shapes differ.
 
     >>> mse(np.array([[1.0], [2.0]]), np.array([[1.0], [4.0]]))
     2.0
     """
-    outputs, targets = array_of(outputs), array_of(targets)
-    _check_values("mse", outputs.shape, targets.shape)
-    return float(np.mean((outputs - targets) ** 2))
+    return _of_all_rows(mse, outputs, targets)
 
 
 def r2(outputs: Array, targets: Array) -> float:
-    """The part of the targets' variance that is explained: 1 - sum (o - t)^2 / sum (t - mean)^2.
+    """Coefficient of determination 1 - sum (o - t)^2 / sum (t - mean(t))^2.
 
-    Where the targets are all the same, 0. Outputs and targets have one column.
+    0 if all targets are equal. The variance is summed around the median of the targets, in float64.
+
+    Args:
+        outputs, targets: floating-point arrays of one shape, (N,) or (N, 1).
+
+    Raises:
+        ValueError: the shapes differ, or there are several columns.
 
     >>> r2(np.array([[1.0], [3.0]]), np.array([[0.0], [4.0]]))
     0.75
     """
-    outputs, targets = array_of(outputs), array_of(targets)
-    _check_column(outputs.shape, targets.shape)
-    error, t = np.square(outputs - targets, dtype=np.float64), targets.astype(np.float64)
-    return _explained(error.mean(), t.mean(), np.square(t).mean())
+    return _of_all_rows(r2, outputs, targets)
 
 
 def confusion_matrix(outputs: Array, targets: Array) -> Array:
-    """Int64 (C, C): how many rows of the class of each row are said to be of that of each column.
+    """Return counts, int64 (C, C): entry [i, j] is the number of rows of class i predicted as j.
+
+    Args:
+        outputs: (N, C), logits or probabilities.
+        targets: integer labels (N,).
+
+    Raises:
+        ValueError: the shapes differ from these, or a label is not below C.
 
     >>> confusion_matrix(np.eye(2)[[0, 1, 1]], np.array([0, 0, 1])).tolist()
     [[1, 1], [0, 1]]
     """
-    outputs, targets = _places("confusion_matrix", outputs, targets)
+    outputs, targets = _as_labels("confusion_matrix", outputs, targets)
     classes = outputs.shape[1]
     counts = np.bincount(targets * classes + outputs.argmax(axis=1), minlength=classes**2)
     matrix: Array = counts.reshape(classes, classes)
     return matrix
 
 
-def _explained(error: float, mean: float, square: float) -> float:
-    variance = square - mean**2
-    return float(1 - error / variance) if variance > 0 else 0.0
-
-
-def _classes(name: str, outputs: Any, targets: Any) -> tuple[Array, Array]:
-    """Outputs (N, C) and labels (N,) as arrays, or an error."""
-    outputs, targets = array_of(outputs), array_of(targets)
-    _check_classes(name, outputs.shape, targets.shape)
-    if targets.dtype.kind not in "biu":
-        raise TypeError(f"{name} needs integer labels, got dtype {targets.dtype}")
-    return outputs, targets.astype(np.int64, copy=False)
-
-
-def _places(name: str, outputs: Any, targets: Any) -> tuple[Array, Array]:
-    """Likewise, where each label says which of the outputs is meant."""
-    outputs, targets = _classes(name, outputs, targets)
+def _as_labels(name: str, outputs: Any, targets: Any) -> tuple[Array, Array]:
+    """Return outputs (N, C) and labels (N,) as arrays; raise if a label is not below C."""
+    outputs, targets = to_array(outputs), to_array(targets)
+    _check_classes(name, outputs, targets)
     classes = outputs.shape[1]
     if len(targets) and not 0 <= targets.min() <= targets.max() < classes:
         raise ValueError(
             f"{name} needs labels from 0 to {classes - 1}, because there are {classes} outputs, "
             f"got {targets.min()} to {targets.max()}"
         )
-    return outputs, targets
+    return outputs, targets.astype(np.int64)
 
 
-def _check_classes(name: str, outputs: tuple[int, ...], targets: tuple[int, ...]) -> None:
-    if len(outputs) != 2 or len(targets) != 1 or outputs[1] < 2:
+def _check_classes(name: str, outputs: Any, targets: Any) -> None:
+    N, *classes = outputs.shape or (0,)
+    if len(classes) != 1 or classes[0] < 2 or targets.shape != (N,):
         raise ValueError(
             f"{name} needs outputs of shape (N, classes) and labels of shape (N,), "
-            f"got {outputs} and {targets}; write metrics=() to go without"
+            f"got {outputs.shape} and {targets.shape}; write metrics=() to go without"
         )
+    if targets.dtype.kind not in "biu":
+        raise TypeError(f"{name} needs integer labels, got dtype {targets.dtype}")
 
 
-def _check_values(name: str, outputs: tuple[int, ...], targets: tuple[int, ...]) -> None:
-    if outputs != targets:
-        raise ValueError(f"{name} needs targets of the outputs' shape, got {outputs} and {targets}")
-
-
-def _check_column(outputs: tuple[int, ...], targets: tuple[int, ...]) -> None:
-    _check_values("r2", outputs, targets)
-    if len(outputs) == 2 and outputs[1] > 1:
-        raise ValueError(f"r2 is of one column, got outputs of shape {outputs}")
-
-
-# --- by ops ---------------------------------------------------------------------------------------
+# --- sums over a batch ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Sums:
-    """A metric that ops compute: by sums over the rows of a batch, and by what their means say."""
+class BatchSums:
+    """A metric as sums over the rows of a batch, and as a function of the means over all rows.
 
-    functions: tuple[Callable[[Tensor, Tensor], Tensor], ...]
+    Each of ``functions`` takes (outputs, targets, shift); the shift, a float64 0-d tensor, is the
+    median of all targets.
+    """
+
+    functions: tuple[Callable[[Tensor, Tensor, Tensor], Tensor], ...]
     finish: Callable[..., float] = float
 
 
-def _correct(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The accuracy times the number of rows."""
-    _check_classes("accuracy", outputs.shape, targets.shape)
-    right: Tensor = (outputs.argmax(1) == targets).sum()
-    return right
-
-
-def _in_top(k: int) -> Callable[[Tensor, Tensor], Tensor]:
-    def count(outputs: Tensor, targets: Tensor) -> Tensor:
-        _check_classes(f"top_{k}_accuracy", outputs.shape, targets.shape)
-        own = outputs.gather(1, targets.unsqueeze(1))
-        within: Tensor = ((outputs > own).sum(1) < k).sum()
-        return within
-
+def _correct(outputs: Tensor, targets: Tensor, shift: Tensor) -> Tensor:
+    _check_classes("accuracy", outputs, targets)
+    count: Tensor = (outputs.argmax(1) == targets).sum()
     return count
 
 
-def _errors(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The mean squared error times the number of rows."""
-    _check_values("mse", outputs.shape, targets.shape)
-    squares = (outputs - targets).square().sum() / max(1, outputs.numel() // outputs.shape[0])
-    total: Tensor = squares
+def _check_values(name: str, outputs: Tensor, targets: Tensor) -> None:
+    if outputs.shape != targets.shape:
+        raise ValueError(
+            f"{name} needs targets of the outputs' shape, got {outputs.shape} and {targets.shape}"
+        )
+
+
+def _squared_errors(outputs: Tensor, targets: Tensor, shift: Tensor) -> Tensor:
+    _check_values("mse", outputs, targets)
+    columns = max(1, outputs.numel() // outputs.shape[0])
+    total: Tensor = (outputs - targets).square().sum() / columns
     return total
 
 
-def _column_errors(outputs: Tensor, targets: Tensor) -> Tensor:
-    _check_column(outputs.shape, targets.shape)
+def _column_errors(outputs: Tensor, targets: Tensor, shift: Tensor) -> Tensor:
+    _check_values("r2", outputs, targets)
+    if outputs.ndim == 2 and outputs.shape[1] > 1:
+        raise ValueError(f"r2 is of one column, got outputs of shape {outputs.shape}")
     total: Tensor = (outputs - targets).to("float64").square().sum()
     return total
 
 
-def _targets(outputs: Tensor, targets: Tensor) -> Tensor:
-    total: Tensor = targets.to("float64").sum()
-    return total
+def _explained(error: float, mean: float, square: float) -> float:
+    """Return r2 from the means of (o - t)^2, t - shift and (t - shift)^2."""
+    variance = square - mean**2
+    return 1 - error / variance if variance > 0 else 0.0
 
 
-def _squares(outputs: Tensor, targets: Tensor) -> Tensor:
-    total: Tensor = targets.to("float64").square().sum()
-    return total
-
-
-def by_ops(metric: Metric) -> Sums | None:
-    """How ops compute ``metric``, if they can."""
-    if isinstance(metric, TopK):
-        return Sums((_in_top(metric.k),))
-    return SUMS.get(metric)
-
-
-SUMS: dict[Metric, Sums] = {
-    accuracy: Sums((_correct,)),
-    mse: Sums((_errors,)),
-    r2: Sums((_column_errors, _targets, _squares), _explained),
+BATCH_SUMS: dict[Metric, BatchSums] = {
+    accuracy: BatchSums((_correct,)),
+    mse: BatchSums((_squared_errors,)),
+    r2: BatchSums(
+        (
+            _column_errors,
+            lambda outputs, targets, shift: (targets.to("float64") - shift).sum(),
+            lambda outputs, targets, shift: (targets.to("float64") - shift).square().sum(),
+        ),
+        _explained,
+    ),
 }
 
-METRICS: dict[str, Metric] = {
-    "accuracy": accuracy,
-    "top_5_accuracy": TopK(5),
-    "mse": mse,
-    "r2": r2,
-}
+METRICS: dict[str, Metric] = {"accuracy": accuracy, "top_5_accuracy": TopK(5), "mse": mse, "r2": r2}
 
 
-def named(metrics: Sequence[str | Metric]) -> dict[str, Metric]:
-    """The functions of ``metrics`` by name; one that is a function brings its own name.
+def batch_sums(metric: Metric) -> BatchSums | None:
+    """Return how ops compute ``metric``; None if only Python can."""
+    return BatchSums((metric.correct,)) if isinstance(metric, TopK) else BATCH_SUMS.get(metric)
+
+
+def _of_all_rows(metric: Metric, outputs: Any, targets: Any) -> float:
+    """Return a built-in metric of arrays, lists or Tensors, in float64."""
+    outputs, targets = to_array(outputs).astype(np.float64), to_array(targets)
+    if not outputs.size:
+        raise ValueError(f"a metric needs at least one row, got outputs of shape {outputs.shape}")
+    means = RunningMeans({"metric": metric}, targets)
+    means.add(zeros(()), tensor(outputs), tensor(targets))
+    means.count_rows(len(outputs))
+    return means.read()["metric"]
+
+
+def resolve_metrics(metrics: Sequence[str | Metric]) -> dict[str, Metric]:
+    """Return the functions of ``metrics`` by name; a function is called by its own name.
 
     Raises:
-        ValueError: an item is neither a function nor the name of one in :data:`METRICS`.
+        ValueError: an item is neither a function nor a name in :data:`METRICS`.
         TypeError: ``metrics`` is one string.
     """
     if isinstance(metrics, str):
@@ -233,66 +281,73 @@ def named(metrics: Sequence[str | Metric]) -> dict[str, Metric]:
         if callable(metric):
             found[getattr(metric, "__name__", type(metric).__name__)] = metric
         else:
-            name = one_of("metric", metric, METRICS)
-            found[name] = METRICS[name]
+            found[metric] = METRICS[check_choice("metric", metric, METRICS)]
     return found
 
 
-class Means:
-    """The means of the loss and of metrics over the rows met so far, batch after batch.
+class RunningMeans:
+    """The mean loss and metrics over the rows of the batches so far.
 
-    The sums are float64 tensors, added to by ops: as part of a training step they may be compiled.
-    Only for metrics that no op computes the outputs have to come out to Python, batch by batch.
+    The sums are float64 tensors that ops add to, so they can be a part of a compiled step. Metrics
+    without :class:`BatchSums` are called in Python with the outputs of each batch.
+
+    Args:
+        metrics: functions by name.
+        targets: all targets, whose median is the shift of :class:`BatchSums`. A variance
+            E[(t - s)^2] - (E[t] - s)^2 cancels if the mean is many standard deviations from s; the
+            median is at most one, and equal targets give exactly 0.
     """
 
-    def __init__(self, metrics: Mapping[str, Metric]) -> None:
+    def __init__(self, metrics: Mapping[str, Metric], targets: Array) -> None:
         self.rows = 0
-        found = {name: by_ops(metric) for name, metric in metrics.items()}
-        self.counted = {name: sums for name, sums in found.items() if sums is not None}
-        self.called = {name: m for name, m in metrics.items() if name not in self.counted}
-        self.parts = {
-            name: [name, *(f"{name}.{k}" for k in range(1, len(sums.functions)))]
-            for name, sums in self.counted.items()
+        self.metrics = metrics
+        found = {name: batch_sums(metric) for name, metric in metrics.items()}
+        self.by_ops = {name: sums for name, sums in found.items() if sums is not None}
+        self.in_python = {name: m for name, m in metrics.items() if name not in self.by_ops}
+        shift = np.median(targets.astype(np.float64)) if r2 in metrics.values() else 0.0
+        self.shift = tensor(shift, dtype="float64")
+        self.terms = {
+            f"{name}.{k}" if k else name: function
+            for name, sums in self.by_ops.items()
+            for k, function in enumerate(sums.functions)
         }
-        names = ["loss", *(part for parts in self.parts.values() for part in parts)]
-        self.sums = {name: zeros((), dtype="float64") for name in names}
-        self._called = dict.fromkeys(self.called, 0.0)
-        self._names = ("loss", *metrics)
+        self.sums = {name: zeros((), dtype="float64") for name in ("loss", *self.terms)}
+        self.python_sums = dict.fromkeys(self.in_python, 0.0)
 
     def add(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
         """Add a batch to the sums: its mean loss, the outputs (N, ...), the targets (N, ...)."""
         with no_grad():
             loss = loss.reshape(()) if loss.ndim else loss
             self.sums["loss"].add_(loss.to("float64") * targets.shape[0])
-            for name, sums in self.counted.items():
-                for part, function in zip(self.parts[name], sums.functions, strict=True):
-                    self.sums[part].add_(function(outputs, targets).to("float64"))
+            for name, function in self.terms.items():
+                self.sums[name].add_(function(outputs, targets, self.shift).to("float64"))
 
-    def met(self, rows: int) -> None:
-        """So many rows were added."""
+    def count_rows(self, rows: int) -> None:
+        """Count the rows of batches that were added."""
         self.rows += rows
 
-    def call(self, outputs: Array, targets: Array) -> None:
-        """Ask of one batch what only Python computes."""
-        for name, metric in self.called.items():
+    def add_in_python(self, outputs: Array, targets: Array) -> None:
+        """Add a batch to the metrics that are computed in Python."""
+        for name, metric in self.in_python.items():
             value = metric(outputs, targets)
             if np.ndim(value):
                 raise TypeError(
-                    f"metric {name!r} must give a number, got an array of shape {np.shape(value)}; "
-                    "ask for what is no number after the training"
+                    f"metric {name!r} must return a number, got an array of shape "
+                    f"{np.shape(value)}; compute it after the training instead"
                 )
-            self._called[name] += len(targets) * float(value)
+            self.python_sums[name] += len(targets) * float(value)
 
     def clear(self) -> None:
-        """Begin anew."""
-        self.rows, self._called = 0, dict.fromkeys(self.called, 0.0)
+        """Set all sums to 0."""
+        self.rows, self.python_sums = 0, dict.fromkeys(self.in_python, 0.0)
         for total in self.sums.values():
             total.zero_()
 
     def read(self) -> dict[str, float]:
-        """The loss and each metric by name."""
-        means = {name: float(total.item()) / self.rows for name, total in self.sums.items()}
-        found = {name: value / self.rows for name, value in self._called.items()}
-        for name, sums in self.counted.items():
-            found[name] = sums.finish(*(means[part] for part in self.parts[name]))
-        return {"loss": means["loss"]} | {name: found[name] for name in self._names[1:]}
+        """Return the mean loss and each metric, by name in the order of ``metrics``."""
+        means = iter([float(total.item()) / self.rows for total in self.sums.values()])
+        found = {"loss": next(means)} | dict.fromkeys(self.metrics, math.nan)
+        found |= {name: value / self.rows for name, value in self.python_sums.items()}
+        for name, sums in self.by_ops.items():
+            found[name] = sums.finish(*islice(means, len(sums.functions)))
+        return found

@@ -1,94 +1,106 @@
-"""What a training minimises, and what it measures beside it."""
+"""The loss that is minimised, the loss and metrics that are measured, class weights, penalties."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..data.dataset import Array
+from .._common.array import Array
+from .._tensor import Tensor
+from ..autograd.modes import no_grad
 from ..nn import Module
 from ..nn import functional as F
-from ..ops.create import tensor
-from ..tensor import Tensor
-from .course import Loss
-from .metrics import Metric, accuracy, named
-from .prepare import Rows, check_targets, model_dtype
+from ..ops.create import tensor, zeros
+from .metrics import Metric, accuracy, batch_sums, resolve_metrics
+from .validation import Samples, check_targets, model_dtype, preserve_modes
 
+Loss = Callable[[Tensor, Tensor], Tensor]
 ClassWeight = Mapping[int, float] | Sequence[float] | str
 
 
 class Objective:
-    """The loss and the metrics: what to ask of a batch.
+    """The losses and metrics of a training or an evaluation.
 
-    ``training_loss`` is the loss that is gone down, ``loss`` that which validation measures:
-    ``class_weight`` makes them differ.
+    ``training_loss`` plus ``penalty()`` is minimised; ``loss``, without class weights, is measured
+    in validation.
     """
 
     def __init__(
         self,
         model: Module,
-        rows: Rows,
+        samples: Samples,
         loss: Loss | None,
         metrics: Sequence[str | Metric] | None,
         class_weight: ClassWeight | None = None,
+        penalty: Callable[[], Tensor] | None = None,
     ) -> None:
         if loss is not None and not callable(loss):
-            raise TypeError(
-                f"loss must be a function of (outputs, targets), got {type(loss).__name__} "
-                f"{loss!r:.60}; write loss=F.mse_loss"
-            )
-        self.own = loss is None
-        self.loss: Loss = loss or (F.cross_entropy if rows.labels else F.mse_loss)
-        default = [accuracy] if self.own and rows.labels else []
-        self.metrics = named(default if metrics is None else metrics)
-        self.labels = rows.labels
-        self.check(model, rows)
+            raise TypeError(f"loss must be a function, got {loss!r:.60}; write loss=F.mse_loss")
+        if penalty is not None and not callable(penalty):
+            raise TypeError(f"penalty must be a function, got {penalty!r:.60}; use Penalty(model)")
+        self.penalty = penalty
+        self.is_default, self.labels = loss is None, samples.labels
+        self.loss: Loss = loss or (F.cross_entropy if self.labels else F.mse_loss)
+        classifies = self.is_default and self.labels
+        default = [accuracy] if classifies else []
+        self.metrics = resolve_metrics(default if metrics is None else metrics)
+        self.check(model, samples)
         self.training_loss = self.loss
         if class_weight is not None:
-            if not (self.own and rows.labels):
+            if not classifies:
                 raise ValueError(
-                    "class_weight is for labels under the default loss; write it into a loss of "
-                    "your own: nn.CrossEntropyLoss(weight)"
+                    "class_weight is for labels under the default loss; put the weights into your "
+                    "own loss: nn.CrossEntropyLoss(weight)"
                 )
-            self.training_loss = _Weighted(model, rows.y, class_weight)
+            self.training_loss = _weighted_cross_entropy(model, samples.y, class_weight)
 
-    def check(self, model: Module, rows: Rows) -> None:
-        """Refuse targets that do not fit the model's outputs, or that differ in kind."""
-        if rows.labels != self.labels:
+    def check(self, model: Module, samples: Samples) -> None:
+        """Check the targets against the model's outputs for the first row, in eval mode.
+
+        Raises:
+            TypeError: these are labels and those of the training are not, or vice versa.
+            ValueError: they do not fit the default loss or a built-in metric.
+        """
+        if samples.labels != self.labels:
             raise TypeError(
-                f"y of {rows.name} has dtype {rows.y.dtype}, where y of data are "
+                f"y of {samples.name} has dtype {samples.y.dtype}, where y of data are "
                 f"{'integer labels' if self.labels else 'floating-point values'}"
             )
-        if self.own:
-            check_targets(model, rows)
+        sums = [found for metric in self.metrics.values() if (found := batch_sums(metric))]
+        if self.is_default or sums:
+            with preserve_modes(model), no_grad():
+                model.eval()
+                outputs = model(tensor(samples.x[:1]))
+                if self.is_default:
+                    check_targets(samples, (len(samples.x), *outputs.shape[1:]))
+                for function in (function for each in sums for function in each.functions):
+                    function(outputs, tensor(samples.y[:1]), zeros((), dtype="float64"))
 
 
-class _Weighted:
-    """The cross-entropy with a weight for each class."""
-
-    def __init__(self, model: Module, labels: Array, given: ClassWeight) -> None:
-        classes = _outputs(model)
-        count = int(labels.max()) + 1 if classes is None else classes
-        self.weight = tensor(class_weights(labels, given, count).astype(model_dtype(model)))
-
-    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        loss: Tensor = F.cross_entropy(outputs, targets, weight=self.weight)
-        return loss
-
-
-def _outputs(model: Module) -> int | None:
-    """How many outputs the last layer with a matrix of weights has."""
+def _weighted_cross_entropy(model: Module, labels: Array, class_weight: ClassWeight) -> Loss:
+    """Return the cross-entropy with class weights, one for each output of the last layer."""
     matrices = [p for p in model.parameters() if len(p.shape) == 2]
-    return int(matrices[-1].shape[0]) if matrices else None
+    classes = int(matrices[-1].shape[0]) if matrices else int(labels.max()) + 1
+    weight = tensor(class_weights(labels, class_weight, classes).astype(model_dtype(model)))
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        mean: Tensor = F.cross_entropy(outputs, targets, weight=weight)
+        return mean
+
+    return loss
 
 
-def class_weights(labels: Array, given: ClassWeight, classes: int) -> Array:
-    """Float64 (classes,): the weight of each class.
+def class_weights(labels: Array, class_weight: ClassWeight, classes: int) -> Array:
+    """Return the weight of each class as float64 (classes,).
 
-    ``given`` is a weight for each, or a dict of those that are not 1, or "balanced": then each
-    class weighs N / (classes * its rows), so that all together weigh the same.
+    "balanced" gives class c the weight N / (classes * N_c) for N_c of N rows, so that all classes
+    have the same total weight (as in scikit-learn).
+
+    Args:
+        labels: int64 (N,).
+        class_weight: one weight per class, a dict of the weights that are not 1, or "balanced".
 
     Raises:
         ValueError: it is none of these, or a weight is negative or not finite.
@@ -96,35 +108,47 @@ def class_weights(labels: Array, given: ClassWeight, classes: int) -> Array:
     >>> class_weights(np.array([0, 0, 0, 1]), "balanced", 2).round(3).tolist()
     [0.667, 2.0]
     """
-    if isinstance(given, str):
-        if given != "balanced":
+    weights: Any = class_weight
+    if isinstance(class_weight, Mapping):
+        if unknown := class_weight.keys() - range(classes):
             raise ValueError(
-                f"class_weight must be 'balanced', a dict or a sequence, got {given!r}"
+                f"class_weight has {unknown.pop()!r}, and labels are 0 to {classes - 1}"
             )
-        counts = np.bincount(labels, minlength=classes)
-        weights = len(labels) / (classes * np.maximum(counts, 1))
-    elif isinstance(given, Mapping):
-        weights = np.ones(classes)
-        for label, weight in given.items():
-            if label not in range(classes):
-                raise ValueError(f"class_weight has {label!r}, and labels are 0 to {classes - 1}")
-            weights[label] = weight
-    else:
-        try:
-            weights = np.asarray(given, np.float64)
-        except (TypeError, ValueError):
-            weights = np.empty(0)
-    if weights.shape != (classes,) or not np.isfinite(weights).all() or (weights < 0).any():
+        weights = [class_weight.get(label, 1.0) for label in range(classes)]
+    elif isinstance(class_weight, str) and class_weight == "balanced":
+        weights = len(labels) / (classes * np.bincount(labels, minlength=classes).clip(1))
+    try:
+        array = np.asarray(weights, np.float64)
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    if array.shape != (classes,) or not np.isfinite(array).all() or (array < 0).any():
         raise ValueError(
-            f"class_weight must be {classes} finite numbers, none of them negative, got {given!r}"
+            f"class_weight must be 'balanced', a dict, or {classes} finite numbers that are not "
+            f"negative, got {class_weight!r}"
         )
-    return weights
+    return array
 
 
 class Penalty:
-    """l1 * sum |w| + l2 * sum w^2 over all matrices of weights, not over biases and scales.
+    """The elastic-net penalty l1 * sum |w| + l2 * sum w^2 over all weight matrices of ``model``.
 
-    It is added to the loss that is gone down, not to the one that is measured.
+    Parameters of one dimension (biases, scales) are left out. `fit` adds it to the loss that is
+    minimised, not to the loss that is measured.
+
+    Args:
+        l1: the factor of the absolute values (lasso).
+        l2: the factor of the squares (ridge); unlike ``weight_decay`` it has no factor 1/2.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> model = nn.Linear(2, 1)
+    >>> with tg.no_grad():
+    ...     _ = model.weight.copy_(tg.tensor([[3.0, -1.0]]))
+    >>> Penalty(model, l1=0.5, l2=0.1)().item()
+    3.0
+
+    H. Zou and T. Hastie, "Regularization and variable selection via the elastic net", Journal of
+    the Royal Statistical Society B 67, 2005.
     """
 
     def __init__(self, model: Module, *, l1: float = 0.0, l2: float = 0.0) -> None:
@@ -132,14 +156,10 @@ class Penalty:
         self.weights = [p for p in model.parameters() if len(p.shape) > 1]
 
     def __call__(self) -> Tensor:
-        """The penalty of the weights as they are: a 0-d tensor."""
-        parts: list[Any] = []
+        """Return the penalty of the present weights: a 0-d tensor."""
+        terms: list[Tensor] = []
         if self.l1:
-            parts += [self.l1 * weight.abs().sum() for weight in self.weights]
+            terms += [self.l1 * weight.abs().sum() for weight in self.weights]
         if self.l2:
-            parts += [self.l2 * weight.square().sum() for weight in self.weights]
-        total = parts[0]
-        for part in parts[1:]:
-            total = total + part
-        found: Tensor = total
-        return found
+            terms += [self.l2 * weight.square().sum() for weight in self.weights]
+        return sum(terms[1:], terms[0]) if terms else zeros(())

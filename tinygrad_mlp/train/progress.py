@@ -1,4 +1,4 @@
-"""Showing how training goes: a live bar on a terminal, a line for each epoch elsewhere."""
+"""Progress of a training: a live bar on a terminal, one line per epoch elsewhere."""
 
 from __future__ import annotations
 
@@ -7,67 +7,61 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
-from .history import PACE
-from .metrics import Means
+from .history import NOT_METRICS
+from .metrics import RunningMeans
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 
 class Reporter(AbstractContextManager["Reporter"]):
-    """Told of each batch and each epoch; this one keeps silent."""
+    """Base class of reporters, which shows nothing."""
 
-    def batch(self, epoch: int, number: int, means: Means) -> None:
-        """Batch ``number`` (from 1) of ``epoch`` (from 1) is done."""
+    def batch(self, epoch: int, number: int, means: RunningMeans) -> None:
+        """Show that batch ``number`` of ``epoch`` (both from 1) is done."""
 
     def epoch(self, row: Mapping[str, float]) -> None:
-        """An epoch is done, and ``row`` is its row in the history."""
+        """Show that an epoch is done; ``row`` is its row in the history."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Training is over, well or not."""
+    def __exit__(self, *_: object) -> None:
+        """End the display, also after an error."""
 
 
 class Lines(Reporter):
-    """A line for each epoch: what logs and pipes can hold."""
+    """Print one line per epoch, for logs and pipes."""
 
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
 
     def epoch(self, row: Mapping[str, float]) -> None:
-        """Print the line at once: who reads the other end of a pipe is watching too."""
-        place = f"epoch {row['epoch']:{len(str(self.epochs))}d}/{self.epochs}"
-        say(f"{place}  {measures(row)}  {pace(row['samples_per_second'])}")
+        """Print the line and flush it."""
+        number = f"epoch {row['epoch']:{len(str(self.epochs))}d}/{self.epochs}"
+        print_line(f"{number}  {format_metrics(row)}  {format_speed(row['samples_per_second'])}")
 
 
-def say(text: str) -> None:
-    """Print it at once; if nobody reads any more, as behind ``| head``, it all goes nowhere."""
+def print_line(text: str) -> None:
+    """Print and flush a line; after a broken pipe, as in ``| head``, discard all output."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        silence()
+        discard_stdout()
 
 
-def silence() -> None:
-    """Let what is printed from now on go nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+def discard_stdout() -> None:
+    """Redirect standard output to the null device."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
 
 
 class Bar(Reporter):
-    """A live bar: loss, metrics, samples per second, and the time that is left.
+    """Draw a live bar: loss, metrics, samples per second and remaining time.
 
-    It is drawn in the training thread, at most four times a second. A drawing takes 1 to 1.5 ms,
-    so the bar costs half a percent of the time; between drawings a batch costs a look at the clock.
-    A terminal of less than ``WIDE`` columns has no room for validation.
+    It is drawn by the training thread, at most four times a second. One drawing takes 1 to 1.5 ms,
+    half a percent of the time; other batches cost one call of the clock. A terminal of less than
+    ``WIDE`` columns shows no validation metrics.
     """
 
     PERIOD = 0.25
@@ -83,68 +77,69 @@ class Bar(Reporter):
         self.progress: Progress = Progress(
             TextColumn("{task.description}", style="bold"),
             BarColumn(bar_width=None, complete_style="cyan", finished_style="green"),
-            TextColumn("{task.fields[measured]}"),
-            TextColumn("{task.fields[pace]}", style="dim"),
+            TextColumn("{task.fields[metrics]}"),
+            TextColumn("{task.fields[speed]}", style="dim"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=console,
             auto_refresh=False,
             expand=True,
         )
-        # The first batch may compile kernels: say what the wait is for. Epochs that were done
-        # before say nothing of the time that is left.
+        # The first batch may compile kernels. Epochs of a continued run that are done already do
+        # not count for the remaining time.
         self.task = self.progress.add_task(
-            f"epoch {min(done + 1, epochs)}", total=epochs * batches, completed=done * batches,
-            measured="first batch ...", pace="",
-        )  # fmt: skip
-        self.validated: dict[str, float] = {}
-        self.drawn = self.began = time.perf_counter()
+            f"epoch {min(done + 1, epochs)}",
+            total=epochs * batches,
+            completed=done * batches,
+            metrics="first batch ...",
+            speed="",
+        )
+        self.validation: dict[str, float] = {}
+        self.last_draw = self.epoch_start = time.perf_counter()
 
     def __enter__(self) -> Bar:
         self.progress.start()
         self.progress.refresh()
         return self
 
-    def batch(self, epoch: int, number: int, means: Means) -> None:
-        """Draw, if the last drawing is old enough."""
+    def batch(self, epoch: int, number: int, means: RunningMeans) -> None:
+        """Draw, if the last drawing is older than ``PERIOD``."""
         now = time.perf_counter()
-        if now - self.drawn >= self.PERIOD:
-            row = means.read() | self.validated
-            self._draw(epoch, number, row, means.rows / (now - self.began))
+        if now - self.last_draw >= self.PERIOD:
+            row = means.read() | self.validation
+            self._draw(epoch, number, row, means.rows / (now - self.epoch_start))
 
     def epoch(self, row: Mapping[str, float]) -> None:
-        """Draw likewise, or if it is the end; what validation gave stays on show."""
-        self.validated = {name: value for name, value in row.items() if name.startswith("val_")}
-        self.began = time.perf_counter()
-        if self.began - self.drawn >= self.PERIOD or row["epoch"] == self.epochs:
+        """Draw likewise, always after the last epoch; keep showing the validation metrics."""
+        self.validation = {name: v for name, v in row.items() if name.startswith("val_")}
+        self.epoch_start = time.perf_counter()
+        if self.epoch_start - self.last_draw >= self.PERIOD or row["epoch"] == self.epochs:
             self._draw(int(row["epoch"]), self.batches, row, row["samples_per_second"])
 
     def _draw(self, epoch: int, number: int, row: Mapping[str, float], speed: float) -> None:
+        shown = {name: v for name, v in row.items() if self.wide or not name.startswith("val_")}
         self.progress.update(
             self.task,
             completed=(epoch - 1) * self.batches + number,
             description=f"epoch {epoch}/{self.epochs}",
-            measured=measures(row if self.wide else _without_validation(row)),
-            pace=pace(speed),
+            metrics=format_metrics(shown),
+            speed=format_speed(speed),
             refresh=True,
         )
-        self.drawn = time.perf_counter()
+        self.last_draw = time.perf_counter()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Leave the bar as it stands."""
+    def __exit__(self, *_: object) -> None:
+        """Leave the bar on the screen and restore the cursor."""
         self.progress.stop()
 
 
 def reporter(
     progress: bool | Literal["auto"], epochs: int, batches: int, done: int = 0
 ) -> Reporter:
-    """Who shows a fit of ``epochs`` times ``batches``, by what :func:`fit` was asked for.
+    """Return the reporter for the ``progress`` argument of :func:`fit`.
 
-    So many epochs are ``done`` already.
+    Args:
+        epochs: the number of epochs in all, of which ``done`` are done already.
+        batches: the number of batches of an epoch.
 
     Raises:
         ValueError: ``progress`` is neither True, False nor "auto".
@@ -156,23 +151,20 @@ def reporter(
     return Lines(epochs) if progress is True else Reporter()
 
 
-def _without_validation(row: Mapping[str, float]) -> dict[str, float]:
-    return {name: value for name, value in row.items() if not name.startswith("val_")}
+def format_metrics(row: Mapping[str, float]) -> str:
+    """Return the losses and metrics of a history's row as text.
 
-
-def measures(row: Mapping[str, float]) -> str:
-    """The losses and metrics of a history's row.
-
-    >>> measures({"epoch": 3, "loss": 0.25, "accuracy": 0.9, "lr": 0.1, "seconds": 0.5})
+    >>> format_metrics({"epoch": 3, "loss": 0.25, "accuracy": 0.9, "lr": 0.1, "seconds": 0.5})
     'loss 0.2500  accuracy 0.9000'
     """
-    return "  ".join(f"{name} {value:.4f}" for name, value in row.items() if name not in PACE)
+    shown = (f"{name} {value:.4f}" for name, value in row.items() if name not in NOT_METRICS)
+    return "  ".join(shown)
 
 
-def pace(samples_per_second: float) -> str:
-    """Speed, for a person.
+def format_speed(samples_per_second: float) -> str:
+    """Return the speed as text.
 
-    >>> pace(123456.7)
+    >>> format_speed(123456.7)
     '123,457 samples/s'
     """
     return f"{samples_per_second:,.0f} samples/s"

@@ -1,16 +1,31 @@
 """The matrix product: C = A B, with a bias, added to C, or finished by an elementwise kernel.
 
-To be read in this order: the three loops of ``textbook.py``; ``outer.py``, which blocks them, and
-its micro-kernel ``tile.py``; ``inner.py`` and ``dot.py``, for products with few rows or columns;
-``row.py`` and ``axpy.py``, for a single row; ``pack.py``, their copies; ``partition.py``, their
-threads; ``choose.py``, which chooses between them; ``deep.py``, which cuts long sums into chunks;
-``planning.py`` and ``arrays.py``, how they are called.
+Read the files in this order.
+
+1. ``textbook.py``: three loops, the definition.
+2. ``outer.py``: the loops in blocks; ``tiles.py``, ``tile.py``: the micro-kernel, a tile of C in
+   registers; ``pack.py``: copies of blocks of the operands; ``vectors.py``: LLVM vectors.
+3. ``inner.py``, ``dot.py``: products with few rows or columns, as dot products.
+4. ``row.py``, ``axpy.py``: a single row.
+5. ``partition.py``: the division among threads; ``words.py``: the arguments of these kernels.
+6. ``choose.py``: which form is used, and its block sizes; ``deep.py``: long sums in chunks.
+7. ``source.py``: kernels for each dtype and vector unit; ``planning.py``, ``arrays.py``: the calls.
 """
 
 __all__ = [
-    "ACCUMULATED", "BIASED", "UNITS", "ZEROS", "DeepPlan", "Finish", "Plan",
-    "host", "plan", "plan_deep", "product", "textbook",
-]  # fmt: skip
+    "ACCUMULATED",
+    "BIASED",
+    "UNITS",
+    "ZEROS",
+    "DeepPlan",
+    "Finish",
+    "Plan",
+    "host",
+    "plan",
+    "plan_deep",
+    "product",
+    "textbook",
+]
 
 from .arrays import product
 from .deep import DeepPlan, plan_deep

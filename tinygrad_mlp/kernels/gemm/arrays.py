@@ -1,4 +1,4 @@
-"""The matrix product on NumPy arrays: what the kernels do, without tensors around them."""
+"""The matrix product on NumPy arrays, without tensors."""
 
 from __future__ import annotations
 
@@ -9,50 +9,51 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numba import int64, njit, types
 
-from ..cache import entry, kept
-from ..layout import Shape, dense, layout_of
-from ..memory import address_of, call_address, pointer, room_on_stack, words_on_stack
-from ..threads import SMALL, get_num_threads
+from ..runtime.cache import cached, entry_point
+from ..runtime.layout import Shape, dense, layout_of
+from ..runtime.memory import address_of, call_address, pointer, room_on_stack, words_on_stack
+from ..runtime.threads import SMALL, get_num_threads
 from . import words as at
-from .choose import FORMS, ROW, choose
+from .choose import FORMS, choose
 from .planning import NS, STACK, Plan, plan, tile_of
 from .source import address
 
 
 def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """``a @ b`` of two matrices, or two batches of them, of one dtype, float32 or float64.
+    """Return ``a @ b`` of two matrices or batches of matrices, both float32 or both float64.
 
         C[..., i, j] = sum over k of A[..., i, k] B[..., k, j]
 
     Shapes (..., M, K) and (..., K, N), the leading axes broadcast; any strides. ``out``: a
-    C-ordered array for the result, which is returned; it shares no memory with ``a`` or ``b``.
+    C-ordered array for the result, which is returned. It must not overlap with ``a`` or ``b``.
 
-    Raises TypeError for other dtypes, ValueError for shapes that do not fit.
+    Raises:
+        TypeError: other dtypes.
+        ValueError: shapes that do not fit.
 
-    >>> product(np.eye(2, 3), np.ones((3, 1)))
-    array([[1.],
-           [0.],
-           [1.]])
+    >>> product(np.array([[1.0, 2.0], [3.0, 4.0]]), np.eye(2))
+    array([[1., 2.],
+           [3., 4.]])
     """
     dtype = a.dtype
     try:
         (M, _), (_, N) = a.shape, b.shape
-        multiply, table = _alone[dtype]
-    except (KeyError, ValueError):  # the first of a dtype, or a batch
+        multiply, table = _single_thread[dtype]
+    except (KeyError, ValueError):  # the first product of this dtype, or a batch
         return _general(a, b, out)
-    as_made = out is None or (out.shape == (M, N) and out.dtype is dtype and out.flags.carray)
-    if b.dtype is not dtype or not as_made:
+    fits = out is None or (out.shape == (M, N) and out.dtype is dtype and out.flags.carray)
+    if b.dtype is not dtype or not fits:
         return _general(a, b, out)
     c = np.empty((M, N), dtype) if out is None else out
-    places = multiply(a, b, c, table, get_num_threads())
-    return c if places is None else _general(a, b, c, places)
+    addresses = multiply(a, b, c, table, get_num_threads())
+    return c if addresses is None else _general(a, b, c, addresses)
 
 
 def _general(
-    a: np.ndarray, b: np.ndarray, out: np.ndarray | None, places: Sequence[int] = ()
+    a: np.ndarray, b: np.ndarray, out: np.ndarray | None, addresses: Sequence[int] = ()
 ) -> np.ndarray:
-    """The product of any two arrays, on one thread or all; ``places``: of A, B and C, if known."""
-    shape, how = _planned(a.shape, a.strides, a.dtype, b.shape, b.strides, b.dtype)
+    """Return the product of any two arrays; ``addresses``: of A, B and C, if known."""
+    shape, planned = _planned(a.shape, a.strides, a.dtype, b.shape, b.strides, b.dtype)
     if out is None:
         out = np.empty(shape, a.dtype)
     elif out.shape != shape or out.dtype != a.dtype or not out.flags.carray:
@@ -62,13 +63,13 @@ def _general(
         )
     if not out.size:
         return out
-    if a.dtype not in _alone:
-        _alone[a.dtype] = _multiply(str(a.dtype)), _table(a.dtype)
-    if how is None:  # no one stride leads through the batch
+    if a.dtype not in _single_thread:
+        _single_thread[a.dtype] = _multiply(str(a.dtype)), _table(a.dtype)
+    if planned is None:  # the batch has more than one stride
         a, b = (np.broadcast_to(x, (*shape[:-2], *x.shape[-2:])).copy() for x in (a, b))
         return _general(a, b, out)
-    at_a, at_b, at_c = places or map(address_of, (a, b, out))
-    how(at_a, at_b, 0, at_c)
+    a_at, b_at, c_at = addresses or map(address_of, (a, b, out))
+    planned(a_at, b_at, 0, c_at)
     return out
 
 
@@ -76,7 +77,7 @@ def _general(
 def _planned(
     a: Shape, a_strides: Shape, a_dtype: np.dtype, b: Shape, b_strides: Shape, b_dtype: np.dtype
 ) -> tuple[Shape, Plan | None]:
-    """The shape of the product, and its plan; or what is wrong."""
+    """Return the shape of the product and its plan, or raise an error."""
     if a_dtype != b_dtype or a_dtype not in (np.float32, np.float64):
         raise TypeError(
             f"product takes two float32 or two float64 arrays, not {a_dtype} and {b_dtype}: "
@@ -91,57 +92,60 @@ def _planned(
 
 @functools.cache
 def _table(dtype: np.dtype) -> int:
-    """The address of what `_multiply` needs to know: the kernels' addresses, and the tile."""
+    """Return the address of `_multiply`'s table: the addresses of kernels, and the tile's sizes."""
     names = (*FORMS, "tiles")
     table = np.array([*(address(name, str(dtype)) for name in names), *tile_of(dtype.itemsize)])
-    _kept.append(table)
+    _tables.append(table)
     return address_of(table)
 
 
-_kept: list[np.ndarray] = []
+_tables: list[np.ndarray] = []
 
-ROOM = 256  # bytes on the stack for the constants of a product that nothing finishes
+ROOM = 256  # bytes on the stack for the constants of a product without a finishing kernel
 assert 8 * at.STRIDES <= ROOM
+
+TILES, TILE = len(FORMS), len(FORMS) + 1  # in the table, after the forms: a kernel, four sizes
 
 
 @functools.cache
 def _multiply(dtype: str) -> Callable[..., tuple[int, int, int] | None]:
-    """Multiply two matrices on this thread, planned anew: Python would take longer to look it up.
+    """Return a function that plans and multiplies two matrices on the calling thread.
 
-    Nothing is done, and the addresses of A, B and C come back, if the shapes do not fit, ``count``
-    threads would be faster, or the stack has no room. Nobody looks at dtypes and dimensions.
+    Planning takes less time than a look-up in Python. The function does nothing, and returns the
+    addresses of A, B and C, if the shapes do not fit, ``count`` threads would be faster, or the
+    stack has no room. It does not check dtypes and dimensions.
     """
     real = getattr(types, dtype)
-    operand, places = types.Array(real, 2, "A", readonly=True), types.UniTuple(int64, 3)
-    signature = types.Optional(places)(operand, operand, types.Array(real, 2, "C"), int64, int64)
+    operand, three = types.Array(real, 2, "A", readonly=True), types.UniTuple(int64, 3)
+    signature = types.Optional(three)(operand, operand, types.Array(real, 2, "C"), int64, int64)
 
-    @kept(njit(signature, cache=True, nogil=True), dtype)
+    @cached(njit(signature, cache=True, nogil=True), dtype)
     def multiply(a, b, c, table, count):
-        places = a.ctypes.data, b.ctypes.data, c.ctypes.data
+        addresses = a.ctypes.data, b.ctypes.data, c.ctypes.data
         (M, K), N = a.shape, b.shape[1]
         if b.shape[0] != K or M * N == 0:
-            return places
-        known, constants = pointer(table, int64), room_on_stack(ROOM)
+            return addresses
+        entries, constants = pointer(table, int64), room_on_stack(ROOM)
         sizes = pointer(constants, int64)
-        for place in range(at.STRIDES):
-            sizes[place] = 0
+        for k in range(at.STRIDES):
+            sizes[k] = 0
         sizes[at.BATCH], sizes[at.M], sizes[at.N], sizes[at.K] = 1, M, N, K
         sizes[at.A_ROW], sizes[at.A_COL] = a.strides
         sizes[at.B_ROW], sizes[at.B_COL] = b.strides
         sizes[at.C_ROW], sizes[at.C_COL] = c.strides
-        form, cost = choose(sizes, -1, True, known[4], known[5], known[6], known[7],
-                            M, N, K)  # fmt: skip
-        turned = sizes[at.TURNED] * M * N * 8
+        tile = (entries[TILE], entries[TILE + 1], entries[TILE + 2], entries[TILE + 3])
+        form, cost = choose(sizes, -1, True, tile, (M, N, K))
+        c_transposed = sizes[at.TRANSPOSED] * M * N * 8
         large = count > 1 and cost * NS >= SMALL
-        if large or sizes[at.PER_THREAD] + turned > STACK:
-            return places
-        sizes[at.TILES] = known[ROW + 1]
-        words = constants, places[0], places[1], 0, places[2], room_on_stack(STACK), 1
-        call_address(known[form], words_on_stack(words), 0, 1)
+        if large or sizes[at.PER_THREAD] + c_transposed > STACK:
+            return addresses
+        sizes[at.TILES] = entries[TILES]
+        words = constants, addresses[0], addresses[1], 0, addresses[2], room_on_stack(STACK), 1
+        call_address(entries[form], words_on_stack(words), 0, 1)
         return None
 
-    return entry(multiply)
+    return entry_point(multiply)
 
 
-# By dtype: `_multiply`, past Numba's look at the types, and its table. Filled by the first call.
-_alone: dict[np.dtype, tuple[Callable[..., tuple[int, int, int] | None], int]] = {}
+# By dtype: the entry point of `_multiply`'s function, and its table. Filled by the first call.
+_single_thread: dict[np.dtype, tuple[Callable[..., tuple[int, int, int] | None], int]] = {}

@@ -2,171 +2,122 @@
 
     sums[r, c] = sum over k of A[r, k] * B[k, c]
 
-Both are contiguous along k, so that vectors are loaded as they lie: nothing is packed. Each sum has
-lanes, 64 bytes of them on any machine: lane l adds up the k with k mod lanes = l, and the lanes of
-all sums are added together at the end, in a tree. Narrower registers hold some of the lanes, and
-take as many passes over k as there are such pieces: the sums of a block fill the registers. Each
-pass is over a chunk of k that stays in the L1 cache, and its sums wait in memory for the next one.
+Both are contiguous along k, so vectors are loaded without packing. Each sum has 64 bytes of lanes
+on any machine: lane l adds the terms with k mod lanes = l, and at the end the lanes of each sum are
+added as a tree. Registers narrower than 64 bytes hold a piece of the lanes. Each piece then takes a
+pass over k of its own, so that the sums of a block fill the registers. A pass covers a chunk of k
+that stays in the L1 cache; its sums are kept in memory until the next chunk.
 """
 
 from __future__ import annotations
 
-from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
+from numba.core import cgutils
 
-from .vectors import UNITS, Vectors
-
-_WORD = ir.IntType(64)
-
+from ..runtime.llvm import WORD, emits, loop, merge
+from .vectors import Vectors, vectors_of
 
 LANES = 64  # bytes
 ROOM, MOST = 128, 16  # bytes of the sums of a pass; how many they are at most
-CHUNK, WAITING = 2048, MOST * LANES  # bytes of k; of sums that wait for the next chunk
-# By registers, rows x columns of a block: its sums fit them. No two are equally high. The first is
-# for any C, the others for one that is as low, or as narrow, as they are.
-BLOCKS = {
-    32: ((4, 4), (1, 8), (8, 1), (5, 3), (3, 5)),
-    16: ((2, 4), (1, 8), (8, 1), (5, 2)),
-}
+CHUNK, PARTIAL = 2048, MOST * LANES  # bytes of a chunk of k; of the sums kept between chunks
+# By the number of registers: rows x columns of a block, whose sums fit them. All heights differ.
+# The first is for any C, the others for a C with exactly as few rows, or as few columns.
+BLOCKS = {32: ((4, 4), (1, 8), (8, 1), (5, 3), (3, 5)), 16: ((2, 4), (1, 8), (8, 1), (5, 2))}
 LONGEST = 8
 
 
-@intrinsic(prefer_literal=True)
-def multiply_dots(typingctx, real, unit, high, rows, columns, piece, first, last, depth,
-                  a, a_row, b, b_col, waiting, sums):  # fmt: skip
-    """One pass: parts of the dot products of the block that is ``high``, one by one to ``sums``.
+@emits(lambda real, unit, operands: types.void(real, unit, operands), literal=True)
+def multiply_dots(context, builder, signature, real, unit, operands):
+    """Compute one pass of a block; after the last chunk, store its dot products at ``sums``.
 
-    ``piece``: which of the registers that hold the lanes it is for, counted from 0. Whether it is
-    the ``first`` chunk of k, and the ``last``; in between, the lanes are at ``waiting``.
+    ``operands``, a tuple of int64: the block's height; how many of its rows and columns there are;
+    ``piece``: the register of lanes that this pass computes, counted from 0; whether the chunk of k
+    is the first, and the last; its length; the addresses and strides in bytes of rows of A and of
+    columns of B; the address of the sums kept between chunks; ``sums``.
 
-    Where there are fewer ``rows`` or ``columns``, the last is repeated: nothing is read behind it.
-    There must be room for a whole vector at ``sums``.
+    With fewer rows or columns than the block has, the last one is repeated: no memory behind it is
+    read. There must be room for a whole vector at ``sums``.
     """
-    signature = types.void(real, unit, *[types.int64] * 4, *[types.boolean] * 2,
-                           *[types.int64] * 7)  # fmt: skip
-
-    def codegen(context, builder, signature, values):
-        high, rows, columns, piece, first, last, depth, a, a_row, b, b_col, waiting, sums = (
-            values[2:])  # fmt: skip
-        vectors = Vectors(context, builder, real.dtype, UNITS[unit.literal_value])
-        done = builder.append_basic_block("dots.done")
-        switch = builder.switch(high, done)
-        for R, C in BLOCKS[vectors.unit.registers]:
-            block = builder.append_basic_block(f"dots.{R}x{C}")
-            switch.add_case(_WORD(R), block)
-            builder.position_at_end(block)
-            dots = _Dots(vectors, _places(builder, a, a_row, rows, R),
-                         _places(builder, b, b_col, columns, C))  # fmt: skip
-            if vectors.unit.width == LANES:  # all of k is one chunk
-                made = dots.build(piece, depth, [vectors.zero] * (R * C))
-                _store(vectors, add_lanes(vectors, made), sums)
-            else:
-                at = builder.add(waiting, builder.mul(piece, _WORD(MOST * vectors.unit.width)))
-                starts = [builder.select(first, vectors.zero, vectors.load(place))
-                          for place in _steps(vectors, at, R * C)]  # fmt: skip
-                made = dots.build(piece, depth, starts)
-                with builder.if_else(last) as (end, wait):
-                    with end:
-                        _store(vectors, add_lanes(vectors, made), sums)
-                    with wait:
-                        _store(vectors, made, at)
-            builder.branch(done)
-        builder.position_at_end(done)
-        return context.get_dummy_value()
-
-    return signature, codegen
+    height, rows, columns, piece, *rest = cgutils.unpack_tuple(builder, operands)
+    first, last, depth, a, a_row, b, b_col, partial, sums = rest
+    first, last = (builder.icmp_signed("!=", flag, WORD(0)) for flag in (first, last))
+    vectors = vectors_of(context, builder, signature)
+    kept = builder.add(partial, builder.mul(piece, WORD(MOST * vectors.unit.width)))
+    done = builder.append_basic_block("dots.done")
+    switch = builder.switch(height, done)
+    for R, C in BLOCKS[vectors.unit.registers]:
+        block = builder.append_basic_block(f"dots.{R}x{C}")
+        switch.add_case(WORD(R), block)
+        builder.position_at_end(block)
+        a_rows = vectors.clamped_steps(a, a_row, rows, R)
+        b_columns = vectors.clamped_steps(b, b_col, columns, C)
+        starts = [vectors.zero] * (R * C)
+        if vectors.unit.width == LANES:  # all of k is one chunk
+            dots = _dots(vectors, a_rows, b_columns, piece, depth, starts)
+            _store(vectors, add_lanes(vectors, dots), sums)
+        else:
+            before = map(vectors.load, _places(vectors, kept, R * C))
+            starts = [
+                builder.select(first, zero, x) for zero, x in zip(starts, before, strict=True)
+            ]
+            dots = _dots(vectors, a_rows, b_columns, piece, depth, starts)
+            with builder.if_else(last) as (finish, keep):
+                with finish:
+                    _store(vectors, add_lanes(vectors, dots), sums)
+                with keep:
+                    _store(vectors, dots, kept)
+        builder.branch(done)
+    builder.position_at_end(done)
 
 
-def _steps(vectors, at, count):
-    """The addresses of vectors one behind the other."""
-    return [vectors.builder.add(at, _WORD(i * vectors.unit.width)) for i in range(count)]
+def _places(vectors: Vectors, address, count):
+    """Return the addresses of ``count`` consecutive vectors."""
+    return [vectors.builder.add(address, WORD(i * vectors.unit.width)) for i in range(count)]
 
 
-def _store(vectors, values, at):
-    for value, place in zip(values, _steps(vectors, at, len(values)), strict=True):
+def _store(vectors: Vectors, values, address):
+    for value, place in zip(values, _places(vectors, address, len(values)), strict=True):
         vectors.store(value, place)
 
 
-def _places(builder, base, stride, count, most):
-    """The addresses of ``most`` rows, of which those behind the ``count``-th are the last again."""
-    last, places = builder.sub(count, _WORD(1)), []
-    for i in range(most):
-        inside = builder.icmp_signed("<", _WORD(i), last)
-        step = builder.mul(stride, builder.select(inside, _WORD(i), last))
-        places.append(builder.add(base, step))
-    return places
+def _dots(vectors: Vectors, rows, columns, piece, depth, starts):
+    """Emit the loop over k, one vector of each 64 bytes, and the rest of k under a mask."""
+    builder, size = vectors.builder, vectors.size
+    first = builder.mul(piece, WORD(vectors.lanes))
+    whole = builder.and_(depth, WORD(-(LANES // size)))
+    rest = builder.sub(builder.sub(depth, whole), first)
+    begin, end = builder.mul(first, WORD(size)), builder.mul(whole, WORD(size))
+    rows, columns = ([builder.add(at, begin) for at in each] for each in (rows, columns))
 
-
-class _Dots:
-    """Emits the loop over k, a vector of each 64 bytes, and what is left of k under a mask."""
-
-    def __init__(self, vectors: Vectors, rows, columns):
-        self.vectors, self.builder, self.rows, self.columns = (
-            vectors, vectors.builder, rows, columns)  # fmt: skip
-
-    def build(self, piece, depth, starts):
-        builder, size = self.builder, self.vectors.size
-        first = builder.mul(piece, _WORD(self.vectors.lanes))
-        whole = builder.and_(depth, _WORD(-(LANES // size)))
-        rest = builder.sub(builder.sub(depth, whole), first)
-        begin = builder.mul(first, _WORD(size))
-        self.rows = [builder.add(at, begin) for at in self.rows]
-        self.columns = [builder.add(at, begin) for at in self.columns]
-        end = builder.mul(whole, _WORD(size))
-        return self.tail(end, rest, self.loop(end, starts))
-
-    def loop(self, end, starts):
-        builder, entry = self.builder, self.builder.block
-        loop, done = builder.append_basic_block("dots.k"), builder.append_basic_block("dots.rest")
-        builder.cbranch(builder.icmp_signed(">", end, _WORD(0)), loop, done)
-        builder.position_at_end(loop)
-        offset = builder.phi(_WORD)
-        sums = [builder.phi(self.vectors.kind) for _ in starts]
-        after = self.step(offset, sums, self.vectors.load)
-        following = builder.add(offset, _WORD(LANES))
-        offset.add_incoming(_WORD(0), entry)
-        offset.add_incoming(following, loop)
-        builder.cbranch(builder.icmp_signed("<", following, end), loop, done)
-        builder.position_at_end(done)
-        return self.merge(starts, entry, after, loop, sums)
-
-    def tail(self, offset, rest, sums):
-        builder, entry = self.builder, self.builder.block
-        some, done = builder.append_basic_block("dots.some"), builder.append_basic_block("dots.end")
-        builder.cbranch(builder.icmp_signed(">", rest, _WORD(0)), some, done)
-        builder.position_at_end(some)
-        mask = self.vectors.mask(rest)
-        after = self.step(offset, sums, lambda at: self.vectors.load_masked(at, mask))
-        last = builder.block
-        builder.branch(done)
-        builder.position_at_end(done)
-        return self.merge(sums, entry, after, last)
-
-    def step(self, offset, sums, load):
-        a = [load(self.builder.add(at, offset)) for at in self.rows]
-        b = [load(self.builder.add(at, offset)) for at in self.columns]
+    def step(load, offset, sums):
+        a, b = ([load(builder.add(at, offset)) for at in each] for each in (rows, columns))
         pairs = [(x, y) for x in a for y in b]
-        return [self.vectors.multiply_add(x, y, sum_)
-                for (x, y), sum_ in zip(pairs, sums, strict=True)]  # fmt: skip
+        return [vectors.multiply_add(*pair, sum_) for pair, sum_ in zip(pairs, sums, strict=True)]
 
-    def merge(self, before, entry, after, block, loop=()):
-        """The sums, whether or not ``block`` was run; ``loop``: the phi nodes at its head."""
-        for phi, first, next_ in zip(loop, before, after, strict=False):
-            phi.add_incoming(first, entry)
-            phi.add_incoming(next_, block)
-        merged = [self.builder.phi(self.vectors.kind) for _ in before]
-        for phi, first, next_ in zip(merged, before, after, strict=True):
-            phi.add_incoming(first, entry)
-            phi.add_incoming(next_, block)
-        return merged
+    def full_step(offset, *sums):
+        sums = step(vectors.load, offset, sums)
+        return [builder.add(offset, WORD(LANES)), *sums]
+
+    _, *sums = loop(
+        builder,
+        "dots",
+        [WORD(0), *starts],
+        lambda at, *_: builder.icmp_signed("<", at, end),
+        full_step,
+    )
+    before = builder.block
+    with builder.if_then(builder.icmp_signed(">", rest, WORD(0))):
+        mask = vectors.mask(rest)
+        added = step(lambda at: vectors.load_masked(at, mask), end, sums)
+        after = builder.block
+    return merge(builder, (sums, before), (added, after))
 
 
 def add_lanes(vectors: Vectors, sums):
-    """Vectors that hold, lane by lane, the sums of the lanes of each of ``sums``.
+    """Return vectors whose lanes are the totals of each of ``sums``, in order.
 
-    Two vectors become one by adding neighbouring lanes of both; after log2(lanes) rounds each lane
-    is the whole sum of one vector, and their order is that of ``sums``.
+    Two vectors become one by adding neighbouring lanes of both. After log2(lanes) rounds each lane
+    is the total of one vector.
     """
     lanes = vectors.lanes
     sums = sums + [vectors.zero] * (-len(sums) % lanes)

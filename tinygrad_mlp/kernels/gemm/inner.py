@@ -1,78 +1,81 @@
 """The matrix product by inner products: rows of A with columns of B, where C is small.
 
-Where A has few rows, or B few columns, packing a panel costs as much as multiplying it. If both lie
-contiguous along k (as x and the weight of ``linear`` do), the products need no packing: ``dot.py``
-takes a block of them at a time, and so many rows of A meet all of B as the L2 cache holds. A narrow
-B that lies the other way is copied first.
+Where A has few rows, or B few columns, packing a panel costs as much as multiplying it. If both are
+contiguous along k (as x and the weight of ``linear`` are), no packing is needed: ``dot.py``
+multiplies blocks of rows and columns, and all columns of B are used with as many rows of A as stay
+in the L2 cache. A narrow B that is not contiguous along k is copied first.
 
-Threads take products, or rows or columns of C. Every sum has one order, whatever their number.
+Threads compute products, or rows or columns of C. Each sum has one order, for any number of them.
 
 The words and constants of the kernel are listed in ``words.py`` and chosen in ``planning.py``.
 """
 
 from __future__ import annotations
 
-from numba import float32
+from numba import float32, int64
 
-from ..memory import pointer, room_on_stack
-from ..shares import share_of_steps
+from ..runtime.memory import pointer, room_on_stack
+from ..runtime.slices import slice_of_steps
 from . import words as at
-from .dot import BLOCKS, CHUNK, LANES, LONGEST, MOST, ROOM, WAITING, multiply_dots
+from .dot import BLOCKS, CHUNK, LANES, LONGEST, MOST, PARTIAL, ROOM, multiply_dots
 from .partition import my_part, operands_of, run_finish
 
 # The constants of one specialisation; ``source.py`` writes these functions out with others.
 real, item, unit, lanes, blocks = float32, 4, "avx512", 16, BLOCKS[32]
-NEAR = 3 << 18  # bytes of A that stay in the L2 cache while all columns go past them
+NEAR = 3 << 18  # bytes of A that stay in the L2 cache while all columns of B are read
 
 
 def kernel(arguments, thread, threads):
-    """This thread's part of every product of the batch."""
+    """Compute this thread's part of every product of the batch."""
     words, sizes, scratch, first, last, part, parts = my_part(arguments, thread, threads)
     top, bottom, left, right = 0, sizes[at.M], 0, sizes[at.N]
     if bottom > right:
-        top, bottom = share_of_steps(bottom, LONGEST, part, parts)
+        top, bottom = slice_of_steps(bottom, LONGEST, part, parts)
     else:
-        left, right = share_of_steps(right, LONGEST, part, parts)
+        left, right = slice_of_steps(right, LONGEST, part, parts)
     for product in range(first, last):
         multiply_part(words, sizes, scratch, product, top, bottom, left, right)
 
 
 def multiply_part(words, sizes, scratch, product, top, bottom, left, right):
-    """One rectangle of C, in blocks."""
+    """Multiply one rectangle of C, in blocks."""
     a, b = operands_of(words, sizes, product)
-    a_row, b_col = sizes[at.A_ROW], sizes[at.B_COL]
+    b_col, depth = sizes[at.B_COL], sizes[at.K]
     if sizes[at.B_ROW] != item:
-        copy_columns(b, sizes[at.B_ROW], b_col, sizes[at.K], left, right, scratch + at.BLOCK_A)
-        b, b_col = scratch + at.BLOCK_A - left * sizes[at.K] * item, sizes[at.K] * item
+        copy_columns(b, sizes[at.B_ROW], b_col, depth, left, right, scratch + at.BLOCK_A)
+        b, b_col = scratch + at.BLOCK_A - left * depth * item, depth * item
     high, wide = block_of(bottom - top, right - left)
-    near = max(NEAR // max(sizes[at.K] * item, 1) // high, 1) * high
+    near = max(NEAR // max(depth * item, 1) // high, 1) * high
     for i in range(top, bottom, near):
         end = min(i + near, bottom)
         for j in range(left, right, wide):
-            multiply_columns(words, sizes, scratch, product, i, end, j, min(wide, right - j),
-                             a, a_row, b + j * b_col, b_col, high, wide)  # fmt: skip
+            block = (i, end, high, j, min(wide, right - j), wide)
+            multiply_columns(words, sizes, scratch, product, block, a, b + j * b_col, b_col)
     if sizes[at.FINISH] and bottom > top and right > left:
         run_finish(words, sizes, scratch, product, top, bottom - top, left, right - left)
 
 
-def multiply_columns(words, sizes, scratch, product, top, bottom, column, columns,
-                     a, a_row, b, b_col, high, wide):  # fmt: skip
-    """Some columns of a rectangle, block by block."""
-    K, pieces, waiting = sizes[at.K], LANES // (lanes * item), room_on_stack(WAITING)
-    chunk = CHUNK // item if pieces > 1 else max(K, 1)
+def multiply_columns(words, sizes, scratch, product, block, a, b, b_col):
+    """Multiply some columns of a rectangle, block by block."""
+    top, bottom, high, column, columns, wide = block
+    a_row, K, partial = sizes[at.A_ROW], max(sizes[at.K], 1), room_on_stack(PARTIAL)
+    pieces = LANES // (lanes * item)
+    chunk = CHUNK // item if pieces > 1 else K
     for i in range(top, bottom, high):
-        rows = min(high, bottom - i)
-        for k in range(0, max(K, 1), chunk):
+        rows, a_at = min(high, bottom - i), a + i * a_row
+        for k in range(0, K, chunk):
+            range_of_k = (int64(k == 0), int64(k + chunk >= K), min(chunk, sizes[at.K] - k))
+            matrices = (a_at + k * item, a_row, b + k * item, b_col, partial)
             for piece in range(pieces):
-                multiply_dots(real, unit, high, rows, columns, piece, k == 0, k + chunk >= K,
-                              min(chunk, K - k), a + i * a_row + k * item, a_row,
-                              b + k * item, b_col, waiting, scratch + piece * ROOM)  # fmt: skip
+                extent = (high, rows, columns, piece)
+                sums = (scratch + piece * ROOM,)
+                multiply_dots(real, unit, extent + range_of_k + matrices + sums)
         add_pieces(pointer(scratch, real), pieces)
         write(words, sizes, scratch, product, i, rows, column, columns, wide)
 
 
 def add_pieces(sums, pieces):
-    """The sums of all passes, added as a tree."""
+    """Add the sums of all passes as a tree."""
     step, length = 1, ROOM // item
     while step < pieces:
         for i in range(0, pieces, 2 * step):
@@ -82,7 +85,7 @@ def add_pieces(sums, pieces):
 
 
 def block_of(rows, columns):
-    """The block that wastes least."""
+    """Return the rows and columns of the block that wastes least."""
     for high, wide in blocks:
         if rows == high < wide or columns == wide < high:
             return high, wide
@@ -90,10 +93,10 @@ def block_of(rows, columns):
 
 
 def write(words, sizes, sums, product, i, rows, j, columns, wide):
-    """Add a block of products to what C starts from."""
+    """Store a block of dot products in C, added to the values that the sums start from."""
     source, bias = pointer(sums, real), pointer(words[at.BIAS], real)
-    c = words[at.C] + product * sizes[at.C_BATCH] + i * sizes[at.C_ROW] + j * sizes[at.C_COL]
     start, c_row, c_col = sizes[at.START], sizes[at.C_ROW], sizes[at.C_COL]
+    c = words[at.C] + product * sizes[at.C_BATCH] + i * c_row + j * c_col
     if start == at.ZEROS:
         for r in range(rows):
             for q in range(columns):
@@ -101,12 +104,12 @@ def write(words, sizes, sums, product, i, rows, j, columns, wide):
         return
     for r in range(rows):
         for q in range(columns):
-            place = pointer(c + r * c_row + q * c_col, real)
-            place[0] = source[r * wide + q] + (bias[j + q] if start == at.BIASED else place[0])
+            out = pointer(c + r * c_row + q * c_col, real)
+            out[0] = source[r * wide + q] + (bias[j + q] if start == at.BIASED else out[0])
 
 
 def copy_columns(b, b_row, b_col, depth, left, right, target):
-    """Copy columns of B, each contiguous."""
+    """Copy columns of B, so that each is contiguous."""
     for k in range(depth):
         for j in range(left, right):
             column = pointer(target + (j - left) * depth * item, real)

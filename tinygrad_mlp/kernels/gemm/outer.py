@@ -1,21 +1,20 @@
 """The matrix product by outer products: columns of A times rows of B, tile by tile.
 
-From the textbook's three loops to this one is four steps:
+It differs from the textbook's three loops by four steps:
 
-1. C is cut into tiles that fit the vector registers; ``tiles.py`` computes those below each other,
-   ``tile.py`` one of them, without touching C in between.
-2. The tiles below each other share a *panel* of B, as wide as a tile. It is packed: rows of the
-   panel lie one after another, so that the micro-kernel reads B in order, whatever B's strides.
-   Where only few rows of A meet it, copying would cost more than it saves: it is read as it lies,
-   and the tiles ask for the rows that come next.
-3. k is cut into blocks, so that a panel stays in the L2 cache while the rows of A go past it. The
-   sums of a tile wait in C from one block of k to the next: the order of summing does not change.
-4. Where A has many rows they are cut into blocks too, each copied close together and kept in the
-   L2 cache while all panels (packed once, by the first block) go past it.
+1. C is cut into tiles that fit the vector registers. ``tile.py`` computes one tile without writing
+   to C in between, ``tiles.py`` a column of tiles.
+2. A column of tiles shares a *panel* of B, as wide as a tile. The panel is packed: its rows are
+   stored consecutively, so that the micro-kernel reads B in order, for any strides of B. With few
+   rows of A, packing would cost more than it saves: B is then read in place, with prefetches.
+3. k is cut into blocks, so that a panel stays in the L2 cache while all rows of A use it. Between
+   blocks of k the sums of a tile are kept in C: the order of summation does not change.
+4. If A has many rows, they are cut into blocks too. Each block is copied and stays in the L2 cache
+   while all panels (packed once, for the first block) are used.
 
-Threads take rectangles of C. Each element is summed by one thread, over k, in one order: the result
-depends neither on the number of threads nor, as long as this form is taken, on where the operands
-lie. (``choose.py`` goes by their strides: ``inner.py`` sums in another order.)
+Threads compute rectangles of C. One thread sums each element over k, in one order: the result does
+not depend on the number of threads, nor, as long as this form is chosen, on the operands' strides.
+(``choose.py`` chooses by strides: ``inner.py`` sums in another order.)
 
 The words and constants of the kernel are listed in ``words.py`` and chosen in ``planning.py``.
 """
@@ -24,8 +23,8 @@ from __future__ import annotations
 
 from numba import float32
 
-from ..memory import call_address, pointer, words_on_stack
-from ..shares import share_of_steps
+from ..runtime.memory import call_address, pointer, words_on_stack
+from ..runtime.slices import slice_of_steps
 from . import words as at
 from .pack import copy_row, copy_tile_row, transpose_block
 from .partition import my_part, operands_of, rows_of_grid, run_finish
@@ -36,42 +35,41 @@ LINE = 64  # bytes of a cache line
 
 
 def kernel(arguments, thread, threads):
-    """This thread's part of every product of the batch."""
+    """Compute this thread's part of every product of the batch."""
     words, sizes, scratch, first, last, part, parts = my_part(arguments, thread, threads)
     M, N = sizes[at.M], sizes[at.N]
     down = rows_of_grid(M, N, height, width, parts) if parts > 1 else 1
     across = parts // down
-    top, bottom = share_of_steps(M, height, part // across, down)
-    left, right = share_of_steps(N, width, part % across, across)
+    top, bottom = slice_of_steps(M, height, part // across, down)
+    left, right = slice_of_steps(N, width, part % across, across)
     for product in range(first, last):
         multiply_part(words, sizes, scratch, product, top, bottom, left, right)
 
 
 def multiply_part(words, sizes, scratch, product, top, bottom, left, right):
-    """One rectangle of C: blocks of columns, of k, and of rows."""
-    K, block_m, block_n, block_k = (
-        sizes[at.K], sizes[at.BLOCK_M], sizes[at.BLOCK_N], sizes[at.BLOCK_K])  # fmt: skip
+    """Multiply one rectangle of C: blocks of columns, of k, and of rows."""
+    K, block_m, block_k = sizes[at.K], sizes[at.BLOCK_M], sizes[at.BLOCK_K]
     for q in range(width):  # the row of zeros
         pointer(scratch, real)[q] = real(0)
     c, c_row = words[at.C] + product * sizes[at.C_BATCH], sizes[at.C_ROW]
-    if sizes[at.TURNED]:
+    if sizes[at.TRANSPOSED]:
         c, c_row = words[at.SCRATCH] + words[at.THREADS] * sizes[at.PER_THREAD], sizes[at.N] * item
-    for j in range(left, right, block_n):
-        end = min(j + block_n, right)
+    for j in range(left, right, sizes[at.BLOCK_N]):
+        end = min(j + sizes[at.BLOCK_N], right)
         for k in range(0, max(K, 1), block_k):
             for i in range(top, bottom, block_m):
-                multiply_block(words, sizes, scratch, product, i, min(block_m, bottom - i),
-                               j, end, k, min(block_k, K - k), i == top,
-                               c + i * c_row, c_row)  # fmt: skip
-    if sizes[at.TURNED]:
-        write_turned(c, c_row, words[at.C] + product * sizes[at.C_BATCH], sizes[at.C_ROW],
-                     sizes[at.C_COL], top, bottom, left, right)  # fmt: skip
+                block = (i, min(block_m, bottom - i), j, end, k, min(block_k, K - k))
+                result = (c + i * c_row, c_row)
+                multiply_block(words, sizes, scratch, product, block, i == top, result)
+    if sizes[at.TRANSPOSED]:
+        write_transposed(words, sizes, product, c, c_row, top, bottom, left, right)
 
 
-def multiply_block(words, sizes, scratch, product, i, rows, j, end, k, depth, first, c, c_row):
-    """Some rows of A, and a block of k: times all panels from column ``j`` to ``end``."""
-    a_row, a_col, b_row, b_col = (
-        sizes[at.A_ROW], sizes[at.A_COL], sizes[at.B_ROW], sizes[at.B_COL])  # fmt: skip
+def multiply_block(words, sizes, scratch, product, block, first, result):
+    """Multiply some rows of A, and a block of k, with all panels from column ``j`` to ``end``."""
+    i, rows, j, end, k, depth = block
+    c, c_row = result
+    a_row, a_col, b_row, b_col = sizes[at.A_ROW], sizes[at.A_COL], sizes[at.B_ROW], sizes[at.B_COL]
     a, b = operands_of(words, sizes, product)
     a, b = a + i * a_row + k * a_col, b + k * b_row
     if sizes[at.COPY_A]:
@@ -85,20 +83,20 @@ def multiply_block(words, sizes, scratch, product, i, rows, j, end, k, depth, fi
         if sizes[at.DIRECT_B] and columns % lanes == 0:
             panel, panel_row = b + column * b_col, b_row
         elif first and number % together == 0:
-            pack(b + column * b_col, b_row, b_col, depth, min(together * width, end - column),
-                 panel, step)  # fmt: skip
-        place = c + column * item
+            several = min(together * width, end - column)
+            pack(b + column * b_col, b_row, b_col, depth, several, panel, step)
+        target = c + column * item
         start, start_row = scratch, 0  # zeros
         if k > 0 or sizes[at.START] == at.ACCUMULATED:
-            start, start_row = place, c_row
+            start, start_row = target, c_row
         elif sizes[at.START] == at.BIASED:
             start = words[at.BIAS] + column * item
         ahead, ahead_row, further = a, 0, 0
         if sizes[at.DIRECT_B] and k + depth < sizes[at.K]:  # the next block of B: two lines a row
             ahead, ahead_row, further = b + column * b_col + depth * b_row, b_row, LINE
-        rectangle = (rows, columns, depth, a, a_row, a_col, panel, panel_row, place, c_row,
-                     start, start_row, ahead, ahead_row, further)  # fmt: skip
-        call_address(sizes[at.TILES], words_on_stack(rectangle), 0, 1)
+        tiles = (rows, columns, depth, a, a_row, a_col, panel, panel_row)
+        begin = (target, c_row, start, start_row, ahead, ahead_row, further)
+        call_address(sizes[at.TILES], words_on_stack(tiles + begin), 0, 1)
         if sizes[at.FINISH] and k + depth >= sizes[at.K]:
             ready = column + columns - finished  # panels together, while they are in the L2 cache
             if column + columns == end or rows * ready * item >= at.FINISHED_AT_ONCE:
@@ -107,25 +105,26 @@ def multiply_block(words, sizes, scratch, product, i, rows, j, end, k, depth, fi
 
 
 def pack(b, b_row, b_col, depth, columns, panel, step):
-    """Copy columns of B, those of a panel in rows of the tile's width; panels are ``step`` apart.
+    """Copy columns of B to panels, in rows of the tile's width; panels are ``step`` bytes apart.
 
-    Several panels at a time only where rows of B are contiguous: these are read in order.
+    Several panels are packed at a time only where rows of B are contiguous.
     """
     panel_row = width * item
     if b_col == item:
         whole = columns - columns % width
         for k in range(depth):
-            row, place = b + k * b_row, panel + k * panel_row
+            row, target = b + k * b_row, panel + k * panel_row
             for j in range(0, whole, width):
-                copy_tile_row(real, unit, row + j * item, place)
-                place += step
+                copy_tile_row(real, unit, row + j * item, target)
+                target += step
             for j in range(whole, columns, lanes):
-                copy_row(real, unit, row + j * item, place + (j - whole) * item, columns - j)
+                copy_row(real, unit, row + j * item, target + (j - whole) * item, columns - j)
     elif b_row == item:
         for k in range(0, depth, lanes):
             for j in range(0, columns, lanes):
-                transpose_block(real, unit, b + k * item + j * b_col, b_col, columns - j,
-                                depth - k, panel + k * panel_row + j * item, panel_row)  # fmt: skip
+                source, target = b + k * item + j * b_col, panel + k * panel_row + j * item
+                high, wide = columns - j, depth - k
+                transpose_block(real, unit, source, b_col, high, wide, target, panel_row)
     else:
         for k in range(depth):
             row = pointer(panel + k * panel_row, real)
@@ -134,34 +133,34 @@ def pack(b, b_row, b_col, depth, columns, panel, step):
 
 
 def copy_block(a, a_row, a_col, rows, depth, block):
-    """Copy a block of A close together, along the axis that it is contiguous on; the new strides.
+    """Copy a block of A, along the axis that is contiguous; return the new strides.
 
-    A stride is kept off the powers of two: rows that far apart would fight for one set of the L1
+    The new stride is never a power of two: rows that far apart would compete for one set of the L1
     cache.
     """
     if a_row == item:
         step = (rows + lanes) // lanes * lanes * item
         for k in range(depth):
+            source, target = a + k * a_col, block + k * step
             for i in range(0, rows, lanes):
-                copy_row(real, unit, a + k * a_col + i * item, block + k * step + i * item,
-                         rows - i)  # fmt: skip
+                copy_row(real, unit, source + i * item, target + i * item, rows - i)
         return item, step
     step = (depth + 2 * lanes) // lanes * lanes * item
     for i in range(rows):
+        source, target = a + i * a_row, block + i * step
         if a_col == item:
             for k in range(0, depth, lanes):
-                copy_row(real, unit, a + i * a_row + k * item, block + i * step + k * item,
-                         depth - k)  # fmt: skip
+                copy_row(real, unit, source + k * item, target + k * item, depth - k)
         else:
-            row = pointer(block + i * step, real)
             for k in range(depth):
-                row[k] = pointer(a + i * a_row + k * a_col, real)[0]
+                pointer(target, real)[k] = pointer(source + k * a_col, real)[0]
     return step, item
 
 
-def write_turned(source, source_row, target, target_row, target_col, top, bottom, left, right):
-    """Write a rectangle of C', which lies in scratch, to where its elements belong in C."""
+def write_transposed(words, sizes, product, source, source_row, top, bottom, left, right):
+    """Copy a rectangle of C', which is in scratch, transposed into C."""
+    c = words[at.C] + product * sizes[at.C_BATCH]
     for i in range(top, bottom):
-        row = pointer(source + i * source_row, real)
+        row, target = pointer(source + i * source_row, real), c + i * sizes[at.C_ROW]
         for j in range(left, right):
-            pointer(target + i * target_row + j * target_col, real)[0] = row[j]
+            pointer(target + j * sizes[at.C_COL], real)[0] = row[j]

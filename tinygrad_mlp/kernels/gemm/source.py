@@ -1,4 +1,4 @@
-"""The matrix product's kernels, written out for a dtype and a vector unit, compiled and cached."""
+"""Kernels of the matrix product, generated for a dtype and a vector unit, compiled and cached."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from types import ModuleType
 
 import numpy as np
 
-from .. import cache
-from ..launch import keep
+from ..runtime import cache
+from ..runtime.launch import keep_alive
 from . import inner, outer, row, tiles
 from .dot import BLOCKS
 from .vectors import UNITS, host
@@ -19,40 +19,45 @@ KERNELS: dict[str, ModuleType] = {"outer": outer, "tiles": tiles, "inner": inner
 
 @functools.cache
 def address(name: str, dtype: str, unit: str | None = None) -> int:
-    """The address of a kernel for float32 or float64, for a vector unit (the host's)."""
+    """Return the address of a kernel for float32 or float64; by default for the host's unit."""
     unit = unit or host()
-    return keep(cache.load(f"gemm_{name}_{dtype}_{unit}", source(name, dtype, unit)).kernel)
+    return keep_alive(cache.load(f"gemm_{name}_{dtype}_{unit}", source(name, dtype, unit)).kernel)
 
 
 def source(name: str, dtype: str, unit: str) -> str:
-    """A kernel as the text of a Python file: the functions of its module, and its constants."""
+    """Return a kernel as the text of a Python file: its module's functions, and its constants."""
     item, registers = np.dtype(dtype).itemsize, UNITS[unit]
     lanes = registers.lanes(item)
-    functions = [
-        value for value in vars(KERNELS[name]).values()
-        if inspect.isfunction(value) and value.__module__ == KERNELS[name].__name__
-    ]  # fmt: skip
-    helpers = [function for function in functions if function.__name__ != "kernel"]
-    [kernel] = [function for function in functions if function.__name__ == "kernel"]
-    return "\n".join([
-        f'"""The matrix product of {dtype} on {unit}. See {KERNELS[name].__name__}."""',
-        f"from numba import cfunc, {dtype}, int64, njit",
-        "from tinygrad_mlp.kernels.gemm import words as at",
-        "from tinygrad_mlp.kernels.gemm.axpy import IN_CACHE, TOGETHER, add_rows",
-        "from tinygrad_mlp.kernels.gemm.dot import (",
-        "    CHUNK, LANES, LONGEST, MOST, ROOM, WAITING, multiply_dots)",
-        "from tinygrad_mlp.kernels.gemm.pack import copy_row, copy_tile_row, transpose_block",
-        "from tinygrad_mlp.kernels.gemm.partition import (",
-        "    my_part, operands_of, rows_of_grid, run_finish)",
-        "from tinygrad_mlp.kernels.gemm.tile import multiply_tile",
-        "from tinygrad_mlp.kernels.memory import (",
-        "    SIGNATURE, call_address, pointer, room_on_stack, words_on_stack)",
-        "from tinygrad_mlp.kernels.shares import share_of_steps",
-        f"real, item, unit, lanes, width = {dtype}, {item}, {unit!r}, {lanes}, "
-        f"{registers.columns(item)}",
-        f"heights, height = {registers.rows}, {registers.rows[0]}",
-        f"LINE, NEAR, blocks = {outer.LINE}, {inner.NEAR}, {BLOCKS[registers.registers]}",
-        *(f'@njit(error_model="numpy", inline="always")\n'
-          f"{inspect.getsource(each)}" for each in reversed(helpers)),
-        f'@cfunc(SIGNATURE, cache=True, error_model="numpy")\n{inspect.getsource(kernel)}',
-    ])  # fmt: skip
+    module = KERNELS[name]
+    functions = {
+        key: inspect.getsource(value)
+        for key, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__
+    }
+    kernel = functions.pop("kernel")
+    return "\n".join(
+        [
+            f'"""The matrix product of {dtype} on {unit}. See {module.__name__}."""',
+            f"from numba import cfunc, {dtype}, int64, njit",
+            "from tinygrad_mlp.kernels.gemm import words as at",
+            "from tinygrad_mlp.kernels.gemm.axpy import IN_CACHE, TOGETHER, add_rows",
+            "from tinygrad_mlp.kernels.gemm.dot import (",
+            "    CHUNK, LANES, LONGEST, MOST, PARTIAL, ROOM, multiply_dots)",
+            "from tinygrad_mlp.kernels.gemm.pack import copy_row, copy_tile_row, transpose_block",
+            "from tinygrad_mlp.kernels.gemm.partition import (",
+            "    my_part, operands_of, rows_of_grid, run_finish)",
+            "from tinygrad_mlp.kernels.gemm.tile import multiply_tile",
+            "from tinygrad_mlp.kernels.runtime.memory import (",
+            "    SIGNATURE, call_address, pointer, room_on_stack, words_on_stack)",
+            "from tinygrad_mlp.kernels.runtime.slices import slice_of_steps",
+            f"real, item, unit, lanes, width = {dtype}, {item}, {unit!r}, {lanes}, "
+            f"{registers.columns(item)}",
+            f"heights, height = {registers.rows}, {registers.rows[0]}",
+            f"LINE, NEAR, blocks = {outer.LINE}, {inner.NEAR}, {BLOCKS[registers.registers]}",
+            *(
+                f'@njit(error_model="numpy", inline="always")\n{helper}'
+                for helper in reversed(functions.values())
+            ),
+            f'@cfunc(SIGNATURE, cache=True, error_model="numpy")\n{kernel}',
+        ]
+    )

@@ -1,4 +1,4 @@
-"""The matrix product as it is taught: what every kernel of this folder must equal."""
+"""The textbook matrix product, which every kernel of this folder must equal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def textbook(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """C[i, j] = sum over k of A[i, k] B[k, j], in three loops.
+    """Compute C[i, j] = sum over k of A[i, k] B[k, j] in three loops.
 
     >>> textbook(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
     array([[11.]])

@@ -2,63 +2,68 @@
 
     C[r, j] = init[r, j] + sum over k of A[r, k] * B[k, j]      r < rows, j < columns
 
-For each k it loads a row of B (one or two vectors), spreads one element of each row of A over a
-vector, and issues a multiply-add for each: the sums never leave the registers until k is done.
+For each k it loads a row of B (one or two vectors), broadcasts one element of each row of A to a
+vector, and issues a multiply-add for each. The sums stay in registers until k is done.
 """
 
 from __future__ import annotations
 
-from llvmlite import ir
+from typing import Any, NamedTuple
+
 from numba import types
-from numba.extending import intrinsic
+from numba.core import cgutils
 
-from .vectors import UNITS, Vectors
+from ..runtime.llvm import WORD, emits, loop, merge
+from .vectors import Vectors, vectors_of
 
-_WORD = ir.IntType(64)
 
+class Operands(NamedTuple):
+    """The operands of a tile, int64 each; all strides in bytes.
 
-@intrinsic(prefer_literal=True)
-def multiply_tile(typingctx, real, unit, rows, columns, depth, a, a_row, a_col, b, b_row, c, c_row,
-                  init, init_row, ahead, ahead_row):  # fmt: skip
-    """Compute one tile; all strides in bytes.
-
-    Each step along k asks for a cache line, to be read later: the one at ``ahead``, then those that
-    are one ``ahead_row`` further each. Where nothing is wanted that is one line again and again,
-    which costs next to nothing.
-
-    Elements of a row of B, of C and of init are neighbours, and rows of B must be readable to the
-    end of the tile's last vector. ``rows`` is one of the unit's heights; ``columns`` beyond its
-    width count as that width.
+    Elements of a row of B, of C and of ``init`` are contiguous, and rows of B must be readable to
+    the end of the tile's last vector. ``columns`` beyond the width of a tile count as that width.
+    Each step along k prefetches a cache line: the one at ``ahead``, then those ``ahead_row`` bytes
+    further each. With ``ahead_row`` 0 it is the same line each time, which costs almost nothing.
     """
-    signature = types.void(real, unit, *[types.int64] * 14)
-    tile_unit = UNITS[unit.literal_value]
 
-    def codegen(context, builder, signature, values):
-        arguments = dict(zip(_ARGUMENTS, values[3:], strict=True))
-        _emit(Vectors(context, builder, real.dtype, tile_unit), values[2], arguments)
-        return context.get_dummy_value()
+    columns: Any
+    depth: Any
+    a: Any
+    a_row: Any
+    a_col: Any
+    b: Any
+    b_row: Any
+    c: Any
+    c_row: Any
+    init: Any
+    init_row: Any
+    ahead: Any
+    ahead_row: Any
 
-    return signature, codegen
+
+@emits(
+    lambda real, unit, rows, operands: types.void(real, unit, types.int64, operands), literal=True
+)
+def multiply_tile(context, builder, signature, real, unit, rows, operands):
+    """Compute one tile of ``rows`` rows, one of the unit's heights, on a tuple of `Operands`."""
+    vectors = vectors_of(context, builder, signature)
+    _emit(vectors, rows, Operands(*cgutils.unpack_tuple(builder, operands)))
 
 
-_ARGUMENTS = ("columns", "depth", "a", "a_row", "a_col", "b", "b_row", "c", "c_row", "init",
-              "init_row", "ahead", "ahead_row")  # fmt: skip
-
-
-def _emit(vectors: Vectors, rows, arguments):
-    """One body for each height and number of vectors, and the switch that leads to it."""
+def _emit(vectors: Vectors, rows, operands):
+    """Emit a body for each height and number of vectors, and the switch between them."""
     builder, unit = vectors.builder, vectors.unit
-    narrow = builder.icmp_signed("<=", arguments["columns"], _WORD(vectors.lanes))
-    count = builder.select(narrow, _WORD(1), _WORD(unit.vectors))
-    chosen = builder.add(builder.mul(rows, _WORD(unit.vectors)), count)
+    narrow = builder.icmp_signed("<=", operands.columns, WORD(vectors.lanes))
+    count = builder.select(narrow, WORD(1), WORD(unit.vectors))
+    chosen = builder.add(builder.mul(rows, WORD(unit.vectors)), count)
     done = builder.append_basic_block("tile.end")
     switch = builder.switch(chosen, done)
     for height in unit.rows:
         for width in range(1, unit.vectors + 1):
             block = builder.append_basic_block(f"tile.{height}x{width}")
-            switch.add_case(_WORD(height * unit.vectors + width), block)
+            switch.add_case(WORD(height * unit.vectors + width), block)
             builder.position_at_end(block)
-            _Tile(vectors, height, width, **arguments).build()
+            _Tile(vectors, height, width, operands).build()
             builder.branch(done)
     builder.position_at_end(done)
 
@@ -66,101 +71,76 @@ def _emit(vectors: Vectors, rows, arguments):
 class _Tile:
     """Emits one body: the loop over k with the tile's sums as its phi nodes."""
 
-    def __init__(self, vectors, rows, width, *, columns, depth, a, a_row, a_col, b, b_row, c,
-                 c_row, init, init_row, ahead, ahead_row):  # fmt: skip
-        self.ahead, self.ahead_row = ahead, ahead_row
-        self.vectors, self.builder, self.width, self.columns = (
-            vectors, vectors.builder, width, columns)  # fmt: skip
-        self.depth, self.b, self.b_row, self.a_col = depth, b, b_row, a_col
-        self.c, self.c_row, self.init, self.init_row = c, c_row, init, init_row
-        self.row_at = [self.builder.add(a, self.times(a_row, r)) for r in range(rows)]
-        self.places = [(r, v) for r in range(rows) for v in range(width)]
+    def __init__(self, vectors, rows, width, operands):
+        self.vectors, self.builder, self.width = vectors, vectors.builder, width
+        self.args = operands
+        self.cells = [(r, v) for r in range(rows) for v in range(width)]  # row, vector
+        self.a_rows = [self.at(operands.a, operands.a_row, r) for r in range(rows)]
 
     def build(self):
-        full = self.builder.icmp_signed(">=", self.columns, _WORD(self.width * self.vectors.lanes))
-        starts = self.join(full, self.starts, self.starts_masked)
+        vectors, args = self.vectors, self.args
+        full = self.builder.icmp_signed(">=", args.columns, WORD(self.width * vectors.lanes))
+        starts = self.branch(
+            full,
+            lambda: [vectors.load(self.at(args.init, args.init_row, *p)) for p in self.cells],
+            self.load_masked,
+        )
         sums = self.sum(starts)
-        self.join(full, lambda: self.store(sums), lambda: self.store_masked(sums))
+        self.branch(full, lambda: self.store(sums), lambda: self.store_masked(sums))
 
     def sum(self, starts):
-        """The loop over k."""
-        builder, entry = self.builder, self.builder.block
-        loop, done = builder.append_basic_block("tile.k"), builder.append_basic_block("tile.sum")
-        builder.cbranch(builder.icmp_signed(">", self.depth, _WORD(0)), loop, done)
-        builder.position_at_end(loop)
-        k, a_offset, b_at, ahead = (builder.phi(_WORD) for _ in range(4))
-        sums = [builder.phi(self.vectors.kind) for _ in self.places]
-        self.vectors.prefetch(ahead)
-        panel = [self.vectors.load(self.column(b_at, v)) for v in range(self.width)]
-        spread = [self.vectors.spread(builder.add(at, a_offset)) for at in self.row_at]
-        after = [
-            self.vectors.multiply_add(spread[r], panel[v], before)
-            for (r, v), before in zip(self.places, sums, strict=True)
-        ]
-        for phi, first, by in ((k, _WORD(0), _WORD(1)), (a_offset, _WORD(0), self.a_col),
-                               (b_at, self.b, self.b_row),
-                               (ahead, self.ahead, self.ahead_row)):  # fmt: skip
-            phi.add_incoming(first, entry)
-            phi.add_incoming(builder.add(phi, by), loop)
-        builder.cbranch(builder.icmp_signed("<", builder.add(k, _WORD(1)), self.depth), loop, done)
-        builder.position_at_end(done)
-        results = [builder.phi(self.vectors.kind) for _ in self.places]
-        for phi, result, start, sum_ in zip(sums, results, starts, after, strict=True):
-            phi.add_incoming(start, entry)
-            phi.add_incoming(sum_, loop)
-            result.add_incoming(start, entry)
-            result.add_incoming(sum_, loop)
-        return results
+        """Emit the loop over k."""
+        builder, vectors, args = self.builder, self.vectors, self.args
 
-    def join(self, condition, this, that):
-        """Emit two ways and the choice between them; the values they make, joined."""
-        builder = self.builder
-        yes, no, end = (builder.append_basic_block(f"tile.{n}") for n in ("full", "ragged", "on"))
-        builder.cbranch(condition, yes, no)
-        made = []
-        for block, emit in ((yes, this), (no, that)):
-            builder.position_at_end(block)
-            made.append((emit() or [], builder.block))
-            builder.branch(end)
-        builder.position_at_end(end)
-        joined = [builder.phi(self.vectors.kind) for _ in made[0][0]]
-        for values, block in made:
-            for phi, value in zip(joined, values, strict=True):
-                phi.add_incoming(value, block)
-        return joined
+        def step(k, a_offset, b, ahead, *sums):
+            vectors.prefetch(ahead)
+            panel = [vectors.load(self.column(b, v)) for v in range(self.width)]
+            spread = [vectors.spread(builder.add(row, a_offset)) for row in self.a_rows]
+            after = [
+                vectors.multiply_add(spread[r], panel[v], before)
+                for (r, v), before in zip(self.cells, sums, strict=True)
+            ]
+            steps = (k, WORD(1)), (a_offset, args.a_col), (b, args.b_row), (ahead, args.ahead_row)
+            return [*(builder.add(*pair) for pair in steps), *after]
 
-    def starts(self):
-        return [self.vectors.load(self.at(self.init, self.init_row, *p)) for p in self.places]
+        starts = [WORD(0), WORD(0), args.b, args.ahead, *starts]
+        results = loop(
+            builder, "tile.k", starts, lambda k, *_: builder.icmp_signed("<", k, args.depth), step
+        )
+        return results[4:]
 
-    def starts_masked(self):
-        masks = self.masks()
-        return [
-            self.vectors.load_masked(self.at(self.init, self.init_row, r, v), masks[v])
-            for r, v in self.places
-        ]
+    def branch(self, condition, if_true, if_false):
+        """Emit two branches and the choice between them; return their values, merged."""
+        emitted = []
+        with self.builder.if_else(condition) as branches:
+            for branch, emit in zip(branches, (if_true, if_false), strict=True):
+                with branch:
+                    emitted.append((emit() or [], self.builder.block))
+        return merge(self.builder, *emitted)
+
+    def load_masked(self):
+        masks, init = self.masks(), (self.args.init, self.args.init_row)
+        return [self.vectors.load_masked(self.at(*init, r, v), masks[v]) for r, v in self.cells]
 
     def store(self, sums):
-        for place, value in zip(self.places, sums, strict=True):
-            self.vectors.store(value, self.at(self.c, self.c_row, *place))
+        for cell, value in zip(self.cells, sums, strict=True):
+            self.vectors.store(value, self.at(self.args.c, self.args.c_row, *cell))
 
     def store_masked(self, sums):
         masks = self.masks()
-        for (r, v), value in zip(self.places, sums, strict=True):
-            self.vectors.store_masked(value, self.at(self.c, self.c_row, r, v), masks[v])
+        for (r, v), value in zip(self.cells, sums, strict=True):
+            self.vectors.store_masked(value, self.at(self.args.c, self.args.c_row, r, v), masks[v])
 
     def masks(self):
-        """The columns of each vector of a ragged tile."""
-        return [
-            self.vectors.mask(self.builder.sub(self.columns, _WORD(v * self.vectors.lanes)))
-            for v in range(self.width)
-        ]
+        """Return the mask of each vector of a ragged tile."""
+        lanes, columns = self.vectors.lanes, self.args.columns
+        counts = [self.builder.sub(columns, WORD(v * lanes)) for v in range(self.width)]
+        return [self.vectors.mask(count) for count in counts]
 
-    def at(self, base, row_stride, row, vector):
-        """The address of one vector of a tile in memory."""
-        return self.column(self.builder.add(base, self.times(row_stride, row)), vector)
+    def at(self, base, row_stride, row, vector=0):
+        """Return the address of one vector of a tile in memory."""
+        row_start = self.builder.add(base, self.builder.mul(row_stride, WORD(row)))
+        return self.column(row_start, vector)
 
-    def column(self, row, vector):
-        return self.builder.add(row, _WORD(vector * self.vectors.lanes * self.vectors.size))
-
-    def times(self, stride, count):
-        return self.builder.mul(stride, _WORD(count))
+    def column(self, row_start, vector):
+        return self.builder.add(row_start, WORD(vector * self.vectors.lanes * self.vectors.size))

@@ -1,16 +1,16 @@
-"""Some rows of A times a panel of B: tiles below each other, each of the largest height that fits.
+"""Some rows of A times a panel of B: a column of tiles, each of the largest height that fits.
 
-A kernel of its own, so that the micro-kernels are compiled once. Words, all of them numbers: rows,
-columns, depth, A and its strides (row, column), the panel and its row stride, C and its row stride,
-what the sums start from and its row stride; then which cache lines the first tile asks for (the
-first of them, and their distance), and how much further those of the second tile are.
+It is a kernel of its own, so that the micro-kernels are compiled once. Its words are in
+``words.py``. The first tile prefetches cache lines from AHEAD on, AHEAD_ROW bytes apart; the tiles
+after it begin FURTHER bytes later.
 """
 
 from __future__ import annotations
 
 from numba import float32, int64
 
-from ..memory import pointer
+from ..runtime.memory import pointer
+from . import words as at
 from .tile import multiply_tile
 
 # The constants of one specialisation; ``source.py`` writes this function out with others.
@@ -18,19 +18,19 @@ real, unit, heights = float32, "avx512", (12, 8, 4, 3, 2, 1)
 
 
 def kernel(arguments, thread, threads):
-    """All rows; there is nothing to share."""
+    """Compute all rows, on one thread."""
     words = pointer(arguments, int64)
-    rows, columns, depth, a, a_row, a_col = (
-        words[0], words[1], words[2], words[3], words[4], words[5])  # fmt: skip
-    b, b_row, c, c_row, start, start_row = (
-        words[6], words[7], words[8], words[9], words[10], words[11])  # fmt: skip
-    ahead, ahead_row, further = words[12], words[13], words[14]
+    rows, a, c, init = words[at.ROWS], words[at.TILE_A], words[at.TILE_C], words[at.INIT]
+    ahead, further = words[at.AHEAD], words[at.FURTHER]
     while rows > 0:
         height = 1
         for each in heights:
             height = max(height, each if each <= rows else 1)
-        multiply_tile(real, unit, height, columns, depth, a, a_row, a_col, b, b_row, c, c_row,
-                      start, start_row, ahead, ahead_row)  # fmt: skip
+        tile = (words[at.COLUMNS], words[at.DEPTH], a, words[at.TILE_A_ROW], words[at.TILE_A_COL])
+        panel = (words[at.PANEL], words[at.PANEL_ROW], c, words[at.TILE_C_ROW])
+        begin = (init, words[at.INIT_ROW], ahead, words[at.AHEAD_ROW])
+        multiply_tile(real, unit, height, tile + panel + begin)
         ahead, further = ahead + further, 0
         rows -= height
-        a, c, start = a + height * a_row, c + height * c_row, start + height * start_row
+        a += height * words[at.TILE_A_ROW]
+        c, init = c + height * words[at.TILE_C_ROW], init + height * words[at.INIT_ROW]

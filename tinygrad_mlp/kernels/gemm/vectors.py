@@ -1,4 +1,4 @@
-"""Explicit LLVM vectors: what the micro-kernels of the matrix product are written in."""
+"""Explicit LLVM vectors, in which the micro-kernels of the matrix product are written."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import functools
 from dataclasses import dataclass
 
 from llvmlite import ir
-from numba.core import cgutils
+from numba import types
 
-from ..target import features, fma
+from ..codegen.target import features, fma
+from ..runtime.llvm import WORD, call
 
 _INDEX, _POINTER = ir.IntType(32), ir.PointerType()
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A vector unit: bytes of a register, how many there are, and the tile of C.
+    """A vector unit: bytes of a register, the number of registers, and the tile of C.
 
     The tile fills the registers: 12 x 2 vectors are 24 of the 32 of AVX-512, and 24 independent
     sums hide the 4 to 5 cycles that each multiply-add takes.
@@ -27,11 +28,11 @@ class Unit:
     vectors: int = 2  # in a row of it
 
     def lanes(self, item: int) -> int:
-        """Elements of ``item`` bytes in a register."""
+        """Return the number of elements of ``item`` bytes in a register."""
         return self.width // item
 
     def columns(self, item: int) -> int:
-        """Columns of a tile."""
+        """Return the number of columns of a tile."""
         return self.vectors * self.lanes(item)
 
 
@@ -45,7 +46,7 @@ UNITS = {
 
 @functools.cache
 def host() -> str:
-    """The widest vector unit of the processor compiled for: avx512, avx2, neon or plain."""
+    """Return the widest vector unit of the processor compiled for: avx512, avx2, neon or plain."""
     if "avx512f" in features():
         return "avx512"
     if features() >= {"avx2", "fma"}:
@@ -60,69 +61,72 @@ class Vectors:
         self.builder, self.unit = builder, unit
         self.element, self.size = context.get_value_type(real), real.bitwidth // 8
         self.lanes = unit.lanes(self.size)
-        self.kind = ir.VectorType(self.element, self.lanes)
-        self.zero = ir.Constant(self.kind, [0.0] * self.lanes)
-        self._name = f"v{self.lanes}f{self.size * 8}"
+        self.type = ir.VectorType(self.element, self.lanes)
+        self.zero = ir.Constant(self.type, [0.0] * self.lanes)
+        self._suffix = f"v{self.lanes}f{self.size * 8}.p0"
 
-    def load(self, address, kind=None):
-        """The vector (or what ``kind`` says) at an address, aligned to its elements."""
-        value = self.builder.load(self._pointer(address), typ=kind or self.kind)
+    def load(self, address, type_=None):
+        """Load a vector (or a value of ``type_``) from an address, aligned to its elements."""
+        value = self.builder.load(self._pointer(address), typ=type_ or self.type)
         value.align = self.size
         return value
 
     def store(self, value, address):
-        """Put a vector at an address."""
+        """Store a vector at an address."""
         self.builder.store(value, self._pointer(address)).align = self.size
 
     def prefetch(self, address):
-        """Ask for the cache line of an address, to be at hand soon; no address is wrong."""
-        function = cgutils.get_or_insert_function(
-            self.builder.module, ir.FunctionType(ir.VoidType(), [_POINTER, *[_INDEX] * 3]),
-            "llvm.prefetch.p0",
-        )  # fmt: skip
+        """Prefetch the cache line of an address; any address is valid."""
         read, near, data = _INDEX(0), _INDEX(3), _INDEX(1)
-        self.builder.call(function, [self._pointer(address), read, near, data])
+        pointer = self._pointer(address)
+        call(self.builder, "llvm.prefetch.p0", ir.VoidType(), pointer, read, near, data)
 
     def mask(self, count):
-        """The lanes whose number is less than ``count``, an int64."""
-        kind = ir.VectorType(_INDEX, self.lanes)
-        numbers = ir.Constant(kind, list(range(self.lanes)))
-        return self.builder.icmp_signed("<", numbers, self._spread(self._clip(count), kind))
+        """Return the mask of the first ``count`` lanes, an int64."""
+        integers = ir.VectorType(_INDEX, self.lanes)
+        numbers = ir.Constant(integers, list(range(self.lanes)))
+        return self.builder.icmp_signed("<", numbers, self._spread(self._clip(count), integers))
 
     def load_masked(self, address, mask):
-        """The lanes of a mask; zeros in the others, whose memory is not touched."""
-        kinds = [_POINTER, _INDEX, mask.type, self.kind]
-        load = self._function("llvm.masked.load", ".p0", self.kind, kinds)
-        arguments = [self._pointer(address), _INDEX(self.size), mask, self.zero]
-        return self.builder.call(load, arguments)
+        """Load the lanes of a mask, zeros in the others; their memory is not read."""
+        arguments = self._pointer(address), _INDEX(self.size), mask, self.zero
+        return call(self.builder, f"llvm.masked.load.{self._suffix}", self.type, *arguments)
 
     def store_masked(self, value, address, mask):
-        """Put the lanes of a mask at an address; the memory of the others is not touched."""
-        kinds = [self.kind, _POINTER, _INDEX, mask.type]
-        store = self._function("llvm.masked.store", ".p0", ir.VoidType(), kinds)
-        self.builder.call(store, [value, self._pointer(address), _INDEX(self.size), mask])
+        """Store the lanes of a mask; the memory of the others is not written."""
+        arguments = value, self._pointer(address), _INDEX(self.size), mask
+        call(self.builder, f"llvm.masked.store.{self._suffix}", ir.VoidType(), *arguments)
 
     def spread(self, address):
-        """The element at an address, in every lane."""
-        return self._spread(self.load(address, self.element), self.kind)
+        """Load the element at an address into every lane."""
+        return self._spread(self.load(address, self.element), self.type)
 
     def multiply_add(self, x, y, z):
-        """x * y + z, rounded once."""
+        """Compute x * y + z, rounded once."""
         return fma(self.builder, x, y, z)
 
-    def shuffle(self, x, y, places):
-        """The lanes at ``places`` of x and y, one behind the other."""
+    def shuffle(self, x, y, indices):
+        """Return the lanes at ``indices`` of x and y concatenated."""
         return self.builder.shuffle_vector(
-            x, y, ir.Constant(ir.VectorType(_INDEX, len(places)), places)
+            x, y, ir.Constant(ir.VectorType(_INDEX, len(indices)), indices)
         )
 
-    def _spread(self, element, kind):
-        nothing = ir.Constant(kind, ir.Undefined)
-        first = self.builder.insert_element(nothing, element, _INDEX(0))
-        return self.shuffle(first, nothing, [0] * kind.count)
+    def clamped_steps(self, base, stride, count, most):
+        """Return ``most`` addresses, ``stride`` apart; from the ``count``-th on, the last one."""
+        last, addresses = self.builder.sub(count, WORD(1)), []
+        for i in range(most):
+            inside = self.builder.icmp_signed("<", WORD(i), last)
+            step = self.builder.mul(stride, self.builder.select(inside, WORD(i), last))
+            addresses.append(self.builder.add(base, step))
+        return addresses
+
+    def _spread(self, element, type_):
+        undefined = ir.Constant(type_, ir.Undefined)
+        first = self.builder.insert_element(undefined, element, _INDEX(0))
+        return self.shuffle(first, undefined, [0] * type_.count)
 
     def _clip(self, count):
-        """A number of lanes, from 0 to all, as an int32."""
+        """Clip a number of lanes to the range from 0 to all, as an int32."""
         word = count.type
         low = self.builder.icmp_signed("<", count, word(0))
         high = self.builder.icmp_signed(">", count, word(self.lanes))
@@ -132,7 +136,13 @@ class Vectors:
     def _pointer(self, address):
         return self.builder.inttoptr(address, _POINTER)
 
-    def _function(self, name, suffix, result, kinds):
-        return cgutils.get_or_insert_function(
-            self.builder.module, ir.FunctionType(result, kinds), f"{name}.{self._name}{suffix}"
-        )
+
+def vectors_of(context, builder, signature) -> Vectors:
+    """Return the `Vectors` of an intrinsic whose arguments begin with a dtype and a unit."""
+    real, unit = signature.args[:2]
+    return Vectors(context, builder, real.dtype, UNITS[unit.literal_value])
+
+
+def takes_addresses(count: int):
+    """Return the typing of an intrinsic of a dtype, a unit's name and ``count`` int64 words."""
+    return lambda real, unit, *_: types.void(real, unit, *[types.int64] * count)

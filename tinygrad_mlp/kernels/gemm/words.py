@@ -1,28 +1,33 @@
-"""Where the words and constants of the matrix product's kernels stand: one list, one home.
+"""The indices of the argument words and constants of the matrix product's kernels.
 
-Words (addresses): A, B, the bias row, C, scratch, then for how many threads there is scratch (more
-than these stand by), then what the finishing kernel reads beside C.
+Words (addresses): A, B, the bias row, C, scratch; then the number of threads that there is scratch
+for (threads beyond it do nothing); then the operands that the finishing kernel reads besides C.
 """
 
-CONSTANTS, A, B, BIAS, C, SCRATCH, THREADS, BESIDE = range(8)
+CONSTANTS, A, B, BIAS, C, SCRATCH, THREADS, OPERAND = range(8)
 
 # Constants. Strides are in bytes.
-(BATCH, A_BATCH, B_BATCH, C_BATCH,  # how many products, and the steps from one to the next
- M, N, K,
- A_ROW, A_COL, B_ROW, B_COL, C_ROW, C_COL,
- START,  # what sums start from: one of the three below
+(BATCH, A_BATCH, B_BATCH, C_BATCH,  # the number of products, and the strides between them
+ M, N, K, A_ROW, A_COL, B_ROW, B_COL, C_ROW, C_COL,
+ START,  # the start of the sums: ZEROS, BIASED or ACCUMULATED
  BLOCK_M, BLOCK_N, BLOCK_K,
- COPY_A, DIRECT_B,  # whether blocks of A are copied together; whether B is read as it lies
- TURNED,  # 1: C' = B' A' is computed (by tiles, in scratch), and A and B change roles
- PANELS_AT, PANEL_STEP,  # in a thread's scratch: the first panel, and from one to the next
- SLOTS, TOGETHER,  # how many panels there is room for, how many are packed at a time
+ COPY_A, DIRECT_B,  # whether blocks of A are copied; whether B is read in place
+ TRANSPOSED,  # 1: C' = B' A' is computed (by tiles, in scratch), with A and B exchanged
+ PANELS_AT, PANEL_STEP,  # in a thread's scratch: the first panel, and the stride between panels
+ SLOTS, TOGETHER,  # panels that the scratch holds; panels that are packed at a time
  TILES,  # the address of the kernel in tiles.py
- PER_THREAD,  # bytes of scratch for a thread
- FINISH, OPERANDS,  # the finishing kernel's address or 0; its operands, C the first
- STRIDES,  # for each operand its strides: from product to product, row to row, column to column
+ PER_THREAD,  # bytes of scratch per thread
+ FINISH, OPERANDS,  # the address of the finishing kernel or 0, and its number of operands, C first
+ STRIDES,  # per operand its strides: between products, rows and columns
  ) = range(29)  # fmt: skip
 
-ZEROS, BIASED, ACCUMULATED = range(3)  # sums start from 0, from the bias, from what is in C
+ZEROS, BIASED, ACCUMULATED = range(3)  # sums start from 0, from the bias, from C
+
+# Words of the kernel in tiles.py, all of them numbers.
+(ROWS, COLUMNS, DEPTH, TILE_A, TILE_A_ROW, TILE_A_COL, PANEL, PANEL_ROW,
+ TILE_C, TILE_C_ROW, INIT, INIT_ROW,
+ AHEAD, AHEAD_ROW, FURTHER,  # cache lines to prefetch: see tiles.py
+ ) = range(15)  # fmt: skip
 
 # A thread's scratch: a row of zeros, the words and the constants of the finishing kernel, then a
 # block of A, then panels of B.

@@ -1,9 +1,12 @@
-"""Vector mathematics: functions of a scalar that LLVM runs in vector lanes, within a few ulp.
+"""Vector mathematics: scalar functions that LLVM vectorises, accurate to a few ulp.
 
-Kernels call them on float32 or float64 numbers; they have neither branches nor calls inside, so
-that a loop over them is a loop of vector instructions. The largest errors found, in units in the
-last place of the exact result, in float32 over all 2^32 numbers (erf: one in 61 of them; pow: a
-sample), in float64 on dense samples:
+Kernels call them on float32 or float64 numbers. They have neither branches nor calls inside, so a
+loop over them becomes a loop of vector instructions. Read ``bits.py`` first, then
+``exponential.py``, ``logarithm.py``, ``hyperbolic.py``, ``logistic.py``, ``error_function.py``,
+``root.py``, ``trigonometric.py`` with ``pairs.py``, ``power.py``, and ``minmax.py``.
+
+The largest errors found, in units in the last place (ulp) of the exact result, in float32 over all
+2^32 numbers (erf: one in 61 of them; pow: a sample), in float64 on dense samples:
 
 ==========  =======  =======    ==========  =======  =======    ==========  =======  =======
 function    float32  float64    function    float32  float64    function    float32  float64
@@ -15,7 +18,7 @@ sin            1.58     1.28    log10          1.12     1.00    erf            0
 cos            1.58     1.30    pow            0.51     0.69    rsqrt          1.50     1.50
 ==========  =======  =======    ==========  =======  =======    ==========  =======  =======
 
-The same bits on every machine; one that has no fused multiply-add takes longer.
+Results have the same bits on every machine. Without a fused multiply-add instruction they are slow.
 """
 
 from .error_function import erf

@@ -1,52 +1,52 @@
-"""tanh, in two pieces of which one is taken.
+"""tanh: both forms are computed, and the one for x is selected.
 
     tanh(x) = x + x^3 p(x^2)                      |x| < 0.55
     tanh(x) = sign(x) (1 - 2 / (e^2|x| + 1))      0.55 <= |x|
 
-Of the exponential only a few digits matter, the fewer the larger it is: so its range is reduced by
-log(2) / 2 in one part, a = k log(2) / 2 + u, and e^2u is a polynomial on |u| <= log(2) / 4. The
-relative errors of the polynomials are 2^-24.7 and 2^-23.0 in float32, 2^-55.5 and 2^-57.6 in
-float64; they were fitted as `exponential` says.
+The larger the exponential, the fewer of its digits matter. So log(2) / 2 has one part in the
+reduction |x| = k log(2) / 2 + u, and e^2u is a polynomial on |u| <= log(2) / 4. The relative errors
+of the polynomials are 2^-24.7 and 2^-23.0 in float32, 2^-55.5 and 2^-57.6 in float64. They were
+fitted as described in ``exponential.py``.
 """
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 from numba import types
 
-from .bits import FORMATS, clamp, for_each_format, multiply_add, polynomial, two_to, with_sign
+from .bits import (
+    FORMATS,
+    by_format,
+    clamp,
+    for_each_format,
+    multiply_add,
+    polynomial,
+    two_to,
+    with_sign,
+)
 
-TURN = 0.55
+NEAR = 0.55  # the first form is used below
 LARGE = {types.float32: 10, types.float64: 20}  # tanh rounds to 1 from 9.01 on, or from 19.06 on
-NEAR_0 = {  # coefficients of p, lowest first
-    types.float32: tuple(map(np.float32, (
-        -0.333329469, 0.133207247, -0.0526715666, 0.0164368413,
-    ))),
-    types.float64: (
-        -0.3333333333333231, 0.13333333333168212, -0.05396825387582936, 0.021869485968722395,
-        -0.008863194421224678, 0.003591719020121059, -0.0014532133640000771,
-        0.0005791268220812362, -0.00021028553913705675, 5.100968046130384e-05,
-    ),
-}  # fmt: skip
-SQUARE_OF_EXP = {  # coefficients of e^2u, lowest first
-    types.float32: tuple(map(np.float32, (
-        1.00000012, 1.99999952, 1.99994934, 1.33338654, 0.670819998, 0.266053706,
-    ))),
-    types.float64: (
-        1.0, 2.0, 2.0000000000000053, 1.33333333333332, 0.6666666666641957, 0.26666666667008365,
-        0.08888888926470154, 0.02539682511679602, 0.006349181307674839, 0.0014109431835153698,
-        0.00028294560623129053, 5.126581060670746e-05,
-    ),
-}  # fmt: skip
+NEAR_0 = by_format(  # coefficients of p, lowest first
+    (-0.333329469, 0.133207247, -0.0526715666, 0.0164368413),
+    (-0.3333333333333231, 0.13333333333168212, -0.05396825387582936, 0.021869485968722395,
+     -0.008863194421224678, 0.003591719020121059, -0.0014532133640000771, 0.0005791268220812362,
+     -0.00021028553913705675, 5.100968046130384e-05),
+)  # fmt: skip
+SQUARE_OF_EXP = by_format(  # coefficients of e^2u, lowest first
+    (1.00000012, 1.99999952, 1.99994934, 1.33338654, 0.670819998, 0.266053706),
+    (1.0, 2.0, 2.0000000000000053, 1.33333333333332, 0.6666666666641957, 0.26666666667008365,
+     0.08888888926470154, 0.02539682511679602, 0.006349181307674839, 0.0014109431835153698,
+     0.00028294560623129053, 5.126581060670746e-05),
+)  # fmt: skip
 
 
 @for_each_format
 def tanh(x):
-    """The hyperbolic tangent."""
+    """Compute the hyperbolic tangent."""
     form = FORMATS[x]
-    zero, one, two, turn, large = map(form.real, (0, 1, 2, TURN, LARGE[x]))
+    zero, one, two, limit, large = map(form.real, (0, 1, 2, NEAR, LARGE[x]))
     powers, half_log_2 = form.real(2 / math.log(2)), form.real(math.log(2) / 2)
     shifter, near_0, squared = form.shifter, NEAR_0[x], SQUARE_OF_EXP[x]
 
@@ -56,6 +56,6 @@ def tanh(x):
         u = multiply_add(shifter - shifted, half_log_2, a)
         far = one - two / multiply_add(two_to(shifted), polynomial(u, squared), one)
         near = multiply_add(a * z, polynomial(z, near_0), a)
-        return with_sign(near if a < turn else far, x)
+        return with_sign(near if a < limit else far, x)
 
     return tanh

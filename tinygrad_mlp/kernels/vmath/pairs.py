@@ -1,7 +1,7 @@
-"""Sums and products that lose nothing: the rounded result, and what rounding it lost.
+"""Exact sums and products: the rounded result and the rounding error.
 
 Source: D. E. Knuth, *The Art of Computer Programming*, vol. 2, section 4.2.2, theorem B; the
-product is T. J. Dekker's (1971), with one multiply_add multiply-add.
+product is T. J. Dekker's (1971), with a fused multiply-add.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from .bits import for_each_format, multiply_add
 
 @for_each_format
 def two_sum(a, b):
-    """a + b, and what rounding it lost."""
+    """Return a + b and its rounding error."""
 
     def two_sum(a, b):
         total = a + b
@@ -23,7 +23,7 @@ def two_sum(a, b):
 
 @for_each_format
 def two_product(a, b):
-    """a b, and what rounding it lost."""
+    """Return a b and its rounding error."""
 
     def two_product(a, b):
         product = a * b

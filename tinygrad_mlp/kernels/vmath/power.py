@@ -1,17 +1,20 @@
-"""pow: x^y = exp(y log(x)), the logarithm to twice the digits of float64.
+"""pow: x^y = exp(y log(x)), with the logarithm to twice the digits of float64.
 
-An error of y log(x) is a relative error of the result, and y log(x) reaches 745: so it needs ten
-bits more than a float has. With s = f / (2 + f) as in `logarithm`, all in pairs of floats,
+The absolute error of y log(x) is the relative error of the result, and y log(x) reaches 745: it
+needs ten bits more than a float has. With s = f / (2 + f) as in ``logarithm.py``, all in pairs of
+floats,
 
     log(1 + f) = 2 s + s z (2/3 + z q(z))         z = s^2
 
-where z q(z) is so small beside 2/3 that it needs no second float. The relative error of the
-polynomial is 2^-66.3. float32 is computed in float64, whose digits are enough without pairs.
+z q(z) is so much smaller than 2/3 that it needs no second float. The relative error of the
+polynomial is 2^-66.3. float32 is computed with the same float64 code.
 
-Where x is 0 or infinite, or y is infinite, the result is 0 or infinity; an odd integer y keeps the
-sign of x; a negative finite x has no other power: NaN; and x^0 = 1^y = 1 for any x and y, as in C.
+Special cases, as in C: where x is 0 or infinite, or y is infinite, the result is 0 or infinity; an
+odd integer y keeps the sign of x; a negative finite x to a power that is not an integer is NaN;
+x^0 = 1^y = 1 for any x and y.
 
-Source: ISO C99, annex F.9.4.4, for the special cases; the coefficients as `exponential` says.
+Source: ISO C99, annex F.9.4.4, for the special cases. The coefficients were found as described in
+``exponential.py``.
 """
 
 from __future__ import annotations
@@ -32,12 +35,12 @@ COEFFICIENTS = (  # of q, lowest first
 )  # fmt: skip
 TWO_THIRDS = 0.6666666666666666, 3.700743415417188e-17
 LOG_2 = 0.6931471805598903, 5.497923018708371e-14  # k times the first is exact
-UNIT = 2.0**-52  # `split` gives k in units of it
+UNIT = 2.0**-52  # the unit of the k that `split` returns
 
 
 @for_each_format
 def log_in_two(x):
-    """log(x) of a normal or subnormal float64 x > 0, in two floats."""
+    """Compute log(x) of a normal or subnormal float64 x > 0, as a sum of two floats."""
     root, least, up = math.sqrt(0.5), 2.0**-1022, 2.0**53
     (third_high, third_low), (log_2_high, log_2_low) = TWO_THIRDS, LOG_2
 
@@ -68,9 +71,9 @@ def log_in_two(x):
 
 @for_each_format
 def exp_of_two(high, low):
-    """exp(high + low), of float64 numbers of which the first is much larger.
+    """Compute exp(high + low) of float64 numbers of which the first is much larger.
 
-    What rounding 1 + r loses is put back, so that powers which are floats come out exact.
+    The rounding error of 1 + r is corrected, so that powers that are floats are exact.
     """
     least, most = map(float, RANGE[types.float64])
     coefficients = EXP_COEFFICIENTS[types.float64]
@@ -92,7 +95,7 @@ def exp_of_two(high, low):
 
 @for_each_format
 def power_of_positive(x, y):
-    """x^y of float64 numbers, x >= 0."""
+    """Compute x^y of float64 numbers, x >= 0."""
     infinity = math.inf
 
     def power_of_positive(x, y):
@@ -101,15 +104,14 @@ def power_of_positive(x, y):
         value = exp_of_two(product, lost + y * low if abs(product) < 800.0 else 0.0)
         extreme = infinity if (x > 1.0) == (y > 0.0) else 0.0
         extreme = 1.0 if x == 1.0 else extreme
-        value = extreme if (x == 0.0) | (x == infinity) | (abs(y) == infinity) else value
-        return value
+        return extreme if (x == 0.0) | (x == infinity) | (abs(y) == infinity) else value
 
     return power_of_positive
 
 
 @for_each_format
 def pow(x, y):
-    """x to the power of y."""
+    """Compute x to the power of y."""
     real, infinity = FORMATS[x].real, math.inf
 
     def pow(x, y):

@@ -1,4 +1,4 @@
-"""sqrt and rsqrt: the machine's own square root, which is rounded correctly."""
+"""sqrt and rsqrt by the processor's square root, which is correctly rounded."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from .bits import FORMATS, for_each_format
 
 @for_each_format
 def sqrt(x):
-    """The square root."""
+    """Compute the square root."""
     return lambda x: math.sqrt(x)
 
 
 @for_each_format
 def rsqrt(x):
-    """One over the square root."""
+    """Compute one over the square root."""
     one = FORMATS[x].real(1)
     return lambda x: one / math.sqrt(x)

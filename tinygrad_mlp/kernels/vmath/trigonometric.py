@@ -2,15 +2,15 @@
 
     x = (n + t) pi/2        n a whole number, |t| <= 1/2,  r = t pi/2
 
-sin(x) and cos(x) are sin(r) or cos(r), with a sign, as n mod 4 says. n + t = x 2/pi, of which whole
-multiples of 4 do not matter. So x = 2^32j y, where 1 <= y < 2^32 unless j = 0, and what y is
-multiplied by is 2^32j 2/pi less a multiple of 2^54: for y is a multiple of 2^-52, or in float32 of
-2^-23, for which a multiple of 2^25 may go. A table over j holds the factor as a sum of float64
-numbers: four in full for float64, whose worst case cancels 61 bits; three for float32, the first
-two so short that y times them is exact.
+n mod 4 decides whether sin(x) and cos(x) are sin(r) or cos(r), and their sign. n + t = x 2/pi,
+where multiples of 4 do not matter. So x is split as 2^32j y, with 1 <= y < 2^32 unless j = 0, and y
+is multiplied by 2^32j 2/pi less a multiple of 2^54: y is a multiple of 2^-52. (In float32 it is one
+of 2^-23, and a multiple of 2^25 is subtracted.) A table over j holds the factor as a sum of float64
+numbers: four of full precision for float64, whose worst case cancels 61 bits; three for float32, of
+which the first two have so few bits that y times them is exact.
 
 Then sin(r) = r + r^3 p(r^2) and cos(r) = 1 - r^2/2 + r^4 q(r^2), with relative errors 2^-28.0 and
-2^-33.1 in float32, 2^-58.0 and 2^-64.2 in float64, fitted as `exponential` says.
+2^-33.1 in float32, 2^-58.0 and 2^-64.2 in float64, fitted as described in ``exponential.py``.
 
 Source: M. Payne and R. Hanek, *Radian reduction for trigonometric functions*, SIGNUM Newsletter 18,
 1983; J.-M. Muller, *Elementary Functions*, 3rd ed., chapter 11.
@@ -26,6 +26,7 @@ from numba import types
 
 from .bits import (
     FORMATS,
+    by_format,
     exponent,
     for_each_format,
     multiply_add,
@@ -44,29 +45,25 @@ TWO_OVER_PI = Fraction(int(
     16,
 ), 2**1280)  # fmt: skip
 PI_HALVES = 1.5707963267948966, 6.123233995736766e-17
-SIN = {  # coefficients of p, lowest first
-    types.float32: tuple(map(np.float32, (-0.166666552, 0.00833219104, -0.000195186003))),
-    types.float64: (
-        -0.16666666666666632, 0.008333333333322477, -0.00019841269829841133, 2.755731369935575e-06,
-        -2.5050758805507282e-08, 1.5896814251718046e-10,
-    ),
-}  # fmt: skip
-COS = {  # coefficients of q, lowest first
-    types.float32: tuple(map(np.float32, (0.0416666456, -0.0013887313, 2.44329585e-05))),
-    types.float64: (
-        0.0416666666666666, -0.0013888888888874474, 2.4801587289669287e-05,
-        -2.755731439949346e-07, 2.087572894161396e-09, -1.1359909857691069e-11,
-    ),
-}  # fmt: skip
+SIN = by_format(  # coefficients of p, lowest first
+    (-0.166666552, 0.00833219104, -0.000195186003),
+    (-0.16666666666666632, 0.008333333333322477, -0.00019841269829841133, 2.755731369935575e-06,
+     -2.5050758805507282e-08, 1.5896814251718046e-10),
+)  # fmt: skip
+COS = by_format(  # coefficients of q, lowest first
+    (0.0416666456, -0.0013887313, 2.44329585e-05),
+    (0.0416666666666666, -0.0013888888888874474, 2.4801587289669287e-05, -2.755731439949346e-07,
+     2.087572894161396e-09, -1.1359909857691069e-11),
+)  # fmt: skip
 TINY = 2.0**-27  # below it sin(x) rounds to x
-WHOLE = 1.5 * 2.0**52  # what is added to it is rounded to an integer, found in its lowest bits
+WHOLE = 1.5 * 2.0**52  # adding it rounds a number to an integer, held in the lowest bits
 
 
 @functools.cache
 def factors(rows, modulus, units):
-    """2^32j 2/pi less a multiple of ``modulus``, as a sum: for each part of it a table over j.
+    """Return tables over j of the parts of 2^32j 2/pi less a multiple of ``modulus``.
 
-    A part is a multiple of its unit, or as near as a float64 comes where that is None.
+    A part is a multiple of its unit; where the unit is None, it is the nearest float64.
     """
     parts = [[] for _ in units]
     for j in range(rows):
@@ -80,7 +77,7 @@ def factors(rows, modulus, units):
 
 @for_each_format
 def block(x):
-    """j and, as a float64, y, of x = 2^32j y."""
+    """Return j and, as a float64, y of x = 2^32j y."""
 
     def block(x):
         j = np.int64(max(exponent(x), 0) >> 5)
@@ -91,13 +88,13 @@ def block(x):
 
 @for_each_format
 def modulo_4(n):
-    """A whole float64 number less a multiple of 4: between -2 and 2."""
+    """Reduce a whole float64 number modulo 4, to between -2 and 2."""
     return lambda n: n - 4.0 * np.rint(n / 4.0)
 
 
 @for_each_format
 def reduced(x):
-    """n, mod 4 in the lowest bits of an integer, and r in two floats, of x = n pi/2 + r."""
+    """Return n (mod 4, in the lowest bits of an integer) and r (two floats) of x = n pi/2 + r."""
     return _reduced32(x) if x == types.float32 else _reduced64(x)
 
 
@@ -144,15 +141,14 @@ def _reduced64(x):
 
 @for_each_format
 def sine(n, r, r_low):
-    """sin(n pi/2 + r + r_low)."""
+    """Compute sin(n pi/2 + r + r_low)."""
     one, half = FORMATS[r].real(1), FORMATS[r].real(0.5)
     of_sin, of_cos = SIN[r], COS[r]
 
     def sine(n, r, r_low):
         z = r * r
-        sin_r = r + multiply_add(
-            z * r, polynomial(z, of_sin), multiply_add(z, -half * r_low, r_low)
-        )
+        correction = multiply_add(z, -half * r_low, r_low)
+        sin_r = r + multiply_add(z * r, polynomial(z, of_sin), correction)
         cos_r = multiply_add(z, -half, one) + multiply_add(z * z, polynomial(z, of_cos), -r * r_low)
         value = cos_r if n & 1 else sin_r
         return -value if n & 2 else value
@@ -162,7 +158,7 @@ def sine(n, r, r_low):
 
 @for_each_format
 def sin(x):
-    """The sine of x, in radians."""
+    """Compute the sine of x, in radians."""
     tiny = FORMATS[x].real(TINY)
 
     def sin(x):
@@ -175,7 +171,7 @@ def sin(x):
 
 @for_each_format
 def cos(x):
-    """The cosine of x, in radians."""
+    """Compute the cosine of x, in radians."""
 
     def cos(x):
         n, r, r_low = reduced(x)

@@ -1,1 +1,0 @@
-"""MNIST to an accuracy, each contestant a program of its own: ``python -m races.ours --help``."""

@@ -1,0 +1,1 @@
+"""MNIST to a test accuracy, one program per library: ``python -m races.ours --help``."""

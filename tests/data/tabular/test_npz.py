@@ -1,0 +1,151 @@
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinygrad_mlp._common.random import generator
+from tinygrad_mlp.data import Preprocessor, load, npz, read_npz, split
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "arrays.npz"
+
+
+def normal(*shape: int) -> np.ndarray:
+    return generator(0, "arrays").normal(5, 3, shape)
+
+
+def test_values_are_standardised_by_the_training_rows(file: Path) -> None:
+    x = normal(50, 3)
+    np.savez(file, x=x, y=x.sum(axis=1) * 100)
+    dataset = npz(file)
+    assert repr(dataset) == "Dataset('arrays', rows=40, features=3, held_out=10)"
+    assert (dataset.x.dtype, dataset.y.dtype) == (np.float32, np.float32)
+    np.testing.assert_allclose(dataset.x.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(dataset.x.std(axis=0), 1, rtol=1e-6)
+    assert (dataset.y.mean(), dataset.y.std()) == pytest.approx((0, 1), abs=1e-6)
+    assert abs(dataset.held_out.y.mean()) > 1e-4
+    for part in split(dataset):
+        inputs = part.x * dataset.preprocessor.inputs.scale + dataset.preprocessor.inputs.mean
+        values = dataset.preprocessor.inverse_transform(part.y)
+        np.testing.assert_allclose(inputs.sum(axis=1) * 100, values, rtol=1e-4)
+    again = Preprocessor.from_json(dataset.preprocessor.to_json())
+    assert {tuple(row) for row in dataset.x} < {tuple(row) for row in again.x(x)}
+
+
+def test_pictures_are_flattened_and_bytes_divided(file: Path) -> None:
+    pictures = np.arange(20 * 6, dtype=np.uint8).reshape(20, 2, 3) * 2 + 17  # up to 255
+    np.savez_compressed(file, x=pictures, y=np.arange(20) % 2)
+    dataset = load(file, test=None)
+    assert dataset.image_shape == (2, 3)
+    np.testing.assert_array_equal(dataset.x, pictures.reshape(20, 6) / np.float32(255))
+    assert dataset.classes == ("0", "1")
+    assert dataset.y.dtype == np.int64
+    assert dataset.held_out is None
+    assert dataset.x.max() == 1
+    np.savez(file, x=pictures // 51, y=np.arange(20) % 2)
+    assert sorted(set(npz(file, test=None).x.ravel().tolist())) == [
+        pytest.approx(k / 5) for k in range(6)
+    ]
+    np.savez(file, x=pictures * 0, y=np.arange(20) % 2)
+    assert not npz(file).x.any()
+
+
+def test_halves_are_scaled_as_wider_numbers_are(file: Path) -> None:
+    halves, y = normal(20, 3).astype(np.float16), np.arange(20) % 2
+    np.savez(file, x=halves, y=y)
+    scaled = npz(file).x
+    np.savez(file, x=halves.astype(np.float32), y=y)
+    assert (scaled == npz(file).x).all()
+
+
+@pytest.mark.parametrize(
+    ("y", "classes"),
+    [
+        (np.array(["cat", "dog"] * 10), ("cat", "dog")),
+        (np.array([True, False] * 10), ("False", "True")),
+        (np.array([7, 10] * 10, np.uint8), ("7", "10")),
+        (np.array([[7], [10]] * 10), ("7", "10")),
+        (np.arange(20), ()),
+        (np.array([0.0, 1.0] * 10), ()),
+    ],
+)
+def test_what_y_is(file: Path, y: np.ndarray, classes: tuple[str, ...]) -> None:
+    np.savez(file, x=normal(20, 2), y=y)
+    dataset = npz(file)
+    assert dataset.classes == classes
+    assert dataset.y.shape == (16,)
+    flat = [str(value) for value in np.ravel(y).tolist()]
+    full = npz(file, test=None)
+    if classes:
+        assert [classes[label] for label in full.y] == flat
+        assert np.bincount(dataset.held_out.y).tolist() == [2, 2], "in proportion"
+
+
+def test_the_task_can_be_set(file: Path) -> None:
+    np.savez(file, x=normal(20, 2), y=np.arange(20) % 4)
+    assert npz(file, task="regression").classes == ()
+    np.savez(file, x=normal(20, 2), y=np.arange(20) % 4 / 2)
+    assert npz(file, task="classification").classes == ("0.0", "0.5", "1.0", "1.5")
+
+
+def test_rows_to_predict_need_no_y(file: Path) -> None:
+    np.savez(file, x=normal(4, 2))
+    assert list(read_npz(file, target=False)) == ["x"]
+    with pytest.raises(ValueError, match=r"arrays\.npz has no array 'y', only: x"):
+        read_npz(file)
+
+
+X, Y = normal(4, 2), np.arange(4)
+OBJECTS = np.array([{"a": 1}] * 4, dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({}, "has no array 'x', only: none"),
+        ({"X": X, "y": Y}, "has no array 'x', only: X, y"),
+        ({"x": X[:, 0], "y": Y}, r"x must be numbers of .*, got float64 of shape \(4,\)"),
+        ({"x": X[:0], "y": Y[:0]}, r"x must be numbers of shape .* of shape \(0, 2\)"),
+        ({"x": np.array([["a"]]), "y": Y[:1]}, "x must be numbers of shape .*, got <U1"),
+        ({"x": X * 1j, "y": Y}, "x must be numbers of shape .*, got complex128"),
+        ({"x": X, "y": Y[:3]}, r"y must be .* shape \(4,\), .* int64 of shape \(3,\)"),
+        ({"x": X, "y": X}, r"y must be .*, got float64 of shape \(4, 2\); .* one-hot .* y.argmax"),
+        ({"x": X, "y": Y * 1j}, "y must be .*, got complex128"),
+        ({"x": OBJECTS, "y": Y}, "holds Python objects, which are not loaded"),
+        ({"x": X, "y": OBJECTS}, "holds Python objects, which are not loaded"),
+        ({"x": [[1, 2], [3, np.nan]], "y": [0, 1]}, r"x must be finite, got nan at \[1, 1\]"),
+        ({"x": X, "y": [1, 2, np.nan, 3]}, r"y must be finite, got nan at \[2\]"),
+        ({"x": X, "y": ["a", "a", "b", "a"]}, "row 2, column 'y': class 'b' has only this row"),
+        ({"x": X, "y": [1, 2, np.inf, 3]}, r"y must be finite, got inf at \[2\]"),
+    ],
+)
+def test_wrong_arrays_are_named(file: Path, arrays: dict, message: str) -> None:
+    np.savez(file, **arrays)
+    with pytest.raises(ValueError, match=message):
+        npz(file)
+
+
+def test_other_files_are_refused(file: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"arrays\.npz"):
+        npz(file)
+    np.savez(file, x=normal(40, 2), y=np.arange(40))
+    full = file.read_bytes()
+    np.save(tmp_path / "one.npy", normal(3))
+    for data in (
+        b"",
+        b"text",
+        gzip.compress(full),
+        full[: len(full) // 2],
+        (tmp_path / "one.npy").read_bytes(),
+    ):
+        file.write_bytes(data)
+        with pytest.raises(ValueError, match=r"arrays.npz is not an .npz file; np.savez"):
+            npz(file)
+    altered = bytearray(full)
+    altered[200] ^= 0xFF
+    file.write_bytes(altered)
+    with pytest.raises(ValueError, match=r"arrays.npz cannot be read: .*CRC"):
+        npz(file)

@@ -1,0 +1,32 @@
+"""The compiler: ``tg.compile`` turns a function of tensors into a program that runs natively.
+
+The way of the first call, in reading order:
+
+``ir.py``                 what a program is made of: buffers, regions, instructions
+``compiled_function.py``  `CompiledFunction.__call__`: look up a specialization, or capture one
+``guards.py``             the Python state that decides whether a program may run again
+``reachable.py``          finds that state: modules, optimizers, variables that are named
+``signature.py``          what of the arguments decides it: shapes, dtypes, Python values
+``capture.py``            runs the function once, and records every op as an instruction
+``specialization.py``     a captured call with its guards; calls ``passes/`` and ``executable.py``
+``passes/``               dead code, repetitions, state writes, fusion
+``schedule.py``           the phase and the threads of each kernel
+``memory_plan.py``        where temporary buffers lie in the arena
+``executable.py``         a program with memory: calls the two before, writes the argument words of
+                          the kernels and the table that ``kernels/runtime/executor.py`` runs
+``autotune.py``           measures whether a program is faster on one thread or on all of them
+
+A later call checks guards and signature (``compiled_function.py``) and runs `Specialization.run` ->
+`Executable.run` -> ``kernels/runtime/executor.py``.
+
+To look at a program:
+
+``printer.py``            a program as text
+``profile.py``            the time of each kernel
+``explain.py``            costs, guards and frozen values of a step
+"""
+
+from .capture import CaptureError
+from .compiled_function import CompiledFunction, compile
+
+__all__ = ["CaptureError", "CompiledFunction", "compile"]

@@ -1,0 +1,245 @@
+"""The files of a run, and what can be done with them: evaluate and predict."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .._common.array import Array
+from .._common.files import atomic_write
+from ..data import Dataset, Preprocessor, read_dataset, read_inputs
+from ..nn import Sequential
+from ..serialization import load
+from ..train.fit import evaluate
+from ..train.loggers import TensorBoard
+from ..train.metrics import confusion_matrix
+from ..train.predict import predict, softmax
+from ..version import __version__
+from .config import Settings
+
+CONFIG, MODEL, CHECKPOINT = "config.json", "model.safetensors", "checkpoint.safetensors"
+HISTORY, CURVES, MISTAKES = "history.json", "curves.png", "mistakes.png"
+BOUNDARY, SURFACE = "boundary.png", "surface.png"
+FILES = (CONFIG, MODEL, CHECKPOINT, HISTORY, CURVES, BOUNDARY, SURFACE, MISTAKES)
+
+
+@dataclass(frozen=True, eq=False)
+class RunConfig:
+    """The content of ``config.json``.
+
+    Attributes:
+        settings: the settings of the run.
+        preprocessor: how rows of a file become inputs, and outputs become predictions.
+        image_shape: (height, width) if rows are images.
+        fingerprint: checksum of the training and test rows.
+    """
+
+    settings: Settings
+    preprocessor: Preprocessor
+    image_shape: tuple[int, int] | None
+    fingerprint: str
+
+    @classmethod
+    def for_data(cls, settings: Settings, train: Dataset, test: Dataset) -> RunConfig:
+        """Return the config of a run on these rows."""
+        preprocessor = train.preprocessor
+        if preprocessor is None:  # the rows are inputs already
+            preprocessor = Preprocessor.for_images(train.x.shape[1], 1, train.classes)
+        return cls(settings, preprocessor, train.image_shape, fingerprint(train, test))
+
+    def build_model(self) -> Sequential:
+        """Build the network with new weights."""
+        preprocessor = self.preprocessor
+        return self.settings.build_model(preprocessor.num_features, preprocessor.num_outputs)
+
+    def save(self, folder: Path) -> None:
+        """Write ``config.json`` into ``folder``."""
+        content = {
+            "tinygrad_mlp": __version__,
+            "settings": asdict(self.settings),
+            "inputs": self.preprocessor.num_features,
+            "outputs": self.preprocessor.num_outputs,
+            "classes": self.preprocessor.classes,
+            "image_shape": self.image_shape,
+            "fingerprint": self.fingerprint,
+            "preprocessor": json.loads(self.preprocessor.to_json()),
+        }
+        text = json.dumps(content, indent=1, ensure_ascii=False)
+        with atomic_write(folder / CONFIG) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> RunConfig:
+        """Read ``config.json`` in ``folder``.
+
+        Raises:
+            FileNotFoundError: the folder has no ``config.json``.
+            ValueError: it is not the config of a run.
+        """
+        path = folder / CONFIG
+        if not path.is_file():
+            raise FileNotFoundError(f"{folder} is not the folder of a run: it has no {CONFIG}")
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            shape = content["image_shape"]
+            return cls(
+                Settings.from_dict(content["settings"]),
+                Preprocessor.from_json(json.dumps(content["preprocessor"])),
+                None if shape is None else (int(shape[0]), int(shape[1])),
+                str(content["fingerprint"]),
+            )
+        except KeyError as error:
+            raise ValueError(
+                f"{path} has no entry {error}: it is not the config of a run of this version"
+            ) from None
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path} is not the config of a run: {error!r}") from None
+
+
+@dataclass(frozen=True, eq=False)
+class SavedRun:
+    """A finished run with its trained network; :func:`open_run` returns one.
+
+    Attributes:
+        folder: where its files are.
+        config: its settings and preprocessor.
+        model: the trained network.
+    """
+
+    folder: Path
+    config: RunConfig
+    model: Sequential
+
+    @property
+    def preprocessor(self) -> Preprocessor:
+        """How rows of a file become inputs, and outputs become predictions."""
+        return self.config.preprocessor
+
+    @property
+    def _csv_options(self) -> dict[str, str]:
+        encoding = self.config.settings.encoding
+        return {} if encoding is None else {"encoding": encoding}
+
+    def test_rows(self) -> Dataset:
+        """Load the test rows of the training.
+
+        Raises:
+            FileNotFoundError: the dataset does not exist any more.
+            ValueError: it has changed since the training.
+        """
+        dataset = self.config.settings.dataset
+        hint = "so its test rows are unknown; name a file to evaluate on"
+        try:
+            train, test = self.config.settings.load_data()
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{dataset} does not exist any more, {hint}") from error
+        if fingerprint(train, test) != self.config.fingerprint:
+            raise ValueError(f"{dataset} has changed since {self.folder} was trained, {hint}")
+        return test
+
+    def evaluate(
+        self, path: str | os.PathLike[str] | None = None
+    ) -> tuple[Dataset, dict[str, float]]:
+        """Return the rows of a file with targets, or the test rows, and :func:`compute_scores`."""
+        if path is None:
+            rows = self.test_rows()
+        else:
+            rows = read_dataset(path, self.preprocessor, **self._csv_options)
+        return rows, compute_scores(self.model, rows)
+
+    def confusion(self, rows: Dataset) -> Array:
+        """Return the confusion matrix, int64 (C, C): true class by predicted class."""
+        return confusion_matrix(predict(self.model, rows.x), rows.y)
+
+    def predict(self, path: str | os.PathLike[str]) -> tuple[list[str], list[list[str]]]:
+        """Predict the rows of a file.
+
+        Returns:
+            Header and rows of a table. For classification each row has the predicted class and
+            the probability of each class; for regression the value, in the units of the target.
+        """
+        outputs = predict(self.model, read_inputs(path, self.preprocessor, **self._csv_options))
+        classes = self.preprocessor.classes
+        if not classes:
+            values = self.preprocessor.inverse_transform(outputs[:, 0])
+            return [self.preprocessor.target.name], [[f"{value:.9g}"] for value in values]
+        return ["prediction", *(f"p_{name}" for name in classes)], [
+            [classes[row.argmax()], *(f"{probability:.7g}" for probability in row)]
+            for row in softmax(outputs)
+        ]
+
+
+def open_run(folder: str | os.PathLike[str]) -> SavedRun:
+    """Load the finished run in ``folder``.
+
+    Raises:
+        FileNotFoundError: there is no run, or its training did not finish.
+        ValueError: a file in the folder is not that of a run.
+    """
+    path = Path(folder)
+    config = RunConfig.load(path)
+    if not (path / MODEL).is_file():
+        raise FileNotFoundError(f"{folder} has no {MODEL}: continue its training with --resume")
+    model = config.build_model()
+    try:
+        model.load_state_dict(load(path / MODEL))
+    except RuntimeError as error:
+        raise ValueError(f"{path / MODEL} does not fit the network in {CONFIG}: {error}") from None
+    return SavedRun(path, config, model)
+
+
+def existing_files(folder: Path) -> list[Path]:
+    """Return the files in ``folder`` that a new run there would delete or replace."""
+    named = [folder / name for name in FILES]
+    events = [p for part in TensorBoard.PARTS for p in folder.glob(f"{part}/events.out.tfevents.*")]
+    return [path for path in (*named, *events) if path.is_file()]
+
+
+def check_unused(folder: Path) -> None:
+    """Raise FileExistsError if a new run would delete or replace a file in ``folder``."""
+    files = existing_files(folder)
+    if not files:
+        return
+    content, choices = str(files[0].relative_to(folder)), "overwrite=True to replace it"
+    if {folder / CONFIG, folder / CHECKPOINT} <= set(files):
+        content, choices = "a run", f"resume=True to continue it, {choices}"
+    message = f"{folder} already holds {content}: use {choices}, or choose another folder"
+    raise FileExistsError(message)
+
+
+def fit_arrays(rows: Dataset) -> tuple[Array, Array]:
+    """Return inputs and targets in the shapes of ``fit``: values (N,) become a column (N, 1)."""
+    return rows.x, rows.y if rows.classes else rows.y[:, None]
+
+
+def metric_names(rows: Dataset) -> Sequence[str]:
+    """Return the metrics to compute besides the loss."""
+    return ("accuracy",) if rows.classes else ("r2",)
+
+
+def compute_scores(model: Sequential, rows: Dataset) -> dict[str, float]:
+    """Return loss and accuracy; for regression loss, R^2, and RMSE in the units of the target."""
+    if rows.classes:
+        return evaluate(model, fit_arrays(rows))
+    found = evaluate(model, fit_arrays(rows), metrics=("r2", "mse"))
+    unit = 1.0
+    if rows.preprocessor is not None:
+        zero, one = rows.preprocessor.inverse_transform(np.array([0.0, 1.0]))
+        unit = abs(float(one - zero))
+    return {"loss": found["loss"], "r2": found["r2"], "rmse": math.sqrt(found["mse"]) * unit}
+
+
+def fingerprint(*parts: Dataset) -> str:
+    """Return the SHA-256 of the inputs and targets of all parts."""
+    digest = hashlib.sha256()
+    for part in parts:
+        for array in part:
+            digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+    return digest.hexdigest()
