@@ -78,10 +78,10 @@ def _remove(path: Path, owner: int) -> None:
 
 
 @functools.cache
-def _digest() -> str:
-    """Return a digest of the sources of all kernels and of Numba's version."""
+def _digest(kernels: Path = Path(__file__).parents[1]) -> str:
+    """Return a digest of Numba's version and of the sources of all kernels, in this folder."""
     digest = hashlib.sha256(numba.__version__.encode())
-    for source in sorted(Path(__file__).parents[1].rglob("*.py")):
+    for source in sorted(kernels.rglob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 
