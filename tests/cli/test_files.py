@@ -277,7 +277,7 @@ def test_errors_of_predict_describe_the_wrong_row(
     error = failed(capsys, "predict", folder, str(new), "--out", where)
     assert "cannot write to the folder" in error
     (tmp_path / "run" / "config.json").write_text("{}")
-    assert "config.json is not the config of a run" in failed(capsys, "evaluate", folder)
+    assert "it is not the config of a run" in failed(capsys, "evaluate", folder)
 
 
 def test_arrays_that_are_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

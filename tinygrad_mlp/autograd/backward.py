@@ -5,7 +5,9 @@ chain rule from right to left:
 
     dL/dx = sum over outputs y of  dL/dy * dy/dx
 
-A node's turn comes when all gradients of its outputs have arrived: in reverse topological order.
+An edge is a node and the number (slot) of one of its outputs, or a leaf and 0. `Node.pullback`
+applies the rules of the node's op. A node's turn comes when all gradients of its outputs have
+arrived: in reverse topological order.
 
 `textbook_backward` is this in fifteen lines. `run_backward`, which the tests hold equal to it, adds
 what users need: accumulation into ``.grad``, chosen inputs, hooks, and freeing of saved values.

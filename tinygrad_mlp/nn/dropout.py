@@ -1,4 +1,7 @@
-"""Regularisation by random zeros: `Dropout` of activations, `DropConnect` of weights."""
+"""Regularisation by random zeros: `Dropout` of activations, `DropConnect` of weights.
+
+The ops: ``ops/fused/dropout.py``.
+"""
 
 from __future__ import annotations
 

@@ -4,10 +4,14 @@ To add an op:
 
 1. Declare it. An elementwise op is a formula, a gradient rule and a first line of documentation in
    a file of ``elementwise/``: `elementwise.declare.elementwise` makes the kernel, the function
-   ``tg.NAME``, the method ``Tensor.NAME`` and the NumPy ufunc of them. For a view see
-   `shape.view.View`, for a reduction `reduce.Reduce`, for kernels made by hand
-   `fused.declare.Fused`, for an optimizer `fused.optimizer_update.Update`.
-2. Add a row to ``tests/ops/rows_*.py``: a NumPy reference, inputs, special values and kinks.
+   ``tg.NAME``, the method ``Tensor.NAME`` and the NumPy ufunc of them. The formula uses operators
+   and the functions of ``kernels/codegen/expression.py``. A rule is ``lambda g, ...``: ``g`` is the
+   gradient of the result, the other names are inputs or ``out``; it is written with ops, such as
+   ``exp`` and ``where`` of this folder. For a view see `shape.view.View`, for a reduction
+   `reduce.Reduce`, for kernels made by hand `fused.declare.Fused`, for an optimizer
+   `fused.optimizer_update.Update`.
+2. Add a row to ``tests/ops/rows_*.py``: a NumPy reference, inputs, special values and kinks
+   (``tests/ops/table.py`` has an example). ``python -m tests.test_public_api`` lists the new name.
 3. If it is not an elementwise op, add the public form to the same file, its name to
    ``tinygrad_mlp/__init__.py`` or ``nn/functional.py``, and its method to ``_tensor.py``.
 

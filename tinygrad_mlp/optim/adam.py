@@ -1,4 +1,4 @@
-"""Adam and AdamW."""
+"""Adam and AdamW. Their formulas as code: ``ops/fused/optimizer_update.py``."""
 
 from __future__ import annotations
 

@@ -227,3 +227,26 @@ def test_nothing_is_written_beside_the_package_nor_into_an_impossible_home(tmp_p
     )
     assert Path(printed.strip()).parent == package
     assert list((tmp_path / "temporary").iterdir()) == [], "it goes with the process"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "gemm/tile.py",
+        "runtime/slices.py",
+        "codegen/lanes.py",
+        "fused/softmax.py",
+        "vmath/exponential.py",
+        "philox.py",
+    ],
+)
+def test_the_key_of_the_cache_covers_every_kernel(changed: str, tmp_path: Path) -> None:
+    """Numba notices changes in a kernel's own file only, not in the files that it imports."""
+    copy = tmp_path / "kernels"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(cache.__file__).parents[1], copy, ignore=ignored)
+    before = cache._digest(copy)
+    assert before == cache._digest() == cache.folder().name
+    edited = shutil.copytree(copy, tmp_path / "edited")
+    (edited / changed).write_text((copy / changed).read_text() + "\n")
+    assert cache._digest(edited) != before

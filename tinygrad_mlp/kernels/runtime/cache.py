@@ -78,10 +78,10 @@ def _remove(path: Path, owner: int) -> None:
 
 
 @functools.cache
-def _digest() -> str:
-    """Return a digest of the sources of all kernels and of Numba's version."""
+def _digest(kernels: Path = Path(__file__).parents[1]) -> str:
+    """Return a digest of Numba's version and of the sources of all kernels, in this folder."""
     digest = hashlib.sha256(numba.__version__.encode())
-    for source in sorted(Path(__file__).parents[1].rglob("*.py")):
+    for source in sorted(kernels.rglob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -109,7 +109,7 @@ def load(name: str, source: str) -> ModuleType:
     return module
 
 
-def cached(decorate: Callable, *variant: object) -> Callable:
+def cached(decorate: Callable[..., Any], *variant: object) -> Callable[..., Any]:
     """Make a Numba decorator with ``cache=True`` store machine code in our folder.
 
     Closures over different values, and functions that differ by ``variant``, get folders of their
@@ -128,14 +128,14 @@ def cached(decorate: Callable, *variant: object) -> Callable:
     return decorator
 
 
-def entry_point(function: Any) -> Callable:
+def entry_point(function: Any) -> Callable[..., Any]:
     """Return the entry point of a jitted function with one signature.
 
     It skips Numba's dispatch on argument types, which takes 0.3 of 0.5 us per call: the arguments
     must have the types of the signature.
     """
     [only] = function.overloads.values()
-    return only.entry_point
+    return only.entry_point  # type: ignore[no-any-return]
 
 
 _compile_lock = threading.RLock()
@@ -158,13 +158,14 @@ def compiling(name: str) -> Iterator[None]:
         turn(folder() / "turns", name),
         event.install_listener("numba:run_pass", _announcer),
     ):
-        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder() / _COMPILED / name)
+        config: Any = numba.config
+        before, config.CACHE_DIR = config.CACHE_DIR, str(folder() / _COMPILED / name)
         collecting = gc.isenabled()
         gc.disable()  # saves 12 % of the time: a compilation makes few cycles
         try:
             yield
         finally:
-            numba.config.CACHE_DIR = before
+            config.CACHE_DIR = before
             if collecting:
                 gc.enable()
 

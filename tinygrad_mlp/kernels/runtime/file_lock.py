@@ -37,7 +37,7 @@ def turn(file: Path, name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        if taken:
+        if taken and handle is not None:
             _unlock(handle, offset)
 
 
@@ -69,11 +69,11 @@ if os.name == "nt":
 
     def _lock(handle: int, offset: int) -> None:
         os.lseek(handle, offset, os.SEEK_SET)
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
 
     def _unlock(handle: int, offset: int) -> None:
         os.lseek(handle, offset, os.SEEK_SET)
-        msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
+        msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)  # type: ignore[attr-defined]
 
 else:
 

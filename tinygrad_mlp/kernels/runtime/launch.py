@@ -11,6 +11,7 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numba import cfunc, int64, njit, types, void
@@ -95,22 +96,24 @@ def log_launch(launch: Launch, words: tuple[int, ...]) -> None:
 
 @functools.cache
 def _trampoline(words: int) -> Callable[[int, tuple[int, ...]], None]:
-    @cached(njit(void(int64, types.UniTuple(int64, words)), cache=True, nogil=True), words)
-    def call(kernel, arguments):
+    signature = void(int64, types.UniTuple(int64, words))  # type: ignore[no-untyped-call]
+
+    @cached(njit(signature, cache=True, nogil=True), words)
+    def call(kernel: int, arguments: tuple[int, ...]) -> None:
         call_address(kernel, words_on_stack(arguments), 0, 1)
 
     return entry_point(call)
 
 
-def compiled(kernel: Callable[[int, int, int], None], **options: object) -> int:
+def compiled(kernel: Callable[[int, int, int], None], **options: Any) -> int:
     """Compile or load a kernel, a function of (arguments, thread, threads); return its address."""
     return keep_alive(cached(cfunc(SIGNATURE, cache=True, error_model="numpy", **options))(kernel))
 
 
-def keep_alive(kernel) -> int:
+def keep_alive(kernel: Any) -> int:
     """Keep a compiled kernel alive for the life of the process, and return its address."""
     _kernels.append(kernel)
-    return kernel.address
+    return int(kernel.address)
 
 
-_kernels: list = []
+_kernels: list[Any] = []

@@ -50,7 +50,7 @@ class Layout:
     def __repr__(self) -> str:
         return f"Layout({self.shape}, strides={self.strides}, {self.dtype})"
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[object, ...]:
         return layout_of, (self.shape, self.strides, self.dtype)
 
 

@@ -19,6 +19,7 @@ import threading
 import time
 import warnings
 from array import array
+from typing import Any
 
 import numpy as np
 from numba import boolean, int64, njit
@@ -173,7 +174,7 @@ def run_on_all(kernel: int, words: tuple[int, ...], work: float) -> bool:
     caller, posted = threading.get_ident(), array("q", words)
     address, count = posted.buffer_info()
     try:
-        waited = _dispatch()(pool.control, caller, kernel, pool.count, address, count)
+        waited: int = _dispatch()(pool.control, caller, kernel, pool.count, address, count)
         while waited == _UNFINISHED:
             pool.wake_all()
             waited = _advance()(pool.control)
@@ -189,7 +190,7 @@ def run_on_all(kernel: int, words: tuple[int, ...], work: float) -> bool:
 
 
 @njit(nogil=True)
-def run_and_wait(control):
+def run_and_wait(control: int) -> int:
     """Run the caller's slice, unless that is done, and wait for the workers.
 
     Return the nanoseconds waited, not counting the first few microseconds. After a long wait return
@@ -212,7 +213,7 @@ def run_and_wait(control):
             post[_WAITED] += nanoseconds() - began
             return _UNFINISHED
         yield_core()
-    waited = post[_WAITED]
+    waited: int = post[_WAITED]
     if began:
         waited += nanoseconds() - began
     atomic_store(control + _OWNER, 0)
@@ -220,7 +221,7 @@ def run_and_wait(control):
 
 
 @njit(nogil=True)
-def barrier(arguments, thread, threads, step):
+def barrier(arguments: int, thread: int, threads: int, step: int) -> None:
     """Wait until all threads of a kernel posted by `run_on_all` reach barrier ``step`` (1, 2, ...).
 
     The count of arrivals only grows, so it is not reset between barriers.
@@ -241,11 +242,13 @@ def barrier(arguments, thread, threads, step):
 
 
 @functools.cache
-def _dispatch():
+def _dispatch() -> Any:
     """Post a kernel unless one is running, and wait for it unless a worker sleeps."""
 
     @cached(njit(int64(int64, int64, int64, int64, int64, int64), cache=True, nogil=True))
-    def dispatch(control, caller, kernel, count, arguments, words):
+    def dispatch(
+        control: int, caller: int, kernel: int, count: int, arguments: int, words: int
+    ) -> int:
         if atomic_swap_if(control + _OWNER, 0, caller) != 0:
             return _BUSY
         post, target = pointer(control + _POST, int64), pointer(control + _ARGUMENTS, int64)
@@ -264,36 +267,36 @@ def _dispatch():
 
 
 @functools.cache
-def _advance():
+def _advance() -> Any:
     """Continue with the kernel that was posted."""
 
     @cached(njit(int64(int64), cache=True, nogil=True))
-    def advance(control):
+    def advance(control: int) -> int:
         return run_and_wait(control)
 
     return advance
 
 
 @functools.cache
-def _close():
+def _close() -> Any:
     """Take the workers for good; return False while a kernel is running."""
 
     @cached(njit(boolean(int64), cache=True, nogil=True))
-    def close(control):
+    def close(control: int) -> Any:
         return atomic_swap_if(control + _OWNER, 0, -1) == 0
 
     return close
 
 
 @functools.cache
-def _worker_loop():
+def _worker_loop() -> Any:
     """Run a worker's slice of each kernel; return after some idle time, counted as asleep.
 
     Return at once when stopped: a worker that went on polling would slow down its successors.
     """
 
     @cached(njit(int64(int64, int64, int64), cache=True, nogil=True))
-    def worker_loop(control, thread, seen):
+    def worker_loop(control: int, thread: int, seen: int) -> int:
         post = pointer(control + _POST, int64)
         idle = 0
         atomic_add(control + _ASLEEP, -1)
