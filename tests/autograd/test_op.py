@@ -94,3 +94,17 @@ def test_a_joint_rule_is_kept_apart_from_the_rules_of_inputs() -> None:
     assert REGISTRY["batch_norm"].joint_rule is not None
     assert REGISTRY["batch_norm"].rules == {}
     assert not REGISTRY["eq"].has_gradient
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"x": lambda x: 3 * x * x}, r"the rule of 'x' takes \(x\); the first is g"),
+        ({"x": lambda g, z: g * z}, r"takes \(g, z\).*others can be: x, out, x_shape"),
+        ({"y": lambda g: g}, "has a rule for 'y'; its inputs are: x"),
+    ],
+)
+def test_a_wrong_rule_is_refused_when_it_is_declared(rules: dict, message: str) -> None:
+    """Without this check the first of these gives a wrong gradient."""
+    with pytest.raises(ValueError, match=message):
+        elementwise("cube", lambda x: x * x * x, register=False, public=False, **rules)

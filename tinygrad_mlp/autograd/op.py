@@ -141,6 +141,8 @@ class Op:
         self.in_place, self.public = in_place, public
         self.vjp, self.textbook = vjp, textbook
         named = vjp if isinstance(vjp, Mapping) else {}
+        for of, rule in named.items():
+            self._check_rule(of, rule)
         self.rules = {self.inputs.index(k): self.make_rule(rule) for k, rule in named.items()}
         self.joint_rule = self.make_joint_rule()
         self.saves = {k: self._saves(rule) for k, rule in self.rules.items()}
@@ -187,6 +189,21 @@ class Op:
         if callable(self.vjp):
             return Rule(self.vjp, self)
         return TextbookRule(self) if self.vjp is None and self.textbook is not None else None
+
+    def _check_rule(self, of: str, rule: Callable[..., Any]) -> None:
+        """Raise ValueError for a rule of an unknown input, or of arguments that it cannot get."""
+        if of not in self.inputs:
+            raise ValueError(
+                f"op {self.name!r} has a rule for {of!r}; its inputs are: {', '.join(self.inputs)}"
+            )
+        first, *names = inspect.signature(rule).parameters
+        known = (*self.inputs, *self.outputs, *self.params, *(f"{x}_shape" for x in self.inputs))
+        unknown = [name for name in names if name not in known]
+        if unknown or (first != "g" and first in known):
+            raise ValueError(
+                f"op {self.name!r}: the rule of {of!r} takes ({', '.join((first, *names))}); the "
+                f"first is g, the gradient of the result, others can be: {', '.join(known)}"
+            )
 
     def _saves(self, rule: Rule) -> Saves:
         """Return the inputs and the results to save for a rule: pairs of name and index."""
