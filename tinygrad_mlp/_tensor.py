@@ -145,9 +145,12 @@ class Tensor(Value):
 
     def item(self) -> Any:
         """Return the only element as a Python number; ValueError if there are more."""
+        return self._number("item()")
+
+    def _number(self, caller: str) -> Any:
         if self.layout.size != 1:
-            raise ValueError(f"item() needs a tensor of one element, not of shape {self.shape}")
-        forbid_during_capture("item()")
+            raise ValueError(f"{caller} needs a tensor of one element, not of shape {self.shape}")
+        forbid_during_capture(caller)
         return as_array(self).item()
 
     def tolist(self) -> Any:
@@ -171,13 +174,13 @@ class Tensor(Value):
     __array_ufunc__, __array_function__ = numpy_interop.ufunc, numpy_interop.function
 
     def __bool__(self) -> bool:
-        return bool(self.item())
+        return bool(self._number("bool(), as in `if`, `and`, `or` and `not`,"))
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._number("int()"))
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._number("float()"))
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu":
