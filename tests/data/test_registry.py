@@ -93,6 +93,8 @@ def test_an_option_that_a_dataset_does_not_have_is_named(people: Path) -> None:
         load_parts(people, targt="height")
     with pytest.raises(ValueError, match="no option of digits is called 'data_dir'"):
         load_parts("digits", data_dir=".")
+    with pytest.raises(ValueError, match=r"it has none\..* name a .csv or .npz file in place of"):
+        load_parts("digits", target="species")
 
 
 def test_later_rows_are_prepared_as_the_first_were(people: Path, tmp_path: Path) -> None:

@@ -94,7 +94,13 @@ def load(name: str | os.PathLike[str], **options: Any) -> Dataset:
     """
     loader = _loader(name)
     for option in options:
-        check_choice(f"option of {Path(name).name}", option, signature(loader).parameters)
+        known = signature(loader).parameters
+        if not known:
+            raise ValueError(
+                f"no option of {name} is called {option!r}: it has none. Options such as target "
+                "are for files: name a .csv or .npz file in place of the dataset"
+            )
+        check_choice(f"option of {Path(name).name}", option, known)
     return loader(**options)
 
 
