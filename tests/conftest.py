@@ -47,6 +47,7 @@ NEEDS = {
     "exhaustive": (bool(os.environ.get("TINYGRAD_MLP_EXHAUSTIVE")), "TINYGRAD_MLP_EXHAUSTIVE=1"),
     "packaging": (installed("build", "hatchling"), "build and hatchling"),
     "parity": (installed("torch"), "torch"),
+    "soak": (bool(os.environ.get("TINYGRAD_MLP_SOAK")), "TINYGRAD_MLP_SOAK=1"),
 }
 deselected_counts = dict.fromkeys(NEEDS, 0)
 
