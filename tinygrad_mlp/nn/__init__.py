@@ -5,7 +5,7 @@
 Read in this order: ``parameter.py``, ``module.py`` (the base class), ``hooks.py``, ``state.py``
 (state dicts), ``functional.py``, ``functional_module.py``, ``activation.py``, ``loss.py``,
 ``init.py`` (initial values), ``linear.py``, ``dropout.py``, ``normalization.py``, ``container.py``,
-``clip_grad.py``, ``utils.py``.
+``config.py`` (networks from dictionaries), ``clip_grad.py``, ``utils.py``.
 
 >>> import tinygrad_mlp as tg
 >>> from tinygrad_mlp import nn
@@ -22,6 +22,7 @@ from .activation import (
     GELU,
     LeakyReLU,
     LogSoftmax,
+    PReLU,
     ReLU,
     Sigmoid,
     SiLU,
@@ -29,6 +30,7 @@ from .activation import (
     Softplus,
     Tanh,
 )
+from .config import from_config
 from .container import ModuleDict, ModuleList, Sequential
 from .dropout import DropConnect, Dropout
 from .linear import Flatten, Identity, Linear
@@ -41,6 +43,6 @@ __all__ = [
     "ELU", "GELU", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d", "CrossEntropyLoss",
     "DropConnect", "Dropout", "Flatten", "HuberLoss", "Identity", "L1Loss", "LayerNorm",
     "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "Module", "ModuleDict", "ModuleList",
-    "NLLLoss", "Parameter", "ReLU", "Sequential", "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh",
-    "functional", "init", "utils",
+    "NLLLoss", "PReLU", "Parameter", "ReLU", "Sequential", "SiLU", "Sigmoid", "Softmax", "Softplus",
+    "Tanh", "from_config", "functional", "init", "utils",
 ]  # fmt: skip

@@ -2,15 +2,22 @@
 
 The result has the shape and the floating dtype of the input x. An integer input becomes one of the
 default dtype, but `ReLU` keeps it and `Softmax` and `LogSoftmax` refuse it with a TypeError. These
-two work along an axis, the others elementwise. The functions are in ``functional.py``.
+two work along an axis, the others elementwise. `PReLU` has a learned slope. The functions are in
+``functional.py``.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
+from .._tensor import Tensor
+from ..ops.create import full
+from ..ops.validation import integer
 from . import functional as F
 from .functional_module import FunctionalModule
+from .init import constant_
+from .module import Module
+from .parameter import Parameter
 
 
 class ReLU(FunctionalModule):
@@ -51,6 +58,44 @@ class LeakyReLU(FunctionalModule):
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False):
         super().__init__(negative_slope=negative_slope, inplace=inplace)
+
+
+class PReLU(Module):
+    """Leaky rectified linear unit with a learned slope: x where x > 0, else ``weight`` x.
+
+    x (N, num_parameters, ...), or any shape with one slope; ``weight`` (num_parameters,). Do not
+    decay this weight: that would draw it to ReLU.
+
+    Args:
+        num_parameters: 1 for one slope, or the number of channels.
+        init: the first value of the slopes.
+        dtype: that of the weight; the default dtype if None.
+
+    Source: K. He, X. Zhang, S. Ren and J. Sun, "Delving deep into rectifiers", ICCV 2015.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn
+    >>> nn.PReLU()(tg.tensor([[-1.0, 2.0]])).tolist()
+    [[-0.25, 2.0]]
+    """
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: Any = None):
+        super().__init__()
+        self.num_parameters = integer("PReLU", "num_parameters", num_parameters, least=1)
+        self.init = init
+        self.weight = Parameter(full((num_parameters,), init, dtype=dtype))
+
+    def reset_parameters(self) -> None:
+        """Set the slopes to ``init`` again."""
+        constant_(self.weight, self.init)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return `functional.prelu` of the input."""
+        return F.prelu(input, self.weight)
+
+    def extra_repr(self) -> str:
+        """Return the number of slopes."""
+        return self._options("num_parameters")
 
 
 class ELU(FunctionalModule):

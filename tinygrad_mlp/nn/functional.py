@@ -20,6 +20,7 @@ from .._tensor import Tensor
 from ..ops.create import arange
 from ..ops.elementwise import activation, transcendental
 from ..ops.elementwise.arithmetic import copy_, eq
+from ..ops.elementwise.declare import where
 from ..ops.elementwise.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -34,14 +35,14 @@ from ..ops.fused.batch_norm import batch_norm
 from ..ops.fused.cross_entropy import cross_entropy, nll_loss
 from ..ops.fused.dropout import drop_connect
 from ..ops.fused.layer_norm import layer_norm
-from ..ops.shape.view import unsqueeze
-from ..ops.validation import as_tensor
+from ..ops.shape.view import reshape, unsqueeze
+from ..ops.validation import as_floating, as_tensor, like
 from ..ops.value_check import ValueCheck
 
 __all__ = [
     "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",
     "drop_connect", "dropout", "elu", "gelu", "huber_loss", "l1_loss", "layer_norm", "leaky_relu",
-    "linear", "log_softmax", "mse_loss", "nll_loss", "one_hot", "relu", "sigmoid", "silu",
+    "linear", "log_softmax", "mse_loss", "nll_loss", "one_hot", "prelu", "relu", "sigmoid", "silu",
     "softmax", "softplus", "tanh",
 ]  # fmt: skip
 
@@ -110,6 +111,33 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     tensor([-0.01,  2.  ])
     """
     return _into(input, lambda x: activation.leaky_relu(x, negative_slope), inplace)
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """Return x where x > 0, else ``weight * x``; the weight is learned.
+
+    Shapes: input (N, C, ...), weight (C,), or (1,) for one slope for all channels; one dtype.
+
+    Source: K. He et al., "Delving deep into rectifiers", ICCV 2015.
+
+    >>> import tinygrad_mlp as tg
+    >>> import tinygrad_mlp.nn.functional as F
+    >>> F.prelu(tg.tensor([[-1.0, 2.0]]), tg.tensor([0.25]))
+    tensor([[-0.25,  2.  ]])
+    """
+    x = as_floating("prelu", "input", input)
+    channels = x.shape[1] if x.ndim > 1 else 1
+    slopes = as_tensor("prelu", "weight", weight)
+    if slopes.shape not in ((1,), (channels,)):
+        raise ValueError(
+            f"prelu: `weight` has shape {slopes.shape}; `input` of shape {x.shape} needs (1,) or "
+            f"({channels},)"
+        )
+    slopes = like("prelu", "weight", slopes, "input", x, slopes.shape)
+    if slopes.shape != (1,):
+        slopes = reshape(slopes, (channels, *(1,) * (x.ndim - 2)))
+    out: Tensor = where(x > 0, x, slopes * x)
+    return out
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
