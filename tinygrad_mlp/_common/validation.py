@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable
 from itertools import islice
 
 MAX_LISTED = 40  # names in an error message
+MAX_COMPARED = 10_000  # names among which the closest is searched
+MAX_SHOWN = 60  # characters of a cell or name
 
 
 def check_int(name: str, value: object, *, minimum: int, example: int) -> int:
@@ -58,8 +60,28 @@ def check_choice(what: str, name: object, known: Collection[str]) -> str:
     """
     if isinstance(name, str) and name in known:
         return name
-    close = difflib.get_close_matches(str(name), known, n=1)
-    suggestion = f"; did you mean {close[0]!r}?" if close else ""
-    listed = ", ".join(islice(known, MAX_LISTED))
-    more = f" and {len(known) - MAX_LISTED:,} others" if len(known) > MAX_LISTED else ""
-    raise ValueError(f"no {what} is called {name!r}; the names are: {listed}{more}{suggestion}")
+    close = difflib.get_close_matches(str(name)[:MAX_SHOWN], islice(known, MAX_COMPARED), n=1)
+    suggestion = f"; did you mean {short_repr(close[0])}?" if close else ""
+    named = f"no {what} is called {short_repr(name)}"
+    raise ValueError(f"{named}; the names are: {list_names(known)}{suggestion}")
+
+
+def list_names(names: Collection[str], most: int = MAX_LISTED) -> str:
+    """Return the first names, separated by commas, for an error message.
+
+    >>> list_names(["a", "b", "c"], 2)
+    'a, b and 1 others'
+    """
+    listed = ", ".join(short_repr(name)[1:-1] for name in islice(names, most))
+    return listed + (f" and {len(names) - most:,} others" if len(names) > most else "")
+
+
+def short_repr(value: object, most: int = MAX_SHOWN) -> str:
+    """Return the repr of a value from a file, cut to ``most`` characters if it is long.
+
+    >>> short_repr("abc"), short_repr("abc", 2)
+    ("'abc'", "'ab...'")
+    """
+    if isinstance(value, str) and len(value) > most:
+        value = f"{value[:most]}..."
+    return repr(value)

@@ -76,7 +76,7 @@ def split_rows(
         raise ValueError(f"test must be a fraction between 0 and 1, got {test}; write test=0.2")
     held_out = round(test * rows)
     if not 0 < held_out < rows:
-        raise ValueError(f"test={test} of {rows} rows leaves one part empty")
+        raise ValueError(f"test={test} of {rows} rows leaves one part empty; more rows are needed")
     order = generator(seed, "split").permutation(rows)
     if labels is not None:
         _check_class_sizes(labels)

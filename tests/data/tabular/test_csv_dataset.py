@@ -162,17 +162,39 @@ def test_a_column_that_numbers_the_rows_is_named(tmp_path: Path) -> None:
     path = write(
         tmp_path / "t.csv", "id,b,y", *(f"r{row},{row / 7},{row % 2}" for row in range(20))
     )
-    message = r"t.csv: column 'id' has 20 different values in 20 rows, so .* ignore=\['id'\]"
+    message = (
+        r"t.csv: column 'id' has 20 different values in 20 rows, and 4 of the 4 .* ignore=\['id'\]"
+    )
     with pytest.raises(ValueError, match=message):
         csv(path)
     assert csv(path, ignore=["id"]).x.shape == (16, 1)
+
+
+def test_unseen_names_of_two_columns_go_back_to_the_training_rows(tmp_path: Path) -> None:
+    """Each column has a name that one row alone has; the rows differ."""
+    lines = [
+        f"{'lime' if row == 3 else 'red'},{'Chur' if row == 8 else 'Bern'},{row % 2}"
+        for row in range(20)
+    ]
+    path = write(tmp_path / "t.csv", "colour,city,y", *lines)
+    moved = set()
+    for seed in range(40):
+        train, test = split(csv(path, test=0.5, seed=seed))
+        colour, city = train.preprocessor.inputs
+        assert (colour.classes, city.classes) == (("lime", "red"), ("Bern", "Chur"))
+        assert train.preprocessor.feature_names[1:3] == ("colour=red", "city=Bern")
+        assert train.x[:, 0].sum() == train.x[:, 3].sum() == 1, "lime and Chur, once each"
+        assert not test.x[:, [0, 3]].any()
+        assert len(train.y) + len(test.y) == 20
+        moved.add(10 - len(test.y))
+    assert moved == {0, 1, 2}, "neither row, one, or both had been drawn for testing"
 
 
 def test_a_column_of_names_that_leaves_little_to_test_with_is_named(tmp_path: Path) -> None:
     dates = [f"2024-{1 + row % 12:02}-{1 + row % 25:02}" for row in range(100)]
     lines = [f"{date},{row / 7},{row % 2}" for row, date in enumerate(dates[:90] + dates[:10])]
     path = write(tmp_path / "t.csv", "date,b,y", *lines)
-    message = r"column 'date' has 90 different values in 100 rows, so most test"
+    message = r"column 'date' has 90 different values in 100 rows, and 1\d of the 20 test rows have"
     with pytest.raises(ValueError, match=message):
         csv(path)
     assert len(csv(path, ignore=["date"]).held_out.y) == 20
@@ -227,7 +249,7 @@ def test_a_class_may_be_held_out_altogether(tmp_path: Path) -> None:
         (["a,y", *["1,0.5", "2,1.5"] * 9, "3,x"], "line 20, column 'y': 'x' is not a f"),
         (["y", *["1", "0"] * 5], "has no input column besides the target 'y'"),
         (["a,y", *["1,x", "2,x"] * 5], "column 'y': each row has the class 'x'; a classifier"),
-        (["a,y", "1,0.5"], "test=0.2 of 1 rows leaves one part empty"),
+        (["a,y", "1,0.5"], r"t\.csv: test=0.2 of 1 rows leaves one part empty; more rows"),
     ],
 )
 def test_wrong_files_are_refused(tmp_path: Path, lines: list[str], message: str) -> None:

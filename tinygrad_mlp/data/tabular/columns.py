@@ -14,6 +14,7 @@ from typing import ClassVar, Literal, TypeAlias
 import numpy as np
 
 from ..._common.array import Array
+from ..._common.validation import list_names, short_repr
 from .csv_reader import Table, is_missing, number, numbers
 
 Fill: TypeAlias = Literal["mean", "median"]
@@ -114,7 +115,7 @@ class Numeric:
         Raises:
             ValueError: a cell is not a number, or all are missing.
         """
-        cells = _finite_or_missing(table, name)
+        cells = _finite_or_missing(table, name, f"write categorical=[{name!r}]")
         values = cells[~np.isnan(cells)]
         if len(values) == 0:
             raise _no_values(table, name)
@@ -133,7 +134,7 @@ class Numeric:
             ValueError: a cell is not a number, or is missing without ``fill``, or its standardised
                 value overflows float32; the message gives line and column.
         """
-        cells = _finite_or_missing(table, self.name)
+        cells = _finite_or_missing(table, self.name, f"train with categorical=[{self.name!r}]")
         missing = np.isnan(cells)
         if missing.any() and self.fill is None:
             raise _missing(table, int(missing.argmax()), self.name)
@@ -206,9 +207,9 @@ class Categorical:
             if name is None:
                 raise _missing(table, row, self.name)
             if name not in label_of:
-                known = ", ".join(self.classes[:10]) + (", ..." if len(self.classes) > 10 else "")
-                message = f"{name!r} does not occur in the training rows, which have: {known}"
-                raise table.error(row, self.name, message)
+                known = list_names(self.classes, most=10)
+                message = f"{short_repr(name)} does not occur in the training rows, which have"
+                raise table.error(row, self.name, f"{message}: {known}")
             labels[row] = label_of[name]
         return labels
 
@@ -279,8 +280,11 @@ def fit_target(table: Table, name: str, task: Task | None = None) -> Column:
     categorical = task == "classification"
     if task is None:
         categorical = not is_numeric(table, name) or are_labels(table.column(name))
+    if not categorical:
+        _finite_or_missing(table, name, "write task='classification'")
+    drop = "complete it, or delete the row; in a CSV file missing='drop' does so"
+    _check_complete(table, name, drop)
     target = (Categorical if categorical else Numeric).fit(table, name)
-    target.targets(table)  # raises if a value is missing
     if len(target.classes) == 1:
         raise ValueError(
             f"{table.path}, column {name!r}: each row has the class {target.classes[0]!r}; a "
@@ -301,7 +305,7 @@ def is_numeric(table: Table, name: str) -> bool:
     if any("," in cell for cell in cells) and are_numbers([c.replace(",", "") for c in cells]):
         row = next(row for row, cell in enumerate(cells) if "," in cell)
         hint = f"a decimal point and no commas, or categorical=[{name!r}] for categories"
-        raise table.error(row, name, f"{cells[row]!r} is not a number: write {hint}")
+        raise table.error(row, name, f"{short_repr(cells[row])} is not a number: write {hint}")
     return False
 
 
@@ -332,23 +336,43 @@ def _mostly_finite(values: Array) -> bool:
     return int(np.isfinite(values).sum()) > int(np.isinf(values).sum())
 
 
-def _finite_or_missing(table: Table, name: str) -> Array:
+def _finite_or_missing(table: Table, name: str, for_categories: str) -> Array:
     """Return a column as float64 (N,), nan where a value is missing; refuse other text."""
     values = table.numbers(name)
     wrong = np.isinf(values)
     if wrong.any():
         row = int(wrong.argmax())
-        cell = repr(table.column(name)[row])
-        hint = f"correct it, or write categorical=[{name!r}] if the column holds categories"
+        cell = short_repr(table.column(name)[row])
+        hint = f"correct it, or {for_categories} if the column holds categories"
         raise table.error(row, name, f"{cell} is not a finite number, in a numeric column; {hint}")
     return values
 
 
+def check_input(table: Table, name: str, categorical: bool, missing_refused: bool) -> None:
+    """Check all rows of an input before they are split, while a hint can name an option.
+
+    Raises:
+        ValueError: a value of a numeric column is not a number, or a value is missing although
+            that is refused; the message gives line and column.
+    """
+    if not categorical:
+        _finite_or_missing(table, name, f"write categorical=[{name!r}]")
+    if missing_refused:
+        fill = "missing='mean' or missing='median' to fill the inputs"
+        _check_complete(table, name, f"write missing='drop' to drop such rows, or {fill}")
+
+
+def _check_complete(table: Table, name: str, hint: str) -> None:
+    row = next((row for row, cell in enumerate(table.column(name)) if is_missing(cell)), None)
+    if row is not None:
+        raise table.error(row, name, f"the value is missing; {hint}")
+
+
 def _missing(table: Table, row: int, name: str) -> ValueError:
-    fill = "missing='mean' or missing='median' to fill the inputs"
-    hint = f"write missing='drop' to drop such rows, or {fill}"
+    trained = "missing inputs are filled if the network was trained with missing='mean'"
+    hint = f"complete it, or delete the row; {trained}"
     return table.error(row, name, f"the value is missing; {hint}")
 
 
 def _no_values(table: Table, name: str) -> ValueError:
-    return ValueError(f"{table.path}: column {name!r} has no values in the training rows")
+    return ValueError(f"{table.path}: column {short_repr(name)} has no values in the training rows")

@@ -9,9 +9,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from ..._common.validation import check_choice, check_names
+from ..._common.validation import check_choice, check_names, short_repr
 from ..dataset import Dataset
-from .columns import Column, Fill, Numeric, Task, fit_target, is_numeric
+from .columns import Column, Fill, Numeric, Task, check_input, fit_target, is_numeric
 from .csv_reader import Table, is_missing, read_csv
 from .preprocessor import Preprocessor, split_table
 
@@ -60,8 +60,10 @@ def csv(
         x float32 (N, F); y int64 (N,), or for regression float32 (N,), standardised.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file has an error; the message gives line and column.
+        OSError: the file does not exist (FileNotFoundError), or cannot be read.
+        TypeError: ``categorical`` or ``ignore`` is a string, or ``test`` not a number.
+        ValueError: the file has an error, or an option does not fit it; the message gives line and
+            column.
 
     >>> import tempfile, pathlib
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -85,6 +87,9 @@ def csv(
     declared = {table.check_name(name) for name in categorical}
     inputs = [name for name in table.names if name not in excluded | {target}]
     categories = [name for name in inputs if name in declared or not is_numeric(table, name)]
+    as_categories = set(categories)
+    for name in inputs:
+        check_input(table, name, name in as_categories, missing == "refuse")
     if target in declared and task is None:
         task = "classification"
     column = fit_target(table, target, task)  # its classes are those of all rows
@@ -104,18 +109,20 @@ def _split(
     """Return training and test rows; a category in one of the columns is never in test alone."""
     train, held_out = split_table(table, target, test, seed)
     unseen_row = np.zeros(len(table), bool)  # whether a row has a category without training row
+    test_rows: dict[str, int] = {}  # how many test rows each column would move
     for name in categories:
         cells = table.column(name)
         unseen = {c for c in set(cells) - {cells[row] for row in train} if not is_missing(c)}
         if unseen:
-            unseen_row |= [cell in unseen for cell in cells]
+            column_unseen = np.array([cell in unseen for cell in cells])
+            test_rows[name] = int(column_unseen[held_out].sum())
+            unseen_row |= column_unseen
     remaining = held_out[~unseen_row[held_out]]
     if 2 * len(remaining) < len(held_out):
-        counts = {name: len(set(table.column(name))) for name in categories}
-        widest = max(counts, key=counts.__getitem__)
+        worst = max(test_rows, key=test_rows.__getitem__)
         raise ValueError(
-            f"{table.path}: column {widest!r} has {counts[widest]} different values in "
-            f"{len(table)} rows, so most test rows have one that no training row has; write "
-            f"ignore=[{widest!r}]"
+            f"{table.path}: column {short_repr(worst)} has {len(set(table.column(worst)))} "
+            f"different values in {len(table)} rows, and {test_rows[worst]} of the {len(held_out)} "
+            f"test rows have one that no training row has; write ignore=[{worst!r}]"
         )
     return table.take(np.setdiff1d(np.arange(len(table)), remaining)), table.take(remaining)

@@ -12,17 +12,26 @@ import csv
 import io
 import math
 import os
+import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from ..._common.array import Array
-from ..._common.validation import check_choice
+from ..._common.validation import check_choice, short_repr
 
 MISSING = frozenset({"", "?", "na", "n/a", "nan", "null"})  # in lower case
 DELIMITERS = ",;\t|"
+BOMS = {  # UTF-32 first: its little-endian mark begins with that of UTF-16
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +44,12 @@ class Table:
         rows: the cells of each row.
         lines: the number of each row in the file, by ``unit``.
         unit: what ``lines`` count: lines of the file, from 1, or rows.
+
+    >>> table = Table("pets.csv", ("age", "name"), [["3", "Rex"], ["?", "Tom"]], lines=[2, 3])
+    >>> table.column("name"), table.numbers("age").tolist(), len(table.drop_missing(["age"]))
+    (['Rex', 'Tom'], [3.0, nan], 1)
+    >>> table.error(1, "age", "too young")
+    ValueError("pets.csv, line 3, column 'age': too young")
     """
 
     path: str
@@ -48,6 +63,11 @@ class Table:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        """The position of each column; a search in ``names`` would be quadratic over all."""
+        return {name: index for index, name in enumerate(self.names)}
+
     def column(self, name: str) -> Sequence[str]:
         """Return the cells of a column.
 
@@ -55,7 +75,7 @@ class Table:
             ValueError: there is no such column.
         """
         if name not in self._columns:
-            index = self.names.index(self.check_name(name))
+            index = self._index[self.check_name(name)]
             self._columns[name] = [row[index] for row in self.rows]
         return self._columns[name]
 
@@ -71,11 +91,12 @@ class Table:
         Raises:
             ValueError: it is not; the message lists the columns and suggests the closest.
         """
-        return check_choice(f"column of {self.path}", name, self.names)
+        return check_choice(f"column of {self.path}", name, self._index)
 
     def error(self, row: int, name: str, message: str) -> ValueError:
         """Return an error about a cell; its message begins with file, line and column."""
-        return ValueError(f"{self.path}, {self.unit} {self.lines[row]}, column {name!r}: {message}")
+        place = f"{self.unit} {self.lines[row]}, column {short_repr(name)}"
+        return ValueError(f"{self.path}, {place}: {message}")
 
     def take(self, rows: Array | Sequence[int]) -> Table:
         """Return a table of the rows with these indices."""
@@ -144,7 +165,8 @@ def read_csv(
     r"""Read a CSV file into a :class:`Table`.
 
     Cells may be quoted with ``"``. All usual line ends are accepted; empty lines are skipped, and
-    so is an empty last column (a delimiter at the end of each line).
+    so are empty last columns (a delimiter at the end of each line). A cell has at most
+    ``csv.field_size_limit()`` characters.
 
     Args:
         path: the file.
@@ -153,14 +175,14 @@ def read_csv(
         header: whether the first line names the columns. By default it does if none of its cells
             is a number, or if it has all ``expected`` names. Without a header the columns are
             called "column 1", "column 2" and so on.
-        encoding: encoding of the file; a UTF-16 byte order mark overrides it.
+        encoding: encoding of the file; a byte order mark of UTF-16 or UTF-32 overrides it.
         expected: columns that the caller needs.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        OSError: the file does not exist (FileNotFoundError), or cannot be read.
         ValueError: the file is empty or has no rows, a row is longer or shorter than the header,
-            two columns have the same name, or a quote or the encoding is wrong; the message gives
-            the line.
+            two columns have the same name, a quote or the encoding is wrong, or there is a NUL
+            character, which no text has; the message gives the line.
 
     >>> import tempfile, pathlib
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -174,19 +196,17 @@ def read_csv(
     lines = _read_lines(Path(path), encoding)
     if delimiter is None:
         delimiter = _detect_delimiter(lines)
-    records = list(_records(lines, delimiter, file))
+    elif not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n':
+        raise ValueError(f"delimiter must be one character, got {delimiter!r}; write delimiter=';'")
+    records = _without_empty_columns(list(_records(lines, delimiter, file)))
     if not records:
         raise ValueError(f"{file} is empty: expected a header and rows")
-    while all(len(cells) > 1 and not cells[-1] for _, cells in records):
-        records = [(line, cells[:-1]) for line, cells in records]
     first_line, first = records[0]
     if header is None:
         has_expected = bool(expected) and set(expected) <= set(first)
         header = has_expected or all(number(cell) is None for cell in first)
     names = tuple((header and name) or f"column {k}" for k, name in enumerate(first, start=1))
-    if len(set(names)) != len(names):
-        duplicate = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{file}, line {first_line}: two columns are called {duplicate!r}")
+    _check_different(names, f"{file}, line {first_line}")
     body = records[1:] if header else records
     if not body:
         raise ValueError(f"{file} has a header and no rows")
@@ -194,26 +214,58 @@ def read_csv(
         if len(cells) != len(names):
             raise ValueError(
                 f"{file}, line {line}: expected {len(names)} cells, as in the first line, got "
-                f"{len(cells)}: {delimiter.join(cells)[:60]!r}"
+                f"{len(cells)}: {short_repr(delimiter.join(cells))}; a cell with {delimiter!r} in "
+                'it is written in quotes: "..."'
             )
     return Table(file, names, [cells for _, cells in body], [line for line, _ in body])
 
 
+def _without_empty_columns(records: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
+    """Return the records without the last cells that are empty in all of them."""
+    extra = min((_count_empty(cells) for _, cells in records), default=0)
+    return [(line, cells[: len(cells) - extra]) for line, cells in records] if extra else records
+
+
+def _count_empty(cells: Sequence[str]) -> int:
+    """Return the number of empty cells at the end, without the first cell."""
+    return next((k for k, cell in enumerate(reversed(cells[1:])) if cell), len(cells) - 1)
+
+
+def _check_different(names: Sequence[str], place: str) -> None:
+    ((name, count),) = Counter(names).most_common(1)
+    if count > 1:
+        first = names.index(name)
+        both = f"columns {first + 1} and {names.index(name, first + 1) + 1}"
+        hint = "rename one, or delete it"
+        raise ValueError(f"{place}: two columns are called {short_repr(name)}, {both}; {hint}")
+
+
 def _read_lines(path: Path, encoding: str) -> list[str]:
     data = path.read_bytes()
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
+    encoding = next((name for bom, name in BOMS.items() if data.startswith(bom)), encoding)
     try:
         text = data.decode(encoding)
-    except LookupError:
+    except (LookupError, TypeError):
         raise ValueError(f"no encoding is called {encoding!r}; write encoding='cp1252'") from None
     except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
+        line = len(_split_lines(data[: error.start].decode(encoding, "replace") + "."))
         raise ValueError(
             f"{path}, line {line}: byte {error.start} is not {encoding}: {error.reason}; write "
             "encoding='cp1252' for files from Windows"
         ) from None
-    return list(io.StringIO(text.removeprefix("\ufeff"), newline=""))  # line ends are kept
+    except ValueError as error:  # of the codecs that are not for files, such as idna
+        raise ValueError(f"{path} is not {encoding}: {error}; write encoding='utf-8'") from None
+    if "\0" in text:
+        line = len(_split_lines(text[: text.index("\0") + 1]))
+        raise ValueError(
+            f"{path}, line {line}: a NUL character, so this is not text in {encoding}; save the "
+            "table as CSV in UTF-8, or write encoding='utf-16-le' if the file is in UTF-16"
+        )
+    return _split_lines(text.removeprefix("\ufeff"))
+
+
+def _split_lines(text: str) -> list[str]:
+    return list(io.StringIO(text, newline=""))  # line ends are kept
 
 
 def _records(lines: Sequence[str], delimiter: str, file: str) -> Iterator[tuple[int, list[str]]]:
@@ -225,8 +277,26 @@ def _records(lines: Sequence[str], delimiter: str, file: str) -> Iterator[tuple[
             if any(cell.strip() for cell in cells) or len(cells) > 1:
                 yield begin, [cell.strip() for cell in cells]
             begin = reader.line_num + 1
-    except csv.Error as error:
-        raise ValueError(f"{file}, line {begin}: {error}") from None
+    except csv.Error:
+        column, message = _locate("".join(lines[begin - 1 :]), delimiter)
+        raise ValueError(f"{file}, line {begin}, column {column}: {message}") from None
+
+
+def _locate(text: str, delimiter: str) -> tuple[int, str]:
+    """Return the number of the first cell in ``text`` that is malformed, and what is wrong."""
+    cell = re.compile(rf' *+(?:"([^"]*+(?:""[^"]*+)*+)"|(?!")[^{re.escape(delimiter)}\r\n]*+)')
+    limit, column, start, found = csv.field_size_limit(), 1, 0, cell.match(text)
+    while found and len(found[0]) <= limit and text.startswith(delimiter, found.end()):
+        column, start = column + 1, found.end() + 1
+        found = cell.match(text, start)
+    begin = short_repr(text[start:].lstrip(" "), 30)
+    if found is None:
+        hint = 'write it as "..." with each quote inside doubled, or delete the quote'
+        return column, f"the quote at the beginning of {begin} is not closed; {hint}"
+    if len(found[0]) > limit:
+        return column, f"{begin} is longer than {limit:,} characters, the limit of a cell"
+    got, hint = text[found.end()], 'write a quote inside a quoted cell twice: "a ""b"" c"'
+    return column, f"expected {delimiter!r} after the closing quote, got {got!r}; {hint}"
 
 
 def _detect_delimiter(lines: Sequence[str]) -> str:

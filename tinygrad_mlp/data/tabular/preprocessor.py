@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..._common.array import Array
-from ..._common.validation import check_names
+from ..._common.validation import check_names, short_repr
 from ..dataset import Dataset
 from ..split import split_rows
 from .columns import Categorical, Column, Fill, Numeric, Standardizer, fit_column, fit_target
@@ -215,10 +215,13 @@ def split_table(table: Table, target: Column, test: float | None, seed: int) -> 
         counts = np.bincount(labels)
         row = int(counts[labels].argmin())
         if counts[labels[row]] == 1:
-            hint = "which cannot be in both parts; delete it, or write test=None"
-            message = f"class {target.classes[labels[row]]!r} has only this row, {hint}"
+            hint = "which cannot be in both parts; delete it, or add more rows of this class"
+            message = f"class {short_repr(target.classes[labels[row]])} has only this row, {hint}"
             raise table.error(row, target.name, message)
-    return split_rows(len(table), test, seed=seed, labels=labels)
+    try:
+        return split_rows(len(table), test, seed=seed, labels=labels)
+    except ValueError as error:
+        raise ValueError(f"{table.path}: {error}") from None
 
 
 def _column_from(part: dict[str, Any]) -> Column:
