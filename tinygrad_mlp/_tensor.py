@@ -235,16 +235,36 @@ class Tensor(Value):
         return self.alias()
 
     def retain_grad(self) -> None:
-        """Compute ``.grad`` for this tensor too, although it is not a leaf."""
+        """Compute ``.grad`` for this tensor too, although it is not a leaf.
+
+        It is the gradient of the values that the tensor has at the end, also when in-place ops
+        change them after this call, as in PyTorch. (A hook stays with the values that the tensor
+        had when the hook was registered.)
+
+        >>> import tinygrad_mlp as tg
+        >>> x = tg.tensor([1.0], requires_grad=True)
+        >>> y = x * 2
+        >>> y.retain_grad()
+        >>> (y.mul_(3) * 5).sum().backward()
+        >>> y.grad, x.grad
+        (tensor([5.]), tensor([30.]))
+        """
         if not self.requires_grad:
             raise RuntimeError("retain_grad() of a tensor that does not require a gradient")
+        tape.gradient_edge(self)  # updates a view whose memory was written to
         if self.node is not None:
             self.node.retained = {**(self.node.retained or {}), self.slot: weakref.ref(self)}
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether `retain_grad` was called, for a tensor that is not a leaf."""
+        return self.node is not None and self.slot in (self.node.retained or {})
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Call ``hook(gradient)`` when the gradient is computed; its result replaces it."""
         if not self.requires_grad:
             raise RuntimeError("register_hook() of a tensor that does not require a gradient")
+        tape.gradient_edge(self)  # updates a view whose memory was written to
         if self.node is None:
             self.hooks = {} if self.hooks is None else self.hooks
             return RemovableHandle(self.hooks, hook)

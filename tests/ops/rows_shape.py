@@ -301,6 +301,23 @@ def np_put(x, value, where):
     return out
 
 
+def np_take_written(x, where):
+    """One place after the other: a later one of the same position leaves 0 before it."""
+    out, seen = np.zeros(where.shape, x.dtype), set()
+    for k in reversed(range(where.size)):
+        position = int(where.reshape(-1)[k])
+        out.reshape(-1)[k] = 0 if position in seen else x.reshape(-1)[position]
+        seen.add(position)
+    return out
+
+
+def np_put_in_order(g, where, shape):
+    out = np.zeros(shape)
+    for k, position in enumerate(where.reshape(-1)):
+        out.reshape(-1)[position] = g.reshape(-1)[k]
+    return out
+
+
 def np_erase(x, where):
     return np_put(x, 0, where)
 
@@ -397,6 +414,28 @@ INDEXING = [
             fixed([(5,), (), (2,)]),
             fixed([(2,), (0,), (0,)]),
             fixed([(1,), (1,), (1,)]),
+        ),
+    ),
+    row(
+        "take_written",
+        index._take_written,
+        np_take_written,
+        ANY,
+        integers(0, 3),
+        accepts="bif",
+        cases=one_of(fixed([(2, 2), (5,)]), fixed([(4,), (2, 3)]), fixed([(6,), (0,)])),
+    ),
+    row(
+        "take_written_backward",
+        index._take_written_backward,
+        np_put_in_order,
+        ANY,
+        integers(0, 3),
+        accepts="bif",
+        cases=one_of(
+            fixed([(5,), (5,)], shape=(2, 2)),
+            fixed([(2, 3), (2, 3)], shape=(4,)),
+            fixed([(0,), (0,)], shape=(2,)),
         ),
     ),
     row(

@@ -221,6 +221,8 @@ def apply(op: Op, inputs: tuple[Value, ...], params: Params = _NO_PARAMS) -> Any
         node.save_results(outputs)
         for slot in op.differentiable:
             value = outputs[slot]
+            if value.node is not None and value.node.retained:  # an in-place op
+                move_retained(value, node, slot)
             value.node, value.slot = node, slot
             value.requires_grad = value.layout.dtype.kind == "f"
             if op.in_place and value.base is not None:
@@ -228,6 +230,15 @@ def apply(op: Op, inputs: tuple[Value, ...], params: Params = _NO_PARAMS) -> Any
     if mode.record is not None:
         mode.record.append(Entry(op, inputs, params, outputs))
     return outputs[0] if len(op.outputs) == 1 else outputs
+
+
+def move_retained(value: Value, node: Node, slot: int) -> None:
+    """Make `retain_grad` of ``value`` hold for ``node``, which takes the place of its node."""
+    assert value.node is not None
+    retained = value.node.retained
+    if retained and (reference := retained.get(value.slot)) and reference() is value:
+        value.node.retained = {k: v for k, v in retained.items() if k != value.slot}
+        node.retained = {**(node.retained or {}), slot: reference}
 
 
 def _check_writable(op: Op, inputs: tuple[Value, ...]) -> None:

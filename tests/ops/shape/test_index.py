@@ -106,7 +106,7 @@ def test_gradient_of_setitem(data: st.DataObject, shape: tuple[int, ...]) -> Non
     key = data.draw(keys(shape))
     written = np.zeros(shape, int)
     np.add.at(written, key, 1)
-    assume(written.max() <= 1)  # written twice, which value stands is not defined
+    assume(written.max() <= 1)  # written twice: see test_assign_duplicates.py
     x = tg.tensor(numbered(shape), requires_grad=True)
     part = np.asarray(numbered(shape)[key])
     v = tg.tensor(part, requires_grad=True)

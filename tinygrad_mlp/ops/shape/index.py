@@ -54,13 +54,41 @@ class _Nonzero(Op):
 
 
 class _Put(Op):
-    """Overwrite the elements of ``x`` at flat positions with ``value``."""
+    """Overwrite the elements of ``x`` at flat positions with ``value``, in order."""
 
     def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
         array, value, where = (as_array(each) for each in inputs)
-        array = array if array.ndim else array.reshape(1)
-        array[np.unravel_index(where, array.shape)] = value
+        _write(array, where, value)
         return (inputs[0],)
+
+
+class _TakeWritten(Op):
+    """The elements of ``x`` at flat positions; 0 where a later one is the same position."""
+
+    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
+        x, where = map(as_array, inputs)
+        order = np.arange(where.size).reshape(where.shape)
+        last = np.empty(x.size, order.dtype)
+        _write(last, where, order)
+        result = np.where(last[where] == order, x.reshape(-1)[where], x.dtype.type(0))
+        return (from_memory(np.asarray(result)),)
+
+
+class _TakeWrittenBackward(Op):
+    """Zeros of a shape, with ``g`` written at flat positions, in order."""
+
+    def run(self, inputs: tuple[Value, ...], params: Params) -> tuple[Value, ...]:
+        g, where = map(as_array, inputs)
+        array = np.zeros(params["shape"], g.dtype)
+        _write(array, where, g)
+        return (from_memory(array),)
+
+
+def _write(array: np.ndarray, where: np.ndarray, value: np.ndarray) -> None:
+    """Write at flat positions in order: of several values at one position, the last stays."""
+    array = array if array.ndim else array.reshape(1)
+    flat = np.broadcast_to(value, where.shape).ravel()  # in one dimension NumPy keeps the order
+    array[np.unravel_index(where.ravel(), array.shape)] = flat
 
 
 class _Erase(Op):
@@ -124,10 +152,18 @@ _put = _Put(
     ("x", "value", "where"),
     mutates=("x",),
     in_place=True,
-    vjp={
-        "x": lambda g, where: _erase(g, where),
-        "value": lambda g, where: _take(reshape(g, (-1,)), where, dim=0),
-    },
+    vjp={"x": lambda g, where: _erase(g, where), "value": lambda g, where: _take_written(g, where)},
+)
+_take_written: Op = _TakeWritten(
+    "take_written",
+    ("x", "where"),
+    vjp={"x": lambda g, x_shape, where: _take_written_backward(g, where, shape=x_shape)},
+)
+_take_written_backward: Op = _TakeWrittenBackward(
+    "take_written_backward",
+    ("x", "where"),
+    params=("shape",),
+    vjp={"x": lambda g, where: _take_written(g, where)},
 )
 _erase: Op = _Erase("erase", ("x", "where"), vjp={"x": lambda g, where: _erase(g, where)})
 _set_slice = _SetSlice(
@@ -173,6 +209,10 @@ def getitem(x: Tensor, key: Any) -> Tensor:
 
 def setitem(x: Tensor, key: Any, value: Any) -> None:
     """Assign ``x[key] = value``, with the value broadcast to the selected elements.
+
+    Where ``key`` names an element several times, as ``x[[0, 0]] = value`` does, the last value
+    stays; the values that it overwrote have gradient 0. (In PyTorch they get the gradient of the
+    one that stays.)
 
     Raises:
         ValueError: ``value`` does not broadcast to the selected elements.

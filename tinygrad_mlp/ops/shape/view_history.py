@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...autograd.op import Op
-from ...autograd.tape import Node, Params, Value
+from ...autograd.tape import Node, Params, Value, move_retained
 from ...autograd.values import as_array, from_array, from_memory
 from ...kernels.runtime.layout import Layout, layout_of
 from .view import View, contiguous
@@ -109,6 +109,8 @@ def rebase_history(view: Any) -> None:
     """Make the history of the base pass through the recorded write to ``view``."""
     view.seen = view.storage.version  # its own node is right
     _set_node(view.base, Node(_write_region, (view.base, view), where(view)))
+    if view.retains_grad:  # of the gradient through the base too
+        regenerate_grad_fn(view)
 
 
 def regenerate_grad_fn(view: Any) -> None:
@@ -120,4 +122,6 @@ def regenerate_grad_fn(view: Any) -> None:
 
 def _set_node(value: Any, node: Node) -> None:
     node.results = (value.layout,)
+    if value.node is not None:
+        move_retained(value, node, 0)
     value.node, value.slot, value.requires_grad = node, 0, True
