@@ -86,3 +86,16 @@ def test_an_interrupt_leaves_nothing(server: Server, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         download([server.url("f")], tmp_path / "new" / "f", interrupt)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_endless_answer_is_cut_off(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", 100_000)
+    monkeypatch.setattr(module, "CHUNK", 10_000)
+    server.files |= {"long/f": bytes(1_000_000), "right/f": bytes(100_000)}
+    with pytest.raises(OSError, match="long/f: the file has more than 100,000 bytes"):
+        download([server.url("long/f")], tmp_path / "f", accept)
+    assert list(tmp_path.iterdir()) == []
+    download([server.url("long/f"), server.url("right/f")], tmp_path / "f", accept)
+    assert (tmp_path / "f").stat().st_size == 100_000

@@ -1,6 +1,7 @@
 import gzip
 import re
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,22 @@ ZIPPED = gzip.compress(IMAGES, mtime=0)  # it names tests: the same in any proce
         (b"\0\0\x08\x64" + bytes(400), "is not an IDX file: at byte 4 no array has shape (0, 0"),
         (IMAGES + b"\0", "is too long: from byte 16 expected uint8 of shape (3, 2, 2) .* 29"),
         (b"\0\0\x08\x04" + b"\xff" * 16, "is truncated: from byte 20 expected uint8 of shape"),
+        (ZIPPED + ZIPPED, "is too long: its header gives 28 bytes, but the gzip stream has more"),
+        (
+            gzip.compress(b"text", mtime=0),
+            "is not an IDX file: at byte 0 .*, got [116, 101, 120, 116]",
+        ),
+        (gzip.compress(b"", mtime=0), "is not an IDX file: at byte 0 .*, got []"),
+        (
+            gzip.compress(
+                written(np.zeros((1024 - 8) // 8)), mtime=0
+            ),  # exactly the longest header
+            "",
+        ),
+        (
+            gzip.compress(b"\0\0\x08\x04" + b"\xff" * 16, mtime=0),
+            "is truncated: its header gives 340,282,366,604,025,813,",
+        ),
         (ZIPPED[:-9], "is truncated: its gzip stream is incomplete at the end"),
         (ZIPPED[:-8] + bytes(8), "is corrupt: .* not a valid gzip stream: CRC"),
         (ZIPPED[:12] + bytes(20), "is corrupt: .* not a valid gzip stream"),
@@ -76,6 +93,9 @@ ZIPPED = gzip.compress(IMAGES, mtime=0)  # it names tests: the same in any proce
 def test_an_error_in_a_file_is_located(tmp_path: Path, data: bytes, message: str) -> None:
     path = tmp_path / "images"
     path.write_bytes(data)
+    if not message:
+        assert not idx.read(path).any()
+        return
     expected = ".*".join(re.escape(part) for part in f"{path} {message}".split(".*"))
     with pytest.raises(ValueError, match=expected):
         idx.read(path)
@@ -92,3 +112,15 @@ def test_any_bytes_are_an_array_or_an_error_that_names_the_file(start: bytes, da
     else:
         refused = "bytes are an array"
     assert refused.startswith("bytes ")
+
+
+def test_a_gzip_bomb_stops_at_the_size_of_its_header(tmp_path: Path) -> None:
+    path = tmp_path / "images.gz"
+    path.write_bytes(gzip.compress(IMAGES + bytes(200_000_000), 9))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"images\.gz is too long: its header gives 28 bytes"):
+            idx.read(path)
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    finally:
+        tracemalloc.stop()

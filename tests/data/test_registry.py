@@ -126,6 +126,13 @@ def test_later_arrays_are_scaled_as_the_first_were(tmp_path: Path) -> None:
         ValueError, match=r"row 1, column 'y': '10' does not occur in the training rows"
     ):
         read_dataset(path, digits().preprocessor)
+    wide = np.full((3, 64), 1.5)
+    wide[2, 7] = 1e300
+    np.savez(path, x=wide, y=[3, 1, 4])
+    message = r"pictures\.npz: 1e\+300 in row 2, feature 7: too far from the training rows for fl"
+    for read in (read_inputs, read_dataset):
+        with pytest.raises(ValueError, match=message):
+            read(path, digits().preprocessor)
     np.savez(path, x=pictures[:, 1:], y=[3, 1, 4])
     with pytest.raises(ValueError, match=r"x must be \(rows, 64\), as in the training rows"):
         read_inputs(path, digits().preprocessor)
@@ -134,7 +141,7 @@ def test_later_arrays_are_scaled_as_the_first_were(tmp_path: Path) -> None:
 def test_what_is_learned_from_a_table_is_not_asked_of_arrays(people: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     np.savez(path, x=np.zeros((2, 3)))
-    with pytest.raises(TypeError, match="expected a table with the columns height, city"):
+    with pytest.raises(ValueError, match=r"x\.npz: expected a table with the columns height, city"):
         read_inputs(path, load(people).preprocessor)
 
 

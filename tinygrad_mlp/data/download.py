@@ -16,6 +16,7 @@ from .._common.files import atomic_write
 
 TIMEOUT = 30  # seconds without a byte
 CHUNK = 1 << 16
+MAX_BYTES = 1 << 28  # the largest file has 26 million
 
 
 def download(urls: Sequence[str], path: Path, check: Callable[[bytes], object]) -> None:
@@ -62,7 +63,13 @@ def _get(url: str) -> bytes:
             disable=not sys.stderr.isatty(),
         )
         with bar as file:
-            data = b"".join(iter(lambda: file.read(CHUNK), b""))
+            chunks, received = [], 0
+            while received <= MAX_BYTES and (chunk := file.read(CHUNK)):
+                chunks.append(chunk)
+                received += len(chunk)
+    if received > MAX_BYTES:
+        raise OSError(f"the file has more than {MAX_BYTES:,} bytes")
+    data = b"".join(chunks)
     if size and len(data) != size:
         raise OSError(f"the connection ended at byte {len(data)} of {size}")
     return data

@@ -104,14 +104,18 @@ def mnist(data_dir: str | os.PathLike[str] | None = None) -> Dataset:
     Raises:
         FileNotFoundError: ``data_dir`` lacks the files, or ``$TINYGRAD_MLP_DATA`` is not a folder.
         ValueError: a file is truncated, altered, or from another dataset; the message names it.
-        OSError: the download failed.
+        OSError: the download failed, or a file cannot be read.
 
     Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", 1998; in
     LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition", 1998.
 
-    Example::
+    ``train, test = split(mnist())`` needs no files. This folder lacks them:
 
-        train, test = split(mnist(data_dir="downloads"))
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     mnist(folder)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    FileNotFoundError: ... has neither a folder 'mnist' nor the file train-images-idx3-ubyte or ...
     """
     return _load("mnist", data_dir)
 
@@ -124,9 +128,13 @@ def fashion_mnist(data_dir: str | os.PathLike[str] | None = None) -> Dataset:
     H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine
     Learning Algorithms", 2017, arXiv 1708.07747, MIT licence.
 
-    Example::
+    ``train, test = split(fashion_mnist())`` needs no files. This folder lacks them:
 
-        train, test = split(fashion_mnist())
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fashion_mnist(folder)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    FileNotFoundError: ... has neither a folder 'fashion_mnist' nor the file ...
     """
     return _load("fashion_mnist", data_dir)
 

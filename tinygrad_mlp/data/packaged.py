@@ -24,7 +24,8 @@ def digits() -> Dataset:
     >>> digits()
     Dataset('digits', rows=1797, features=64, classes=10)
     """
-    with (files(__package__) / "files" / "digits.npz").open("rb") as file, np.load(file) as arrays:
+    resource = files(__package__) / "files" / "digits.npz"
+    with resource.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         images, labels = arrays["images"], arrays["labels"]  # uint8 (N, 8, 8) and (N,)
     classes = tuple("0123456789")
     return Dataset(

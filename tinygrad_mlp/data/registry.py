@@ -36,6 +36,9 @@ class Entry:
         description: one sentence for ``tinygrad-mlp datasets``.
         training: settings of ``tinygrad-mlp train``, where they differ from the defaults.
         options: options of :func:`load_parts` for ``tinygrad-mlp train``, likewise.
+
+    >>> Entry(moons, "two half circles", training={"epochs": 20}).load(points=30)
+    Dataset('moons', rows=60, features=2, classes=2)
     """
 
     load: Callable[..., Dataset]
@@ -88,6 +91,8 @@ def load(name: str | os.PathLike[str], **options: Any) -> Dataset:
 
     Raises:
         ValueError: there is no such dataset, kind of file or option.
+        OSError, TypeError, ValueError: as its loader, such as :func:`csv`, :func:`npz`,
+            :func:`mnist`.
 
     >>> load("spiral", arms=2, points=50)
     Dataset('spiral', rows=100, features=2, classes=2)
@@ -117,7 +122,7 @@ def load_parts(
         **options: arguments of the loader.
 
     Raises:
-        ValueError: as :func:`load` and :func:`split`.
+        OSError, TypeError, ValueError: as :func:`load` and :func:`split`.
 
     >>> load_parts("moons", seed=3)[1]
     Dataset('moons', rows=40, features=2, classes=2)
@@ -131,7 +136,7 @@ def load_parts(
 
 
 def read_inputs(path: str | os.PathLike[str], preprocessor: Preprocessor, **options: Any) -> Array:
-    """Read the rows of a file as inputs of a network: float32 (N, F). No target is needed.
+    r"""Read the rows of a file as inputs of a network: float32 (N, F). No target is needed.
 
     Args:
         path: the file.
@@ -139,28 +144,59 @@ def read_inputs(path: str | os.PathLike[str], preprocessor: Preprocessor, **opti
         **options: arguments of :func:`read_csv`.
 
     Raises:
-        FileNotFoundError, ValueError: as :func:`read_npz`, :func:`read_csv` and
-            :meth:`Preprocessor.x`.
+        OSError: the file does not exist (FileNotFoundError), or cannot be read.
+        ValueError: as :func:`read_npz`, :func:`read_csv` and :meth:`Preprocessor.x`; or the file
+            has arrays, but the training rows were a table. The message names the file.
+
+    >>> import tempfile, pathlib
+    >>> from tinygrad_mlp.data import Table
+    >>> rooms = Table("rents.csv", ("rooms", "rent"), [["2", "900.5"], ["4", "1500.5"]], [2, 3])
+    >>> preprocessor = Preprocessor.fit(rooms, target="rent")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "new.csv")
+    ...     _ = path.write_text("city,rooms\nBern,3\nBasel,5\n")
+    ...     read_inputs(path, preprocessor)
+    array([[0.],
+           [2.]], dtype=float32)
     """
     if _suffix(path) == ".npz":
-        return preprocessor.x(read_npz(path, target=False)["x"])
+        return _array_inputs(path, preprocessor, read_npz(path, target=False)["x"])
     return preprocessor.x(read_csv(path, expected=preprocessor.column_names, **options))
 
 
 def read_dataset(
     path: str | os.PathLike[str], preprocessor: Preprocessor, **options: Any
 ) -> Dataset:
-    """Read the rows of a file with their targets, to evaluate a network on them.
+    r"""Read the rows of a file with their targets, to evaluate a network on them.
 
     Arguments and errors are those of :func:`read_inputs`.
+
+    >>> import tempfile, pathlib
+    >>> from tinygrad_mlp.data import Table
+    >>> rooms = Table("rents.csv", ("rooms", "rent"), [["2", "900.5"], ["4", "1500.5"]], [2, 3])
+    >>> preprocessor = Preprocessor.fit(rooms, target="rent")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "new.csv")
+    ...     _ = path.write_text("rent,rooms\n1200.5,3\n")
+    ...     x, y = read_dataset(path, preprocessor)
+    >>> x.tolist(), y.tolist()
+    ([[0.0]], [0.0])
     """
     name = Path(path).stem
     if _suffix(path) != ".npz":
         table = read_csv(path, expected=preprocessor.column_names, **options)
         return preprocessor.dataset(name, table)
     arrays = read_npz(path)
-    x, y = preprocessor.x(arrays["x"]), preprocessor.y(target_as_table(str(path), arrays["y"]))
+    x = _array_inputs(path, preprocessor, arrays["x"])
+    y = preprocessor.y(target_as_table(str(path), arrays["y"]))
     return Dataset(name, x, y, preprocessor.classes, source=str(path), preprocessor=preprocessor)
+
+
+def _array_inputs(path: str | os.PathLike[str], preprocessor: Preprocessor, x: Array) -> Array:
+    try:
+        return preprocessor.x(x)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _loader(name: str | os.PathLike[str]) -> Callable[..., Dataset]:

@@ -1,4 +1,7 @@
 import gzip
+import struct
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -149,3 +152,114 @@ def test_other_files_are_refused(file: Path, tmp_path: Path) -> None:
     file.write_bytes(altered)
     with pytest.raises(ValueError, match=r"arrays.npz cannot be read: .*CRC"):
         npz(file)
+
+
+def member(header: str, content: bytes = b"", version: bytes = b"\x01\x00") -> bytes:
+    """An .npy file with this header."""
+    text = header.encode("latin-1") + b"\n"
+    length = struct.pack("<H" if version[0] == 1 else "<I", len(text))
+    return b"\x93NUMPY" + version + length + text + content
+
+
+def archive(file: Path, method: int = zipfile.ZIP_DEFLATED, **members: bytes) -> None:
+    with zipfile.ZipFile(file, "w", method) as written:
+        for name, data in members.items():
+            written.writestr(f"{name}.npy", data)
+
+
+def header(descr: str = "'<f8'", shape: str = "(4, 2)") -> str:
+    return f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}"
+
+
+HUGE = "(1000000000000, 2)"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (member(header(), bytes(64)), ""),
+        (member(header(), bytes(64), b"\x02\x00"), ""),
+        (member(header(), bytes(63)), "x.npy has 1.. bytes, but its header gives 1.. bytes, for f"),
+        (member(header(), bytes(65)), "x.npy has 1.. bytes, but its header gives 1.. bytes, for f"),
+        (member(header(shape=HUGE), bytes(64)), "gives 16,000,.* for float64 of shape .1000000000"),
+        (member(header("'|O'"), bytes(64)), "x.npy holds Python objects, which are not loaded"),
+        (member(header("[('a', '|O')]"), bytes(64)), "x.npy holds Python objects, which are not"),
+        (member(header(), bytes(64), b"\x03\x00"), r"x.npy has the .npy format \(3, 0\), not 1.0"),
+        (member(header("'<f8"), bytes(64)), "cannot be read: "),  # an open string: TokenError
+        (member(header(shape="('a', 2)"), bytes(64)), "cannot be read: shape is not valid"),
+        (member(header(shape="(-4, -2)"), bytes(64)), "cannot be read: "),
+        (member(header("('<f8', 'x', None)"), bytes(64)), "cannot be read: "),
+        (member("(" * 5000, bytes(64)), "cannot be read: "),
+        (b"text", "cannot be read: .*magic"),
+        (b"", "cannot be read: "),
+    ],
+)
+def test_a_damaged_array_is_one_documented_error(file: Path, data: bytes, message: str) -> None:
+    archive(file, x=data)
+    if not message:
+        assert read_npz(file, target=False)["x"].tolist() == [[0.0, 0.0]] * 4
+        return
+    with pytest.raises(ValueError, match=message) as refused:
+        read_npz(file, target=False)
+    assert str(refused.value).startswith(str(file))
+    assert "\n" not in str(refused.value)
+
+
+def test_other_compressions_and_encrypted_files_are_refused(file: Path) -> None:
+    archive(file, zipfile.ZIP_LZMA, x=member(header(), bytes(64)))
+    with pytest.raises(ValueError, match=r"x\.npy is compressed by method 14, not by NumPy's"):
+        read_npz(file, target=False)
+    archive(file, zipfile.ZIP_STORED, x=member(header(), bytes(64)))
+    data = bytearray(file.read_bytes())
+    central = data.rindex(b"PK\x01\x02")
+    for flags in (6, central + 8):
+        data[flags] |= 1  # encrypted
+    file.write_bytes(data)
+    with pytest.raises(ValueError, match=r"arrays\.npz cannot be read: .*encrypted, password requ"):
+        read_npz(file, target=False)
+    data[central + 10 : central + 12] = b"\x63\x00"
+    file.write_bytes(data)
+    with pytest.raises(ValueError, match=r"x\.npy is compressed by method 99, not by NumPy's"):
+        read_npz(file, target=False)
+
+
+def test_a_zip_bomb_stops_at_the_size_of_its_header(file: Path) -> None:
+    """The archive says 128 bytes and more follow in the deflate stream: 100 MB of zeros."""
+    bomb = member(header(), bytes(64))
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as written:
+        written.writestr("x.npy", bomb + bytes(100_000_000))
+    data = bytearray(file.read_bytes())
+    for at in (22, data.rindex(b"PK\x01\x02") + 24):
+        data[at : at + 4] = struct.pack("<I", len(bomb))
+    file.write_bytes(data)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"arrays\.npz cannot be read: .*CRC"):
+            read_npz(file, target=False)
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_does_not_fit_into_memory_names_the_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez(file, x=X)
+
+    def full(*arguments: object, **options: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("numpy.lib.format.read_array", full)
+    with pytest.raises(ValueError, match=r"arrays\.npz cannot be read: MemoryError"):
+        read_npz(file, target=False)
+
+
+def test_values_that_cannot_be_scaled_name_the_file(file: Path) -> None:
+    np.savez(file, x=np.array([[1e308, 1], [-1e308, 2]] * 4), y=np.arange(8))
+    with pytest.raises(ValueError, match=r"arrays\.npz: .*column 0 is not finite, or overflows"):
+        npz(file)
+
+
+def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError):
+        read_npz(tmp_path)

@@ -117,12 +117,47 @@ def test_it_is_the_same_to_the_bit_after_json(preprocessor: Preprocessor, tmp_pa
         assert (again.inputs.scale == preprocessor.inputs.scale).all()
 
 
+AGE = {"name": "age", "mean": 40.0, "scale": 2.0, "fill": None}
+CITY = {"name": "city", "classes": ["Basel", "Bern"], "fill": None}
+
+
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"inputs": [{"name": "a"}], "target": {}}', '{"inputs": 3}']
+    "wrong",
+    [
+        "",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        {"inputs": [{"name": "a"}], "target": {}},
+        {"inputs": 3},
+        {"inputs": [AGE], "target": None},
+        {"inputs": None, "target": CITY},
+        {"inputs": ["age"], "target": CITY},
+        {"inputs": [AGE | {"name": 3}], "target": CITY},
+        {"inputs": [AGE | {"mean": "40"}], "target": CITY},
+        {"inputs": [AGE | {"mean": True}], "target": CITY},
+        {"inputs": [AGE | {"mean": 10**400}], "target": CITY},
+        {"inputs": [AGE | {"mean": float("nan")}], "target": CITY},
+        {"inputs": [AGE | {"scale": float("inf")}], "target": CITY},
+        {"inputs": [AGE | {"scale": 0}], "target": CITY},
+        {"inputs": [AGE | {"fill": "40"}], "target": CITY},
+        {"inputs": [AGE], "target": CITY | {"classes": "Bern"}},
+        {"inputs": [AGE], "target": CITY | {"classes": ["Bern", "Bern"]}},
+        {"inputs": [AGE], "target": CITY | {"classes": ["Bern", 3]}},
+        {"inputs": [AGE], "target": CITY | {"classes": None}},
+        {"inputs": [AGE], "target": CITY | {"fill": "Genf"}},
+        {"inputs": {"mean": [1.0], "scale": [1.0, 2.0]}, "target": CITY},
+        {"inputs": {"mean": [1.0], "scale": [0.0]}, "target": CITY},
+        {"inputs": {"mean": ["1"], "scale": [1.0]}, "target": CITY},
+        {"inputs": {"mean": [[1.0]], "scale": [[1.0]]}, "target": CITY},
+        {"inputs": {"mean": 1.0, "scale": 1.0}, "target": CITY},
+    ],
 )
-def test_other_text_is_refused(text: str) -> None:
+def test_other_text_is_refused(wrong: object) -> None:
+    for right in ([AGE], {"mean": [1.0], "scale": [2.0]}):
+        Preprocessor.from_json(json.dumps({"inputs": right, "target": CITY}))
     with pytest.raises(ValueError, match="invalid preprocessor"):
-        Preprocessor.from_json(text)
+        Preprocessor.from_json(wrong if isinstance(wrong, str) else json.dumps(wrong))
 
 
 def test_it_fits_the_metadata_of_a_safetensors_file(rents: Preprocessor, tmp_path: Path) -> None:

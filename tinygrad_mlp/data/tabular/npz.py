@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 import zipfile
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.lib import format as npy
 
 from ..._common.array import Array
+from ..._common.validation import list_names
 from ..dataset import Dataset
 from .columns import Numeric, Standardizer, Task, fit_target
 from .csv_reader import Table
@@ -41,9 +43,11 @@ def npz(
         x float32 (N, F); y int64 (N,), or for regression float32 (N,), standardised.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not an ``.npz`` file; an array is missing, has a wrong shape or dtype, or
-            is not finite; or it holds Python objects, which could run code when they are loaded.
+        OSError: the file does not exist (FileNotFoundError), or cannot be opened.
+        TypeError: ``test`` is not a number.
+        ValueError: it is not an ``.npz`` file, or is damaged; an array is missing, has a wrong
+            shape or dtype, is not finite, or does not fit into memory; an array holds Python
+            objects, which could run code when they are loaded.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -57,7 +61,10 @@ def npz(
     train, held_out = split_table(table, target, test, seed)
     if not target.classes:
         target = Numeric.fit(table.take(train), "y")
-    preprocessor = Preprocessor(_fit_scaling(x, train), target)
+    try:
+        preprocessor = Preprocessor(_fit_scaling(x, train), target)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     dataset = Dataset(
         name=Path(path).stem,
         x=preprocessor.x(x),
@@ -82,7 +89,14 @@ def read_npz(path: str | os.PathLike[str], *, target: bool = True) -> dict[str, 
     """Return the checked arrays of an ``.npz`` file: ``x`` (N, ...), and ``y`` (N,) if ``target``.
 
     Raises:
-        FileNotFoundError, ValueError: as :func:`npz`.
+        OSError, ValueError: as :func:`npz`.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/pair.npz", x=np.eye(2), y=["a", "b"])
+    ...     arrays = read_npz(f"{folder}/pair.npz")
+    >>> arrays["x"].shape, arrays["y"].tolist()
+    ((2, 2), ['a', 'b'])
     """
     arrays = _load_arrays(Path(path), ("x", "y") if target else ("x",))
     x = arrays["x"]
@@ -109,20 +123,44 @@ def target_as_table(file: str, y: Array) -> Table:
 
 
 def _load_arrays(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
-    if not zipfile.is_zipfile(path):
-        path.stat()  # raises FileNotFoundError
-        hint = f"np.savez({path.name!r}, x=x, y=y) writes one"
-        raise ValueError(f"{path} is not an .npz file; {hint}")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in names if name in file}
-            present = ", ".join(file) or "none"
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        reason = f"cannot be read: {error}"
-        if "pickle" in str(error):
-            reason = "holds Python objects, which are not loaded: they could run code"
-        raise ValueError(f"{path} {reason}") from None
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            hint = f"np.savez({path.name!r}, x=x, y=y) writes one"
+            raise ValueError(f"{path} is not an .npz file; {hint}")
+        try:
+            with zipfile.ZipFile(file) as archive:
+                members = {m.filename.removesuffix(".npy"): m for m in archive.infolist()}
+                found = {n: _read_member(archive, members[n]) for n in names if n in members}
+        except Exception as error:  # damaged files make zipfile and NumPy raise errors of any type
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise ValueError(f"{path} cannot be read: {reason}") from None
     for name in names:
-        if name not in arrays:
+        if name not in found:
+            present = list_names(members) or "none"
             raise ValueError(f"{path} has no array {name!r}, only: {present}")
-    return arrays
+    return found
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
+    """Read an array, if its header and the archive give the same size, and nothing is pickled."""
+    name = member.filename
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{name} is compressed by method {member.compress_type}, not by NumPy's")
+    with archive.open(member) as file:
+        version = npy.read_magic(file)
+        if version not in ((1, 0), (2, 0)):  # 3.0 is for names of fields
+            raise ValueError(f"{name} has the .npy format {version}, not 1.0 or 2.0")
+        read_header = npy.read_array_header_1_0 if version[0] == 1 else npy.read_array_header_2_0
+        shape, _, dtype = read_header(file)
+        if dtype.hasobject:
+            hint = "they could run code; save numbers, or strings as dtype=str"
+            raise ValueError(f"{name} holds Python objects, which are not loaded: {hint}")
+        size = file.tell() + math.prod(shape) * dtype.itemsize
+        if size != member.file_size:
+            promise = f"{size:,} bytes, for {dtype} of shape {shape}"
+            raise ValueError(
+                f"{name} has {member.file_size:,} bytes, but its header gives {promise}"
+            )
+    with archive.open(member) as file:
+        array: Array = npy.read_array(file, allow_pickle=False)
+        return array

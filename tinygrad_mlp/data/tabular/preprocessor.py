@@ -7,6 +7,7 @@ also fits the metadata of a safetensors file), and applied to the rows that the 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -125,15 +126,22 @@ class Preprocessor:
 
         Raises:
             TypeError: ``rows`` is an array, but the training rows were a table.
-            ValueError: a column or a value is missing, a cell is not a number, or a category does
-                not occur in the training rows; the message gives line and column.
+            ValueError: a column or a value is missing, a cell is not a number, a category does not
+                occur in the training rows, or a standardised value overflows float32; the message
+                gives line and column.
         """
         if isinstance(rows, Table):
             return np.concatenate([c.features(rows) for c in self._columns_for(rows)], axis=1)
         if isinstance(self.inputs, Standardizer):
             dtype = np.promote_types(rows.dtype, np.float32)  # uint8 and float16 are too narrow
             flat = rows.reshape(len(rows), -1).astype(dtype, copy=False)
-            return self.inputs(flat).astype(np.float32, copy=False)
+            with np.errstate(over="ignore", invalid="ignore"):
+                x = self.inputs(flat).astype(np.float32, copy=False)
+            if not np.isfinite(x).all():
+                row, column = (int(index) for index in np.argwhere(~np.isfinite(x))[0])
+                value = f"{flat[row, column]} in row {row}, feature {column}"
+                raise ValueError(f"{value}: too far from the training rows for float32")
+            return x
         columns = ", ".join(self.column_names)
         raise TypeError(f"expected a table with the columns {columns}, got an array of rows")
 
@@ -196,10 +204,14 @@ class Preprocessor:
             inputs, target = parts["inputs"], _column_from(parts["target"])
             if isinstance(inputs, list):
                 return cls(tuple(map(_column_from, inputs)), target)
-            scaling = Standardizer(*(np.array(inputs[k], np.float64) for k in ("mean", "scale")))
-            return cls(scaling, target)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"invalid preprocessor: {error!r} in {text[:60]!r}") from None
+            mean, scale = (
+                np.array([_finite(v) for v in inputs[k]], np.float64) for k in ("mean", "scale")
+            )
+            if mean.shape != scale.shape or not scale.all():
+                raise ValueError("mean and scale differ in length, or a scale is 0")
+            return cls(Standardizer(mean, scale), target)
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise ValueError(f"invalid preprocessor: {error!r} in {short_repr(text)}") from None
 
 
 def split_table(table: Table, target: Column, test: float | None, seed: int) -> tuple[Array, Array]:
@@ -225,6 +237,24 @@ def split_table(table: Table, target: Column, test: float | None, seed: int) -> 
 
 
 def _column_from(part: dict[str, Any]) -> Column:
-    if "classes" in part:
-        return Categorical(**part | {"classes": tuple(part["classes"])})
-    return Numeric(**part)
+    """Restore a column; a value of another type than `asdict` wrote is an error."""
+    name, fill, classes = part["name"], part["fill"], part.get("classes", [])
+    for text in (name, *classes):
+        if not isinstance(text, str):
+            raise TypeError(f"expected text, got {text!r}")
+    if "classes" not in part:
+        if part["scale"] == 0:
+            raise ValueError(f"column {name!r} has the scale 0")
+        filled = None if fill is None else _finite(fill)
+        return Numeric(name, _finite(part["mean"]), _finite(part["scale"]), filled)
+    if isinstance(classes, str) or len(set(classes)) < len(classes):
+        raise ValueError(f"the classes of {name!r} are not a list of different names")
+    if fill is not None and fill not in classes:
+        raise ValueError(f"{fill!r} fills the column {name!r}, but is none of its classes")
+    return Categorical(name, tuple(classes), fill)
+
+
+def _finite(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"expected a finite number, got {value!r}")
+    return value
