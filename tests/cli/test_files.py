@@ -136,6 +136,12 @@ def test_options_say_what_columns_are(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "target: 'y', numeric" in done(capsys, *options, "--overwrite")
     header = done(capsys, "predict", str(tmp_path / "run"), path).splitlines()[0]
     assert header == "y", "the file is read as the first one was"
+    (tmp_path / "utf8.csv").write_text("code,v,né\n8000,1.5,Zoë\n8001,,ö\n", encoding="utf-8")
+    other = (str(tmp_path / "run"), str(tmp_path / "utf8.csv"), "--encoding", "utf-8")
+    for name in ("predict", "evaluate"):
+        assert "line 3, column 'v': the value is missing; complete" in failed(capsys, name, *other)
+    wrong = (*other[:-1], "ascii")
+    assert "utf8.csv, line 1: byte 8 is not ascii: ordinal" in failed(capsys, "predict", *wrong)
     run = open_run(tmp_path / "run")
     assert run.preprocessor.feature_names == ("code=8000", "code=8001", "code=8002", "v")
     message = "class_weight needs classes, but the target"
@@ -260,6 +266,17 @@ def test_errors_of_predict_describe_the_wrong_row(
         ("area\n50\n", "city"),
         ("area,city\nlarge,Bern\n", r"line 2, column 'area'.*'large'"),
         ("area,city\n50,Bern,7\n", "line 2: expected 2 cells"),
+        (
+            'area,city\n50,"Bern\n7,Chur\n',
+            r"line 2, column 2: the quote at .* is not closed; write",
+        ),
+        (
+            "area,city\n50,\n",
+            r"line 2, column 'city': the value is missing; complete it, or delete",
+        ),
+        ("area,city\n,Bern\n", r"missing inputs are filled if .* trained with --missing mean\n"),
+        ("area,city\n5a,Bern\n", r"'5a' is not .*, or train with --categorical area if the column"),
+        ("area,city\n50,Gen\0f\n", r"line 2: a NUL .*, or write --encoding utf-16-le if the file"),
     ]:
         new.write_text(text)
         error = failed(capsys, "predict", folder, str(new), "--out", str(out))

@@ -21,7 +21,9 @@ import re
 import shlex
 import sys
 from collections.abc import Collection, Sequence
+from dataclasses import fields
 
+from ..runs import Settings
 from ..train.progress import discard_stdout
 from .parser import parser
 
@@ -46,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if options.debug:
             raise
-        text = _with_options(_message(error), vars(options))
+        # A hint of any command may name an option of train: "train with missing='mean'".
+        known = {*vars(options), *(field.name for field in fields(Settings))}
+        text = _with_options(_message(error), known)
         print(f"tinygrad-mlp: error: {text}", file=sys.stderr)
         return 1
     return code

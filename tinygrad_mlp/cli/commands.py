@@ -54,7 +54,7 @@ def evaluate(options: argparse.Namespace) -> int:
     """Evaluate a trained network on its test rows, or on the rows of a file."""
     _set_threads(options)
     run = open_run(options.folder)
-    rows, scores = run.evaluate(options.file)
+    rows, scores = run.evaluate(options.file, encoding=options.encoding)
     print(f"{rows.name}: {len(rows.y):,} {'test rows' if options.file is None else 'rows'}")
     print(f"loss {scores['loss']:.4f}")
     _print_scores("test", scores)
@@ -70,7 +70,8 @@ def predict(options: argparse.Namespace) -> int:
     out = options.out
     if out is not None and out.is_file() and not options.overwrite:
         raise FileExistsError(f"{out} exists: use overwrite=True to replace it")
-    header, rows = open_run(options.folder).predict(options.file)
+    run = open_run(options.folder)
+    header, rows = run.predict(options.file, encoding=options.encoding)
     if out is None:
         csv.writer(sys.stdout, lineterminator="\n").writerows([header, *rows])
         return 0

@@ -43,10 +43,12 @@ def parser() -> argparse.ArgumentParser:
     _folder(evaluate)
     help = "rows with targets; default: the test rows of the training"
     evaluate.add_argument("file", nargs="?", type=Path, metavar="FILE", help=help)
+    _encoding(evaluate)
     _threads(evaluate)
     predict = command("predict", commands.predict, "predict the rows of a file")
     _folder(predict)
     predict.add_argument("file", type=Path, metavar="FILE", help="rows; a target is not needed")
+    _encoding(predict)
     help = "CSV file to write; default: print the table"
     predict.add_argument("--out", type=Path, metavar="FILE", help=help)
     _overwrite(predict, "replace the file given by --out if it exists")
@@ -144,6 +146,11 @@ def _training(group: argparse._ActionsContainer) -> None:
 def _folder(command: argparse.ArgumentParser, nargs: str | None = None) -> None:
     help = "folder of a finished run"
     command.add_argument("folder", nargs=nargs, type=Path, metavar="DIR", help=help)
+
+
+def _encoding(command: argparse.ArgumentParser) -> None:
+    help = "encoding of a CSV file; default: that of the training"
+    command.add_argument("--encoding", metavar="NAME", help=help)
 
 
 def _overwrite(command: argparse._ActionsContainer, help: str) -> None:

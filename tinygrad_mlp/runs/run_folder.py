@@ -122,9 +122,8 @@ class SavedRun:
         """How rows of a file become inputs, and outputs become predictions."""
         return self.config.preprocessor
 
-    @property
-    def _csv_options(self) -> dict[str, str]:
-        encoding = self.config.settings.encoding
+    def _csv_options(self, encoding: str | None) -> dict[str, str]:
+        encoding = encoding or self.config.settings.encoding
         return {} if encoding is None else {"encoding": encoding}
 
     def test_rows(self) -> Dataset:
@@ -145,27 +144,39 @@ class SavedRun:
         return test
 
     def evaluate(
-        self, path: str | os.PathLike[str] | None = None
+        self, path: str | os.PathLike[str] | None = None, *, encoding: str | None = None
     ) -> tuple[Dataset, dict[str, float]]:
-        """Return the rows of a file with targets, or the test rows, and :func:`compute_scores`."""
+        """Return the rows of a file with targets, or the test rows, and :func:`compute_scores`.
+
+        Args:
+            path: the file.
+            encoding: encoding of a CSV file; by default that of the training.
+        """
         if path is None:
             rows = self.test_rows()
         else:
-            rows = read_dataset(path, self.preprocessor, **self._csv_options)
+            rows = read_dataset(path, self.preprocessor, **self._csv_options(encoding))
         return rows, compute_scores(self.model, rows)
 
     def confusion(self, rows: Dataset) -> Array:
         """Return the confusion matrix, int64 (C, C): true class by predicted class."""
         return confusion_matrix(predict(self.model, rows.x), rows.y)
 
-    def predict(self, path: str | os.PathLike[str]) -> tuple[list[str], list[list[str]]]:
+    def predict(
+        self, path: str | os.PathLike[str], *, encoding: str | None = None
+    ) -> tuple[list[str], list[list[str]]]:
         """Predict the rows of a file.
+
+        Args:
+            path: the file.
+            encoding: encoding of a CSV file; by default that of the training.
 
         Returns:
             Header and rows of a table. For classification each row has the predicted class and
             the probability of each class; for regression the value, in the units of the target.
         """
-        outputs = predict(self.model, read_inputs(path, self.preprocessor, **self._csv_options))
+        options = self._csv_options(encoding)
+        outputs = predict(self.model, read_inputs(path, self.preprocessor, **options))
         classes = self.preprocessor.classes
         if not classes:
             values = self.preprocessor.inverse_transform(outputs[:, 0])
