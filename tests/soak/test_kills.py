@@ -1,0 +1,105 @@
+"""Runs that are killed at random moments end with the bits of a run that nobody disturbed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.soak import runs
+
+KILLS = runs.count("KILLS", 300)
+SEED = runs.count("SEED", 0)
+COLD = 8  # of this many runs, one begins with an empty cache of kernels
+COLD_SECONDS = 25.0  # about how long it compiles
+
+pytestmark = [
+    pytest.mark.soak,
+    pytest.mark.skipif(not hasattr(os, "killpg"), reason="this system has no process groups"),
+]
+
+
+def survivors(group: int) -> list[str]:
+    """Return the processes of a group that still run (not those that only wait for a parent)."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, pgrp = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            command = (folder / "cmdline").read_text()
+        except OSError:  # it has ended meanwhile
+            continue
+        if int(pgrp) == group and state != "Z":
+            found.append(command)
+    return found
+
+
+def last_save(folder: Path) -> int:
+    """Return when the checkpoint was written, in nanoseconds; 0 if there is none."""
+    path = folder / runs.CHECKPOINT
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def kill(process: subprocess.Popen[str], folder: Path, saved: int) -> str:
+    """Kill a run that began when the checkpoint was of time ``saved``; return in which part."""
+    process.kill()
+    process.wait()
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if f".{process.pid}-{runs.CHECKPOINT}" in names:
+        return "while saving a checkpoint"
+    if any(name.startswith(f".{process.pid}-") for name in names):
+        return "while writing another file"
+    if last_save(folder) == saved:
+        return "before its first checkpoint"
+    return "after training" if runs.MODEL in names else "in training"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="this system lists no processes")
+def test_killed_runs_resume_to_the_same_bits(tmp_path: Path, figure: Callable[[str], None]) -> None:
+    draw = np.random.default_rng(SEED)
+    kinds = runs.kinds(tmp_path)
+    seconds, wanted = {}, {}
+    for number, (name, kind) in enumerate(kinds.items()):
+        whole = tmp_path / f"whole{number}"
+        seconds[name] = kind.finish(whole)
+        wanted[name] = runs.result(whole)
+    moments, resumed, compared, wrong = Counter[str](), 0, 0, list[str]()
+    groups: list[int] = []
+    while sum(moments.values()) < KILLS:
+        name = list(kinds)[compared % len(kinds)]
+        kind, folder, environment = kinds[name], tmp_path / f"run{compared}", {}
+        longest = seconds[name]
+        if compared % COLD == COLD - 1:
+            environment["TINYGRAD_MLP_CACHE"] = str(tmp_path / f"cache{compared}")
+            longest = COLD_SECONDS
+        for attempt in range(int(draw.integers(1, 7))):
+            saved, process = last_save(folder), kind.start(folder, **environment)
+            groups.append(process.pid)
+            try:
+                code = process.wait(draw.uniform(0, longest))
+            except subprocess.TimeoutExpired:
+                moments[kill(process, folder, saved)] += 1
+                resumed += attempt > 0
+            else:
+                assert code == 0, f"{name}, run {compared}: {runs.errors(folder)}"
+                break
+        kind.finish(folder, **environment)
+        parts = runs.different(wanted[name], runs.result(folder))
+        wrong += [f"{name}, run {compared}: {part}" for part in parts]
+        compared += 1
+    figure(
+        f"kills: {sum(moments.values())} in {compared} runs of {len(kinds)} kinds, {resumed} of "
+        f"them of a run that had been killed before; {dict(moments)}; {len(wrong)} differences"
+    )
+    assert not wrong
+    deadline = time.monotonic() + 60
+    while (left := [c for group in groups for c in survivors(group)]) and (
+        time.monotonic() < deadline
+    ):
+        time.sleep(1)
+    assert not left, "processes outlive the run that started them"
