@@ -1,13 +1,14 @@
 """Kinds of training runs, each in a process of its own, that can be killed and resumed.
 
-A run is a command and a folder. It ends with the folder's `MODEL` and `CHECKPOINT`; `result` returns
-their content and that of the history, without times, so that two runs can be compared bit for bit.
+A run is a command and a folder. It ends with a `MODEL` and a `CHECKPOINT` in the folder; `result`
+returns their content without the times, so that two runs can be compared bit for bit.
 """
 
 from __future__ import annotations
 
 import csv
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -106,10 +107,10 @@ def different(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Write a CSV file; return its path."""
+    """Write a CSV file; return its path, quoted for a shell."""
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header, *rows])
-    return str(path)
+    return shlex.quote(str(path))
 
 
 FIT = """
@@ -178,23 +179,15 @@ def kinds(folder: Path) -> dict[str, Kind]:
         [*names, "place", "price"],
         [[*row, p, v] for row, p, v in zip(numbers, places, price.round(3), strict=True)],
     )
-    return {
-        "digits": Kind(("digits", "--epochs", "1200")),
-        "csv classification": Kind(
-            (table, "--target", "label", "--missing", "median", "--epochs", "900")
-        ),
-        "csv regression": Kind(
-            (prices, "--target", "price", "--epochs", "200", "--optimizer", "rmsprop")
-            + ("--momentum", "0.5", "--lr", "0.001", "--schedule", "one-cycle")
-            + ("--clip-grad", "1", "--l2", "1e-4")
-        ),
-        "fit with callbacks": Kind(script=FIT),
-        "masks and running statistics": Kind(
-            ("spiral", "--epochs", "3000", "--hidden", "64,32", "--batch-norm", "--dropout", "0.2")
-            + ("--dropconnect", "0.1", "--optimizer", "sgd", "--lr", "0.02", "--seed", "5")
-        ),
-        "early stopping": Kind(
-            ("digits", "--epochs", "2000", "--early-stopping", "300", "--schedule", "plateau")
-            + ("--optimizer", "adam", "--lr", "0.0002", "--dropout", "0.3")
-        ),
+    train = {
+        "digits": "digits --epochs 1200",
+        "csv classification": f"{table} --target label --missing median --epochs 900",
+        "csv regression": f"{prices} --target price --epochs 200 --optimizer rmsprop --momentum 0.5"
+        " --lr 0.001 --schedule one-cycle --clip-grad 1 --l2 1e-4",
+        "masks and running statistics": "spiral --epochs 3000 --hidden 64,32 --batch-norm --dropout"
+        " 0.2 --dropconnect 0.1 --optimizer sgd --lr 0.02 --seed 5",
+        "early stopping": "digits --epochs 2000 --early-stopping 300 --schedule plateau --optimizer"
+        " adam --lr 0.0002 --dropout 0.3",
     }
+    found = {name: Kind(tuple(shlex.split(options))) for name, options in train.items()}
+    return found | {"fit with callbacks": Kind(script=FIT)}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -103,3 +105,49 @@ def test_killed_runs_resume_to_the_same_bits(tmp_path: Path, figure: Callable[[s
     ):
         time.sleep(1)
     assert not left, "processes outlive the run that started them"
+
+
+SIGNALS = runs.count("SIGNALS", 100)
+STOPPED = "tinygrad-mlp: stopped"  # before or after training; in training it goes on:
+AFTER_EPOCH = f"{STOPPED} after epoch "
+TO_CONTINUE = "; continue the run with --resume"
+
+
+def is_documented(name: str, code: int, printed: str) -> bool:
+    """Return whether exit code and message after a signal are those that the README names."""
+    if code == 0:  # the signal came too late to matter
+        return printed == ""
+    if name == "SIGTERM":
+        return code == -signal.SIGTERM and printed == ""
+    lines = printed.splitlines()
+    if code != 130 or len(lines) != 1:
+        return False
+    epoch = lines[0].removeprefix(AFTER_EPOCH).removesuffix(TO_CONTINUE)
+    return lines[0] == STOPPED or epoch.isdigit()
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_runs_that_signals_stop_resume_to_the_same_bits(
+    name: str, tmp_path: Path, figure: Callable[[str], None]
+) -> None:
+    draw = np.random.default_rng(SEED)
+    kind = runs.kinds(tmp_path)["digits"]
+    seconds = kind.finish(tmp_path / "whole")
+    wanted = runs.result(tmp_path / "whole")
+    outcomes, wrong = Counter[str](), list[str]()
+    for k in range(SIGNALS):
+        folder = tmp_path / f"run{k}"
+        process = kind.start(folder)
+        time.sleep(draw.uniform(0, seconds * 1.1))
+        process.send_signal(getattr(signal, name))
+        code, printed = process.wait(runs.TIMEOUT), runs.errors(folder)
+        outcomes[f"{code} {re.sub('[0-9]+', 'N', printed.strip())}".strip()[:80]] += 1
+        if not is_documented(name, code, printed):
+            wrong.append(f"run {k}: exit code {code}, {printed}")
+        if AFTER_EPOCH in printed:
+            assert (folder / runs.MODEL).is_file()
+        kind.finish(folder)
+        parts = runs.different(wanted, runs.result(folder))
+        wrong += [f"run {k}: {part} differs" for part in parts]
+    figure(f"{name}: {SIGNALS} runs, exit code and message: {dict(outcomes)}; {len(wrong)} wrong")
+    assert not wrong, "\n".join(wrong)
