@@ -1,4 +1,5 @@
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,29 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "history.json"
     History(ROWS).save(path)
     before = path.read_bytes()
+    history = History()
+    history.append({"loss": "not a number"})
     with pytest.raises(TypeError):
-        History([{"loss": "not a number"}]).save(path)
+        history.save(path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["history.json"]
+
+
+def test_what_was_saved_is_read_nan_for_what_was_not_finite() -> None:
+    saved = History([{"epoch": 1, "loss": math.inf, "lr": 0.5}]).to_dict()
+    assert saved == {"epochs": [{"epoch": 1, "loss": None, "lr": 0.5}]}
+    again = History(saved["epochs"])
+    assert math.isnan(again["loss"][0])
+    assert again.to_dict() == saved
+    assert repr(again) == "History(epochs=1, last: epoch=1, loss=nan, lr=0.5)"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [3, None, "ab", {"epoch": 1}, [3], [[1]], [{"loss": "1"}], [{"loss": 10**400}], [{1: 2.0}]],
+)
+def test_rows_are_numbers_by_name(rows: object) -> None:
+    with pytest.raises(
+        ValueError, match=r"rows must be a list with|a row of a history is a dict of"
+    ):
+        History(rows)

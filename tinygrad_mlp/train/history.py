@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from .._common.files import atomic_write
+from .._common.validation import short_repr
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,15 +28,21 @@ class History:
     and ``samples_per_second`` (of training, without validation).
 
     Args:
-        rows: one mapping for each epoch, e.g. those of an earlier history; copied.
+        rows: one mapping for each epoch, e.g. those of an earlier history; copied. None, which
+            `to_dict` writes for inf and nan, is read as nan.
+
+    Raises:
+        ValueError: ``rows`` are not mappings from names to numbers.
 
     >>> history = History([{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0}])
     >>> history["loss"], history.last["loss"], len(history)
     ([2.0, 1.0], 1.0, 2)
     """
 
-    def __init__(self, rows: Sequence[Mapping[str, float]] = ()) -> None:
-        self.rows: list[dict[str, float]] = [dict(row) for row in rows]
+    def __init__(self, rows: Sequence[Mapping[str, float | None]] = ()) -> None:
+        if not isinstance(rows, Iterable):
+            raise ValueError(f"rows must be a list with a dict for each epoch, got {rows!r}")
+        self.rows: list[dict[str, float]] = [_checked(row) for row in rows]
 
     def append(self, row: Mapping[str, float]) -> None:
         """Add the row of one more epoch."""
@@ -96,3 +105,16 @@ class History:
         from .plots import curves
 
         return curves(self, path)
+
+
+def _checked(row: object) -> dict[str, float]:
+    """Return a copy of a row whose values are floats or ints of that range, with nan for None."""
+    if isinstance(row, Mapping):
+        values = {name: math.nan if value is None else value for name, value in row.items()}
+        names = all(isinstance(name, str) for name in values)
+        with contextlib.suppress(OverflowError):  # of an int beyond float64
+            if names and all(isinstance(v, Real) and float(v) is not None for v in values.values()):
+                return values
+    raise ValueError(
+        f"a row of a history is a dict of numbers by name, got {short_repr(repr(row))}"
+    )

@@ -80,6 +80,11 @@ def test_a_value_beyond_float32_is_named_with_its_place() -> None:
         learned.targets(column("1", "1e300"))
 
 
+def test_a_column_whose_squares_overflow_is_named() -> None:
+    with pytest.raises(ValueError, match=r"t\.csv, column 'c': the squares of its values overflow"):
+        Numeric.fit(column("1e308", "-1e308", "0"), "c")
+
+
 def test_a_column_is_what_most_of_it_is() -> None:
     assert isinstance(fit_column(column("1", "", "2"), "c"), Numeric)
     assert isinstance(fit_column(column("A1", "2"), "c"), Categorical)

@@ -113,14 +113,18 @@ class Numeric:
         """Compute mean, scale and fill of the column ``name`` over the rows of ``table``.
 
         Raises:
-            ValueError: a cell is not a number, or all are missing.
+            ValueError: a cell is not a number, all are missing, or they overflow float64.
         """
         cells = _finite_or_missing(table, name, f"write categorical=[{name!r}]")
         values = cells[~np.isnan(cells)]
         if len(values) == 0:
             raise _no_values(table, name)
         replacement = None if fill is None else float(getattr(np, fill)(values))
-        fitted = Standardizer.fit(values[:, None])
+        try:
+            fitted = Standardizer.fit(values[:, None])
+        except ValueError:
+            message = "the squares of its values overflow float64; write it in a larger unit"
+            raise ValueError(f"{table.path}, column {short_repr(name)}: {message}") from None
         return cls(name, float(fitted.mean[0]), float(fitted.scale[0]), replacement)
 
     def features(self, table: Table) -> Array:
