@@ -93,7 +93,7 @@ def test_an_option_that_a_dataset_does_not_have_is_named(people: Path) -> None:
         load_parts(people, targt="height")
     with pytest.raises(ValueError, match="no option of digits is called 'data_dir'"):
         load_parts("digits", data_dir=".")
-    with pytest.raises(ValueError, match=r"it has none\..* name a .csv or .npz file in place of"):
+    with pytest.raises(ValueError, match=r"it has none\. For target=... name a .csv or .npz file"):
         load_parts("digits", target="species")
 
 

@@ -3,7 +3,8 @@
     python -m tests.soak.readers SEED FIRST COUNT PROGRESS
 
 reads the mutants FIRST, FIRST + 1, ...; mutant k depends on SEED and k alone. The number of the
-mutant that is being read stands in the file PROGRESS, should the process die.
+mutant that is being read stands in the file PROGRESS, should the process die. A process that waits
+for ever is ended by its parent.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from tinygrad_mlp.runs import create_experiment, open_run
 from tinygrad_mlp.train import History
 from tinygrad_mlp.train.checkpoint import load_checkpoint, save_checkpoint
 
-SECONDS = 10  # for one mutant of a few kilobytes
+SECONDS = 10  # of computing, for one mutant of a few kilobytes
 MEMORY = 3 << 30  # address space, beyond what the imports need
 KEPT = 40  # examples of failures in the output
 
@@ -237,7 +238,7 @@ def readers(folder: Path) -> dict[str, Reader]:
 
 def outcome(reader: Reader, path: Path) -> tuple[str, str]:
     """Return what reading the file came to, and the error."""
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         reader.read(path)
         return "result", ""
@@ -252,7 +253,7 @@ def outcome(reader: Reader, path: Path) -> tuple[str, str]:
     except Exception as error:
         return "undocumented", f"{type(error).__name__}: {error}"
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def alarm(*_: object) -> None:
@@ -262,7 +263,7 @@ def alarm(*_: object) -> None:
 def main(seed: str, first: str, count: str, progress: str) -> None:
     """Read the mutants and print the outcomes."""
     faulthandler.enable()
-    signal.signal(signal.SIGALRM, alarm)
+    signal.signal(signal.SIGPROF, alarm)
     counts: Counter[str] = Counter()
     failures: list[str] = []
     with tempfile.TemporaryDirectory() as folder, open(progress, "w") as at:

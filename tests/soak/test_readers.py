@@ -19,7 +19,7 @@ import pytest
 COUNT = int(os.environ.get("TINYGRAD_MLP_SOAK_MUTANTS", "100000"))
 SEED = os.environ.get("TINYGRAD_MLP_SOAK_SEED", "1")
 PROCESSES = min(os.cpu_count() or 1, 4)
-BATCH = 2500
+BATCH = 10_000  # a process needs as long to start as to read 3,000
 WANTED = ("result", "documented")
 
 

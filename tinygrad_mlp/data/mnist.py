@@ -168,13 +168,17 @@ def _folder(name: str, data_dir: str | os.PathLike[str] | None) -> Path:
         if found is None:
             raise FileNotFoundError(
                 f"{data_dir} has neither a folder {name!r} nor the file {FILES[0]} or "
-                f"{FILES[0]}.gz; without data_dir the files are downloaded"
+                f"{FILES[0]}.gz; name the folder that has them, data_dir=..., or omit it to "
+                "download them"
             )
         return found
     if variable := os.environ.get("TINYGRAD_MLP_DATA"):
         folder = Path(variable).expanduser()
         if not folder.is_dir():
-            raise FileNotFoundError(f"TINYGRAD_MLP_DATA is {variable!r}, which is not a folder")
+            raise FileNotFoundError(
+                f"TINYGRAD_MLP_DATA is {variable!r}, which is not a folder; set it to "
+                "the folder with the files, or unset it to download them"
+            )
         if found := _find_folder(name, folder):
             return found
     folder = cache.root() / "data" / name

@@ -102,8 +102,8 @@ def load(name: str | os.PathLike[str], **options: Any) -> Dataset:
         known = signature(loader).parameters
         if not known:
             raise ValueError(
-                f"no option of {name} is called {option!r}: it has none. Options such as target "
-                "are for files: name a .csv or .npz file in place of the dataset"
+                f"no option of {name} is called {option!r}: it has none. For {option}=... name a "
+                ".csv or .npz file in place of the dataset"
             )
         check_choice(f"option of {Path(name).name}", option, known)
     return loader(**options)
