@@ -159,7 +159,12 @@ class Tensor(Value):
         return as_array(self).tolist()
 
     def numpy(self) -> np.ndarray:
-        """Return a NumPy array on the same memory; RuntimeError if a gradient is required."""
+        """Return a NumPy array on the same memory; RuntimeError if a gradient is required.
+
+        A write to the array changes the tensor, and the tape does not notice: if an op that was
+        recorded before needs the old values, its gradient is wrong. Write to ``x.numpy().copy()``,
+        or change the tensor by an op. `autograd.detect_anomaly` finds such writes.
+        """
         if self.requires_grad:
             raise RuntimeError(
                 "numpy() of a tensor that requires a gradient: NumPy's results are not recorded; "

@@ -11,13 +11,15 @@ What ``loss.backward()`` does, and where to read it, in this order:
    to the input's shape (``ops/broadcasting.py``), added where paths meet, and added to ``.grad`` of
    the leaves. `textbook_backward`, at the top of the file, is the algorithm in its simplest form.
 4. ``modes.py``: `no_grad` switches the recording off; `record` lists every op that is applied.
-5. ``function.py``: `Function`, an op defined by a user.
+5. ``function.py``: `Function`, an op defined by a user. ``anomaly.py``: `detect_anomaly`, checks
+   of saved arrays and gradients.
 6. ``values.py``, ``dtypes.py``, ``hooks.py``: conversion from and to NumPy arrays and numbers, type
    promotion, and handles of hooks.
 """
 
 from typing import TYPE_CHECKING
 
+from .anomaly import detect_anomaly
 from .backward import backward, grad
 from .function import Context, Function
 from .modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
@@ -26,6 +28,6 @@ if TYPE_CHECKING:  # set by the package, for ``study`` imports this folder
     from ..study.gradcheck import gradcheck
 
 __all__ = [
-    "Context", "Function", "backward", "enable_grad", "grad", "gradcheck", "is_grad_enabled",
-    "no_grad", "set_grad_enabled",
+    "Context", "Function", "backward", "detect_anomaly", "enable_grad", "grad", "gradcheck",
+    "is_grad_enabled", "no_grad", "set_grad_enabled",
 ]  # fmt: skip

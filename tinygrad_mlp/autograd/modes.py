@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from .tape import Entry
+    from .tape import Entry, Node
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
@@ -18,6 +18,7 @@ AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 class _Mode(threading.local):
     grad: bool = True
     record: Record | None = None
+    checked_node: Callable[..., Node] | None = None  # what makes nodes in `detect_anomaly`
 
 
 mode = _Mode()

@@ -211,7 +211,7 @@ def apply(op: Op, inputs: tuple[Value, ...], params: Params = _NO_PARAMS) -> Any
                 _views.regenerate_grad_fn(value)
             differentiate = differentiate or value.requires_grad
         if differentiate:
-            node = Node(op, inputs, params)
+            node = (mode.checked_node or Node)(op, inputs, params)
     if op.mutates:
         _check_writable(op, inputs)
     outputs = op.run(inputs, params)
