@@ -20,6 +20,23 @@ def test_cross_entropy_of_large_logits_does_not_overflow():
     np.testing.assert_array_equal(x.grad.numpy(), [[0, 0], [-1, 1]])
 
 
+@pytest.mark.parametrize("dtype", [tg.float32, tg.float64])
+def test_binary_cross_entropy_where_a_logarithm_counts_as_100(dtype):
+    """Worked out: 1e-44 (subnormal in float32) has the logarithm -101.3, e^-90 has -90."""
+    x = tg.tensor([0, 1, 0, 1, 1e-44, math.exp(-90), 0.5], dtype=dtype, requires_grad=True)
+    y = tg.tensor([1, 0, 0, 1, 1, 0.25, 0.25], dtype=dtype, requires_grad=True)
+    loss = F.binary_cross_entropy(x, y, reduction="none")
+    expected = [100, 100, 0, 0, 100, 90 / 4, math.log(2)]
+    np.testing.assert_allclose(loss.detach().numpy(), expected, 1e-6)
+    loss.sum().backward()
+    # (x - y) / (x (1 - x)), the denominator at least 1e-12
+    np.testing.assert_allclose(x.grad.numpy(), [-1e12, 1e12, 0, 0, -1e12, -2.5e11, 1], 1e-6)
+    # log(1 - x) - log(x), each at least -100; in PyTorch these may be infinite
+    np.testing.assert_allclose(y.grad.numpy(), [100, -100, 100, -100, 100, 90, 0], 1e-6)
+    total = F.binary_cross_entropy(x.detach(), y.detach()).item()
+    assert total == pytest.approx(sum(expected) / 7, rel=1e-6)
+
+
 def test_cross_entropy_where_a_class_is_impossible():
     x = tg.tensor([[0.0, -math.inf, 0.0]], requires_grad=True)
     loss = F.cross_entropy(x, tg.tensor([0]))

@@ -18,6 +18,24 @@ class Context:
 
     ``ctx.save_for_backward(*tensors)`` keeps tensors, and detects in-place changes of them; any
     other value may be an attribute. ``ctx.needs_input_grad`` is a bool for each input.
+
+    >>> import tinygrad_mlp as tg
+    >>> class Power(Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x, exponent):
+    ...         ctx.save_for_backward(x)
+    ...         ctx.exponent = exponent
+    ...         return x**exponent
+    ...     @staticmethod
+    ...     def backward(ctx, gradient):
+    ...         if not ctx.needs_input_grad[0]:
+    ...             return None, None
+    ...         (x,) = ctx.saved_tensors
+    ...         return gradient * ctx.exponent * x ** (ctx.exponent - 1), None
+    >>> x = tg.tensor(2.0, requires_grad=True)
+    >>> Power.apply(x, 3).backward()
+    >>> x.grad
+    tensor(12.)
     """
 
     needs_input_grad: tuple[bool, ...] = ()

@@ -151,6 +151,12 @@ class Op:
         saves = [self.joint_saves] if self.joint_saves else self.saves.values()
         self.saves_results = any(outputs for _, outputs in saves)
         self.planned = functools.lru_cache(maxsize=4096)(self.plan)
+        method = name if method is True else method
+        if method and (hasattr(tape.tensor_class(), method) or method in Value.__annotations__):
+            raise ValueError(
+                f"op {name!r}: tensors have an attribute {method!r} already; choose another name, "
+                "or pass method=False"
+            )
         if register:
             if name in REGISTRY:
                 raise ValueError(f"an op named {name!r} exists already")
@@ -158,7 +164,7 @@ class Op:
             plans_of_ops.append(self.forget_plans)
             self.__signature__ = _signature(self.inputs, self.params)
         if method:
-            setattr(Value, name if method is True else method, self)
+            setattr(Value, method, self)
         ufuncs = (numpy,) if isinstance(numpy, np.ufunc) else numpy or ()
         UFUNCS.update(dict.fromkeys(ufuncs, self))
 

@@ -68,6 +68,11 @@ def set_tensor_class(tensor_class: type[Value]) -> None:
     _tensor_class = tensor_class
 
 
+def tensor_class() -> type[Value]:
+    """Return the class of op results."""
+    return _tensor_class
+
+
 def new(storage: Storage, layout: Layout, address: int) -> Tensor:
     """Return a tensor without a node. Skips ``Tensor.__init__``, which is for users."""
     value: Any = _create(_tensor_class)
