@@ -1,25 +1,35 @@
 """Tensors on disk: `save` and `load` of a dict of tensors, in the safetensors format.
 
 A file holds names, dtypes, shapes and bytes. Reading it runs no code, and other frameworks can
-read it (https://github.com/huggingface/safetensors).
+read it (https://github.com/huggingface/safetensors). The file's metadata hold a checksum: a file
+that was damaged, or edited by a program that kept its metadata, is refused.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from ._common.array import Array
 from ._common.files import atomic_write
 from ._tensor import Tensor
 from .autograd.tape import Value
 from .autograd.values import as_array
 from .ops.create import tensor
 
+CHECKSUM = "sha256-of-tinygrad_mlp"
 
-def save(tensors: Mapping[str, Tensor | np.ndarray], path: str | os.PathLike[str]) -> None:
+
+def save(
+    tensors: Mapping[str, Tensor | np.ndarray],
+    path: str | os.PathLike[str],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     """Write a dict of tensors, such as ``model.state_dict()``, to one file.
 
     The file is written under a temporary name and renamed: it is never there in part.
@@ -27,10 +37,11 @@ def save(tensors: Mapping[str, Tensor | np.ndarray], path: str | os.PathLike[str
     Args:
         tensors: tensors or NumPy arrays by their names.
         path: the file; one that exists is replaced.
+        metadata: strings by name to write into the file too, as in ``safetensors.save_file``.
 
     Raises:
         TypeError: ``tensors`` is not a dict of tensors by strings.
-        OSError: the folder cannot be written to.
+        OSError: the file cannot be written; the error names it.
 
     >>> import tempfile, tinygrad_mlp as tg
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -38,31 +49,27 @@ def save(tensors: Mapping[str, Tensor | np.ndarray], path: str | os.PathLike[str
     ...     tg.load(folder + "/x.safetensors")
     {'x': tensor([1., 2.])}
     """
-    from safetensors.numpy import save as to_bytes
-
     if not isinstance(tensors, Mapping):
         raise TypeError(
             f"save takes a dict of tensors, not {type(tensors).__name__}: "
             "tg.save(model.state_dict(), path)"
         )
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Array] = {}
     for name, value in tensors.items():
         if not isinstance(name, str) or not isinstance(value, (Value, np.ndarray)):
             raise TypeError(
                 f"save: entry {name!r} is {type(value).__name__}; wanted a tensor under a string"
             )
-        array = as_array(value) if isinstance(value, Value) else value
-        arrays[name] = np.ascontiguousarray(array).reshape(array.shape)  # 0-d arrays become 1-d
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(to_bytes(arrays))
+        arrays[name] = as_array(value) if isinstance(value, Value) else value
+    write(arrays, path, metadata or {})
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Return the tensors that `save`, or another safetensors writer, wrote to a file.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is not a complete safetensors file.
+        OSError: the file cannot be read, e.g. FileNotFoundError.
+        ValueError: the file is not a complete and undamaged safetensors file.
 
     >>> import tempfile, tinygrad_mlp as tg
     >>> model = tg.nn.Linear(2, 1)
@@ -73,12 +80,70 @@ def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     >>> sorted(state)
     ['bias', 'weight']
     """
+    arrays, _ = read(path)
+    try:
+        return {name: tensor(array) for name, array in arrays.items()}
+    except TypeError as error:  # e.g. float16
+        raise ValueError(f"{path} cannot be loaded: {error}") from None
+
+
+def write(
+    arrays: Mapping[str, Array], path: str | os.PathLike[str], metadata: Mapping[str, str]
+) -> None:
+    """Write arrays, metadata and their checksum to a file."""
+    from safetensors.numpy import save as to_bytes
+
+    # NumPy makes 0-d arrays 1-d.
+    dense = {name: np.ascontiguousarray(a).reshape(a.shape) for name, a in arrays.items()}
+    signed = {**metadata, CHECKSUM: _checksum(dense, metadata)}
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(to_bytes(dense, signed))
+
+
+def read(
+    path: str | os.PathLike[str], *, signed: bool = False
+) -> tuple[dict[str, Array], dict[str, str]]:
+    """Return the arrays and the metadata of a file; errors as in `load`.
+
+    Args:
+        signed: whether a file without a checksum is refused too.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load as from_bytes
 
     data = Path(path).read_bytes()
     try:
         arrays = from_bytes(data)
-    except (SafetensorError, KeyError) as error:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    except KeyError as error:
+        raise ValueError(f"{path} has a tensor of dtype {error}, which NumPy has not") from None
+    except (SafetensorError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a complete safetensors file: {error}") from None
-    return {name: tensor(array) for name, array in arrays.items()}
+    metadata: dict[str, str] = header.get("__metadata__") or {}
+    saved = metadata.pop(CHECKSUM, None)
+    if saved != _checksum(arrays, metadata) if saved is not None else signed:
+        raise ValueError(
+            f"{path} is damaged: its content does not match its checksum; use a copy of it, or "
+            "write it anew"
+        )
+    return arrays, metadata
+
+
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Return the metadata of a file without its tensors; errors as in `load`."""
+    from safetensors import SafetensorError, safe_open
+
+    Path(path).stat()  # names a file that does not exist
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a complete safetensors file: {error}") from None
+
+
+def _checksum(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> str:
+    digest = hashlib.sha256(json.dumps(sorted(metadata.items())).encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()

@@ -187,7 +187,7 @@ def test_another_run_does_not_go_on_there(tmp_path: Path) -> None:
         create_experiment("moons", out=tmp_path / "elsewhere", resume=True)
     assert not (tmp_path / "elsewhere").exists()
     (tmp_path / CHECKPOINT).write_bytes(b"short")
-    with pytest.raises(ValueError, match="is not a complete checkpoint"):
+    with pytest.raises(ValueError, match="is not a complete safetensors file"):
         create_experiment("moons", epochs=2, out=tmp_path, resume=True)
     (tmp_path / CHECKPOINT).unlink()
     with pytest.raises(FileNotFoundError, match="so its run cannot be continued; use overwrite="):
@@ -274,7 +274,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a checkpoint of another training"):
         load_checkpoint(path, other, optim.SGD(other.parameters(), lr=0.1))
     tg.save(model.state_dict(), path)
-    with pytest.raises(ValueError, match="is not a complete checkpoint"):
+    with pytest.raises(ValueError, match="is not a checkpoint, but a file of tensors"):
         load_checkpoint(path, model, optimizer)
     with pytest.raises(FileNotFoundError):
         load_checkpoint(tmp_path / "none", model, optimizer)
@@ -286,7 +286,7 @@ def test_nested_state_is_restored(tmp_path: Path) -> None:
         "b": {0: tg.tensor(2.5), 7: (1, (2.0, tg.tensor([1, 2])))},
         "c": {},
     }
-    checkpoint.write(tmp_path / "tree", tree)
+    checkpoint.write(tmp_path / "tree", tree, {})
     found = checkpoint.read(tmp_path / "tree")
     assert found["a"] == tree["a"]
     assert found["b"][0].shape == ()

@@ -175,7 +175,7 @@ def test_early_stopping_begins_anew_with_each_fit() -> None:
 
 
 def test_early_stopping_names_what_is_wrong() -> None:
-    with pytest.raises(ValueError, match="the history has no 'val_loss'; it has epoch, loss"):
+    with pytest.raises(ValueError, match="got 'val_loss'; it has epoch, loss"):
         EarlyStopping("val_loss").on_epoch_end(trainer_of(1.0))
     with pytest.raises(ValueError, match='mode must be "auto", "min" or "max"'):
         EarlyStopping(mode="down")

@@ -1,12 +1,32 @@
-"""Write files atomically, and check that a folder can be written."""
+"""Write files atomically, with errors that name the file; check that a folder can be written."""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+WITHOUT_NAME = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO}
+"""Errors of a write, which has a descriptor and no name: disk full, file too large, ..."""
+
+
+@contextmanager
+def named_errors(path: str | os.PathLike[str], other: object = None) -> Iterator[None]:
+    """Raise errors of the operating system with the file name ``path``.
+
+    This adds the name to errors of a write, and replaces ``other``, the name of a temporary file.
+    """
+    try:
+        yield
+    except OSError as error:
+        unnamed = error.filename is None and error.errno in WITHOUT_NAME
+        if unnamed or (other is not None and str(error.filename) == str(other)):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 @contextmanager
@@ -14,15 +34,28 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path in the same folder, which is renamed to ``path`` at the end.
 
     After an error the old file is unchanged and the temporary one is deleted. The temporary name
-    keeps the suffix, because many writers choose the format by it.
+    keeps the suffix, because many writers choose the format by it. Errors name ``path``.
     """
     target = Path(path)
     temporary = target.with_name(f".{os.getpid()}-{target.name}")
     try:
-        yield temporary
-        temporary.replace(target)
+        with named_errors(target, temporary):
+            yield temporary
+            temporary.replace(target)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the error of the write says more
+            temporary.unlink(missing_ok=True)
+
+
+def remove_temporaries(folder: Path, names: Collection[str]) -> None:
+    """Delete what killed processes left of an `atomic_write` of these names in ``folder``.
+
+    No other process may be writing them: hold the lock of the folder or the file.
+    """
+    for path in folder.glob(".*-*"):
+        found = re.fullmatch(r"\.\d+-(.+)", path.name)
+        if found and found[1] in names:
+            path.unlink(missing_ok=True)
 
 
 def writable_folder(path: str | os.PathLike[str]) -> Path:

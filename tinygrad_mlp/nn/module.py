@@ -18,7 +18,7 @@ from ..autograd.hooks import RemovableHandle
 from ..autograd.modes import grad_mode
 from .hooks import call_with_hooks
 from .parameter import Parameter, reset_gradient, set_memory
-from .state import IncompatibleKeys, load_state_dict, tensors_of
+from .state import IncompatibleKeys, prepare_load, tensors_of
 
 
 class Module:
@@ -309,7 +309,7 @@ class Module:
     ) -> IncompatibleKeys:
         """Copy values from a state dict of tensors (or NumPy arrays, or PyTorch tensors).
 
-        PyTorch's ``assign`` does not exist: values are always copied.
+        Values are always copied (no ``assign``). A warning names tensors that are not finite.
 
         Args:
             state_dict: tensors by name, as `state_dict` returns them.
@@ -319,15 +319,15 @@ class Module:
             The missing and the unexpected keys.
 
         Raises:
-            RuntimeError: lists every key that is missing, unexpected, or of another shape than
-                here; then nothing was changed.
+            RuntimeError: lists every key that does not fit; then nothing was changed.
 
         >>> from tinygrad_mlp import nn
         >>> nn.Linear(2, 3).load_state_dict(nn.Linear(2, 3).state_dict())
         <All keys matched successfully>
         """
-        return load_state_dict(self, state_dict, strict)
+        return prepare_load(self, state_dict, strict)()
 
+    _prepare_load = prepare_load
     # --- hooks -----------------------------------------------------------------------------------
 
     def register_forward_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:

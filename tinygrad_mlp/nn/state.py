@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,8 +37,14 @@ def tensors_of(module: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
             yield from tensors_of(child, f"{prefix}{name}.")
 
 
-def load_state_dict(module: Any, state_dict: Mapping[str, Any], strict: bool) -> IncompatibleKeys:
-    """Copy values into a module's tensors, or raise and change nothing."""
+def prepare_load(
+    module: Any, state_dict: Mapping[str, Any], strict: bool = True
+) -> Callable[[], IncompatibleKeys]:
+    """Check a state dict, and return the function that copies its values into a module's tensors.
+
+    Raises:
+        TypeError, RuntimeError: as ``Module.load_state_dict``.
+    """
     function = f"{type(module).__name__}.load_state_dict"
     if not isinstance(state_dict, Mapping):
         raise TypeError(
@@ -62,10 +69,26 @@ def load_state_dict(module: Any, state_dict: Mapping[str, Any], strict: bool) ->
             + "\n  ".join(problems)
             + ("\nstrict=False loads what fits by name" if missing or unexpected else "")
         )
-    with grad_mode(False):
-        for key, value in values.items():
-            copy_(own[key], value)
-    return IncompatibleKeys(missing, unexpected)
+    if names := not_finite(values):  # before anything is changed: the warning may be an error
+        warnings.warn(
+            f"{function}: the state dict has values that are not finite (nan or inf) in "
+            f"{', '.join(names)}",
+            stacklevel=3,
+        )
+
+    def copy() -> IncompatibleKeys:
+        with grad_mode(False):
+            for key, value in values.items():
+                copy_(own[key], value)
+        return IncompatibleKeys(missing, unexpected)
+
+    return copy
+
+
+def not_finite(tensors: Mapping[str, Any]) -> list[str]:
+    """Return the names of the tensors that hold nan or inf."""
+    arrays = {name: as_array(value) for name, value in tensors.items()}
+    return [name for name, a in arrays.items() if a.dtype.kind == "f" and not np.isfinite(a).all()]
 
 
 def _tensor(function: str, key: str, value: Any) -> Tensor:

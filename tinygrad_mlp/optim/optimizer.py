@@ -336,11 +336,19 @@ class Optimizer:
             ValueError, TypeError: for the state of another optimizer or of other parameters;
                 then nothing was changed.
         """
+        self._prepare_load(state_dict)()
+
+    def _prepare_load(self, state_dict: Mapping[str, Any]) -> Callable[[], object]:
+        """Check a state dict, and return the function that loads it."""
         groups, state = read_state_dict(self, state_dict)
-        for group, values in zip(self.param_groups, groups, strict=True):
-            group.update(values)
-        self.state.clear()
-        self.state.update(state)
+
+        def load() -> None:
+            for group, values in zip(self.param_groups, groups, strict=True):
+                group.update(values)
+            self.state.clear()
+            self.state.update(state)
+
+        return load
 
 
 def _check_tensors(state: Mapping[str, Any]) -> None:

@@ -26,14 +26,18 @@ def read_state_dict(optimizer: Any, state_dict: Mapping[str, Any]) -> tuple[Grou
     function = f"{optimizer.name}.load_state_dict"
     if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
         raise TypeError(f'{function}: `state_dict` must be a dict with "state" and "param_groups"')
-    saved = state_dict["param_groups"]
+    saved, unread = state_dict["param_groups"], state_dict["state"]
+    if not (_are(saved, Mapping) and all(_are(g.get("params"), int) for g in saved)):
+        raise TypeError(f'{function}: "param_groups" must be a list of dicts with "params"')
+    if not isinstance(unread, Mapping) or not _are([*unread.values()], Mapping):
+        raise TypeError(f'{function}: "state" must be a dict of dicts: {{0: {{name: tensor}}}}')
     counts = [len(group["params"]) for group in saved]
     own = [len(group["params"]) for group in optimizer.param_groups]
     if counts != own:
         raise ValueError(
             f"{function}: the groups have {counts} parameters, this optimizer's have {own}"
         )
-    unread, states = dict(state_dict["state"]), {}
+    unread, states = dict(unread), {}
     groups = [
         _values(optimizer, function, group, values)
         for group, values in zip(optimizer.param_groups, saved, strict=True)
@@ -52,7 +56,7 @@ def read_state_dict(optimizer: Any, state_dict: Mapping[str, Any]) -> tuple[Grou
                     for name, value in state.items()
                 }
     if unread:
-        raise ValueError(f"{function}: there is state for parameters {sorted(unread)}, not here")
+        raise ValueError(f"{function}: there is state for parameters {[*unread]}, not here")
     return groups, states
 
 
@@ -64,6 +68,9 @@ def _values(optimizer: Any, function: str, group: Any, saved: Mapping[str, Any])
         )
     for key, allowed in group.ranges.items():
         numbers_of(function, key, saved[key], allowed)
+    for key, own in group.items():
+        if isinstance(own, bool) and not isinstance(saved.get(key, own), bool):
+            raise TypeError(f"{function}: `{key}` must be True or False, got {saved[key]!r}")
     values = {k: value for k, value in saved.items() if k not in ("params", "param_names")}
     optimizer.check({**group, **values})
     return values
@@ -83,9 +90,16 @@ def _check_names(
 
 def _tensor(which: str, name: str, value: Any, parameter: Any, counters: dict[float, Any]) -> Any:
     array = as_array(value) if isinstance(value, Value) else np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{which} must be a tensor, not {type(value).__name__}")
     shape = () if name == "step" else parameter.shape
     if array.shape != shape:
         raise ValueError(f"{which} has shape {array.shape}, not {shape}")
     if name != "step":
         return from_array(array.astype(parameter.dtype))
     return counters.setdefault(array.item(), from_array(array.astype(FLOAT64)))
+
+
+def _are(values: Any, element: type) -> bool:
+    """Return whether ``values`` is a list or tuple of such elements."""
+    return isinstance(values, (list, tuple)) and all(isinstance(each, element) for each in values)

@@ -124,6 +124,11 @@ class Settings:
             others = " and ".join(MOMENTUM)
             raise ValueError(f"{self.optimizer} has no momentum; omit it (only {others} have one)")
 
+    @property
+    def any_length(self) -> bool:
+        """Whether the weights of an epoch do not depend on the number of epochs."""
+        return self.schedule in ("constant", "plateau")
+
     def load_data(self) -> tuple[Dataset, Dataset]:
         """Load the training and the test rows."""
         options: dict[str, Any] = {}

@@ -6,9 +6,10 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from .._common.array import Array
 from .._common.files import atomic_write
 from ..data import Dataset, Preprocessor, read_dataset, read_inputs
 from ..nn import Sequential
-from ..serialization import load
+from ..nn.state import not_finite
+from ..serialization import load, read_metadata
 from ..train.fit import evaluate
 from ..train.loggers import TensorBoard
 from ..train.metrics import confusion_matrix
@@ -27,6 +29,9 @@ from .config import Settings
 CONFIG, MODEL, CHECKPOINT = "config.json", "model.safetensors", "checkpoint.safetensors"
 HISTORY, CURVES, MISTAKES = "history.json", "curves.png", "mistakes.png"
 BOUNDARY, SURFACE = "boundary.png", "surface.png"
+ANEW = "overwrite=True"
+RUN = "run"
+"""The key of the run's id: in the JSON files, and in the metadata of the safetensors files."""
 FILES = (CONFIG, MODEL, CHECKPOINT, HISTORY, CURVES, BOUNDARY, SURFACE, MISTAKES)
 
 
@@ -39,12 +44,15 @@ class RunConfig:
         preprocessor: how rows of a file become inputs, and outputs become predictions.
         image_shape: (height, width) if rows are images.
         fingerprint: checksum of the training and test rows.
+        run_id: identifies the run in all of its files. Runs of the same settings on the same rows
+            have the same id, and the same weights.
     """
 
     settings: Settings
     preprocessor: Preprocessor
     image_shape: tuple[int, int] | None
     fingerprint: str
+    run_id: str
 
     @classmethod
     def for_data(cls, settings: Settings, train: Dataset, test: Dataset) -> RunConfig:
@@ -52,7 +60,10 @@ class RunConfig:
         preprocessor = train.preprocessor
         if preprocessor is None:  # the rows are inputs already
             preprocessor = Preprocessor.for_images(train.x.shape[1], 1, train.classes)
-        return cls(settings, preprocessor, train.image_shape, fingerprint(train, test))
+        rows = fingerprint(train, test)
+        content = [_determining(settings), json.loads(preprocessor.to_json()), rows, __version__]
+        run_id = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+        return cls(settings, preprocessor, train.image_shape, rows, run_id)
 
     def build_model(self) -> Sequential:
         """Build the network with new weights."""
@@ -63,6 +74,7 @@ class RunConfig:
         """Write ``config.json`` into ``folder``."""
         content = {
             "tinygrad_mlp": __version__,
+            RUN: self.run_id,
             "settings": asdict(self.settings),
             "inputs": self.preprocessor.num_features,
             "outputs": self.preprocessor.num_outputs,
@@ -75,6 +87,16 @@ class RunConfig:
         with atomic_write(folder / CONFIG) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
+    def check_files(self, folder: Path) -> None:
+        """Raise ValueError if a file in ``folder`` belongs to another run than ``config.json``."""
+        for name, read_id in RUN_ID.items():
+            path = folder / name
+            if path.is_file() and (found := read_id(path)) != self.run_id:
+                raise ValueError(
+                    f"{folder / CONFIG} and {path} belong to different runs ({self.run_id} and "
+                    f"{found or 'none'}); put back the file of this run, or train anew with {ANEW}"
+                )
+
     @classmethod
     def load(cls, folder: Path) -> RunConfig:
         """Read ``config.json`` in ``folder``.
@@ -85,7 +107,8 @@ class RunConfig:
         """
         path = folder / CONFIG
         if not path.is_file():
-            raise FileNotFoundError(f"{folder} is not the folder of a run: it has no {CONFIG}")
+            reason = "it is a file" if folder.is_file() else f"it has no {CONFIG}"
+            raise FileNotFoundError(f"{folder} is not the folder of a run: {reason}")
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             shape = content["image_shape"]
@@ -94,12 +117,13 @@ class RunConfig:
                 Preprocessor.from_json(json.dumps(content["preprocessor"])),
                 None if shape is None else (int(shape[0]), int(shape[1])),
                 str(content["fingerprint"]),
+                str(content[RUN]),
             )
         except KeyError as error:
             raise ValueError(
                 f"{path} has no entry {error}: it is not the config of a run of this version"
             ) from None
-        except (TypeError, ValueError) as error:
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is not the config of a run: {error!r}") from None
 
 
@@ -192,18 +216,60 @@ def open_run(folder: str | os.PathLike[str]) -> SavedRun:
 
     Raises:
         FileNotFoundError: there is no run, or its training did not finish.
-        ValueError: a file in the folder is not that of a run.
+        ValueError: a file in the folder is not that of a run, or is that of another run, or a
+            weight is not finite or has another dtype than the network.
     """
     path = Path(folder)
     config = RunConfig.load(path)
     if not (path / MODEL).is_file():
-        raise FileNotFoundError(f"{folder} has no {MODEL}: continue its training with --resume")
-    model = config.build_model()
+        fix = "continue its training with resume=True"
+        if not (path / CHECKPOINT).is_file():
+            fix = f"there is nothing to continue, train anew with {ANEW}"
+        raise FileNotFoundError(f"{folder} has no {MODEL}: {fix}")
+    config.check_files(path)
+    model, weights = config.build_model(), load(path / MODEL)
+    check_weights(path / MODEL, weights, model)
     try:
-        model.load_state_dict(load(path / MODEL))
+        model.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(f"{path / MODEL} does not fit the network in {CONFIG}: {error}") from None
     return SavedRun(path, config, model)
+
+
+def check_weights(path: Path, weights: Mapping[str, Any], model: Sequential) -> None:
+    """Raise ValueError if a weight in a file is not finite, or not of the model's dtype."""
+    if names := not_finite(weights):
+        raise ValueError(
+            f"{path}: {', '.join(names)} {'has' if len(names) == 1 else 'have'} values that are "
+            f"not finite (nan or inf), so every output would be wrong; train anew with {ANEW}"
+        )
+    for name, own in model.state_dict().items():
+        if name in weights and weights[name].dtype != own.dtype:
+            raise ValueError(
+                f"{path}: {name} has dtype {weights[name].dtype}, the network of this run has "
+                f"{own.dtype}; train anew with {ANEW}"
+            )
+
+
+def _id_in_json(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))[RUN])
+    except (LookupError, RecursionError, TypeError, ValueError):
+        return ""
+
+
+# The files that carry the id of their run, with the function that reads it.
+RUN_ID: dict[str, Callable[[Path], str]] = {
+    MODEL: lambda path: read_metadata(path).get(RUN, ""),
+    CHECKPOINT: lambda path: read_metadata(path).get(RUN, ""),
+    HISTORY: _id_in_json,
+}
+
+
+def _determining(settings: Settings) -> dict[str, Any]:
+    """Return the settings that determine the weights, besides the rows."""
+    others = {"dataset", "data_dir"} | ({"epochs"} if settings.any_length else set())
+    return {name: value for name, value in asdict(settings).items() if name not in others}
 
 
 def existing_files(folder: Path) -> list[Path]:

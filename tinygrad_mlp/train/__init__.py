@@ -16,8 +16,8 @@ From `tg.fit` to one step, in the order in which to read::
 `evaluate` runs one `Epoch`. The loop uses ``callbacks.py`` and ``loggers.py`` (called at the start,
 after each batch, after each epoch and at the end), ``progress.py`` (bar and lines), ``sigint.py``
 (Ctrl-C stops after the current epoch) and ``nonfinite.py`` (finds the layer that made a loss inf or
-nan). The history is in ``history.py``; ``checkpoint.py`` saves a training, ``predict.py`` computes
-outputs, ``plots.py`` draws.
+nan). The history is in ``history.py``; ``checkpoint.py`` saves a training, ``exclusive.py`` locks
+its file, ``predict.py`` computes outputs, ``plots.py`` draws.
 """
 
 from .callbacks import Callback, Checkpoint, EarlyStopping

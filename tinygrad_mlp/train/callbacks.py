@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack
+from numbers import Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._common.files import remove_temporaries
 from .._common.validation import check_int
+from ..nn.state import prepare_load
 from .checkpoint import save_checkpoint
+from .exclusive import exclusive
 from .metrics import Mode, metric_mode
 
 if TYPE_CHECKING:
@@ -71,7 +78,8 @@ class EarlyStopping(Callback):
         waited: the number of epochs since then.
 
     Raises:
-        ValueError: ``patience`` or ``mode`` is wrong; in training, there is no such column.
+        ValueError: ``patience`` or ``mode`` is wrong; before the first epoch, the history will
+            have no such column.
 
     >>> stopping = EarlyStopping("val_accuracy", patience=10)
     >>> metric_mode(stopping.monitor, stopping.mode)
@@ -102,17 +110,30 @@ class EarlyStopping(Callback):
         self.best_weights: dict[str, Any] = {}
 
     def on_train_begin(self, trainer: Trainer) -> None:
-        """Reset, unless the history has epochs; stop at once if they ran out of patience."""
+        """Check the monitor; reset, unless the history has epochs; stop if patience is over."""
+        if trainer.columns:
+            self._column(trainer.columns)
         if not len(trainer.history):
             self._reset()
+        if self.best_weights:  # of a checkpoint, perhaps of another network
+            prepare_load(trainer.model, self.best_weights)
         self._stop_if_due(trainer)
+
+    def _column(self, columns: Collection[str]) -> str:
+        """Return the name of the monitored column; ValueError if the history will not have it."""
+        name = self.monitor or ("val_loss" if "val_loss" in columns else "loss")
+        if name in columns:
+            return name
+        validation = f"; pass validation=(x, y) for {name!r}" if name[4:] in columns else ""
+        raise ValueError(
+            f"EarlyStopping: monitor must be a column of the history, got {name!r}; it has "
+            f"{', '.join(columns)}{validation}"
+        )
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Compare with the best epoch so far."""
         row = trainer.history.last
-        name = self.monitor or ("val_loss" if "val_loss" in row else "loss")
-        if name not in row:
-            raise ValueError(f"EarlyStopping: the history has no {name!r}; it has {', '.join(row)}")
+        name = self._column(row)
         if self._improves(name, row[name]):
             self.best, self.best_epoch, self.waited = row[name], int(row["epoch"]), 0
             if self.restore_best:
@@ -142,18 +163,43 @@ class EarlyStopping(Callback):
         return {name: getattr(self, name) for name in self.STATE}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
-        vars(self).update({name: state_dict[name] for name in self.STATE})
+        """Restore what `state_dict` returned.
+
+        Raises:
+            TypeError, ValueError: for something else; then nothing was changed.
+        """
+        self._prepare_load(state_dict)()
+
+    def _prepare_load(self, state_dict: Mapping[str, Any]) -> Callable[[], object]:
+        """Check a state dict, and return the function that loads it."""
+        if not isinstance(state_dict, Mapping) or not set(state_dict) >= set(self.STATE):
+            raise TypeError(
+                f"EarlyStopping.load_state_dict: `state_dict` must be a dict with "
+                f"{', '.join(self.STATE)}"
+            )
+        for name, wanted in zip(self.STATE, (Real, int, int, Mapping), strict=True):
+            if not isinstance(state_dict[name], wanted):
+                raise ValueError(
+                    f"EarlyStopping.load_state_dict: {name} must be {wanted.__name__}, got "
+                    f"{state_dict[name]!r:.60}"
+                )
+        return functools.partial(vars(self).update, {n: state_dict[n] for n in self.STATE})
 
 
 class Checkpoint(Callback):
     """Save a checkpoint after each epoch, from which :func:`load_checkpoint` continues exactly.
 
-    Pass it after callbacks that have a state, such as :class:`EarlyStopping`.
+    Pass it after callbacks that have a state, such as :class:`EarlyStopping`. While a training
+    writes to ``path``, another one that would do so is refused.
 
     Args:
         path: the file to write, ``.safetensors``.
         seconds: smallest time between two writes; the last epoch is always written.
+        metadata: strings by name to write into the file too.
+
+    Raises:
+        BlockingIOError: at the start of a training, when another one writes to ``path``.
+        OSError: the file cannot be written; the error names it.
 
     >>> import os, tempfile
     >>> import tinygrad_mlp as tg
@@ -168,12 +214,22 @@ class Checkpoint(Callback):
     ['run.safetensors']
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, seconds: float = 0.0) -> None:
-        self.path, self.seconds = path, seconds
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        seconds: float = 0.0,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        self.path, self.seconds, self.metadata = path, seconds, metadata
         self.last_write = -math.inf
+        self._lock = ExitStack()
 
     def on_train_begin(self, trainer: Trainer) -> None:
-        """Write the initial state."""
+        """Lock the file and write the initial state."""
+        path = Path(self.path)
+        self._lock.enter_context(exclusive(path))
+        remove_temporaries(path.parent, [path.name])
         self._write(trainer)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
@@ -181,7 +237,12 @@ class Checkpoint(Callback):
         if trainer.finished or time.monotonic() - self.last_write >= self.seconds:
             self._write(trainer)
 
+    def on_train_end(self, trainer: Trainer) -> None:
+        """Release the lock."""
+        self._lock.close()
+
     def _write(self, trainer: Trainer) -> None:
         names = ("model", "optimizer", "scheduler", "history", "callbacks")
-        save_checkpoint(self.path, **{name: getattr(trainer, name) for name in names})
+        parts = {name: getattr(trainer, name) for name in names}
+        save_checkpoint(self.path, **parts, metadata=self.metadata)
         self.last_write = time.monotonic()

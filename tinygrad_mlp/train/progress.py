@@ -25,6 +25,9 @@ class Reporter(AbstractContextManager["Reporter"]):
     def epoch(self, row: Mapping[str, float]) -> None:
         """Show that an epoch is done; ``row`` is its row in the history."""
 
+    def stopped(self, reason: str) -> None:
+        """Show why training ended before the last epoch."""
+
     def __exit__(self, *_: object) -> None:
         """End the display, also after an error."""
 
@@ -39,6 +42,10 @@ class Lines(Reporter):
         """Print the line and flush it."""
         number = f"epoch {row['epoch']:{len(str(self.epochs))}d}/{self.epochs}"
         print_line(f"{number}  {format_metrics(row)}  {format_speed(row['samples_per_second'])}")
+
+    def stopped(self, reason: str) -> None:
+        """Print the reason."""
+        print_line(reason)
 
 
 def print_line(text: str) -> None:
@@ -126,6 +133,10 @@ class Bar(Reporter):
             refresh=True,
         )
         self.last_draw = time.perf_counter()
+
+    def stopped(self, reason: str) -> None:
+        """Print the reason above the bar."""
+        self.progress.console.print(reason, highlight=False, markup=False)
 
     def __exit__(self, *_: object) -> None:
         """Leave the bar on the screen and restore the cursor."""

@@ -11,7 +11,7 @@ from ..optim import Optimizer
 from ..optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
 from .callbacks import Callback
 from .epoch import Epoch, TrainEpoch
-from .history import History
+from .history import NOT_METRICS, History
 from .progress import Reporter
 from .sigint import Interrupted, defer_sigint
 
@@ -25,6 +25,7 @@ class Trainer:
         history: the epochs done so far; ``history.last`` is the row of the last one.
         epochs: the number of epochs to train in all.
         callbacks: in the order in which they are called.
+        columns: the names of the columns that a row of the history will have.
         stop_reason: why training ends early, or "".
         batch: the number of batches of this epoch done so far.
         running_metrics: returns the mean loss and metrics over these batches.
@@ -36,6 +37,7 @@ class Trainer:
     history: History
     epochs: int
     callbacks: Sequence[Callback] = ()
+    columns: tuple[str, ...] = ()
     stop_reason: str = ""
     batch: int = 0
     running_metrics: Callable[[], dict[str, float]] = dict
@@ -72,6 +74,9 @@ class Trainer:
         """
         begun: list[Callback] = []
         self.running_metrics = epoch.means.read
+        measured = ("loss", *epoch.means.metrics)
+        held_out = tuple(f"val_{name}" for name in measured) if validation is not None else ()
+        self.columns = ("epoch", *measured, *held_out, *NOT_METRICS[1:])
         with defer_sigint() as sigint:
             try:
                 for callback in self.callbacks:
@@ -88,6 +93,8 @@ class Trainer:
                 self._end(begun, error)
                 raise
             self._end(begun)
+        if self.stop_reason and not sigint.pressed:
+            report.stopped(f"stopped after epoch {len(self.history)}: {self.stop_reason}")
         if sigint.pressed:
             raise Interrupted(self.history)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import Any, ClassVar
 
 from ..optimizer import Optimizer
@@ -93,19 +95,43 @@ class LRScheduler:
         """Load what `state_dict` returned. The rates are in the optimizer's state: load it too.
 
         Raises:
-            ValueError: for the state of another schedule; then nothing was changed.
+            TypeError, ValueError: for the state of another schedule; then nothing was changed.
         """
-        vars(self).update(self.check_state(state_dict))
+        self._prepare_load(state_dict)()
 
-    def check_state(self, state_dict: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the attributes in ``state_dict``; ValueError if one is missing."""
-        own = [key for key in vars(self) if key not in self.unsaved]
+    def _prepare_load(self, state_dict: Mapping[str, Any]) -> Callable[[], object]:
+        """Check a state dict, and return the function that loads it."""
+        function = f"{type(self).__name__}.load_state_dict"
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(
+                f"{function}: `state_dict` must be a dict, not {type(state_dict).__name__}"
+            )
+        own = {key: value for key, value in vars(self).items() if key not in self.unsaved}
         if missing := sorted(set(own) - set(state_dict)):
             raise ValueError(
-                f"{type(self).__name__}.load_state_dict: no {', '.join(missing)}; is it the state "
-                "of another schedule?"
+                f"{function}: no {', '.join(missing)}; is it the state of another schedule?"
             )
-        return {key: state_dict[key] for key in own}
+        for key, value in own.items():
+            if not _same_form(value, state_dict[key]):
+                raise ValueError(
+                    f"{function}: {key} is {state_dict[key]!r:.60}, here it is {value!r:.60}; "
+                    "is it the state of another schedule?"
+                )
+        return functools.partial(vars(self).update, {key: state_dict[key] for key in own})
+
+
+def _same_form(own: Any, saved: Any) -> bool:
+    """Return whether a saved value has the type of the own one; lists of numbers, its length."""
+    if isinstance(own, Real) and not isinstance(own, bool):
+        return isinstance(saved, Real) and not isinstance(saved, bool)
+    if isinstance(own, (list, tuple)):
+        numbers = all(isinstance(each, Real) for each in own)
+        return (
+            isinstance(saved, (list, tuple))
+            and (len(saved) == len(own) or not numbers)
+            and all(_same_form(mine, each) for mine, each in zip(own, saved, strict=False))
+        )
+    return isinstance(saved, Mapping) if isinstance(own, Mapping) else type(saved) is type(own)
 
 
 def check_optimizer(name: str, optimizer: Any) -> None:

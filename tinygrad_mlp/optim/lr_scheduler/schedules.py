@@ -345,18 +345,20 @@ class SequentialLR(LRScheduler):
         """Return all attributes but the optimizer, and the state dicts of the schedules."""
         return super().state_dict() | {"_schedulers": [s.state_dict() for s in self._schedulers]}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Load what `state_dict` returned; ValueError for the state of other schedules."""
-        parts = state_dict.get("_schedulers", ())
+    def _prepare_load(self, state_dict: Mapping[str, Any]) -> Callable[[], object]:
+        """Check a state dict and those of the schedules, and return the function that loads it."""
+        parts = state_dict.get("_schedulers") if isinstance(state_dict, Mapping) else None
+        parts = parts if isinstance(parts, (list, tuple)) else ()
         if len(parts) != len(self._schedulers):
             raise ValueError(
                 f"SequentialLR.load_state_dict: it has {len(parts)} schedules, not "
                 f"{len(self._schedulers)}"
             )
-        pairs = list(zip(self._schedulers, parts, strict=True))
-        own = self.check_state(state_dict)
-        for scheduler, part in pairs:
-            scheduler.check_state(part)
-        vars(self).update(own)
-        for scheduler, part in pairs:
-            scheduler.load_state_dict(part)
+        loads = [super()._prepare_load(state_dict)]
+        loads += [s._prepare_load(part) for s, part in zip(self._schedulers, parts, strict=True)]
+
+        def load() -> None:
+            for each in loads:
+                each()
+
+        return load
