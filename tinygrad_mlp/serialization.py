@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -96,8 +97,14 @@ def write(
     # NumPy makes 0-d arrays 1-d.
     dense = {name: np.ascontiguousarray(a).reshape(a.shape) for name, a in arrays.items()}
     signed = {**metadata, CHECKSUM: _checksum(dense, metadata)}
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(to_bytes(dense, signed))
+    data = to_bytes(dense, signed)
+    header, start = _header(data)
+    header["__metadata__"] = signed  # in this order, while safetensors' order is random
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.write(memoryview(data)[start:])
 
 
 def read(
@@ -114,7 +121,7 @@ def read(
     data = Path(path).read_bytes()
     try:
         arrays = from_bytes(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        header, _ = _header(data)
     except KeyError as error:
         raise ValueError(f"{path} has a tensor of dtype {error}, which NumPy has not") from None
     except (SafetensorError, TypeError, ValueError) as error:
@@ -139,6 +146,12 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
             return file.metadata() or {}
     except SafetensorError as error:
         raise ValueError(f"{path} is not a complete safetensors file: {error}") from None
+
+
+def _header(data: bytes) -> tuple[dict[str, Any], int]:
+    """Return the header of a safetensors file, and where its tensors begin."""
+    start = 8 + int.from_bytes(data[:8], "little")
+    return json.loads(data[8:start]), start
 
 
 def _checksum(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> str:

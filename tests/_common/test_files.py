@@ -1,9 +1,16 @@
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tinygrad_mlp._common.files import atomic_write, writable_folder
+from tinygrad_mlp._common.files import (
+    atomic_write,
+    named_errors,
+    remove_temporaries,
+    writable_folder,
+)
 
 
 def test_a_file_is_replaced_only_at_the_end(tmp_path: Path) -> None:
@@ -44,3 +51,47 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         writable_folder(tmp_path / "file" / "run")
     with pytest.raises(OSError, match=r"cannot write to the folder '.*file': File exists"):
         writable_folder(tmp_path / "file")
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_errors_of_a_write_name_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "weights.bin"
+    path.write_text("old")
+    too_large = pytest.raises(OSError, match=r"File too large: .*weights\.bin")
+    with too_large as caught, file_size_limit(1000), atomic_write(path) as temporary:
+        temporary.write_bytes(bytes(5000))
+    assert caught.value.filename == str(path)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["weights.bin"]
+    for target, error in [
+        (tmp_path / "none" / "x.bin", FileNotFoundError),
+        (path / "x.bin", NotADirectoryError),
+        (tmp_path, IsADirectoryError),
+    ]:
+        with pytest.raises(error) as caught, atomic_write(target) as temporary:
+            temporary.write_text("new")
+        assert caught.value.filename == str(target)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_a_full_disk_is_named() -> None:
+    full = pytest.raises(OSError, match=r"No space left on device: 'log\.csv'")
+    with full, named_errors("log.csv"), open("/dev/full", "w") as file:
+        file.write("x")
+
+
+def test_leftovers_of_killed_processes_are_removed(tmp_path: Path) -> None:
+    for name in (".12-a.txt", ".12-b.txt", ".x-a.txt", "a.txt"):
+        (tmp_path / name).write_text("")
+    remove_temporaries(tmp_path, ["a.txt"])
+    assert sorted(os.listdir(tmp_path)) == [".12-b.txt", ".x-a.txt", "a.txt"]

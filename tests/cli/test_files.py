@@ -146,7 +146,7 @@ def test_options_say_what_columns_are(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run.preprocessor.feature_names == ("code=8000", "code=8001", "code=8002", "v")
     message = "class_weight needs classes, but the target"
     assert message in failed(capsys, *options, "--class-weight", "balanced", "--overwrite")
-    message = "began with --lr 0.003, not 0.5; use the same"
+    message = "began with --lr 0.003, not 0.5; omit --lr to"
     assert message in failed(capsys, *options, "--resume", "--lr", "0.5")
 
 
@@ -341,7 +341,7 @@ def test_summaries(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = str(tmp_path / "run")
     done(capsys, "train", "xor", "--epochs", "1", "--hidden", "5", "--out", folder)
     assert "total parameters  27\n" in done(capsys, "summary", folder)
-    assert f"{folder} already determines the network; omit hidden" in failed(
+    assert f"{folder} already determines the network; omit --hidden" in failed(
         capsys, "summary", folder, "--hidden", "3"
     )
     assert "inputs must be at least 1, got 0; write --inputs 784" in failed(

@@ -190,7 +190,7 @@ def test_another_run_does_not_go_on_there(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is not a complete safetensors file"):
         create_experiment("moons", epochs=2, out=tmp_path, resume=True)
     (tmp_path / CHECKPOINT).unlink()
-    with pytest.raises(FileNotFoundError, match="so its run cannot be continued; use overwrite="):
+    with pytest.raises(FileNotFoundError, match="continue; train anew with overwrite=True"):
         create_experiment("moons", epochs=2, out=tmp_path, resume=True)
 
 

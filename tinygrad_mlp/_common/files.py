@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import tempfile
@@ -45,6 +46,13 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # the error of the write says more
             temporary.unlink(missing_ok=True)
+
+
+def write_json(path: str | os.PathLike[str], content: object) -> None:
+    """Write ``content`` as JSON, atomically; numbers must be finite."""
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    with atomic_write(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def remove_temporaries(folder: Path, names: Collection[str]) -> None:

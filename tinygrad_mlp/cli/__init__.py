@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.debug:
             raise
         # A hint of any command may name an option of train: "train with missing='mean'".
-        known = {*vars(options), *(field.name for field in fields(Settings))}
+        known = {*vars(options), "resume", "overwrite", *(field.name for field in fields(Settings))}
         text = _with_options(_message(error), known)
         print(f"tinygrad-mlp: error: {text}", file=sys.stderr)
         return 1
@@ -65,15 +65,20 @@ def _message(error: Exception) -> str:
 
 
 ARGUMENT = re.compile(r"""(?<= )(\w+)=('[^']*'|"[^"]*"|\[[^]]*\]|[\w.+-]+)""")
+OMIT = re.compile(r"\bomit (\w+)")
 
 
 def _with_options(text: str, known: Collection[str]) -> str:
     """Return ``text`` with Python arguments rewritten as command-line options, if ``known``.
 
+    These are ``name=value``, and names to ``omit``.
+
     >>> _with_options("leave it out: write ignore=['row id'] or missing='drop'", ["ignore"])
     "leave it out: write --ignore 'row id' or missing='drop'"
     >>> _with_options("write resume=True to continue it", ["resume"])
     'write --resume to continue it'
+    >>> _with_options("it determines the network; omit batch_norm", ["batch_norm"])
+    'it determines the network; omit --batch-norm'
     """
 
     def option(found: re.Match[str]) -> str:
@@ -90,4 +95,8 @@ def _with_options(text: str, known: Collection[str]) -> str:
         each = values if isinstance(values, list) else [values]
         return " ".join(f"{flag} {shlex.quote(str(value))}" for value in each)
 
-    return ARGUMENT.sub(option, text)
+    def omitted(found: re.Match[str]) -> str:
+        name = found[1]
+        return f"omit --{name.replace('_', '-')}" if name in known else found[0]
+
+    return OMIT.sub(omitted, ARGUMENT.sub(option, text))

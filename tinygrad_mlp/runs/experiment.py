@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from .._common.files import writable_folder
+from .._common.files import remove_temporaries, writable_folder, write_json
 from ..data import Batches, Dataset, split
 from ..nn import Sequential
 from ..ops.random import manual_seed
 from ..optim import Optimizer
 from ..optim.lr_scheduler import LRScheduler
 from ..serialization import save
-from ..train import plots
+from ..train import checkpoint, plots
 from ..train.callbacks import Callback, Checkpoint, EarlyStopping
-from ..train.checkpoint import load_checkpoint
+from ..train.exclusive import check_unlocked, exclusive
 from ..train.fit import fit
 from ..train.history import History
 from ..train.loggers import TensorBoard
@@ -30,8 +30,7 @@ from . import run_folder
 from .config import Settings
 from .run_folder import RunConfig, compute_scores
 
-ANY_LENGTH = ("constant", "plateau")
-"""The schedules that do not depend on the number of epochs."""
+Existing = Literal["refuse", "resume", "overwrite"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +47,7 @@ class Experiment:
         history: the epochs that are done, if the run continues.
         callbacks: early stopping if it is set, the checkpoint, and TensorBoard if it is set.
         folder: where the files are written.
+        existing: what happens to a run that is in the folder already.
     """
 
     config: RunConfig
@@ -60,6 +60,7 @@ class Experiment:
     history: History
     callbacks: Sequence[Callback]
     folder: Path
+    existing: Existing = "refuse"
 
     @property
     def settings(self) -> Settings:
@@ -90,10 +91,22 @@ class Experiment:
             progress: as in :func:`~tinygrad_mlp.fit`.
 
         Raises:
+            BlockingIOError: another run is training into the folder.
+            FileExistsError, ValueError: another run was written to the folder meanwhile.
             FloatingPointError: the loss became inf or nan; weights and history of the epochs
                 before are saved.
+            OSError: a file cannot be written; the error names it.
         """
-        settings, interrupted = self.settings, False
+        with exclusive(self.folder):
+            if self.existing == "resume":
+                self.config.check_files(self.folder)
+            elif self.existing == "refuse" and not len(self.history):
+                run_folder.check_unused(self.folder)
+            remove_temporaries(self.folder, run_folder.FILES)
+            return self._run(progress)
+
+    def _run(self, progress: bool | Literal["auto"]) -> Result:
+        settings, interrupted, before = self.settings, False, len(self.history)
         penalty = Penalty(self.model, l1=settings.l1, l2=settings.l2)
         try:
             fit(
@@ -126,11 +139,15 @@ class Experiment:
         interrupted = interrupted or ctrl_c.pressed
         best = next((c.best_epoch for c in self.callbacks if isinstance(c, EarlyStopping)), None)
         files = (run_folder.MODEL, run_folder.HISTORY, *plotted)
-        return Result(self.history, train, test, self.folder, files, plot_error, interrupted, best)
+        trained = len(self.history) - before
+        return Result(
+            self.history, train, test, self.folder, files, plot_error, interrupted, best, trained
+        )
 
     def _save(self) -> None:
-        save(self.model.state_dict(), self.folder / run_folder.MODEL)
-        self.history.save(self.folder / run_folder.HISTORY)
+        run = {run_folder.RUN: self.config.run_id}
+        save(self.model.state_dict(), self.folder / run_folder.MODEL, run)
+        write_json(self.folder / run_folder.HISTORY, run | self.history.to_dict())
 
     def _plot(self) -> tuple[list[str], str]:
         """Draw all plots; return the names of the files, and why some are missing."""
@@ -179,6 +196,7 @@ class Result:
         plot_error: why there are no plots, or "".
         interrupted: whether Ctrl-C ended the run.
         best_epoch: with early stopping, the epoch of the model's weights; None is the last.
+        trained: the number of epochs trained now; 0 if the run that was resumed was finished.
     """
 
     history: History
@@ -189,10 +207,11 @@ class Result:
     plot_error: str
     interrupted: bool
     best_epoch: int | None = None
+    trained: int = 0
 
 
 def create_experiment(
-    dataset: str = "digits",
+    dataset: str | None = None,
     *,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -203,38 +222,38 @@ def create_experiment(
     """Load the data, build model and optimizer, and return the experiment, ready to run.
 
     Args:
-        dataset: a key of :data:`~tinygrad_mlp.data.DATASETS`, or the path of a file.
+        dataset: a key of :data:`~tinygrad_mlp.data.DATASETS`, or the path of a file; by default
+            "digits", or the dataset of the run to continue.
         out: the folder for the files, by default ``runs/<name>``. It is created here, so that no
             training ends without a place for its results.
-        resume: whether to continue the run in ``out``, which must have the same settings.
+        resume: whether to continue the run in ``out``, with its settings.
         overwrite: whether to replace the run in ``out``; its files are deleted when training
             starts.
         tensorboard: whether to write TensorBoard events into ``out``.
-        **settings: fields of :class:`Settings`; by default those of the dataset.
+        **settings: fields of :class:`Settings`; by default those of the dataset, or of the run to
+            continue, which must have the same. Only the number of epochs may differ, if the
+            schedule does not depend on it.
 
     Raises:
-        ValueError: a setting or the data are invalid, or the run in ``out`` has other settings.
+        ValueError: a setting or the data are invalid, or the run in ``out`` has other settings, or
+            its files belong to different runs.
         FileExistsError: ``out`` holds files of a run, and neither ``resume`` nor ``overwrite`` is
             set.
         FileNotFoundError: there is no such file, or no run to continue.
+        BlockingIOError: another run is training into ``out``.
         OSError: the folder cannot be written.
     """
-    chosen = Settings.for_dataset(dataset, **settings)
-    folder = Path("runs", Path(chosen.dataset).stem) if out is None else Path(out)
     if resume and overwrite:
         raise ValueError("resume and overwrite exclude each other: leave one out")
-    saved = _config_to_resume(folder, chosen) if resume else None
-    if not (resume or overwrite):
-        run_folder.check_unused(folder)
+    folder, chosen, saved = resolve_settings(dataset, out, resume, settings)
     train, test = chosen.load_data()
-    config = RunConfig.for_data(chosen, train, test)
-    if saved is not None and saved.fingerprint != config.fingerprint:
-        raise ValueError(
-            f"{dataset} has changed since the run in {folder} began, so it cannot be continued; "
-            "use overwrite=True to replace it"
-        )
+    config = saved or RunConfig.for_data(chosen, train, test)
+    _check_folder(folder, saved, run_folder.fingerprint(train, test), overwrite)
+    config = replace(config, settings=chosen)
     if chosen.class_weight is not None and not train.classes:
-        raise ValueError(f"class_weight needs classes, but the target of {dataset} is numeric")
+        raise ValueError(
+            f"class_weight needs classes, but the target of {chosen.dataset} is numeric"
+        )
     validation, callbacks = test, list[Callback]()
     if chosen.early_stopping is not None or chosen.schedule == "plateau":
         too_few = bool(train.classes) and np.bincount(train.y)[train.y].min() < 2
@@ -248,32 +267,63 @@ def create_experiment(
     optimizer, scheduler = chosen.build_optimizer(model, batches)
     folder, history = writable_folder(folder), History()
     path = folder / run_folder.CHECKPOINT
-    callbacks.append(Checkpoint(path, seconds=1.0))
+    callbacks.append(Checkpoint(path, seconds=1.0, metadata={run_folder.RUN: config.run_id}))
     if resume:
-        load_checkpoint(
-            path, model, optimizer, scheduler=scheduler, history=history, callbacks=callbacks
-        )
+        state = checkpoint.read(path)
+        run_folder.check_weights(path, state["model"], model)
+        checkpoint.restore(path, state, model, optimizer, scheduler, history, callbacks)
     if tensorboard:
         callbacks.append(TensorBoard(folder))
-    return Experiment(
-        config, train, validation, test, model, optimizer, scheduler, history, callbacks, folder
-    )
+    existing: Existing = "resume" if resume else "overwrite" if overwrite else "refuse"
+    parts = model, optimizer, scheduler, history, callbacks
+    return Experiment(config, train, validation, test, *parts, folder, existing)
 
 
-def _config_to_resume(folder: Path, now: Settings) -> RunConfig:
-    """Return the config of the run in ``folder``, which must fit the settings ``now``."""
+def resolve_settings(
+    dataset: str | None,
+    out: str | os.PathLike[str] | None,
+    resume: bool,
+    settings: Mapping[str, Any],
+) -> tuple[Path, Settings, RunConfig | None]:
+    """Return folder and settings of `create_experiment`, and the config of the run to continue.
+
+    Raises:
+        TypeError, ValueError: a setting is invalid, or the run to continue has another one.
+        FileNotFoundError: there is no run to continue.
+        BlockingIOError: the run to continue is being trained.
+    """
+    name = "digits" if dataset is None else dataset
+    folder = Path("runs", Path(name).stem) if out is None else Path(out)
+    if not resume:
+        return folder, Settings.for_dataset(name, **settings), None
     saved = RunConfig.load(folder)
-    for field in fields(Settings):
-        before, wanted = getattr(saved.settings, field.name), getattr(now, field.name)
-        may_differ = field.name == "epochs" and now.schedule in ANY_LENGTH
-        if before != wanted and not may_differ:
+    before = saved.settings
+    given = {key: value for key, value in settings.items() if value is not None}
+    now = Settings.for_dataset(before.dataset if dataset is None else dataset, **given)
+    for key in ["dataset", *given] if dataset is not None else given:
+        old, new = getattr(before, key), getattr(now, key)
+        if old != new and not (key == "epochs" and before.any_length):
             raise ValueError(
-                f"the run in {folder} began with {field.name}={before!r}, not {wanted!r}; use the "
-                "same options to continue it, or another folder for a new run"
+                f"the run in {folder} began with {key}={old!r}, not {new!r}; omit {key} to "
+                "continue it, or choose another folder for a new run"
             )
+    check_unlocked(folder)
     if not (folder / run_folder.CHECKPOINT).is_file():
         raise FileNotFoundError(
-            f"{folder} has no {run_folder.CHECKPOINT}, so its run cannot be continued; use "
-            "overwrite=True to start again"
+            f"{folder} has no {run_folder.CHECKPOINT}: its run ended before the first was written, "
+            f"so there is nothing to continue; train anew with {run_folder.ANEW}"
         )
-    return saved
+    saved.check_files(folder)
+    return folder, replace(before, epochs=now.epochs if "epochs" in given else before.epochs), saved
+
+
+def _check_folder(folder: Path, saved: RunConfig | None, rows: str, overwrite: bool) -> None:
+    """Raise if the run in the folder is of other rows, is being trained, or would be replaced."""
+    if saved is not None and saved.fingerprint != rows:
+        raise ValueError(
+            f"{saved.settings.dataset} has changed since the run in {folder} began, so it cannot "
+            f"be continued; train anew with {run_folder.ANEW}"
+        )
+    check_unlocked(folder)
+    if saved is None and not overwrite:
+        run_folder.check_unused(folder)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .._common.array import Array
-from .._common.files import atomic_write
+from .._common.files import write_json
 from ..data import Dataset, Preprocessor, read_dataset, read_inputs
 from ..nn import Sequential
 from ..nn.state import not_finite
@@ -83,9 +83,7 @@ class RunConfig:
             "fingerprint": self.fingerprint,
             "preprocessor": json.loads(self.preprocessor.to_json()),
         }
-        text = json.dumps(content, indent=1, ensure_ascii=False)
-        with atomic_write(folder / CONFIG) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_json(folder / CONFIG, content)
 
     def check_files(self, folder: Path) -> None:
         """Raise ValueError if a file in ``folder`` belongs to another run than ``config.json``."""

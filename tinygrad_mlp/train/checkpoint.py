@@ -15,7 +15,6 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from numbers import Real
 from typing import Any
 
 from .. import serialization
@@ -144,7 +143,7 @@ def restore(
             if state["scheduler"] is None:
                 raise ValueError("it was saved without a scheduler; omit scheduler")
             parts.append((scheduler, state["scheduler"]))
-        rows, rng = _check_history(state["history"]), _check_rng(state["rng"])
+        rows, rng = History(state["history"]).rows, _check_rng(state["rng"])
         loads = [part._prepare_load(saved) for part, saved in parts if _checks_first(type(part))]
         others = [(part, saved) for part, saved in parts if not _checks_first(type(part))]
         with defer_sigint() as ctrl_c:
@@ -204,13 +203,6 @@ def _check_callbacks(own: Sequence[Any], saved: Any) -> list[Any]:
             f"and is loaded with {given}; pass the same callbacks in the same order"
         )
     return [state for _, state in saved]
-
-
-def _check_history(rows: Any) -> list[dict[str, float]]:
-    each: list[Any] = rows if isinstance(rows, list) else [None]
-    if not all(isinstance(r, dict) and all(isinstance(v, Real) for v in r.values()) for r in each):
-        raise ValueError("its history must be a list of dicts of numbers")
-    return [dict(row) for row in each]
 
 
 def _check_rng(state: Any) -> Any:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from .._common.files import atomic_write
+from .._common.files import write_json
 from .._common.validation import short_repr
 
 if TYPE_CHECKING:
@@ -89,8 +88,7 @@ class History:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `to_dict` as JSON to ``path``, atomically."""
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
+        write_json(path, self.to_dict())
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """Draw the training curves, as :func:`~tinygrad_mlp.train.curves` does.
