@@ -117,6 +117,7 @@ class Op:
     python_only = False  # whether a compiled step must return to Python for it
     error_flag = ""  # the name of the int64 result that is not 0 where `verify` raises
     differentiable: tuple[int, ...] = (0,)  # which results have gradients
+    per_slice = False  # whether each of its kernels is launched for every slice of the inputs
 
     def __init__(
         self,

@@ -107,6 +107,11 @@ class Instruction:
         return not self.calls
 
     @property
+    def side_by_side(self) -> int:
+        """How many of the calls, one after another, may run at the same time."""
+        return int(self.inputs[0].layout.shape[0]) if self.op.per_slice else 1
+
+    @property
     def error_flag(self) -> Region | None:
         """The int64 output after which the program ends unless it is 0."""
         name = self.op.error_flag

@@ -20,6 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..kernels.runtime.executor import MANY
+from ..kernels.runtime.threads import get_num_threads
 from .ir import Buffer, Instruction, KernelCall, Region
 
 SHARED = 1_500  # nanoseconds of work on one thread from which a kernel is shared among threads
@@ -53,8 +54,12 @@ def schedule(instructions: list[Instruction]) -> list[Step]:
             after += [step.phase for step in steps]
         waits = number > last_check and instruction.writes_state()
         phase = max(floor, exit_phase if waits else 0, 1 + max(after, default=-1))
-        last = phase + max(len(instruction.calls), 1) - 1
-        steps += [Step(instruction, call, phase + k) for k, call in enumerate(instruction.calls)]
+        together = instruction.side_by_side
+        last = phase + max(len(instruction.calls) // together, 1) - 1
+        steps += [
+            Step(instruction, call, phase + k // together)
+            for k, call in enumerate(instruction.calls)
+        ]
         if instruction.in_python:
             steps.append(Step(instruction, None, phase))
             floor = phase + 1
@@ -72,12 +77,19 @@ def schedule(instructions: list[Instruction]) -> list[Step]:
 def _assign_threads(steps: list[Step]) -> list[Step]:
     """Give small kernels one thread each, in turn, and the others all threads.
 
+    Kernels of an op per slice get one thread each too, as far as all threads then have equally
+    many.
+
     No barrier is needed between two phases that consist of one kernel on the first thread.
     """
     small: dict[int, list[bool]] = {}  # by phase, for each of its steps
-    shares = []
+    slices: dict[tuple[int, int], int] = {}  # of an instruction in a phase, so far
+    shares, count = [], get_num_threads()
     for step in steps:
         single = step.call is not None and step.call.launch.work < SHARED
+        key = id(step.instruction), step.phase
+        slices[key] = slices.get(key, 0) + 1
+        single |= slices[key] <= step.instruction.side_by_side // count * count and count > 1
         before = small.setdefault(step.phase, [])
         shares.append((1, sum(before)) if single else (MANY, 0))
         before.append(single)

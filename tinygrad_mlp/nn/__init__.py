@@ -5,7 +5,8 @@
 Read in this order: ``parameter.py``, ``module.py`` (the base class), ``hooks.py``, ``state.py``
 (state dicts), ``functional.py``, ``functional_module.py``, ``activation.py``, ``loss.py``,
 ``init.py`` (initial values), ``linear.py``, ``dropout.py``, ``normalization.py``, ``container.py``,
-``config.py`` (networks from dictionaries), ``clip_grad.py``, ``utils.py``.
+``config.py`` (networks from dictionaries), ``ensemble.py``,
+``clip_grad.py``, ``utils.py``.
 
 >>> import tinygrad_mlp as tg
 >>> from tinygrad_mlp import nn
@@ -33,6 +34,7 @@ from .activation import (
 from .config import from_config
 from .container import ModuleDict, ModuleList, Sequential
 from .dropout import DropConnect, Dropout
+from .ensemble import Ensemble, EnsembleLoss
 from .linear import Flatten, Identity, Linear
 from .loss import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss, NLLLoss
 from .module import Module
@@ -41,8 +43,8 @@ from .parameter import Parameter
 
 __all__ = [
     "ELU", "GELU", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d", "CrossEntropyLoss",
-    "DropConnect", "Dropout", "Flatten", "HuberLoss", "Identity", "L1Loss", "LayerNorm",
-    "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "Module", "ModuleDict", "ModuleList",
-    "NLLLoss", "PReLU", "Parameter", "ReLU", "Sequential", "SiLU", "Sigmoid", "Softmax", "Softplus",
-    "Tanh", "from_config", "functional", "init", "utils",
+    "DropConnect", "Dropout", "Ensemble", "EnsembleLoss", "Flatten", "HuberLoss", "Identity",
+    "L1Loss", "LayerNorm", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "Module", "ModuleDict",
+    "ModuleList", "NLLLoss", "PReLU", "Parameter", "ReLU", "Sequential", "SiLU", "Sigmoid",
+    "Softmax", "Softplus", "Tanh", "from_config", "functional", "init", "utils",
 ]  # fmt: skip

@@ -175,6 +175,7 @@ class FusedOp:
     mutates: tuple[int, ...] = ()
     error_flag: str = ""
     python_only: bool = False
+    per_slice: bool = False
 
 
 def fused(chain: Chain, written: list[Region], product_is_read: bool) -> Instruction:
