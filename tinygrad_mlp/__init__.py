@@ -15,6 +15,9 @@ Read the package in this order:
 5. ``study/``: tools that explain and check. ``runs/``, ``cli/``: commands. ``_common/``: helpers.
 """
 
+from ._common import startup as _startup
+
+# isort: split
 from collections.abc import Callable as _Callable
 
 from . import autograd, data, nn, optim, study, train

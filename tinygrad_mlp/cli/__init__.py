@@ -20,9 +20,11 @@ import ast
 import re
 import shlex
 import sys
+from argparse import Namespace
 from collections.abc import Collection, Sequence
 from dataclasses import fields
 
+from .._common.startup import raise_interrupts
 from ..runs import Settings
 from ..train.progress import discard_stdout
 from .parser import parser
@@ -35,8 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 after success, 1 after an error, which is printed as one line on stderr,
         130 after Ctrl-C. Arguments that cannot be parsed exit with 2.
     """
-    options = parser().parse_args(arguments)
+    options = Namespace(debug=False)
     try:
+        raise_interrupts()
+        options = parser().parse_args(arguments)
         code: int = options.command(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -61,6 +65,8 @@ def _message(error: Exception) -> str:
     text = str(error)
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         text = f"{error.strerror}: {str(error.filename2 or error.filename)!r}"
+    if not text and isinstance(error, MemoryError):
+        return "out of memory"
     return " ".join(text.split()) or type(error).__name__
 
 

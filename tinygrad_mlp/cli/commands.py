@@ -12,7 +12,8 @@ from typing import Any
 from .._common.files import atomic_write, writable_folder
 from .._common.validation import check_int
 from ..data import DATASETS, FILES
-from ..kernels.runtime.threads import set_num_threads
+from ..kernels.runtime.cpu_count import available
+from ..kernels.runtime.threads import most_threads, set_num_threads
 from ..runs import Settings, create_experiment, open_run
 from ..study.summary import summary as summarise
 from ..train.progress import print_line
@@ -131,6 +132,12 @@ def _take(options: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 def _set_threads(options: argparse.Namespace) -> None:
     if options.threads is not None:
+        most = most_threads()
+        if not 1 <= options.threads <= most:
+            raise ValueError(
+                f"--threads must be from 1 to {most}, four times the number of processors, got "
+                f"{options.threads}; write --threads {available()}"
+            )
         set_num_threads(options.threads)
 
 

@@ -17,6 +17,7 @@ from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overl
 import numpy as np
 
 from .._common.change_counter import structure_version
+from .._common.fork import fork_safe
 from ..autograd.modes import recording
 from ..autograd.values import from_array
 from .capture import CaptureError, capture
@@ -62,7 +63,7 @@ class CompiledFunction(Generic[P, R]):
         self.last: Specialization | None = None
         self.captures = 0
         self.left_in: Counter[str] = Counter()  # how often a tensor was left behind, by place
-        self.lock = threading.RLock()  # a program has one arena
+        self.lock = fork_safe(threading.RLock())  # a program has one arena
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the program of this signature, or capture it first.

@@ -17,7 +17,7 @@ from ..autograd.values import as_array, from_array
 from ..kernels.runtime import threads
 from ..kernels.runtime.executor import TIMES, TableRow, build_program
 from ..kernels.runtime.launch import Launch
-from ..kernels.runtime.memory import address_of
+from ..kernels.runtime.memory import address_of, new_bytes
 from ..kernels.runtime.storage import Storage
 from .autotune import Autotuner
 from .ir import INPUT, STATE, TEMPORARY, Buffer, Instruction, Program, Region
@@ -34,7 +34,8 @@ class Executable:
         self.program = source
         self.steps = schedule(source.instructions)
         offsets, self.arena_size = arrange(source, self.steps)
-        self.memory = np.zeros(self.arena_size + _LINE, np.uint8)
+        what = "the temporary buffers of a compiled function"
+        self.memory = new_bytes(self.arena_size + _LINE, what, zeros=True)
         base = -(-address_of(self.memory) // _LINE) * _LINE
         self.storage = Storage(self.memory, base, base - address_of(self.memory))
         self.addresses = {buffer: base + offset for buffer, offset in offsets.items()}

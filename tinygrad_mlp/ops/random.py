@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._common.fork import fork_safe
 from ..autograd.dtypes import as_dtype, get_default_dtype
 from ..autograd.op import Op
 from ..autograd.tape import Params, Value, empty
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from .._tensor import Tensor
 
 _NANOSECONDS = {"mask": 0.4, "uniform": 0.5, "normal": 15.0, "integers": 3.0}  # per element
-_lock = threading.Lock()
+_lock = fork_safe(threading.RLock())
 
 
 class Draw(Op):

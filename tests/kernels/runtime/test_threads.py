@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 import threading
@@ -121,6 +122,10 @@ def test_set_num_threads_refuses_what_is_no_count() -> None:
     for wrong in (0, -1):
         with pytest.raises(ValueError, match="1 or more"):
             tg.set_num_threads(wrong)
+    most = 4 * (os.cpu_count() or 1)
+    for wrong in (most + 1, 3000, 2**70):
+        with pytest.raises(ValueError, match=rf"{most} or less, four times .* not {wrong}$"):
+            tg.set_num_threads(wrong)
     for wrong in (2.0, "2", None, True):
         with pytest.raises(TypeError, match="integer"):
             tg.set_num_threads(wrong)  # type: ignore[arg-type]
@@ -134,7 +139,7 @@ def test_workers_of_the_time_before_do_not_pile_up(use_threads: Callable[[int], 
     for count in (8, 3) * 30:
         use_threads(count)
         x + x
-        most = max(most, threading.active_count())
+        most = max(most, _thread._count())
     assert most < 100
 
 
@@ -144,39 +149,88 @@ def test_set_num_threads_takes_integers_of_numpy(use_threads: Callable[[int], No
     assert type(tg.get_num_threads()) is int
 
 
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [(RuntimeError("can't start new thread"), "can't start"), (MemoryError(), "out of memory")],
+)
 def test_workers_that_cannot_be_started_are_done_without(
-    use_threads: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+    use_threads: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception,
+    reason: str,
 ) -> None:
-    begin, begun = threading.Thread.start, []
+    begin, begun = _thread.start_new_thread, []
 
-    def begin_one(thread: threading.Thread) -> None:
+    def begin_one(work: Callable[..., None], arguments: tuple[object, ...]) -> int:
         if begun:
-            raise RuntimeError("can't start new thread")
-        begun.append(thread)
-        begin(thread)
+            raise failure
+        begun.append(work)
+        return begin(work, arguments)
 
     use_threads(4)
-    monkeypatch.setattr(threading.Thread, "start", begin_one)
-    with pytest.warns(RuntimeWarning, match="on one thread, as 4"):
+    running = _thread._count()
+    monkeypatch.setattr(_thread, "start_new_thread", begin_one)
+    with pytest.warns(RuntimeWarning, match=rf"on one thread, as 4 .* started: {reason}"):
         assert (tg.ones(300) + 1).sum().item() == 600
     assert tg.get_num_threads() == 1
-    begun[0].join(60)
-    assert not begun[0].is_alive()
+    assert threads_end(running)
+
+
+def threads_end(running: int) -> bool:
+    """Wait until no more than ``running`` threads of Python are left."""
+    deadline = time.monotonic() + 60
+    while _thread._count() > running and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return _thread._count() <= running
+
+
+def test_workers_that_never_report_are_done_without(
+    use_threads: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread may end before it runs a line of Python, if there is no memory for a frame."""
+    use_threads(3)
+    monkeypatch.setattr(threads, "_LONGEST_START", 0.2)
+    monkeypatch.setattr(_thread, "start_new_thread", lambda work, arguments: 0)
+    with pytest.warns(RuntimeWarning, match="out of memory"):
+        assert (tg.ones(300) + 1).sum().item() == 600
+
+
+def test_a_worker_survives_a_lack_of_memory(
+    use_threads: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails before, after and between kernels; each kernel runs once all the same."""
+    use_threads(3)
+    loop, calls = threads._worker_loop(), []
+
+    def fails_at_times(control: int, thread: int) -> None:
+        calls.append(thread)
+        if len(calls) % 3 == 1:
+            raise MemoryError
+        loop(control, thread)
+        if len(calls) % 3 == 2:
+            raise MemoryError
+
+    monkeypatch.setattr(threads, "_worker_loop", lambda: fails_at_times)
+    x = tg.tensor(np.arange(10_000.0))
+    for _ in range(8):
+        assert (x + x).sum().item() == 99_990_000
+        deadline = time.monotonic() + 60
+        while threads._pool.asleep < 2 and time.monotonic() < deadline:
+            time.sleep(0.001)
+    assert len(calls) > 16
+    use_threads(1)
 
 
 def test_workers_come_and_go(use_threads: Callable[[int], None]) -> None:
     """A new number ends the old workers; threads do not accumulate."""
     use_threads(1)
     x = tg.tensor(np.ones((200, 100)))
-    deadline = time.monotonic() + 20
-    running = threading.active_count()
+    running = _thread._count()
     for count in (2, 5, 2, 3, 1, 4, 1):
         use_threads(count)
         assert tg.get_num_threads() == count
         assert x.sum().item() == 20_000
-    while threading.active_count() > running and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() <= running
+    assert threads_end(running)
 
 
 def test_every_thread_takes_part(use_threads: Callable[[int], None]) -> None:

@@ -23,7 +23,6 @@ from dataclasses import dataclass
 
 from .. import vmath
 from ..runtime import cache
-from ..runtime.launch import keep_alive
 from .expression import INFIX, PREDICATES, Expression
 
 _CALLS = {
@@ -79,7 +78,7 @@ class Formula:
 def address(formula: Formula, operands: tuple[Operand, ...], real: str) -> int:
     """Return the address of the kernel of ``formula`` on ``operands``, computing in ``real``."""
     text = source(formula, operands, real)
-    return keep_alive(cache.load(formula.name.replace(".", "_"), text).kernel)
+    return int(cache.load(formula.name.replace(".", "_"), text).kernel)
 
 
 def source(formula: Formula, operands: tuple[Operand, ...], real: str) -> str:
@@ -93,10 +92,11 @@ def source(formula: Formula, operands: tuple[Operand, ...], real: str) -> str:
         "import math",
         "",
         "import numpy as np",
-        "from numba import boolean, cfunc, float32, float64, int32, int64, uint8",
+        "from numba import boolean, float32, float64, int32, int64, uint8",
         "",
         "from tinygrad_mlp.kernels import vmath",
-        "from tinygrad_mlp.kernels.runtime.memory import SIGNATURE, pointer, words_of",
+        "from tinygrad_mlp.kernels.runtime.launch import compiled",
+        "from tinygrad_mlp.kernels.runtime.memory import pointer, words_of",
         "from tinygrad_mlp.kernels.codegen.row_addresses import (",
         "    AXES, COLUMNS, ROWS, SIZES, row_addresses)",
         "from tinygrad_mlp.kernels.runtime.slices import slice_of",
@@ -104,7 +104,7 @@ def source(formula: Formula, operands: tuple[Operand, ...], real: str) -> str:
         f"real = {_numba(real)}",
         "",
         "",
-        '@cfunc(SIGNATURE, cache=True, error_model="numpy")',
+        "@compiled",
         "def kernel(arguments, thread, threads):",
         "    words, sizes = words_of(arguments)",
         "    axes, rows, columns = sizes[AXES], sizes[ROWS], sizes[COLUMNS]",

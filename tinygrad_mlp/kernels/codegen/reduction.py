@@ -31,7 +31,6 @@ import numpy as np
 from numba import int64, njit
 
 from ..runtime import cache
-from ..runtime.launch import keep_alive
 from ..runtime.memory import pointer
 from .elementwise import Formula, Operand, Writer, stored_as
 from .expression import Expression, trace
@@ -87,7 +86,7 @@ def address(fold: Fold, loop: str, dtype: str, step: str, real: str, result: str
     ``step``: c (contiguous) or n (any step along the innermost axis).
     """
     text = source(fold, loop, dtype, step, real, result)
-    return keep_alive(cache.load(f"{fold.name}_{loop}", text).kernel)
+    return int(cache.load(f"{fold.name}_{loop}", text).kernel)
 
 
 def source(fold: Fold, loop: str, dtype: str, step: str, real: str, result: str) -> str:
@@ -221,12 +220,13 @@ Written by tinygrad_mlp.kernels.codegen.reduction; safe to delete.
 import math
 
 import numpy as np
-from numba import cfunc, float32, float64, int32, int64, uint8
+from numba import float32, float64, int32, int64, uint8
 
 from tinygrad_mlp.kernels.vmath.minmax import maximum, minimum
 from tinygrad_mlp.kernels.codegen.lanes import (
     first as lane_0, keep, load, load_strided, shift_down, spread, store)
-from tinygrad_mlp.kernels.runtime.memory import SIGNATURE, on_stack, pointer, words_of
+from tinygrad_mlp.kernels.runtime.launch import compiled
+from tinygrad_mlp.kernels.runtime.memory import on_stack, pointer, words_of
 from tinygrad_mlp.kernels.codegen import reduction as at
 from tinygrad_mlp.kernels.codegen.reduction import offset
 from tinygrad_mlp.kernels.runtime.slices import slice_of
@@ -235,7 +235,7 @@ real = {real}
 neutral = {neutral}
 
 
-@cfunc(SIGNATURE, cache=True, error_model="numpy")
+@compiled
 def kernel(arguments, thread, threads):
     words, sizes = words_of(arguments)
     kept, rows, columns = sizes[at.KEPT], sizes[at.FOLDED_ROWS], sizes[at.COLUMNS]

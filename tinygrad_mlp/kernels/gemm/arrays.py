@@ -7,9 +7,9 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numba import int64, njit, types
+from numba import int64, types
 
-from ..runtime.cache import cached, entry_point
+from ..runtime.cache import cached_njit, entry_point
 from ..runtime.layout import Shape, dense, layout_of
 from ..runtime.memory import address_of, call_address, pointer, room_on_stack, words_on_stack
 from ..runtime.threads import SMALL, get_num_threads
@@ -119,7 +119,7 @@ def _multiply(dtype: str) -> Callable[..., tuple[int, int, int] | None]:
     operand, three = types.Array(real, 2, "A", readonly=True), types.UniTuple(int64, 3)
     signature = types.Optional(three)(operand, operand, types.Array(real, 2, "C"), int64, int64)
 
-    @cached(njit(signature, cache=True, nogil=True), dtype)
+    @cached_njit(signature, nogil=True)
     def multiply(a, b, c, table, count):
         addresses = a.ctypes.data, b.ctypes.data, c.ctypes.data
         (M, K), N = a.shape, b.shape[1]

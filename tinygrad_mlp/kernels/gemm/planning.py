@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numba import int64, njit, types, void
+from numba import int64, types, void
 
 from ..runtime import threads
-from ..runtime.cache import cached, entry_point
+from ..runtime.cache import cached_njit, entry_point
 from ..runtime.launch import Launch, recording_launches
 from ..runtime.layout import Layout, broadcast_strides, coalesce
 from ..runtime.memory import call_address, room_on_stack, scratch, words_on_stack
@@ -76,7 +76,7 @@ class Plan:
 def _on_stack() -> Callable[[int, tuple[int, ...]], None]:
     """Return a trampoline into a product on one thread, with its scratch on the stack."""
 
-    @cached(njit(void(int64, types.UniTuple(int64, 5)), cache=True, nogil=True))
+    @cached_njit(void(int64, types.UniTuple(int64, 5)), nogil=True)
     def call(kernel, words):
         call_address(kernel, words_on_stack((*words, room_on_stack(STACK), 1)), 0, 1)
 

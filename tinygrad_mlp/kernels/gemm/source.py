@@ -9,7 +9,6 @@ from types import ModuleType
 import numpy as np
 
 from ..runtime import cache
-from ..runtime.launch import keep_alive
 from . import inner, outer, row, tiles
 from .dot import BLOCKS
 from .vectors import UNITS, host
@@ -21,7 +20,8 @@ KERNELS: dict[str, ModuleType] = {"outer": outer, "tiles": tiles, "inner": inner
 def address(name: str, dtype: str, unit: str | None = None) -> int:
     """Return the address of a kernel for float32 or float64; by default for the host's unit."""
     unit = unit or host()
-    return keep_alive(cache.load(f"gemm_{name}_{dtype}_{unit}", source(name, dtype, unit)).kernel)
+    module = cache.load(f"gemm_{name}_{dtype}_{unit}", source(name, dtype, unit))
+    return int(module.kernel)
 
 
 def source(name: str, dtype: str, unit: str) -> str:
@@ -38,7 +38,7 @@ def source(name: str, dtype: str, unit: str) -> str:
     return "\n".join(
         [
             f'"""The matrix product of {dtype} on {unit}. See {module.__name__}."""',
-            f"from numba import cfunc, {dtype}, int64, njit",
+            f"from numba import {dtype}, int64, njit",
             "from tinygrad_mlp.kernels.gemm import words as at",
             "from tinygrad_mlp.kernels.gemm.axpy import IN_CACHE, TOGETHER, add_rows",
             "from tinygrad_mlp.kernels.gemm.dot import (",
@@ -47,8 +47,9 @@ def source(name: str, dtype: str, unit: str) -> str:
             "from tinygrad_mlp.kernels.gemm.partition import (",
             "    my_part, operands_of, rows_of_grid, run_finish)",
             "from tinygrad_mlp.kernels.gemm.tile import multiply_tile",
+            "from tinygrad_mlp.kernels.runtime.launch import compiled",
             "from tinygrad_mlp.kernels.runtime.memory import (",
-            "    SIGNATURE, call_address, pointer, room_on_stack, words_on_stack)",
+            "    call_address, pointer, room_on_stack, words_on_stack)",
             "from tinygrad_mlp.kernels.runtime.slices import slice_of_steps",
             f"real, item, unit, lanes, width = {dtype}, {item}, {unit!r}, {lanes}, "
             f"{registers.columns(item)}",
@@ -58,6 +59,6 @@ def source(name: str, dtype: str, unit: str) -> str:
                 f'@njit(error_model="numpy", inline="always")\n{helper}'
                 for helper in reversed(functions.values())
             ),
-            f'@cfunc(SIGNATURE, cache=True, error_model="numpy")\n{kernel}',
+            f"@compiled\n{kernel}",
         ]
     )

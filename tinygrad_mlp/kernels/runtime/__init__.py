@@ -7,5 +7,6 @@
 4. ``threads.py``: the worker threads; ``atomics.py``: what they are built on; ``cpu_count.py``: how
    many processors there are.
 5. ``executor.py``: the kernel that runs a whole program of kernels.
-6. ``cache.py``: compiled code on disk; ``file_lock.py``: locks between processes that compile.
+6. ``cache.py``: compiled code on disk; ``cache_files.py``: which files are used, and which are not;
+   ``file_lock.py``: locks between processes that compile.
 """

@@ -1,9 +1,10 @@
 """The cache of kernels on disk: generated kernels as source files, and the machine code of all.
 
 The folder is ``$TINYGRAD_MLP_CACHE``, else ``$XDG_CACHE_HOME/tinygrad_mlp``, else
-``~/.cache/tinygrad_mlp``. If it cannot be written, it is a temporary one for this process. The
-source files are meant to be read. Each version of the kernels' sources has a folder of its own:
-Numba notices changes in a kernel's own file only, not in the files that it imports.
+``~/.cache/tinygrad_mlp``. If it cannot be written, or others can write it, it is a temporary one
+for this process. The source files are meant to be read; what runs is the text in memory, and
+machine code from files that `cache_files` checks. All that machine code depends on is a part of
+the folder's name: see `_digest`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import contextlib
 import functools
 import gc
 import hashlib
-import importlib.util
+import mmap
 import os
+import pickle
 import shutil
 import sys
 import tempfile
@@ -24,27 +26,53 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
+import llvmlite
 import numba
-from numba.core import event
+import numpy as np
+from numba import njit
+from numba.core import event, serialize, sigutils
+from numba.core.caching import NullCache
+from numba.core.ccallback import CFunc
+from numba.core.compiler import CompileResult
+from numba.core.registry import cpu_target
 
+from ..._common.fork import fork_safe
+from .cache_files import discard, is_private, read, warn_once, write, write_plain
 from .file_lock import turn
 
-_COMPILED = "compiled"  # the subfolder of Numba's files
+_PACKAGE = __name__.partition(".")[0]
+_FREE = 1 << 26  # bytes of memory with which LLVM compiles any kernel
+_SUFFIX = ".code"  # of files of machine code
+# Options of Numba that do not change machine code, and may differ from run to run.
+_IRRELEVANT = ("CACHE_", "COLOR_", "DEBUG_CACHE", "NUMBA_", "THREADING_")
 
 
 @functools.cache
 def folder() -> Path:
     """Return the folder of this version's kernels; the first call creates it."""
     try:
-        path = root() / _digest()
-        path.mkdir(parents=True, exist_ok=True)
+        base = root()
+        path = base / _digest()
+        for each in (base, path):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not is_private(each.stat()):
+                hint = f"others own or can write {str(each)!r} (chmod 700 it, if it is yours)"
+                warn_once("compiled kernels are kept for this process only", hint)
+                return _temporary_folder()
         with tempfile.TemporaryFile(dir=path):
             return path
     except (OSError, RuntimeError):  # not writable, or the user has no home
+        return _temporary_folder()
+
+
+def _temporary_folder() -> Path:
+    try:
         path = Path(tempfile.mkdtemp(prefix="tinygrad_mlp-"))
-        _temporary.append(path)
-        atexit.register(_remove, path, os.getpid())
-        return path
+    except OSError:  # not even there: a path on which nothing can be read or written
+        path = Path(os.devnull, "tinygrad_mlp")
+    _temporary.append(path)
+    atexit.register(_remove, path, os.getpid())
+    return path
 
 
 _temporary: list[Path] = []
@@ -57,12 +85,12 @@ def is_persistent() -> bool:
 
 def is_empty() -> bool:
     """Return whether nothing has been compiled yet."""
-    return not (folder() / _COMPILED).exists()
+    return count() == 0
 
 
 def count() -> int:
     """Return the number of compiled functions in the folder."""
-    return sum(1 for _ in folder().rglob("*.nbi"))
+    return sum(1 for _ in folder().glob(f"[!.]*{_SUFFIX}"))
 
 
 def root() -> Path:
@@ -79,53 +107,118 @@ def _remove(path: Path, owner: int) -> None:
 
 @functools.cache
 def _digest(kernels: Path = Path(__file__).parents[1]) -> str:
-    """Return a digest of Numba's version and of the sources of all kernels, in this folder."""
-    digest = hashlib.sha256(numba.__version__.encode())
+    """Return a digest of all that machine code depends on, but for what it is compiled from.
+
+    These are the versions of Python, NumPy, Numba and llvmlite, the processor and its features as
+    Numba compiles for them, Numba's options, and the sources of all kernels, in this folder.
+    """
+    config: Any = numba.config
+    options = {
+        name: getattr(config, name)
+        for name in dir(config)
+        if name.isupper() and not name.startswith(_IRRELEVANT)
+    }
+    versions = [np.__version__, numba.__version__, llvmlite.__version__]
+    python = [sys.implementation.cache_tag, getattr(sys, "abiflags", "")]
+    processor = cpu_target.target_context.codegen().magic_tuple()
+    digest = hashlib.sha256(repr([versions, python, processor, options]).encode())
     for source in sorted(kernels.rglob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def load(name: str, source: str) -> ModuleType:
-    """Write generated ``source`` to a file of its own and import it.
+    """Return generated ``source`` as a module, and write it to a file of its own for readers.
 
     The file's name contains a digest of its text, so two processes that write it write the same
-    bytes. A rename makes the writing atomic.
+    bytes. The module is made from the text, never from the file.
     """
     stem = f"{name}_{hashlib.sha256(source.encode()).hexdigest()[:10]}"
-    path = folder() / f"{stem}.py"
+    path, text = folder() / f"{stem}.py", source.encode()
+    with contextlib.suppress(OSError):
+        if path.exists() and (not path.is_file() or path.read_bytes() != text):
+            discard(path)
     if not path.exists():
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(source)
-        os.replace(temporary, path)
-    spec = importlib.util.spec_from_file_location(f"tinygrad_mlp_kernel_{stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # Numba finds a cached kernel's globals by this name
-    with compiling(stem):
-        spec.loader.exec_module(module)
+        write_plain(path, text)
+    module = ModuleType(f"{_PACKAGE}_kernel_{stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # Numba finds a cached kernel's globals by this name
+    exec(compile(source, path, "exec"), module.__dict__)
     return module
 
 
-def cached(decorate: Callable[..., Any], *variant: object) -> Callable[..., Any]:
-    """Make a Numba decorator with ``cache=True`` store machine code in our folder.
+def cached_njit(signature: Any, *variant: object, **options: Any) -> Callable[..., Any]:
+    """Compile a function for one signature, or load it: `numba.njit`, with our cache.
 
-    Closures over different values, and functions that differ by ``variant``, get folders of their
-    own: Numba numbers them in one index, which two processes writing at once would corrupt.
+    Functions of the same name and place that differ by something else than their closures must
+    differ by ``variant``.
     """
 
     def decorator(function: FunctionType) -> Any:
-        cells = (cell.cell_contents for cell in function.__closure__ or ())
-        about = "\n".join(map(repr, (*cells, *variant)))
-        assert " at 0x" not in about, (
-            "closures of cached kernels hold numbers, names and types only, the same in any process"
-        )
-        with compiling(f"{function.__name__}_{hashlib.sha256(about.encode()).hexdigest()[:10]}"):
-            return decorate(function)
+        made = njit(**options)(function)
+        with _stored(made, function, (str(signature), *variant, options)):
+            made.compile(signature)
+        made.disable_compile()
+        return made
 
     return decorator
+
+
+def cached_cfunc(signature: Any, **options: Any) -> Callable[..., Any]:
+    """Compile a C callback, or load it: `numba.cfunc`, with our cache."""
+
+    def decorator(function: FunctionType) -> Any:
+        made = CFunc(function, sigutils.normalize_signature(signature), {}, options)
+        with _stored(made, function, (str(signature), options)):
+            made.compile()
+        return made
+
+    return decorator
+
+
+@contextlib.contextmanager
+def _stored(made: Any, function: FunctionType, variant: tuple[object, ...]) -> Iterator[None]:
+    """Make what Numba compiles in the block come from a file, or go into one."""
+    cells = (cell.cell_contents for cell in function.__closure__ or ())
+    about = "\n".join(map(repr, (*cells, *variant, function.__code__.co_firstlineno)))
+    assert " at 0x" not in about, (
+        "closures of cached kernels hold numbers, names and types only, the same in any process"
+    )
+    digest = hashlib.sha256(about.encode())
+    file = Path(function.__code__.co_filename)
+    if not function.__module__.startswith(_PACKAGE):  # its source is not a part of the folder
+        digest.update(file.read_bytes() if file.is_file() else os.urandom(8))
+    module = function.__module__.rpartition(".")[2].removeprefix(f"{_PACKAGE}_kernel_")
+    name = f"{module}.{function.__name__}_{digest.hexdigest()[:16]}"
+    with compiling(name):
+        made._cache = _Stored(folder() / f"{name}{_SUFFIX}")
+        yield
+
+
+class _Stored(NullCache):
+    """What Numba calls to load and to save a compiled function: one file."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the function in the file, or None."""
+        content = read(self.path)
+        if content is None:
+            return None
+        target_context.refresh()
+        try:
+            return CompileResult._rebuild(target_context, *pickle.loads(content))
+        except MemoryError:
+            raise
+        except Exception:  # whole, and of no use: nothing that we know of
+            discard(self.path)
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Write the function, unless its code holds addresses of this process."""
+        if not (data.library.has_dynamic_globals or data.lifted):
+            write(self.path, serialize.dumps(data._reduce()))
 
 
 def entry_point(function: Any) -> Callable[..., Any]:
@@ -138,36 +231,40 @@ def entry_point(function: Any) -> Callable[..., Any]:
     return only.entry_point  # type: ignore[no-any-return]
 
 
-_compile_lock = threading.RLock()
-if hasattr(os, "register_at_fork"):  # no thread of a child could finish a compilation
-    os.register_at_fork(
-        before=_compile_lock.acquire,
-        after_in_parent=_compile_lock.release,
-        after_in_child=_compile_lock.release,
-    )
+# A fork waits for the end of a compilation: it holds locks of Numba and LLVM.
+_compile_lock = fork_safe(threading.RLock(), wait=True)
 
 
 @contextlib.contextmanager
 def compiling(name: str) -> Iterator[None]:
-    """Let Numba use the subfolder ``name`` of our folder, and announce the first compilation.
+    """Let Numba compile or load the function ``name``, and announce the first compilation.
 
     While another process compiles under the same name, wait; the result is then in the folder.
     """
+    _check_memory()
     with (
         _compile_lock,
         turn(folder() / "turns", name),
         event.install_listener("numba:run_pass", _announcer),
     ):
-        config: Any = numba.config
-        before, config.CACHE_DIR = config.CACHE_DIR, str(folder() / _COMPILED / name)
         collecting = gc.isenabled()
         gc.disable()  # saves 12 % of the time: a compilation makes few cycles
         try:
             yield
         finally:
-            config.CACHE_DIR = before
             if collecting:
                 gc.enable()
+
+
+def _check_memory() -> None:
+    """Raise MemoryError where LLVM would end the process: it does not survive a failed allocation.
+
+    The memory is only mapped, and at once given back, which takes microseconds.
+    """
+    try:
+        mmap.mmap(-1, _FREE).close()
+    except (OSError, MemoryError):
+        raise MemoryError(f"cannot allocate {_FREE:,} bytes to compile or load a kernel") from None
 
 
 class _Announcer(event.Listener):

@@ -64,7 +64,7 @@ def address() -> int:
     return compiled(_execute)
 
 
-def _execute(arguments, thread, threads):
+def _execute(arguments: int, thread: int, threads: int) -> None:
     _, table = words_of(arguments)
     times, rows = table[TIMES], table[ROWS]
     barriers = 0

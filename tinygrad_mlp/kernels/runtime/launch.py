@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numba import cfunc, int64, njit, types, void
+from numba import int64, types, void
 
+from ..._common.fork import run_in_child
 from . import threads
-from .cache import cached, entry_point
+from .cache import cached_cfunc, cached_njit, entry_point
 from .memory import SIGNATURE, address_of, call_address, words_on_stack
 
 
@@ -66,6 +67,13 @@ LaunchLog = list[tuple[Launch, tuple[int, ...]]]
 _logs: dict[int, LaunchLog] = {}  # by thread
 
 
+@run_in_child
+def _forget_other_threads() -> None:
+    """Drop their logs: a new thread of the child may get the number of one of its parent's."""
+    for thread in _logs.keys() - {threading.get_ident()}:
+        del _logs[thread]
+
+
 @contextlib.contextmanager
 def record_launches() -> Iterator[LaunchLog]:
     """Collect every launch of this thread inside the block, with its argument words, in order."""
@@ -96,9 +104,9 @@ def log_launch(launch: Launch, words: tuple[int, ...]) -> None:
 
 @functools.cache
 def _trampoline(words: int) -> Callable[[int, tuple[int, ...]], None]:
-    signature = void(int64, types.UniTuple(int64, words))  # type: ignore[no-untyped-call]
+    signature = void(int64, types.UniTuple(int64, words))
 
-    @cached(njit(signature, cache=True, nogil=True), words)
+    @cached_njit(signature, nogil=True)
     def call(kernel: int, arguments: tuple[int, ...]) -> None:
         call_address(kernel, words_on_stack(arguments), 0, 1)
 
@@ -107,13 +115,9 @@ def _trampoline(words: int) -> Callable[[int, tuple[int, ...]], None]:
 
 def compiled(kernel: Callable[[int, int, int], None], **options: Any) -> int:
     """Compile or load a kernel, a function of (arguments, thread, threads); return its address."""
-    return keep_alive(cached(cfunc(SIGNATURE, cache=True, error_model="numpy", **options))(kernel))
-
-
-def keep_alive(kernel: Any) -> int:
-    """Keep a compiled kernel alive for the life of the process, and return its address."""
-    _kernels.append(kernel)
-    return int(kernel.address)
+    made = cached_cfunc(SIGNATURE, error_model="numpy", **options)(kernel)
+    _kernels.append(made)  # for the life of the process
+    return int(made.address)
 
 
 _kernels: list[Any] = []

@@ -10,12 +10,15 @@ the rest of a small kernel takes.
 from __future__ import annotations
 
 from numba import njit, types
+from numba.core.typing.templates import Signature
 
-from .llvm import WORD, emits
+from .llvm import WORD, Builder, Context, Value, emits
 
 
 @emits(types.UniTuple(types.int64, 2)(types.int64, types.int64, types.int64))
-def slice_of(context, builder, signature, size, part, parts):
+def slice_of(
+    context: Context, builder: Builder, signature: Signature, size: Value, part: Value, parts: Value
+) -> Value:
     """Return the begin and the end of slice ``part`` (from 0) of ``size`` items."""
     ends = [
         builder.sdiv(builder.mul(size, end), parts) for end in (part, builder.add(part, WORD(1)))
@@ -23,8 +26,8 @@ def slice_of(context, builder, signature, size, part, parts):
     return context.make_tuple(builder, signature.return_type, ends)
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True)
-def slice_of_steps(size, step, part, parts):
+@njit(error_model="numpy", no_cpython_wrapper=True)  # type: ignore[call-overload,untyped-decorator]
+def slice_of_steps(size: int, step: int, part: int, parts: int) -> tuple[int, int]:
     """Return the slice in whole steps of ``step`` items; the last step of all may be shorter."""
     first, last = slice_of((size + step - 1) // step, part, parts)
     return min(first * step, size), min(last * step, size)

@@ -16,7 +16,7 @@ from sys import getrefcount
 
 import numpy as np
 
-from .memory import address_of
+from .memory import address_of, new_bytes
 
 _ALIGNMENT = 64
 _PROBES = 8  # storages of a ring that are examined before new memory is allocated
@@ -118,7 +118,7 @@ def _search(size: int, ring: Ring) -> Storage:
         ring.append(found)
         found.version = found.busy = 0
         return found
-    array = np.empty(_room(size) + _ALIGNMENT, np.uint8)
+    array = _new_array(_room(size) + _ALIGNMENT)
     place = -address_of(array) % _ALIGNMENT
     storage = Storage(array, address_of(array) + place, place)
     if size > _SMALL:
@@ -127,6 +127,15 @@ def _search(size: int, ring: Ring) -> Storage:
         _held += array.size
     ring.append(storage)
     return storage
+
+
+def _new_array(size: int) -> np.ndarray:
+    """Return new memory, if need be after the free memory in the rings is given back."""
+    try:
+        return np.empty(size, np.uint8)
+    except (MemoryError, ValueError):
+        _clear_rings()
+        return new_bytes(size, "a tensor")
 
 
 def _clear_rings() -> None:

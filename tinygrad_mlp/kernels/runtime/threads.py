@@ -2,16 +2,22 @@
 
 Every thread calls the kernel with its thread number and computes its slice of the work. The caller
 is thread 0. A waiting worker first spins, then yields its core between polls, and after a few idle
-milliseconds blocks on a Python event: an idle program uses no processor time.
+milliseconds blocks on a Python lock: an idle program uses no processor time.
 
 Two rules prevent a lost wake-up. A worker counts itself as asleep before it polls the ticket a last
 time. A caller publishes its ticket before it reads the count of sleepers. So either the worker sees
 the ticket, or the caller sees the sleeper and wakes it.
+
+No kernel waits for a worker that memory has run out for. The workers' code is loaded before they
+start, no kernel is posted before all of them have reported, and afterwards what a worker does in
+Python can be repeated: its state is in the control block.
 """
 
 from __future__ import annotations
 
+import _thread
 import atexit
+import contextlib
 import functools
 import operator
 import os
@@ -22,8 +28,9 @@ from array import array
 from typing import Any
 
 import numpy as np
-from numba import boolean, int64, njit
+from numba import boolean, int64, njit, void
 
+from ..._common.fork import fork_safe, run_in_child
 from .atomics import (
     atomic_add,
     atomic_load,
@@ -33,7 +40,7 @@ from .atomics import (
     pause,
     yield_core,
 )
-from .cache import cached, entry_point
+from .cache import cached_njit, entry_point
 from .cpu_count import available
 from .memory import address_of, call_address, pointer
 
@@ -43,12 +50,13 @@ SMALL = 10_000  # work (about nanoseconds on one thread) below which one thread 
 _LINE = 64
 _TICKET, _DONE, _MET, _OWNER, _ASLEEP, _STOP, _POST, _ARGUMENTS = (_LINE * k for k in range(8))
 MOST_WORDS = 96  # argument words of a kernel, at most
-_BYTES = _ARGUMENTS + 8 * MOST_WORDS
+_SEEN = _ARGUMENTS + 8 * MOST_WORDS  # a line per worker: its last ticket + 1; 0 before it reports
 _KERNEL, _COUNT, _BEGUN, _WAITED = range(4)  # the words of the line _POST
 
 _SPINS, _YIELDS = 1_000, 20_000  # polls before yielding the core, and before sleeping
 _TIMED_AFTER = 64  # polls, about 3 us, before a wait is timed
 _BUSY, _UNFINISHED = -1, -2  # returned instead of a waiting time
+_LONGEST_START = 10.0  # seconds in which all workers must report
 
 # When waiting cost more than sharing saved, other processes compete for the cores. Kernels then run
 # on one thread for this many times the wait, at most a second.
@@ -60,19 +68,30 @@ class _Pool:
 
     def __init__(self, count: int):
         self.count = count
-        self.memory = np.zeros((_BYTES + _LINE) // 8, np.int64)
+        compile_dispatch()
+        self.memory = np.zeros((_SEEN + _LINE * (count + 1)) // 8, np.int64)
         self.control = -(-address_of(self.memory) // _LINE) * _LINE
-        self.word(_DONE)[0] = count - 1  # no kernel is running
         self.word(_ASLEEP)[0] = count - 1
+        self.stopped = False
         self.single_until = 0.0  # time until which one thread is used
-        self.wake = [threading.Event() for _ in range(count - 1)]
+        self.wake = [fork_safe(threading.Lock()) for _ in range(count - 1)]  # open: awake
         try:
-            for number, event in enumerate(self.wake, 1):
-                threading.Thread(target=self.work, args=(number, event), daemon=True).start()
-        except RuntimeError:  # the system has no more threads: stop those that started
-            self.word(_STOP)[0] = 1
-            self.wake_all()
+            for number, lock in enumerate(self.wake, 1):
+                lock.acquire()
+                # Not `threading.Thread`, whose `start` waits for a thread that may have no memory.
+                _thread.start_new_thread(self.work, (number, lock))
+            self.wait_for_reports()
+        except BaseException:  # the system has no more threads or memory: stop those that started
+            self.end_workers()
             raise
+
+    def wait_for_reports(self) -> None:
+        """Wait until each worker has counted itself as done: no kernel is running."""
+        end = time.monotonic() + _LONGEST_START
+        while self.word(_DONE)[0] < self.count - 1:
+            if time.monotonic() > end:
+                raise RuntimeError("out of memory")
+            time.sleep(2e-5)
 
     def word(self, offset: int) -> np.ndarray:
         start = (self.control - address_of(self.memory) + offset) // 8
@@ -82,22 +101,27 @@ class _Pool:
     def asleep(self) -> int:
         return int(self.word(_ASLEEP)[0])
 
-    def work(self, number: int, event: threading.Event) -> None:
-        seen = 0
-        while not self.word(_STOP)[0]:
-            seen = _worker_loop()(self.control, number, seen)
-            event.wait()
-            event.clear()
+    def work(self, number: int, lock: threading.Lock) -> None:
+        while not self.stopped:
+            with contextlib.suppress(MemoryError):
+                _worker_loop()(self.control, number)
+                lock.acquire()
 
     def wake_all(self) -> None:
-        for event in self.wake:
-            event.set()
+        for lock in self.wake:
+            with contextlib.suppress(RuntimeError):  # another thread has released it just now
+                if lock.locked():
+                    lock.release()
 
     def complete(self, caller: int) -> None:
         """Finish the kernel that ``caller`` posted, if it posted one."""
-        while self.word(_OWNER)[0] == caller:
-            self.wake_all()
-            _advance()(self.control)
+        running = True
+        while running:
+            with contextlib.suppress(MemoryError):
+                running = self.word(_OWNER)[0] == caller
+                if running:
+                    self.wake_all()
+                    _advance()(self.control)
 
     def back_off(self, waited: int, work: float) -> None:
         """Use one thread for a while if the caller waited longer than sharing can have saved."""
@@ -108,13 +132,17 @@ class _Pool:
         """End the workers once no kernel is running. Other callers then find the pool busy."""
         while not _close()(self.control):
             time.sleep(1e-4)
+        self.end_workers()
+
+    def end_workers(self) -> None:
+        self.stopped = True
         self.word(_STOP)[0] = 1
         self.wake_all()
 
 
 _pool: _Pool | None = None
 _count = available()
-_changing = threading.RLock()
+_changing = fork_safe(threading.RLock())
 
 
 def get_num_threads() -> int:
@@ -133,7 +161,7 @@ def set_num_threads(number: int) -> None:
 
     Raises:
         TypeError: ``number`` is not an integer.
-        ValueError: ``number`` is less than 1.
+        ValueError: ``number`` is less than 1, or more than four times the number of processors.
     """
     global _count, _pool
     if isinstance(number, bool) or not hasattr(number, "__index__"):
@@ -141,10 +169,20 @@ def set_num_threads(number: int) -> None:
     number = operator.index(number)  # NumPy's integers too
     if number < 1:
         raise ValueError(f"set_num_threads takes 1 or more, not {number}")
+    if number > (most := most_threads()):
+        raise ValueError(
+            f"set_num_threads takes {most} or less, four times the number of processors, "
+            f"not {number}"
+        )
     with _changing:
         before, _pool, _count = _pool, None, number
         if before is not None:
             before.stop()
+
+
+def most_threads() -> int:
+    """Return the largest number of threads: four times the number of processors."""
+    return 4 * (os.cpu_count() or 1)
 
 
 def _start() -> _Pool | None:
@@ -153,8 +191,9 @@ def _start() -> _Pool | None:
         if _pool is None and _count > 1:
             try:
                 _pool = _Pool(_count)
-            except RuntimeError as error:
-                message = f"kernels stay on one thread, as {_count} cannot be started: {error}"
+            except (RuntimeError, MemoryError) as error:
+                reason = error if str(error) else "out of memory"
+                message = f"kernels stay on one thread, as {_count} cannot be started: {reason}"
                 warnings.warn(message, RuntimeWarning, stacklevel=2)
                 _count = 1
         return _pool
@@ -245,7 +284,7 @@ def barrier(arguments: int, thread: int, threads: int, step: int) -> None:
 def _dispatch() -> Any:
     """Post a kernel unless one is running, and wait for it unless a worker sleeps."""
 
-    @cached(njit(int64(int64, int64, int64, int64, int64, int64), cache=True, nogil=True))
+    @cached_njit(int64(int64, int64, int64, int64, int64, int64), nogil=True)
     def dispatch(
         control: int, caller: int, kernel: int, count: int, arguments: int, words: int
     ) -> int:
@@ -270,7 +309,7 @@ def _dispatch() -> Any:
 def _advance() -> Any:
     """Continue with the kernel that was posted."""
 
-    @cached(njit(int64(int64), cache=True, nogil=True))
+    @cached_njit(int64(int64), nogil=True)
     def advance(control: int) -> int:
         return run_and_wait(control)
 
@@ -281,7 +320,7 @@ def _advance() -> Any:
 def _close() -> Any:
     """Take the workers for good; return False while a kernel is running."""
 
-    @cached(njit(boolean(int64), cache=True, nogil=True))
+    @cached_njit(boolean(int64), nogil=True)
     def close(control: int) -> Any:
         return atomic_swap_if(control + _OWNER, 0, -1) == 0
 
@@ -295,16 +334,20 @@ def _worker_loop() -> Any:
     Return at once when stopped: a worker that went on polling would slow down its successors.
     """
 
-    @cached(njit(int64(int64, int64, int64), cache=True, nogil=True))
-    def worker_loop(control: int, thread: int, seen: int) -> int:
-        post = pointer(control + _POST, int64)
+    @cached_njit(void(int64, int64), nogil=True)
+    def worker_loop(control: int, thread: int) -> None:
+        post, last = pointer(control + _POST, int64), pointer(control + _SEEN, int64)
+        line = thread * (_LINE // 8)
         idle = 0
         atomic_add(control + _ASLEEP, -1)
+        if last[line] == 0:  # report
+            last[line] = 1
+            atomic_add(control + _DONE, 1)
         while atomic_load(control + _STOP) == 0:
             ticket = atomic_load(control + _TICKET)
-            if ticket != seen:
+            if ticket != last[line] - 1:
                 call_address(post[_KERNEL], control + _ARGUMENTS, thread, post[_COUNT])
-                seen, idle = ticket, 0
+                last[line], idle = ticket + 1, 0
                 atomic_add(control + _DONE, 1)
                 continue
             idle += 1
@@ -314,27 +357,23 @@ def _worker_loop() -> Any:
                 yield_core()
             else:
                 atomic_add(control + _ASLEEP, 1)
-                if atomic_load(control + _TICKET) == seen:
-                    return seen
+                if atomic_load(control + _TICKET) == last[line] - 1:
+                    return
                 atomic_add(control + _ASLEEP, -1)
-        return seen
 
     return worker_loop
 
 
 def compile_dispatch() -> None:
-    """Compile the functions that post kernels and that workers run."""
+    """Compile or load the functions that post kernels and that workers run."""
     _dispatch(), _advance(), _worker_loop(), _close()
 
 
-def _after_fork() -> None:
-    """Forget the pool: a forked child has none of its parent's threads."""
-    global _pool, _changing
-    _pool, _changing = None, threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+@run_in_child
+def _forget_workers() -> None:
+    """Drop the pool: a forked child has none of its parent's threads."""
+    global _pool
+    _pool = None
 
 
 @atexit.register
