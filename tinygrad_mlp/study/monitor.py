@@ -32,6 +32,7 @@ from ..optim import Optimizer
 from ..train.callbacks import Callback
 from ..train.validation import check_data
 from .advice import Warned, advice
+from .events import Events
 
 if TYPE_CHECKING:
     from ..train.trainer import Trainer
@@ -72,6 +73,10 @@ class Monitor(Callback):
         every: the number of epochs between two records of `fit`.
         rows: the number of rows of the probe that are used, its first ones.
         bins: the number of bins of a histogram.
+        tensorboard: a folder to write TensorBoard events to, as the run "probe": the graph of the
+            network, and the scalars and histograms of each record. `train.TensorBoard` with the
+            same folder writes the loss, the metrics and the learning rate. Needs
+            ``tinygrad-mlp[tensorboard]``.
         warn: warn of dead ReLUs, saturated units, vanishing or exploding gradients and large
             updates, once for each layer; ``warned`` lists all, with what to do.
 
@@ -108,6 +113,7 @@ class Monitor(Callback):
         rows: int = 256,
         bins: int = 30,
         warn: bool = True,
+        tensorboard: str | os.PathLike[str] | None = None,
     ) -> None:
         self.probe, self.loss, self.warn = probe, loss, warn
         self.every = check_int("every", every, minimum=1, example=1)
@@ -115,6 +121,7 @@ class Monitor(Callback):
         self.bins = check_int("bins", bins, minimum=1, example=30)
         self.records: list[Record] = []
         self.warned: list[Warned] = []
+        self.events = None if tensorboard is None else Events(os.path.join(tensorboard, "probe"))
 
     # --- recording ---
 
@@ -127,6 +134,15 @@ class Monitor(Callback):
         """Record the state after every ``every``-th epoch."""
         if len(trainer.history) % self.every == 0:
             self.record(trainer.model, trainer.optimizer, len(trainer.history))
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        """Close the TensorBoard events."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the TensorBoard events, after a training loop of your own."""
+        if self.events is not None:
+            self.events.close()
 
     def record(
         self, model: Module, optimizer: Optimizer | None = None, epoch: int | None = None
@@ -144,12 +160,16 @@ class Monitor(Callback):
         state = get_rng_state()
         try:
             with enable_grad():
-                model, optimizer = copy.deepcopy((model, optimizer))
-                found = self._measure(model, optimizer, lambda: loss(model(x), y))
+                twin, twin_optimizer = copy.deepcopy((model, optimizer))
+                found = self._measure(twin, twin_optimizer, lambda: loss(twin(x), y))
         finally:
             set_rng_state(state)
         record = {"epoch": epoch} | found
         self.records.append(record)
+        if self.events is not None:
+            if len(self.records) == 1:
+                self.events.graph(model, x)
+            self.events.record(record)
         self._advise(record)
         return record
 
