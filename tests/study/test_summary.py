@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import pytest
+
 import tinygrad_mlp as tg
 from tinygrad_mlp import nn
 from tinygrad_mlp.study import summary
@@ -43,6 +47,35 @@ def test_a_shape_may_be_one_argument() -> None:
     model = nn.Linear(3, 2)
     assert str(summary(model, (3,))) == str(summary(model, 3))
     assert str(summary(model, [4, 3])) == str(summary(model, 4, 3))
+
+
+def layers(*sizes: int) -> list[nn.Module]:
+    """Linear, ReLU, batch norm with Keras's momentum 0.99 and epsilon 1e-3; a last linear layer."""
+    found: list[nn.Module] = []
+    for inputs, outputs in pairwise(sizes[:-1]):
+        norm = nn.BatchNorm1d(outputs, eps=1e-3, momentum=0.01)
+        found += [nn.Linear(inputs, outputs), nn.ReLU(), norm, nn.Dropout(0.5)]
+    return [*found, nn.Linear(*sizes[-2:])]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "counts"),
+    [
+        ((784, 512, 128, 64, 10), (479_306, 477_898, 1_408)),
+        ((784, 512, 128, 128, 64, 64, 64, 10), (505_162, 503_242, 1_920)),
+        # by hand: sum of (m + 1) n, 4 n for each norm, half of them moving statistics
+        ((784, 512, 128, 128, 64, 10), (496_330, 494_666, 1_664)),
+    ],
+)
+def test_counts_of_the_mnist_networks_are_those_of_keras(
+    sizes: tuple[int, ...], counts: tuple[int, int, int]
+) -> None:
+    found = summary(nn.Sequential(*layers(*sizes)), 784)
+    assert (found.total, found.trainable, found.fixed) == counts
+    total, trainable, fixed = str(found).splitlines()[-3:]
+    assert total.split() == ["total", "parameters", f"{counts[0]:,}"]
+    assert trainable.split() == ["trainable", f"{counts[1]:,}"]
+    assert fixed.split() == ["not", "trainable", f"{counts[2]:,}"]
 
 
 def test_a_lone_layer_has_no_name() -> None:

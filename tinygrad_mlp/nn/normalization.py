@@ -46,6 +46,10 @@ class BatchNorm1d(_Normalization):
 
     In evaluation mean and var are the running ones.
 
+    Keras counts momentum the other way, as the share of the old value: its defaults, momentum 0.99
+    and epsilon 1e-3, are ``momentum=0.01, eps=1e-3`` here. Its moving variance is that of the batch
+    divided by n, not n - 1: for batches of 128 smaller by 0.8 %.
+
     Args:
         num_features: C.
         eps: added to the variance.
