@@ -61,6 +61,7 @@ def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert error.startswith("tinygrad-mlp: error: ")
+    assert not re.search(r"\w=(True|False|None|['\"\[\d])", error), f"Python's form: {error}"
     return error
 
 

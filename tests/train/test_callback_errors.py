@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tinygrad_mlp as tg
@@ -14,7 +15,7 @@ from tinygrad_mlp.nn import functional as F
 from tinygrad_mlp.train.callbacks import Callback, EarlyStopping
 from tinygrad_mlp.train.fit import fit
 from tinygrad_mlp.train.history import History
-from tinygrad_mlp.train.loggers import TensorBoard
+from tinygrad_mlp.train.loggers import CSVLogger, JSONLogger, TensorBoard
 from tinygrad_mlp.train.trainer import Trainer
 
 HOOKS = ("on_train_begin", "on_batch_end", "on_epoch_end", "on_train_end")
@@ -150,3 +151,36 @@ def test_tensorboard_closes_the_writer_that_it_opened(monkeypatch: pytest.Monkey
     with pytest.raises(OSError, match="disk full"):
         train([board])
     assert len(closed) == 1
+
+
+def test_a_monitor_is_checked_before_the_first_epoch() -> None:
+    model = nn.Linear(2, 3)
+    optimizer, before = optim.SGD(model.parameters(), lr=0.1), model.weight.tolist()
+    data = np.zeros((4, 2), "float32"), np.array([0, 1, 2, 0])
+    for monitor, message in [
+        ("val_loss", r"got 'val_loss'; it has epoch, loss, accuracy, .*; pass validation=\(x, y\)"),
+        ("acuracy", "got 'acuracy'; it has epoch, loss, accuracy, lr, seconds, samples_per_"),
+    ]:
+        callbacks = [EarlyStopping(monitor)]
+        with pytest.raises(ValueError, match=f"monitor must be a column of the history, {message}"):
+            tg.fit(model, optimizer, data, callbacks=callbacks, progress=False)
+    assert model.weight.tolist() == before
+    stopping = EarlyStopping("val_accuracy")
+    tg.fit(model, optimizer, data, validation=data, epochs=1, callbacks=[stopping], progress=False)
+    assert stopping.best_epoch == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+@pytest.mark.parametrize("logger", [CSVLogger, JSONLogger])
+def test_errors_of_a_logger_name_its_file(logger: type) -> None:
+    model = nn.Linear(2, 3)
+    data = np.zeros((4, 2), "float32"), np.array([0, 1, 2, 0])
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        tg.fit(
+            model,
+            optim.SGD(model.parameters(), lr=0.1),
+            data,
+            epochs=1,
+            callbacks=[logger("/dev/full")],
+            progress=False,
+        )

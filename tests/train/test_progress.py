@@ -1,5 +1,6 @@
 import io
 import re
+import sys
 import time
 from types import SimpleNamespace
 
@@ -145,3 +146,20 @@ def test_metrics_and_speed_as_text() -> None:
         format_metrics(ROW) == "loss 0.5000  accuracy 0.8125  val_loss 0.7500  val_accuracy 0.6250"
     )
     assert format_speed(0.4) == "0 samples/s"
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_fit_tells_why_it_stopped(
+    live: bool, terminal: Terminal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not live:
+        progress.sys.stdout = sys.stdout
+    model = tg.nn.Linear(1, 1)
+    optimizer = tg.optim.SGD(model.parameters(), lr=0.0)
+    callbacks = [tg.train.EarlyStopping(patience=2)]
+    data = [[1.0], [2.0]], [[2.0], [4.0]]
+    tg.fit(model, optimizer, data, epochs=9, callbacks=callbacks)
+    printed = terminal.getvalue() if live else capsys.readouterr().out
+    assert "stopped after epoch 3: no improvement over epoch 1 in 2 epochs\n" in printed
+    tg.fit(model, optimizer, data, epochs=9, callbacks=callbacks, progress=False)
+    assert capsys.readouterr().out == ""

@@ -24,6 +24,7 @@ from argparse import Namespace
 from collections.abc import Collection, Sequence
 from dataclasses import fields
 
+from .._common.files import WITHOUT_NAME
 from .._common.startup import raise_interrupts
 from ..runs import Settings
 from ..train.progress import discard_stdout
@@ -65,6 +66,8 @@ def _message(error: Exception) -> str:
     text = str(error)
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         text = f"{error.strerror}: {str(error.filename2 or error.filename)!r}"
+    elif isinstance(error, OSError) and error.errno in WITHOUT_NAME:  # errors of files have names
+        text = f"cannot write to standard output: {error.strerror}"
     if not text and isinstance(error, MemoryError):
         return "out of memory"
     return " ".join(text.split()) or type(error).__name__

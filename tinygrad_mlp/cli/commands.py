@@ -15,6 +15,7 @@ from ..data import DATASETS, FILES
 from ..kernels.runtime.cpu_count import available
 from ..kernels.runtime.threads import most_threads, set_num_threads
 from ..runs import Settings, create_experiment, open_run
+from ..runs.experiment import resolve_settings
 from ..study.summary import summary as summarise
 from ..train.progress import print_line
 
@@ -31,7 +32,8 @@ def train(options: argparse.Namespace) -> int:
 
     _set_threads(options)
     settings = _take(options, *(f.name for f in fields(Settings) if f.name != "dataset"))
-    with precompile_in_background(Settings.for_dataset(options.dataset, **settings)):
+    _, chosen, _ = resolve_settings(options.dataset, options.out, options.resume, settings)
+    with precompile_in_background(chosen):
         results = _take(options, "out", "resume", "overwrite", "tensorboard")
         experiment = create_experiment(options.dataset, **results, **settings)
         print_line(str(experiment))  # a closed pipe does not end the training
@@ -39,7 +41,10 @@ def train(options: argparse.Namespace) -> int:
     epochs = len(result.history)
     if result.best_epoch is not None:
         print(f"kept the weights of epoch {result.best_epoch}, the best of {epochs}")
-    print(f"saved {', '.join(result.files)} in {result.folder}")
+    if result.trained == 0 and not result.interrupted:
+        print(f"the run in {result.folder} is finished: nothing was left to train")
+    else:
+        print(f"saved {', '.join(result.files)} in {result.folder}")
     if result.plot_error:
         print(f"no plots: {result.plot_error}")
     for part, scores in (("train", result.train), ("test", result.test)):

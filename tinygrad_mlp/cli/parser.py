@@ -68,8 +68,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _train(train: argparse.ArgumentParser) -> None:
-    names = f"{', '.join(DATASETS)}, or a file ({', '.join(FILES)}); default: digits"
-    train.add_argument("dataset", nargs="?", default="digits", metavar="DATASET|FILE", help=names)
+    names = f"{', '.join(DATASETS)}, or a file ({', '.join(FILES)})"
+    help = f"{names}; default: digits, or that of the run to --resume"
+    train.add_argument("dataset", nargs="?", metavar="DATASET|FILE", help=help)
     _data(train.add_argument_group("data"))
     _network(train.add_argument_group("network (defaults depend on the dataset)"))
     group = train.add_argument_group("training (defaults depend on the dataset)")
@@ -78,7 +79,8 @@ def _train(train: argparse.ArgumentParser) -> None:
     group = train.add_argument_group("results")
     help = "folder for the results; default: runs/DATASET"
     group.add_argument("--out", type=Path, metavar="DIR", help=help)
-    group.add_argument("--resume", action="store_true", help="continue the run in this folder")
+    help = "continue the run in this folder, with its dataset and options"
+    group.add_argument("--resume", action="store_true", help=help)
     _overwrite(group, "replace the run in this folder")
     help = "write events for TensorBoard too"
     group.add_argument("--tensorboard", action="store_true", help=help)

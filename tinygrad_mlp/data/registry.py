@@ -202,6 +202,9 @@ def _array_inputs(path: str | os.PathLike[str], preprocessor: Preprocessor, x: A
 def _loader(name: str | os.PathLike[str]) -> Callable[..., Dataset]:
     if Path(name).suffix:
         return functools.partial(FILES[_suffix(name)], name)
+    for path in (f"{name}{suffix}" for suffix in FILES):
+        if str(name) not in DATASETS and Path(path).is_file():
+            raise ValueError(f"no dataset is called {str(name)!r}; did you mean the file {path!r}?")
     return DATASETS[check_choice("dataset", str(name), DATASETS)].load
 
 

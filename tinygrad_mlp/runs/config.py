@@ -20,6 +20,7 @@ from .build import ACTIVATIONS, MOMENTUM, OPTIMIZERS, SCHEDULES, mlp
 MODELS = ("linear", "mlp")
 CHOICES = dict(model=MODELS, activation=ACTIVATIONS, optimizer=OPTIMIZERS, schedule=SCHEDULES)
 LIMITS = dict(dropout=1, dropconnect=1, momentum=1, l1=math.inf, l2=math.inf, weight_decay=math.inf)
+OF_HIDDEN_LAYERS = ("hidden", "activation", "batch_norm", "dropout", "dropconnect")
 DATA_SETTINGS = ("target", "missing", "categorical", "ignore", "task", "encoding", "data_dir")
 """The settings that are options of the dataset's loader."""
 
@@ -85,12 +86,18 @@ class Settings:
     def for_dataset(cls, dataset: str, **settings: Any) -> Settings:
         """Return the default settings of ``dataset``, replaced by ``settings`` that are not None.
 
+        Raises:
+            TypeError, ValueError: a setting is unknown or wrong, or is of hidden layers where there
+                are none.
+
         >>> Settings.for_dataset("spiral", epochs=5).hidden
         (100,)
         """
         known = {field.name for field in fields(cls)}
-        for name in settings:
+        for name, value in settings.items():
             check_choice("setting", name, known)
+            if settings.get("model") == "linear" and name in OF_HIDDEN_LAYERS and value:
+                raise ValueError(f"there are no hidden layers with model='linear'; omit {name}")
         chosen = dict(DATASETS[dataset].training) if dataset in DATASETS else {}
         chosen |= {name: _freeze(v) for name, v in settings.items() if v is not None}
         if "data_dir" in chosen:  # absolute, so that the run can be opened from other folders

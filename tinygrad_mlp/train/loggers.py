@@ -10,6 +10,7 @@ import math
 import os
 from typing import TYPE_CHECKING, Any, TextIO
 
+from .._common.files import named_errors
 from .callbacks import Callback
 from .history import NOT_METRICS
 
@@ -25,13 +26,13 @@ class _FileLogger(Callback):
 
     def on_train_begin(self, trainer: Trainer) -> None:
         """Write the file anew, with the epochs that the history has."""
-        with open(self.path, "w", encoding="utf-8", newline="") as file:
+        with named_errors(self.path), open(self.path, "w", encoding="utf-8", newline="") as file:
             for number, row in enumerate(trainer.history, start=1):
                 self.line(file, number, row)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Append a line; the file is closed between epochs, so that others can read it."""
-        with open(self.path, "a", encoding="utf-8", newline="") as file:
+        with named_errors(self.path), open(self.path, "a", encoding="utf-8", newline="") as file:
             self.line(file, len(trainer.history), trainer.history.last)
 
     def line(self, file: TextIO, number: int, row: dict[str, float]) -> None:
@@ -65,7 +66,16 @@ class CSVLogger(_FileLogger):
 class JSONLogger(_FileLogger):
     """Write a file ``path`` of JSON lines, one object per epoch; inf and nan become null.
 
-    Used as :class:`CSVLogger`.
+    >>> import json, tempfile
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn, optim
+    >>> model, data = nn.Linear(1, 1), ([[1.0], [2.0]], [[2.0], [4.0]])
+    >>> optimizer = optim.SGD(model.parameters(), lr=0.1)
+    >>> with tempfile.NamedTemporaryFile("r") as file:
+    ...     logger = JSONLogger(file.name)
+    ...     _ = tg.fit(model, optimizer, data, epochs=2, callbacks=[logger], progress=False)
+    ...     [json.loads(line)["epoch"] for line in file]
+    [1, 2]
     """
 
     def line(self, file: TextIO, number: int, row: dict[str, float]) -> None:
@@ -81,6 +91,22 @@ class TensorBoard(Callback):
 
     Raises:
         ModuleNotFoundError: tensorboard is missing; the message says how to install it.
+
+    >>> import tempfile
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn, optim
+    >>> model, data = nn.Linear(1, 1), ([[1.0], [2.0]], [[2.0], [4.0]])
+    >>> optimizer = optim.SGD(model.parameters(), lr=0.1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     try:  # to be looked at by: tensorboard --logdir FOLDER
+    ...         callbacks = [TensorBoard(folder)]
+    ...     except ModuleNotFoundError:  # without tensorboard
+    ...         callbacks = []
+    ...     history = tg.fit(
+    ...         model, optimizer, data, epochs=2, callbacks=callbacks, progress=False
+    ...     )
+    >>> len(history)
+    2
     """
 
     PARTS = ("train", "validation")

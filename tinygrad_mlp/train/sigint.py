@@ -19,6 +19,20 @@ class Interrupted(KeyboardInterrupt):
 
     Attributes:
         history: what `fit` would have returned; in a notebook ``sys.last_value.history``.
+
+    >>> import signal
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn, optim
+    >>> class CtrlC(tg.train.Callback):
+    ...     def on_epoch_end(self, trainer):
+    ...         signal.raise_signal(signal.SIGINT)
+    >>> model, data = nn.Linear(1, 1), ([[1.0], [2.0]], [[2.0], [4.0]])
+    >>> optimizer = optim.SGD(model.parameters(), lr=0.1)
+    >>> try:
+    ...     _ = tg.fit(model, optimizer, data, epochs=9, callbacks=[CtrlC()], progress=False)
+    ... except Interrupted as error:
+    ...     print(error, "with loss", error.history["loss"][0] > 0)
+    stopped after epoch 2 with loss True
     """
 
     def __init__(self, history: History) -> None:

@@ -29,6 +29,18 @@ class Trainer:
         stop_reason: why training ends early, or "".
         batch: the number of batches of this epoch done so far.
         running_metrics: returns the mean loss and metrics over these batches.
+
+    >>> import tinygrad_mlp as tg
+    >>> from tinygrad_mlp import nn, optim
+    >>> class Enough(tg.train.Callback):
+    ...     def on_epoch_end(self, trainer: Trainer) -> None:
+    ...         if trainer.history.last["loss"] < 0.01:
+    ...             trainer.stop("the loss is small enough")
+    >>> model, data = nn.Linear(1, 1), ([[1.0], [2.0]], [[2.0], [4.0]])
+    >>> optimizer = optim.SGD(model.parameters(), lr=0.2)
+    >>> history = tg.fit(model, optimizer, data, epochs=999, callbacks=[Enough()], progress=False)
+    >>> len(history) < 999
+    True
     """
 
     model: Module
