@@ -10,10 +10,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .._common.files import named_errors
+from .._common.fork import fork_safe
 from ..kernels.runtime import file_lock
 
 OFFSET = 1 << 30  # of the locked byte, behind the text: Windows forbids reading locked bytes
-_guard = threading.Lock()
+_guard = fork_safe(threading.Lock())
 _held: dict[str, int] = {}
 """The process that holds a lock file, by its path: the system's lock admits its other threads."""
 
