@@ -25,12 +25,13 @@ class Interrupted(KeyboardInterrupt):
     >>> from tinygrad_mlp import nn, optim
     >>> class CtrlC(tg.train.Callback):
     ...     def on_epoch_end(self, trainer):
-    ...         signal.raise_signal(signal.SIGINT)
+    ...         if len(trainer.history) == 1:  # once: the second one ends it at once
+    ...             signal.raise_signal(signal.SIGINT)
     >>> model, data = nn.Linear(1, 1), ([[1.0], [2.0]], [[2.0], [4.0]])
     >>> optimizer = optim.SGD(model.parameters(), lr=0.1)
     >>> try:
     ...     _ = tg.fit(model, optimizer, data, epochs=9, callbacks=[CtrlC()], progress=False)
-    ... except Interrupted as error:
+    ... except tg.train.Interrupted as error:
     ...     print(error, "with loss", error.history["loss"][0] > 0)
     stopped after epoch 2 with loss True
     """
