@@ -18,7 +18,7 @@ from pathlib import Path
 from common import REPORT, RESULT, atomic_write, claim, page
 
 HERE = Path(__file__).parent
-SCRIPTS = ("spiral",)  # in the order of the report
+SCRIPTS = ("spiral", "from_config", "activations", "gradient_check")  # in the order of the report
 
 
 def main() -> int:
