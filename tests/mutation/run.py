@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import bisect
+import contextlib
 import itertools
 import json
 import math
@@ -46,6 +47,7 @@ PYTEST = [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider"]
 PYTEST += ["-m", "not parity and not packaging and not soak"]
 PART = 25.0  # seconds of tests that one process of pytest runs
 PATIENCE = 8.0  # a test run that takes this many times as long as expected, and a minute, hangs
+TOO_LONG = 124  # an exit code, as of timeout(1)
 
 
 @dataclass
@@ -140,7 +142,7 @@ class Worker:
         self.edits = 0
 
     def pytest(self, arguments: Iterable[str], cache: Path, seconds: float) -> tuple[int, str]:
-        """Run pytest; return its exit code, or 124 for one that took too long, and its output."""
+        """Run pytest; return its exit code, or TOO_LONG, and its output."""
         list_of_tests = self.folder.parent / f"{self.folder.name}.args"
         list_of_tests.write_text("\n".join(arguments))
         environment = dict(
@@ -157,46 +159,62 @@ class Worker:
             start_new_session=True,
         )
         try:
-            out, _ = process.communicate(timeout=seconds)
+            out, _ = process.communicate(timeout=None if seconds == math.inf else seconds)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            return 124, process.communicate()[0]
+            return TOO_LONG, process.communicate()[0]
         return process.returncode, out
 
     def kill(self, mutant: Mutant, tests: Tests, budget: float) -> str:
         """Return the test that kills a mutant, or how it died otherwise; "" for a survivor."""
-        path, own = self.folder / "tinygrad_mlp" / mutant.file, mutant.file.startswith("kernels/")
+        own = mutant.file.startswith("kernels/")
         cache = self.cache.parent / f"cache-{self.folder.name}" if own else self.cache
+        try:
+            for group in filter(None, tests.phases(mutant, budget)):
+                limit = 60 + PATIENCE * sum(map(tests.seconds_of, group)) + (600 if own else 0)
+                with self.mutated(mutant):
+                    code, out = self.pytest(group, cache, limit)
+                if code == TOO_LONG:  # is it the mutant, or a busy machine?
+                    began = time.perf_counter()
+                    self.pytest(group, cache, math.inf)
+                    limit = 60 + PATIENCE * (time.perf_counter() - began)
+                    with self.mutated(mutant):
+                        code, out = self.pytest(group, cache, limit)
+                if killer := killer_of(code, out):
+                    return killer
+            return ""
+        finally:
+            if own:
+                shutil.rmtree(cache, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def mutated(self, mutant: Mutant) -> Iterator[None]:
+        """Apply a mutant, and undo it at the end of the block."""
+        path = self.folder / "tinygrad_mlp" / mutant.file
         original, written = path.read_bytes(), path.stat().st_mtime_ns
         try:
             path.write_bytes(mutant.apply(original))
             self.edits += 1  # a time of its own, by which Python sees that its bytecode is old
             os.utime(path, ns=(written, written + 60 * 10**9 * self.edits))
-            for group in tests.phases(mutant, budget):
-                if group and (killer := self._killer(group, tests, cache, own)):
-                    return killer
-            return ""
+            yield
         finally:
             path.write_bytes(original)
             os.utime(path, ns=(written, written))
-            if own:
-                shutil.rmtree(cache, ignore_errors=True)
 
-    def _killer(self, group: list[str], tests: Tests, cache: Path, own: bool) -> str:
-        expected = sum(map(tests.seconds_of, group))
-        limit = 60 + PATIENCE * expected + (600 if own else 0)
-        code, out = self.pytest(group, cache, limit)
-        if code in (0, 5):  # passed, or nothing was collected
-            return ""
-        if failed := re.search(r"^(FAILED|ERROR) (.+?)( - .*)?$", out, re.MULTILINE):
-            return failed[2] if "::" in failed[2] else f"import: {failed[2]}"
-        if code == 124:
-            return f"timeout: {limit:.0f} s"
-        if code < 0 or code > 128:
-            return f"signal: {-code}"
-        if code == 4 and "conftest" in out:
-            return "import: conftest.py"
-        raise RuntimeError(f"pytest ended with {code}:\n{out[-2000:]}")
+
+def killer_of(code: int, out: str) -> str:
+    """Return what killed a mutant, from pytest's exit code and output; "" if all tests passed."""
+    if code in (0, 5):  # passed, or nothing was collected
+        return ""
+    if failed := re.search(r"^(FAILED|ERROR) (.+?)( - .*)?$", out, re.MULTILINE):
+        return failed[2] if "::" in failed[2] else f"import: {failed[2]}"
+    if code == TOO_LONG:
+        return "timeout: many times as long as without the mutant"
+    if code < 0 or code > 128:
+        return f"signal: {abs(code)}"
+    if code == 4 and "conftest" in out:
+        return "import: conftest.py"
+    raise RuntimeError(f"pytest ended with {code}:\n{out[-2000:]}")
 
 
 def equivalents() -> dict[tuple[str, str, str], str]:
