@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinygrad_mlp._common.random import generator
 from tinygrad_mlp.data import DATASETS, circles, load, moons, spiral, xor
 
 
@@ -75,6 +76,8 @@ def test_noise_is_added_to_each_coordinate_by_its_standard_deviation(dataset) ->
     assert (noisy.x == again.x).all()
     assert (noisy.y == still.y).all()
     assert not (noisy.x == other.x).any()
+    drawn = 0.3 * generator(0, still.name).standard_normal(still.x.shape)
+    np.testing.assert_allclose(noisy.x - still.x, drawn, atol=1e-6)
     np.testing.assert_allclose((noisy.x - still.x).std(axis=0), 0.3, rtol=0.05)
     np.testing.assert_allclose((noisy.x - still.x).mean(axis=0), 0, atol=0.02)
 

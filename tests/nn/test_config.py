@@ -90,6 +90,7 @@ REFUSED = [
     ([GOOD | {"batch_norm": "middle"}], ValueError, r"config\[0\]: `batch_norm`.*middle"),
     ([GOOD | {"init": "xavier"}], ValueError, r"config\[0\]: .*'xavier'.*xavier_normal"),
     ([GOOD | {"init": -1.0}], ValueError, r"config\[0\]: `init`.*-1.0"),
+    ([GOOD | {"init": float("inf")}], ValueError, r"config\[0\]: `init`.*inf"),
     ([GOOD | {"init": True}], TypeError, r"config\[0\]: `init`"),
 ]
 

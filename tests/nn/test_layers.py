@@ -179,6 +179,18 @@ def test_drop_connect_gives_dropped_weights_no_gradient():
     assert layer.bias.grad.tolist() == [1] * 5
 
 
+@pytest.mark.parametrize("lead", [(), (5,), (4, 5), (3, 4, 5), (2, 3, 4, 5)])
+def test_linear_takes_any_axes_before_the_last(lead):
+    layer = nn.Linear(3, 2, dtype=tg.float64)
+    x = np.random.default_rng(0).normal(size=(*lead, 3))
+    y = layer(tg.tensor(x))
+    wanted = x @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
+    assert y.shape == (*lead, 2)
+    np.testing.assert_allclose(y.detach().numpy(), wanted, 1e-12)
+    y.sum().backward()
+    np.testing.assert_allclose(layer.weight.grad.numpy()[0], x.reshape(-1, 3).sum(0), 1e-12)
+
+
 def test_flatten_and_identity():
     assert nn.Flatten()(tg.ones(2, 3, 4)).shape == (2, 12)
     assert nn.Flatten(0, 1)(tg.ones(2, 3, 4)).shape == (6, 4)

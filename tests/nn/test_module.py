@@ -223,6 +223,22 @@ def test_copies_stand_alone(twin):
     assert names(other.named_parameters()) == names(net.named_parameters())
 
 
+def test_repr_has_a_line_for_each_line_of_the_options_and_each_child():
+    class Options(nn.Module):
+        def __init__(self, lines, child=None):
+            super().__init__()
+            self.lines, self.child = lines, child
+
+        def extra_repr(self):
+            return self.lines
+
+    assert repr(Options("")) == "Options()"
+    assert repr(Options("a=1")) == "Options(a=1)"
+    assert repr(Options("a=1\nb=2")) == "Options(\n  a=1\n  b=2\n)"
+    nested = Options("a=1", Options("b=2\nc=3"))
+    assert repr(nested) == ("Options(\n  a=1\n  (child): Options(\n    b=2\n    c=3\n  )\n)")
+
+
 def test_parameter_is_a_tensor():
     data = tg.ones(2)
     parameter = nn.Parameter(data)

@@ -113,6 +113,16 @@ def test_training_goes_on_after_such_a_loss() -> None:
     assert len(fit(model, optimizer, labelled(), **options)) == 2
 
 
+def test_a_capture_error_of_the_model_itself_is_no_reason_to_go_on() -> None:
+    class Refusing(nn.Linear):
+        def forward(self, x):
+            raise tg.CaptureError("not this model")
+
+    model = Refusing(FEATURES, CLASSES)
+    with pytest.raises(tg.CaptureError, match="not this model"):
+        fit(model, adam(model), labelled(), epochs=1, progress=False)
+
+
 class Centred(nn.Module):
     """Subtracts a running mean that its own batch has moved: read before the loss is known."""
 

@@ -1,4 +1,4 @@
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +8,19 @@ from matplotlib.image import imread
 
 import tinygrad_mlp as tg
 from tinygrad_mlp import nn, optim
-from tinygrad_mlp.data import spiral
+from tinygrad_mlp.data import Dataset, spiral
 from tinygrad_mlp.train.fit import fit
 from tinygrad_mlp.train.history import History
-from tinygrad_mlp.train.plots import CLASSES, TRAINING, VALIDATION, boundary, curves, surface
+from tinygrad_mlp.train.plots import (
+    CLASSES,
+    INK,
+    TRAINING,
+    VALIDATION,
+    boundary,
+    curves,
+    mistakes,
+    surface,
+)
 
 ROWS = [
     {
@@ -198,6 +207,33 @@ def test_the_picture_of_a_trained_spiral_shows_its_arms(tmp_path: Path) -> None:
     met = [int(k) for k in row.argmax(axis=0)[row.any(axis=0)]]
     changes = [a for a, b in pairwise(met) if a != b]
     assert len(changes) >= 3
+
+
+def test_mistakes_are_drawn_from_the_worst_on_in_a_grid() -> None:
+    """Rows by the probability of their class: those of a wrong class first."""
+    logits = np.log([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7], [0.05, 0.95]])
+    labels = np.array([0, 0, 0, 1, 0])
+    model = nn.Linear(2, 2, bias=False)
+    with tg.no_grad():
+        model.weight.copy_(tg.tensor(np.eye(2)))
+    data = Dataset("pairs", logits.astype("float32"), labels, ("a", "b"), image_shape=(1, 2))
+    figure = mistakes(model, data, rows=2, columns=2)
+    assert [axes.get_title() for axes in figure.axes] == [
+        "a, predicted b\nwith 95%",
+        "a, predicted b\nwith 80%",
+        "a, predicted b\nwith 60%",
+        "b, predicted b\nwith 70%",
+    ]
+    colours = [axes.title.get_color() for axes in figure.axes]
+    assert colours == [VALIDATION, VALIDATION, VALIDATION, INK]
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), data.x[4:5])
+    boxes = [axes.get_position(original=True) for axes in figure.axes]
+    for one, two in combinations(boxes, 2):
+        assert not one.overlaps(two)
+    for box in boxes:
+        assert 0 <= box.x0 < box.x1 <= 1
+        assert 0 <= box.y0 < box.y1 <= 1
+    assert boxes[0].y0 == boxes[1].y0 > boxes[2].y1
 
 
 def test_drawing_does_not_change_the_model() -> None:

@@ -139,9 +139,10 @@ def narrow(x: Tensor, dim: int, start: int, length: int) -> Tensor:
     """
     axis = dim_of(dim, x.layout.ndim)
     size = x.layout.shape[axis]
-    if not 0 <= start <= start + length <= size:
+    first = start + size if start < 0 else start  # as in PyTorch
+    if not 0 <= first <= first + length <= size:
         raise ValueError(f"narrow: {start} to {start + length} does not lie in dim {dim} of {size}")
-    return getitem(x, along(axis, slice(start, start + length)))
+    return getitem(x, along(axis, slice(first, first + length)))
 
 
 def flip(x: Tensor, dims: int | Sequence[int]) -> Tensor:
