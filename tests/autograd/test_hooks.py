@@ -39,6 +39,15 @@ def test_a_hook_replaces_what_it_returns_and_hooks_run_in_order() -> None:
     assert x.grad.tolist() == [-22]
 
 
+def test_a_hook_is_called_once_where_the_gradient_is_that_of_a_textbook_form() -> None:
+    x, seen = leaf(2.0, 3.0), []
+    x.register_hook(lambda g: seen.append(g.tolist()))
+    y = x * 1
+    y.register_hook(lambda g: seen.append(g.tolist()))
+    (x.prod() + y.prod()).backward()
+    assert seen == [[3, 2], [6, 4]]
+
+
 def test_a_removed_hook_is_not_called() -> None:
     x = leaf(1.0)
     seen = []

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import tinygrad_mlp as tg
+import tinygrad_mlp.nn.functional as F
 from tinygrad_mlp.compiler import CompiledFunction
+from tinygrad_mlp.compiler.memory_plan import arrange, lifetimes
 from tinygrad_mlp.compiler.schedule import schedule
 from tinygrad_mlp.ops.fused.epoch_ops import NotFinite, halt_unless_finite_, take_batch
 
@@ -197,3 +199,30 @@ def test_an_early_exit_is_passed_by_all_threads_before_its_flag_is_written_again
     exits = [each.phase for each in steps if each.error_flag is not None]
     halts = [each.phase for each in steps if each.call and "halt" in each.instruction.name]
     assert halts[0] < exits[0] < halts[1] < exits[1]
+
+
+def test_flags_have_memory_of_their_own_from_the_start() -> None:
+    """A program may end before a flag is written, and all flags are read then: they must be 0."""
+
+    @CompiledFunction
+    def run(x, y):
+        before = x.T @ x.T  # has scratch memory in the first phase only
+        return F.cross_entropy(before @ x, y) + F.cross_entropy(x * 2, y)
+
+    run(tg.ones(70, 70), tg.arange(70))
+    steps = schedule(run.program.instructions)
+    offsets, _ = arrange(run.program, steps)
+    flags = [region.buffer for region in run.program.error_flags() if region.buffer in offsets]
+    assert len(flags) == 2
+    spans = {each.buffer: each for each in lifetimes(run.program, steps)}
+    assert all(spans[flag].first <= 0 for flag in flags)
+    shared = [
+        (flag, other)
+        for flag in flags
+        for other in spans
+        if other is not flag
+        and spans[other].first <= spans[flag].last
+        and offsets[other] < offsets[flag] + flag.nbytes
+        and offsets[flag] < offsets[other] + other.nbytes
+    ]
+    assert shared == []

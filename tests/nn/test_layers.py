@@ -179,6 +179,14 @@ def test_drop_connect_gives_dropped_weights_no_gradient():
     assert layer.bias.grad.tolist() == [1] * 5
 
 
+@pytest.mark.parametrize("missing", ["running_mean", "running_var"])
+def test_batch_norm_with_half_of_its_statistics_has_no_way_to_predict(missing):
+    layer = nn.BatchNorm1d(2).eval()
+    setattr(layer, missing, None)
+    with pytest.raises(ValueError, match="without training it needs running_mean and running_var"):
+        layer(tg.ones(3, 2))
+
+
 @pytest.mark.parametrize("lead", [(), (5,), (4, 5), (3, 4, 5), (2, 3, 4, 5)])
 def test_linear_takes_any_axes_before_the_last(lead):
     layer = nn.Linear(3, 2, dtype=tg.float64)

@@ -142,6 +142,9 @@ def test_plateau_upwards():
     [
         *(build for build, _ in CLOSED.values()),
         lambda o: lrs.OneCycleLR(o, 0.5, 12, cycle_momentum=False),
+        # the second schedule has made steps of its own, which its state holds
+        lambda o: lrs.SequentialLR(o, [lrs.ConstantLR(o, 0.5, 2), lrs.StepLR(o, 2, 0.5)], [3]),
+        lambda o: lrs.SequentialLR(o, [lrs.ConstantLR(o, 0.5, 2), lrs.LinearLR(o, 0.5)], [2]),
     ],
 )
 def test_schedule_resumes_from_its_state_dict(build):
