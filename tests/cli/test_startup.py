@@ -65,6 +65,23 @@ def test_ctrl_c_after_the_import_is_one_line() -> None:
     assert done.stderr == b"tinygrad-mlp: stopped\n"
 
 
+@needs_signals
+@pytest.mark.parametrize(
+    ("error", "line"), [("MemoryError", "out of memory"), ("OSError('no space')", "no space")]
+)
+def test_an_error_during_the_import_is_one_line(error: str, line: str) -> None:
+    script = (
+        "import sys\nsys.argv[0] = 'tinygrad-mlp'\nclass Finder:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        f"        if name == 'tinygrad_mlp.kernels':\n            raise {error}\n"
+        "sys.meta_path.insert(0, Finder())\nimport tinygrad_mlp"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert done.returncode == 1
+    expected = f"tinygrad-mlp: error: the package cannot be imported: {line}\n"
+    assert done.stderr.decode() == expected
+
+
 def test_too_many_threads_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     before, most = threads.get_num_threads(), threads.most_threads()
     assert most == 4 * (os.cpu_count() or 1)

@@ -1,4 +1,6 @@
-"""Ctrl-C while the command line is imported: the process ends quietly, with status 130.
+"""Ctrl-C and errors while the command line is imported: no traceback, and a status.
+
+Ctrl-C ends the process quietly, with status 130; an error, such as no memory, is one line.
 
 The package imports this module before all others. It changes nothing unless the process runs
 ``tinygrad-mlp`` or ``python -m tinygrad_mlp``.
@@ -10,7 +12,7 @@ import contextlib
 import os
 import signal
 import sys
-from types import FrameType
+from types import FrameType, TracebackType
 
 
 def _runs_command_line() -> bool:
@@ -20,13 +22,22 @@ def _runs_command_line() -> bool:
     return program.startswith("tinygrad-mlp")
 
 
-def raise_interrupts() -> None:
-    """Let Ctrl-C raise KeyboardInterrupt again."""
+def imported() -> None:
+    """Let Ctrl-C raise KeyboardInterrupt again, and uncaught errors print their traceback."""
     _replace(_end, signal.default_int_handler)
+    if sys.excepthook is _report:
+        sys.excepthook = sys.__excepthook__
 
 
 def _end(number: int, frame: FrameType | None) -> None:
     os._exit(130)
+
+
+def _report(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    text = " ".join(str(error).split()) or "out of memory"
+    print(f"tinygrad-mlp: error: the package cannot be imported: {text}", file=sys.stderr)
 
 
 def _replace(old: object, new: signal._HANDLER) -> None:
@@ -37,3 +48,5 @@ def _replace(old: object, new: signal._HANDLER) -> None:
 
 if _runs_command_line():
     _replace(signal.default_int_handler, _end)
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _report

@@ -25,7 +25,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import fields
 
 from .._common.files import WITHOUT_NAME
-from .._common.startup import raise_interrupts
+from .._common.startup import imported
 from ..runs import Settings
 from ..train.progress import discard_stdout
 from .parser import parser
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = Namespace(debug=False)
     try:
-        raise_interrupts()
+        imported()
         options = parser().parse_args(arguments)
         code: int = options.command(options)
         sys.stdout.flush()

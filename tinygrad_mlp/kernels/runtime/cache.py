@@ -41,7 +41,8 @@ from .cache_files import discard, is_private, read, warn_once, write, write_plai
 from .file_lock import turn
 
 _PACKAGE = __name__.partition(".")[0]
-_FREE = 1 << 26  # bytes of memory with which LLVM compiles any kernel
+# Bytes of memory that must be free: LLVM ends the process where one of its allocations fails.
+_TO_LOAD, _TO_COMPILE = 1 << 24, 1 << 26
 _SUFFIX = ".code"  # of files of machine code
 # Options of Numba that do not change machine code, and may differ from run to run.
 _IRRELEVANT = ("CACHE_", "COLOR_", "DEBUG_CACHE", "NUMBA_", "THREADING_")
@@ -205,6 +206,7 @@ class _Stored(NullCache):
         """Return the function in the file, or None."""
         content = read(self.path)
         if content is None:
+            _check_memory(_TO_COMPILE, "compile")
             return None
         target_context.refresh()
         try:
@@ -241,7 +243,7 @@ def compiling(name: str) -> Iterator[None]:
 
     While another process compiles under the same name, wait; the result is then in the folder.
     """
-    _check_memory()
+    _check_memory(_TO_LOAD, "load")
     with (
         _compile_lock,
         turn(folder() / "turns", name),
@@ -256,15 +258,12 @@ def compiling(name: str) -> Iterator[None]:
                 gc.enable()
 
 
-def _check_memory() -> None:
-    """Raise MemoryError where LLVM would end the process: it does not survive a failed allocation.
-
-    The memory is only mapped, and at once given back, which takes microseconds.
-    """
+def _check_memory(size: int, purpose: str) -> None:
+    """Raise MemoryError unless ``size`` bytes can be mapped; they are given back at once."""
     try:
-        mmap.mmap(-1, _FREE).close()
+        mmap.mmap(-1, size).close()
     except (OSError, MemoryError):
-        raise MemoryError(f"cannot allocate {_FREE:,} bytes to compile or load a kernel") from None
+        raise MemoryError(f"cannot allocate {size:,} bytes to {purpose} a kernel") from None
 
 
 class _Announcer(event.Listener):
