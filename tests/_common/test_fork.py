@@ -27,15 +27,21 @@ MAKERS = {
 LOCKS = (type(threading.Lock()), type(threading.RLock()))
 
 
+MODULES = {"threading", "_thread", "queue", "futures", "concurrent.futures"}
+
+
 def name_of(function: ast.expr) -> str:
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    """The name of a called function, if it is a plain name or one of these modules."""
+    if isinstance(function, ast.Attribute):
+        return function.attr if ast.unparse(function.value) in MODULES else ""
+    return getattr(function, "id", "")
 
 
 def unregistered(tree: ast.AST) -> list[int]:
     """The lines that make a lock which is not given to `fork_safe` at once."""
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     safe = {id(call.args[0]) for call in calls if name_of(call.func) == "fork_safe"}
-    return [c.lineno for c in calls if name_of(c.func) in MAKERS and id(c) not in safe]
+    return sorted(c.lineno for c in calls if name_of(c.func) in MAKERS and id(c) not in safe)
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
@@ -46,8 +52,11 @@ def test_every_lock_is_made_fork_safe_and_forks_are_handled_in_one_place(path: P
 
 
 def test_a_lock_made_elsewhere_is_noticed() -> None:
-    source = "a = fork_safe(threading.RLock())\nb = threading.Lock()\nc = [Event() for _ in x]"
-    assert unregistered(ast.parse(source)) == [2, 3]
+    source = (
+        "a = fork_safe(threading.RLock())\nb = threading.Lock()\nc = [Event() for _ in x]\n"
+        "d = other.Event()\ne = _thread.allocate_lock()"
+    )
+    assert unregistered(ast.parse(source)) == [2, 3, 5]
 
 
 def owners() -> Iterator[Any]:

@@ -157,8 +157,11 @@ def tasks(dtype: str) -> dict[str, Task]:
         found[f"dispatch on {operands} operands"] = functools.partial(dispatch, operands)
     for name in ("sum", "mean", "prod", "amax", "amin", "max"):
         add(f"reduction {name}", reduction, name)
+    add("ensembles", ensembles)
     for name in nn.__all__:
         module = getattr(nn, name)
+        if module in (nn.Ensemble, nn.EnsembleLoss):  # with the networks that they hold, above
+            continue
         if not isinstance(module, type) or not issubclass(module, nn.Module):
             continue
         if issubclass(module, Loss):
@@ -309,6 +312,22 @@ def loss(module: type[Loss], dtype: str) -> None:
         target = row_labels(COLUMNS) if labels else matrix(dtype, grad=False)
         out = module(reduction=reduction)(matrix(dtype), target)
         out.backward() if reduction != "none" else backward(out)
+
+
+def ensembles(dtype: str) -> None:
+    """Train two networks in one program, with each layer that has parameters or draws."""
+    x, y = matrix(dtype, 4 * ROWS, COLUMNS, grad=False), row_labels(CLASSES, 4 * ROWS)
+    for middle in (nn.BatchNorm1d, nn.LayerNorm):
+
+        def network(middle: type[nn.Module] = middle) -> nn.Module:
+            layers = nn.Linear(COLUMNS, COLUMNS), middle(COLUMNS), nn.ReLU(), nn.Dropout(0.5)  # type: ignore[call-arg]
+            return nn.Sequential(*layers, nn.Linear(COLUMNS, CLASSES)).to(dtype)
+
+        model = nn.Ensemble(network, 2)
+        options: dict[str, Any] = dict(validation=(x, y), epochs=3, batch_size=ROWS, progress=False)
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+        fit(model, optimizer, (x, y), loss=nn.EnsembleLoss(), **options)
+        model.eval().mean(x)
 
 
 def update(name: str, options: dict[str, Any], dtype: str) -> None:
