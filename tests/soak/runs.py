@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+import tinygrad_mlp as tg
 from tinygrad_mlp.train import checkpoint
 
 MODEL, CHECKPOINT, CONFIG = "model.safetensors", "checkpoint.safetensors", "config.json"
@@ -108,7 +109,7 @@ def result(folder: Path) -> dict[str, Any]:
     tree = checkpoint.read(folder / CHECKPOINT)
     found = {name: plain(tree[name]) for name in PARTS}
     found["history"] = [{k: v for k, v in row.items() if k not in TIMES} for row in tree["history"]]
-    return found | {"weights": (folder / MODEL).read_bytes()}
+    return found | {"weights": plain(tg.load(folder / MODEL))}
 
 
 def plain(tree: Any) -> Any:
