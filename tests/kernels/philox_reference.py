@@ -59,11 +59,22 @@ def np_uniform32(seed: int, draw: int, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def np_normal(seed: int, draw: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Box-Muller transform."""
+    """Box-Muller transform; 2 pi v is reduced to a right angle before it is rounded."""
     size = math.prod(shape)
     u, v = pairs(seed, draw, size).T
-    radius, angle = np.sqrt(-2 * np.log(1 - u)), 2 * np.pi * v
-    both = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+    radius, whole = np.sqrt(-2 * np.log(1 - u)), np.rint(4 * v)
+    angle, quadrant = (4 * v - whole) * (np.pi / 2), whole.astype(int) % 4
+    sin, cos = np.sin(angle), np.cos(angle)
+    both = (
+        np.stack(
+            [
+                np.choose(quadrant, [cos, -sin, -cos, sin]),
+                np.choose(quadrant, [sin, cos, -sin, -cos]),
+            ],
+            axis=1,
+        )
+        * radius[:, None]
+    )
     return both.reshape(-1)[:size].reshape(shape)
 
 

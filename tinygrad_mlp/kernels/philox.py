@@ -14,11 +14,15 @@ from __future__ import annotations
 import functools
 import math
 
+import numpy as np
 from numba import float32, float64, int64, njit, uint8, uint32, uint64
 
 from .runtime.launch import compiled
 from .runtime.memory import pointer, words_of
 from .runtime.slices import slice_of
+from .vmath import log
+from .vmath.bits import word
+from .vmath.trigonometric import PI_HALVES, WHOLE, sine
 
 STATE, OUT = 1, 2  # words
 SIZE, DROP, LOW, SPAN = 0, 1, 1, 2  # constants
@@ -68,8 +72,8 @@ def _state(words):
     return state[SEED], state[DRAW]
 
 
-# Masks and uniform numbers: the loop computes whole blocks without a branch, so that it vectorises;
-# thread 0 computes the remaining elements.
+# Masks, uniform and normal numbers: the loop computes whole blocks without a branch, so that it
+# vectorises; thread 0 computes the remaining elements.
 
 
 def _mask(arguments, thread, threads):
@@ -123,19 +127,33 @@ def _uniform64(arguments, thread, threads):
         out[n - 1] = unit64(a, b)
 
 
+@njit(inline="always", error_model="numpy")
+def two_normals(block, draw, seed):
+    """Return two float64 normals by the Box-Muller transform of two uniforms u and v.
+
+    They are r cos(2 pi v) and r sin(2 pi v) with r = sqrt(-2 log(1 - u)). 4 v is a whole number of
+    right angles and a rest, both exact.
+    """
+    a, b, c, d = philox(block, draw, seed)
+    radius = math.sqrt(-2.0 * log(1.0 - unit64(a, b)))
+    angle = 4.0 * unit64(c, d)
+    whole = np.rint(angle)
+    n, r = word(whole + WHOLE), (angle - whole) * PI_HALVES[0]
+    return radius * sine(n + 1, r, 0.0), radius * sine(n, r, 0.0)
+
+
 def _normal(real):
     def normal(arguments, thread, threads):
-        """Box-Muller transform: two normals from two uniforms, in float64 for both dtypes."""
+        """Draw normal numbers, computed in float64 for both dtypes."""
         words, sizes = words_of(arguments)
         n, (seed, draw), out = sizes[SIZE], _state(words), pointer(words[OUT], real)
-        first, last = slice_of((n + 1) // 2, thread, threads)
+        first, last = slice_of(n // 2, thread, threads)
         for block in range(first, last):
-            a, b, c, d = philox(block, draw, seed)
-            radius = math.sqrt(-2.0 * math.log(1.0 - unit64(a, b)))
-            angle = 2.0 * math.pi * unit64(c, d)
-            out[block * 2] = real(radius * math.cos(angle))
-            if block * 2 + 1 < n:
-                out[block * 2 + 1] = real(radius * math.sin(angle))
+            one, other = two_normals(block, draw, seed)
+            out[block * 2] = real(one)
+            out[block * 2 + 1] = real(other)
+        if thread == 0 and n % 2:
+            out[n - 1] = real(two_normals(n // 2, draw, seed)[0])
 
     return normal
 

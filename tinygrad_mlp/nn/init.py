@@ -20,6 +20,7 @@ import numpy as np
 from .._tensor import Tensor
 from ..autograd.modes import grad_mode
 from ..autograd.values import as_array, forbid_during_capture, from_array
+from ..kernels.gemm import product
 from ..ops.elementwise.arithmetic import copy_
 from ..ops.random import rand, randn
 
@@ -204,11 +205,27 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     rows = tensor.shape[0]
     forbid_during_capture("orthogonal_()")
     drawn = as_array(randn(rows, tensor.numel() // max(rows, 1), dtype="float64"))
-    wide = rows < drawn.shape[1]
-    q, r = np.linalg.qr(drawn.T if wide else drawn)
-    q = gain * q * np.where(np.diag(r) < 0, -1.0, 1.0)
-    matrix = (q.T if wide else q).reshape(tensor.shape)
-    return _write(tensor, from_array(np.ascontiguousarray(matrix)))
+    q = np.array(drawn.T if rows < drawn.shape[1] else drawn, order="F")
+    _orthonormalise(q)
+    _orthonormalise(q)  # rounding errors have left small angles
+    matrix = gain * (q.T if rows < drawn.shape[1] else q)
+    return _write(tensor, from_array(np.ascontiguousarray(matrix.reshape(tensor.shape))))
+
+
+def _orthonormalise(a: Any) -> None:
+    """Replace A = Q R, float64 (M, N) with M >= N, by Q, where R has a positive diagonal.
+
+    The columns are orthogonalised half by half (Gram-Schmidt), so that most of the work is matrix
+    products. LAPACK's result would depend on the processor.
+    """
+    columns = a.shape[1]
+    if columns > 1:
+        left, right = a[:, : columns // 2], a[:, columns // 2 :]
+        _orthonormalise(left)
+        right -= product(left, product(left.T, right))
+        _orthonormalise(right)
+    elif columns:
+        a /= np.sqrt(product(a.T, a))
 
 
 def _write(tensor: Tensor, values: Any) -> Tensor:

@@ -59,7 +59,10 @@ def erf(x):
     return out
 
 
-REFERENCE = {name: getattr(np, name, None) for name in vmath.UNARY}
+REFERENCE = {
+    name: getattr(np, name.replace("a", "arc", 1) if name[0] == "a" else name, None)
+    for name in vmath.UNARY
+}
 REFERENCE |= {
     "sigmoid": sigmoid,
     "softplus": softplus,
@@ -163,7 +166,14 @@ def worst_of(found, wanted):
 
 
 SPECIAL = {  # the results for 0, -0, inf, -inf and NaN
+    "acos": (math.pi / 2, math.pi / 2, NAN, NAN, NAN),
+    "acosh": (NAN, NAN, INF, NAN, NAN),
+    "asin": (0, -0.0, NAN, NAN, NAN),
+    "asinh": (0, -0.0, INF, -INF, NAN),
+    "atan": (0, -0.0, math.pi / 2, -math.pi / 2, NAN),
+    "atanh": (0, -0.0, NAN, NAN, NAN),
     "cos": (1, 1, NAN, NAN, NAN),
+    "cosh": (1, 1, INF, INF, NAN),
     "erf": (0, -0.0, 1, -1, NAN),
     "exp": (1, 1, INF, 0, NAN),
     "exp2": (1, 1, INF, 0, NAN),
@@ -175,8 +185,10 @@ SPECIAL = {  # the results for 0, -0, inf, -inf and NaN
     "rsqrt": (INF, -INF, 0, NAN, NAN),
     "sigmoid": (0.5, 0.5, 1, 0, NAN),
     "sin": (0, -0.0, NAN, NAN, NAN),
+    "sinh": (0, -0.0, INF, -INF, NAN),
     "softplus": (math.log(2), math.log(2), INF, 0, NAN),
     "sqrt": (0, -0.0, INF, NAN, NAN),
+    "tan": (0, -0.0, NAN, NAN, NAN),
     "tanh": (0, -0.0, 1, -1, NAN),
 }
 
@@ -197,7 +209,10 @@ def test_special_values(name: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", ["erf", "expm1", "log1p", "sin", "tanh"])
+@pytest.mark.parametrize(
+    "name",
+    ["asin", "asinh", "atan", "atanh", "erf", "expm1", "log1p", "sin", "sinh", "tan", "tanh"],
+)
 def test_the_smallest_numbers(name: str, dtype: str) -> None:
     """For subnormal x, f(x) of these functions is x or 2/sqrt(pi) x."""
     limits = np.finfo(dtype)

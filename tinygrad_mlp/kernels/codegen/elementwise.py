@@ -28,10 +28,7 @@ from .expression import INFIX, PREDICATES, Expression
 _CALLS = {
     **{name: f"vmath.{name}({{}})" for name in vmath.UNARY},
     "absolute": "abs({})",
-    "asin": "math.asin({})",
-    "acos": "math.acos({})",
-    "atan": "math.atan({})",
-    "atan2": "math.atan2({}, {})",
+    "atan2": "vmath.atan2({}, {})",
     "where": "({1} if {0} else {2})",
     "floor": "np.floor({})",
     "ceil": "np.ceil({})",

@@ -23,15 +23,18 @@ Results have the same bits on every machine. Without a fused multiply-add instru
 
 from .error_function import erf
 from .exponential import exp, exp2, expm1
-from .hyperbolic import tanh
+from .hyperbolic import cosh, sinh, tanh
+from .inverse_hyperbolic import acosh, asinh, atanh
+from .inverse_trigonometric import acos, asin, atan, atan2
 from .logarithm import log, log1p, log2, log10
 from .logistic import sigmoid, softplus
 from .power import pow
 from .root import rsqrt, sqrt
-from .trigonometric import cos, sin
+from .trigonometric import cos, sin, tan
 
 # The functions of one number.
 UNARY = (
-    "cos", "erf", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "rsqrt", "sigmoid",
-    "sin", "softplus", "sqrt", "tanh",
+    "acos", "acosh", "asin", "asinh", "atan", "atanh", "cos", "cosh", "erf", "exp", "exp2", "expm1",
+    "log", "log10", "log1p", "log2", "rsqrt", "sigmoid", "sin", "sinh", "softplus", "sqrt", "tan",
+    "tanh",
 )  # fmt: skip

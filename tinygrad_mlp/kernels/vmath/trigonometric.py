@@ -1,4 +1,4 @@
-"""sin and cos of any number, however large.
+"""sin, cos and tan of any number, however large.
 
     x = (n + t) pi/2        n a whole number, |t| <= 1/2,  r = t pi/2
 
@@ -10,7 +10,8 @@ numbers: four of full precision for float64, whose worst case cancels 61 bits; t
 which the first two have so few bits that y times them is exact.
 
 Then sin(r) = r + r^3 p(r^2) and cos(r) = 1 - r^2/2 + r^4 q(r^2), with relative errors 2^-28.0 and
-2^-33.1 in float32, 2^-58.0 and 2^-64.2 in float64, fitted as described in ``exponential.py``.
+2^-33.1 in float32, 2^-58.0 and 2^-64.2 in float64, fitted as described in ``exponential.py``. tan
+is their quotient, computed in float64.
 
 Source: M. Payne and R. Hanek, *Radian reduction for trigonometric functions*, SIGNUM Newsletter 18,
 1983; J.-M. Muller, *Elementary Functions*, 3rd ed., chapter 11.
@@ -95,22 +96,29 @@ def modulo_4(n):
 @for_each_format
 def reduced(x):
     """Return n (mod 4, in the lowest bits of an integer) and r (two floats) of x = n pi/2 + r."""
-    return _reduced32(x) if x == types.float32 else _reduced64(x)
+    return _reduced32 if x == types.float32 else _reduced64(x)
 
 
 def _reduced32(x):
-    part0, part1, part2 = factors(4, 2**25, (Fraction(1, 2**4), Fraction(1, 2**33), None))
-    pi_half, zero = PI_HALVES[0], np.float32(0)
+    n, r = reduced_in_float64(x)
+    return n, np.float32(r), np.float32(0)
 
-    def reduced(x):
+
+@for_each_format
+def reduced_in_float64(x):
+    """Return n (mod 4, in the lowest bits of an integer) and r, a float64, of a float32 x."""
+    part0, part1, part2 = factors(4, 2**25, (Fraction(1, 2**4), Fraction(1, 2**33), None))
+    pi_half = PI_HALVES[0]
+
+    def reduced_in_float64(x):
         j, y = block(x)
         p0, p1 = y * part0(j), y * part1(j)
         n0, n1 = np.rint(p0), np.rint(p1)
         t = (p0 - n0) + (p1 - n1) + y * part2(j)
         n2 = np.rint(t)
-        return word(modulo_4(n0) + n1 + n2 + WHOLE), np.float32((t - n2) * pi_half), zero
+        return word(modulo_4(n0) + n1 + n2 + WHOLE), (t - n2) * pi_half
 
-    return reduced
+    return reduced_in_float64
 
 
 def _reduced64(x):
@@ -178,3 +186,21 @@ def cos(x):
         return sine(n + 1, r, r_low)
 
     return cos
+
+
+@for_each_format
+def tan(x):
+    """Compute the tangent of x, in radians."""
+    tiny = FORMATS[x].real(TINY)
+
+    def tan32(x):
+        n, r = reduced_in_float64(x)
+        value = np.float32(sine(n, r, 0.0) / sine(n + 1, r, 0.0))
+        return x if abs(x) < tiny else value
+
+    def tan64(x):
+        n, r, r_low = reduced(x)
+        value = sine(n, r, r_low) / sine(n + 1, r, r_low)
+        return x if abs(x) < tiny else value
+
+    return tan32 if x == types.float32 else tan64

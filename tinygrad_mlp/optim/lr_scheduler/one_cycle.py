@@ -10,6 +10,7 @@ from ...ops.validation import integer
 from ..optimizer import Optimizer
 from ..param_group import Range, number_of
 from .base import LRScheduler, check_choice, check_optimizer, per_group
+from .cosine import cos
 
 Phase = tuple[float, tuple[str, str], tuple[str, str]]
 
@@ -123,7 +124,7 @@ class OneCycleLR(LRScheduler):
         a, b = group[ends[0]], group[ends[1]]
         if self.anneal_strategy == "linear":
             return float((b - a) * part + a)
-        return float(b + (a - b) / 2.0 * (math.cos(math.pi * part) + 1))
+        return float(b + (a - b) / 2.0 * (cos(math.pi * part) + 1))
 
 
 def _total(

@@ -17,6 +17,7 @@ from ...ops.validation import integer
 from ..optimizer import Optimizer
 from ..param_group import Range, number_of
 from .base import LRScheduler, check_optimizer, per_group
+from .cosine import cos
 from .plateau import ReduceLROnPlateau
 
 
@@ -123,7 +124,7 @@ class MultiStepLR(LRScheduler):
     def next_lr(self, lr: float, base_lr: float) -> float:
         """Multiply by gamma at a milestone."""
         times = self.milestones[self.last_epoch]
-        return lr * self.gamma**times if times else lr
+        return lr * math.prod([self.gamma] * times)  # the C library's powers vary
 
 
 class ConstantLR(LRScheduler):
@@ -280,8 +281,8 @@ class CosineAnnealingLR(LRScheduler):
             return lr
         t, period = self.last_epoch, self.T_max
         if (t - 1 - period) % (2 * period) == 0:  # the step before had the lowest rate: 0 / 0
-            return lr + (base_lr - self.eta_min) * (1 - math.cos(math.pi / period)) / 2
-        now, before = 1 + math.cos(math.pi * t / period), 1 + math.cos(math.pi * (t - 1) / period)
+            return lr + (base_lr - self.eta_min) * (1 - cos(math.pi / period)) / 2
+        now, before = 1 + cos(math.pi * t / period), 1 + cos(math.pi * (t - 1) / period)
         return now / before * (lr - self.eta_min) + self.eta_min
 
 
