@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import llvmlite.binding
 import numpy as np
 import pytest
 from numba import njit
@@ -24,12 +22,15 @@ import tinygrad_mlp as tg
 import tinygrad_mlp.nn.functional as F
 from tests.kernels.numbers import numbers, words
 from tests.kernels.scripts import finish, run, start
-from tinygrad_mlp.kernels import gemm
+from tests.kernels.units import EXPECTED, UNITS, missing
+from tinygrad_mlp import nn
+from tinygrad_mlp.kernels import gemm, vmath
 from tinygrad_mlp.kernels.codegen import expression
 from tinygrad_mlp.kernels.codegen.elementwise import Formula, Operand, address
 from tinygrad_mlp.kernels.runtime.launch import Launch
 from tinygrad_mlp.kernels.runtime.memory import address_of
 from tinygrad_mlp.kernels.vmath.bits import multiply_add
+from tinygrad_mlp.ops.random import dropout_mask
 from tinygrad_mlp.ops.reduce import sum_of_squares
 
 Arrays = Iterator[np.ndarray]
@@ -120,7 +121,7 @@ def products(dtype: str) -> Arrays:
         )
 
 
-FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "sin", "rsqrt")
+PLAIN = ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "sin", "rsqrt")
 
 
 @njit
@@ -141,18 +142,44 @@ def fused(dtype: str) -> Arrays:
     yield out
 
 
-def functions(dtype: str) -> Arrays:
-    """Vector functions, all in one kernel."""
-    x = np.abs(numbers(4001, dtype=dtype)) + np.asarray(2.0**-20, dtype)
-    node = expression.Expression("input", value="x")
-    results = tuple((name, expression.Expression(name, [node])) for name in FUNCTIONS)
-    formula = Formula("functions", ("x",), results)
-    operands = tuple(Operand(name, dtype, "c") for name in ("x", *FUNCTIONS))
-    found = [np.empty_like(x) for _ in FUNCTIONS]
-    constants = [0, 1, x.size, *[1] * len(operands)]
-    launch = Launch(address(formula, operands, dtype), len(operands), constants, 0)
-    launch(*map(address_of, (x, *found)))
-    yield from found
+PAIRS = ("atan2", "pow")
+OTHERS = tuple(sorted({*vmath.UNARY, "atan2", "pow"}.difference(PLAIN)))
+
+
+def functions(names: tuple[str, ...]) -> Callable[[str], Arrays]:
+    """Vector functions, all in one kernel; those of two numbers of x and 0.75 x."""
+
+    def case(dtype: str) -> Arrays:
+        x = np.abs(numbers(4001, dtype=dtype)) + np.asarray(2.0**-20, dtype)
+        if "asin" in names:
+            x = x / 8
+            x[::2] = -x[::2] * 3
+        node = expression.Expression("input", value="x")
+        results = [
+            (name, expression.Expression(name, [node, node * 0.75][: 1 + (name in PAIRS)]))
+            for name in names
+        ]
+        formula = Formula("functions", ("x",), tuple(results))
+        operands = tuple(Operand(name, dtype, "c") for name in ("x", *names))
+        found = [np.empty_like(x) for _ in names]
+        constants = [0, 1, x.size, *[1] * len(operands)]
+        launch = Launch(address(formula, operands, dtype), len(operands), constants, 0)
+        launch(*map(address_of, (x, *found)))
+        yield from found
+
+    return case
+
+
+def drawn(dtype: str) -> Arrays:
+    """Random numbers of each distribution, and orthogonal weights."""
+    before = tg.get_rng_state()
+    tg.manual_seed(7)
+    yield tg.rand(1001, dtype=dtype).numpy()
+    yield tg.randn(1001, dtype=dtype).numpy()
+    yield dropout_mask((1001,), 0.3).numpy()
+    yield tg.randint(-5, 1000, (1001,)).numpy()
+    yield nn.init.orthogonal_(tg.empty(60, 30, dtype=dtype)).numpy()
+    tg.set_rng_state(before)
 
 
 CASES: dict[str, Callable[[str], Arrays]] = {
@@ -170,7 +197,9 @@ CASES: dict[str, Callable[[str], Arrays]] = {
     "layer_norm": with_gradients(lambda x, w, b: F.layer_norm(x, x.shape[1:], w, b)),
     "batch_norm": with_gradients(lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True)),
     "products": products,
-    "functions": functions,
+    "functions": functions(PLAIN),
+    "other functions": functions(OTHERS),
+    "drawn": drawn,
     "multiply_add": fused,
 }
 RECORDED = {  # case -> its digests, in float32 and float64
@@ -189,6 +218,8 @@ RECORDED = {  # case -> its digests, in float32 and float64
     "batch_norm": ("5479a8cff5e9cc83", "03cd4cc936e24e48"),
     "products": ("34c015a83254bfa8", "ed78a0c6be5396a6"),
     "functions": ("d06523c668d333a1", "d40eef112d59216e"),
+    "other functions": ("122c8d7a3e03aa40", "a802f48ea85fbcf0"),
+    "drawn": ("778f927a1c2b9b61", "bbe28361da9b5c14"),
     "multiply_add": ("82d198ebde4dc8e3", "6bb3e910b79b2d00"),
 }
 
@@ -211,49 +242,11 @@ def digests(*cases: str) -> dict[str, list[str]]:
     }
 
 
-# --- vector units ---
-
-THERE = {name for name, there in llvmlite.binding.get_host_cpu_features().items() if there}
-X86 = platform.machine().lower() in ("x86_64", "amd64")
-
-
-def host_features(*others: str, without: tuple[str, ...] = ()) -> str:
-    """Return the features of this machine, in Numba's format."""
-    known = llvmlite.binding.get_host_cpu_features()
-    return ",".join(
-        [
-            f"{'+' if there and not name.startswith(without) else '-'}{name}"
-            for name, there in known.items()
-        ]
-        + list(others)
-    )
-
-
-# name -> Numba's settings, and the features that the machine needs
-UNITS: dict[str, tuple[dict[str, str], set[str]]] = {
-    "SSE2": (dict(NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES=""), {"sse2"}),
-    "AVX2": (
-        dict(
-            NUMBA_CPU_NAME="haswell", NUMBA_CPU_FEATURES=host_features(without=("avx512", "avx10"))
-        ),
-        {"avx2", "fma"},
-    ),
-    "AVX-512 in 256 bits": (
-        dict(NUMBA_CPU_NAME="sapphirerapids", NUMBA_CPU_FEATURES=host_features("+prefer-256-bit")),
-        {"avx512f", "avx512vl"},
-    ),
-    "AVX-512": (
-        dict(
-            NUMBA_CPU_NAME=llvmlite.binding.get_host_cpu_name(),
-            NUMBA_CPU_FEATURES=host_features("-prefer-256-bit"),
-        ),
-        {"avx512f", "avx512vl"},
-    ),
-}
 RUN = """
 import json
 from tests.kernels.test_bits import digests
-from tinygrad_mlp.kernels import gemm
+from tinygrad_mlp import nn
+from tinygrad_mlp.kernels import gemm, vmath
 print(json.dumps([gemm.host(), digests()]))
 """
 
@@ -262,9 +255,7 @@ print(json.dumps([gemm.host(), digests()]))
 def processes() -> Iterator[dict[str, subprocess.Popen[str]]]:
     """Start a process for each unit that this machine has, all at once."""
     started = {
-        name: start(RUN, **settings)
-        for name, (settings, needed) in UNITS.items()
-        if X86 and needed <= THERE
+        name: start(RUN, **settings) for name, (settings, _) in UNITS.items() if not missing(name)
     }
     yield started
     for process in started.values():
@@ -280,9 +271,9 @@ def test_this_machine(processes: dict, case: str) -> None:
 @pytest.mark.parametrize("unit", UNITS)
 def test_every_vector_unit(processes: dict, unit: str) -> None:
     if unit not in processes:
-        pytest.skip(f"this machine has no {unit}: {sorted(UNITS[unit][1] - THERE)} missing")
+        pytest.skip(f"this machine has no {unit}: {sorted(missing(unit))} missing")
     host, found = json.loads(finish(processes[unit], timeout=900))
-    assert host == {"SSE2": "plain", "AVX2": "avx2"}.get(unit, "avx512"), "forced in vain"
+    assert host == EXPECTED.get(unit, "avx512"), "forced in vain"
     wrong = [case for case in CASES if found[case] != list(RECORDED[case])]
     assert not wrong
 
@@ -312,7 +303,7 @@ def test_another_order_has_another_digest(case: str, change: str, tmp_path: Path
 
 def test_a_cache_keeps_units_apart(tmp_path: Path) -> None:
     """In one folder: each unit loads its own code, and only that."""
-    if not (X86 and {"avx2", "fma"} <= THERE):
+    if missing("AVX2"):
         pytest.skip("needs a second unit: AVX2")
     script = """
 from numba.core import event
