@@ -29,7 +29,8 @@ RECORDED: list[dict[str, str]] = json.loads(FILE.read_text()) if FILE.is_file() 
 SEEDS = range(40)
 COMPILED = SEEDS[3::8]  # what is compiled and fitted in the default suite
 FORCED = (5, 9, 18, 21, 35)  # of the processes with a forced unit
-THREADS = (1, 2, 3, 8)
+THREADS = (1, 2, 1, 3)  # more threads than processors are slow on a busy machine
+MOST_THREADS = {18: 8, 21: 8}
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +59,7 @@ def test_the_forty_networks_have_everything() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_eager(seed: int, use_threads: Callable[[int], None]) -> None:  # noqa: F811
-    use_threads(THREADS[seed % len(THREADS)])
+    use_threads(MOST_THREADS.get(seed, THREADS[seed % len(THREADS)]))
     assert drawn.train(drawn.draw(seed), compiled=False) == RECORDED[seed]["steps"]
 
 
@@ -141,7 +142,7 @@ print(json.dumps([gemm.host(), tried, wrong]))
 @pytest.mark.soak
 @pytest.mark.parametrize("unit", UNITS)
 def test_all_networks_on_every_vector_unit(unit: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Forty networks, 1, 2, 3 and 8 threads, eager and compiled, steps and `fit`."""
+    """Forty networks: eager steps on 1, 2, 3 and 8 threads; compiled steps and `fit` on some."""
     if missing(unit):
         pytest.skip(f"this machine has no {unit}: {sorted(missing(unit))} missing")
     host, tried, wrong = json.loads(
