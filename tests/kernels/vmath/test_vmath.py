@@ -295,3 +295,27 @@ def test_one_ulp_too_many_is_noticed() -> None:
     assert worst_of(np.array([-0.0], "float32"), zero) == INF
     assert worst_of(np.array([1 + 2**-22], "float32"), np.array([1.0])) == 2
     assert worst_of(np.array([3e38], "float32"), np.array([INF])) == INF
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_angles_of_notable_points_are_numpys(dtype: str) -> None:
+    """Zeros, infinities and NaN in every quadrant, and quotients that overflow or underflow."""
+    limits = np.finfo(dtype)
+    extreme = (limits.max, limits.smallest_subnormal, limits.tiny)
+    signed = np.array([*NOTABLE, *(-x for x in NOTABLE), *extreme, NAN]).astype(dtype)
+    y, x = (np.ravel(axis).copy() for axis in np.meshgrid(signed, signed))
+    with np.errstate(all="ignore"):
+        wanted = np.arctan2(y.astype(np.longdouble), x.astype(np.longdouble))
+    check("atan2", computed("atan2", y, x), wanted, 2, y, x)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_angles(dtype: str) -> None:
+    generator = np.random.default_rng(0)
+    largest = np.log(np.finfo(dtype).max)
+    y, x = np.exp(generator.uniform(-largest, largest, (2, 60_000))).astype(dtype)
+    x[::3] = y[::3] / generator.uniform(1, 10, 20_000).astype(dtype)
+    x[::2], y[::4] = -x[::2], -y[::4]
+    with np.errstate(all="ignore"):
+        wanted = np.arctan2(y.astype(np.longdouble), x.astype(np.longdouble))
+    check("atan2", computed("atan2", y, x), wanted, 2, y, x)

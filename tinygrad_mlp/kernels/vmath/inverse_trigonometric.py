@@ -44,9 +44,10 @@ def angle(y, x):
         steep, flat = a >= FAR * b, a < NEAR * b
         above = -b if steep else a if flat else a - b
         below = a if steep else b if flat else a + b
+        equal, origin = a == b, (a == 0.0) & (b == 0.0)
         t = above / below
-        t = 0.0 if (a == b) & ((a == 0.0) | (a == infinity)) else t
-        quarters = 0.0 if flat | ((a == 0.0) & (b == 0.0)) else 1.0 if steep else 0.5
+        t = 0.0 if origin | (equal & (a == infinity)) else t
+        quarters = 0.0 if flat | origin else 0.5 if equal else 1.0 if steep else 0.5
         z = t * t
         rest = multiply_add(t * z, polynomial(z, COEFFICIENTS), quarters * low)
         left = with_sign(1.0, x) < 0.0
