@@ -1,7 +1,7 @@
 """Learning-rate schedules, which set ``group["lr"]`` of an optimizer's groups.
 
 Read in this order: ``base.py`` (`LRScheduler` and the checks), ``schedules.py`` (the closed forms
-and their sequence), ``one_cycle.py``, ``plateau.py``.
+and their sequence) with ``cosine.py``, ``one_cycle.py``, ``plateau.py``.
 
 >>> import tinygrad_mlp as tg
 >>> from tinygrad_mlp import optim
