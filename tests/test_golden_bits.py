@@ -21,7 +21,7 @@ import pytest
 
 from tests import drawn_networks as drawn
 from tests.kernels.conftest import use_threads  # noqa: F401  # a fixture
-from tests.kernels.scripts import finish, run, start
+from tests.kernels.scripts import finish, start
 from tests.kernels.units import EXPECTED, UNITS, missing
 
 FILE = Path(__file__).with_name("golden_bits.json")
@@ -112,7 +112,8 @@ def test_every_vector_unit(processes: dict[str, subprocess.Popen[str]], unit: st
 )
 def test_a_planted_change_is_noticed(change: str, tmp_path: Path) -> None:
     read = "from tests.drawn_networks import draw, train\nprint(train(draw(9), compiled=False))"
-    found = run(f"{change}\n{read}", TINYGRAD_MLP_CACHE=str(tmp_path)).strip()
+    process = start(f"{change}\n{read}", TINYGRAD_MLP_CACHE=str(tmp_path))
+    found = finish(process, timeout=900).strip()  # it compiles every kernel anew
     assert len(found) == 16
     assert found != RECORDED[9]["steps"]
 
