@@ -156,6 +156,45 @@ def test_a_compiled_step_and_stacked_parameters():
     assert "Python" not in str(step)
 
 
+def test_the_kernels_of_members_run_side_by_side():
+    """More members are more kernels in the same phases, and as many barriers."""
+    from tinygrad_mlp.compiler.schedule import schedule
+
+    def steps(size):
+        ensemble = nn.Ensemble(NETWORKS["batch norm and dropout"], size)
+        optimizer, loss = optim.SGD(ensemble.parameters(), lr=0.1), nn.EnsembleLoss()
+
+        @tg.compile
+        def step(x, y):
+            optimizer.zero_grad()
+            loss(ensemble(x), y).backward()
+            optimizer.step()
+
+        data = spiral()
+        step(tg.tensor(data.x), tg.tensor(data.y))
+        return schedule(step.program.instructions)
+
+    two, six = steps(2), steps(6)
+    assert max(step.phase for step in two) == max(step.phase for step in six)
+    assert sum(step.barrier for step in two) == sum(step.barrier for step in six)
+    products = [step for step in six if step.instruction.name == "members_linear"]
+    assert len(products) == 3 * 6  # layers times members
+    assert {step.instruction.side_by_side for step in products} == {6}
+    if tg.get_num_threads() == 2:
+        assert [(step.threads, step.first % 2) for step in products[:6]] == [(1, 0), (1, 1)] * 3
+
+
+def test_it_prints_the_network_of_a_member():
+    assert repr(nn.Ensemble(lambda: nn.Sequential(nn.Linear(2, 3)), 5)).splitlines() == [
+        "Ensemble(",
+        "  size=5",
+        "  (network): Sequential(",
+        "    (0): Linear(in_features=2, out_features=3, bias=True)",
+        "  )",
+        ")",
+    ]
+
+
 def test_second_derivatives_and_gradcheck():
     from tinygrad_mlp.ops.fused import members
 

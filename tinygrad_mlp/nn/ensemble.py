@@ -64,7 +64,7 @@ class _Layer(Module):
             if value is not None:
                 copy_(value, getattr(self, name).detach()[index])
 
-    def extra_repr(self) -> str:
+    def __repr__(self) -> str:
         """Return the layer of one member."""
         return repr(self.options)
 
@@ -203,6 +203,10 @@ class Ensemble(Module):
     def size(self) -> int:
         """The number of members."""
         return int(self.rng.shape[0])
+
+    def extra_repr(self) -> str:
+        """Return the number of members."""
+        return f"size={self.size}"
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the outputs of all members, stacked: (K, N, ...) for an input (N, ...)."""
