@@ -158,6 +158,22 @@ def test_trouble_is_named_once_with_a_cure(kind, make, layer, cure):
         monitor.record(model)  # nothing new
 
 
+def test_the_units_of_an_ensemble_are_counted_for_each_member():
+    alive = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Dropout(0.9), nn.Linear(8, 3))
+    with tg.no_grad():
+        alive[0].bias.copy_(tg.tensor([100.0] * 8))
+    dead = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Dropout(0.9), nn.Linear(8, 3))
+    with tg.no_grad():
+        dead[0].bias.copy_(tg.tensor([-100.0] * 8))
+    monitor = Monitor(spiral(), loss=nn.EnsembleLoss(), warn=False)
+    ensemble = nn.Ensemble([alive, dead])
+    state = ensemble.rng.tolist()
+    _, relu, dropout, _ = monitor.record(ensemble)["layers"]
+    assert relu["dead"] == 0.5
+    assert dropout["activation"] == relu["activation"]  # the probe drops nothing
+    assert ensemble.rng.tolist() == state
+
+
 def test_a_large_update_is_named():
     model = nn.Linear(2, 3)
     with pytest.warns(UserWarning, match=r"an update changes 'weight' by .*lower the learning"):

@@ -122,7 +122,8 @@ def explain(
 
 def flops(instruction: Instruction) -> int:
     """Return the operations of an instruction, counted as described at the top of this file."""
-    op, inputs = instruction.op, instruction.inputs
+    inputs = instruction.inputs
+    op: Any = getattr(instruction.op, "inner", instruction.op)  # of an op per slice
     size = max((r.layout.size for r in instruction.outputs), default=0)
     if isinstance(op, MatMul):
         return size * (2 * inputs[0].layout.shape[-1] + len(inputs) - 2)

@@ -24,7 +24,7 @@ from .._common.validation import check_int
 from .._tensor import Tensor
 from ..autograd import grad
 from ..autograd.modes import enable_grad
-from ..nn import DropConnect, Dropout, Module, ReLU, Sigmoid, Tanh
+from ..nn import DropConnect, Dropout, Ensemble, Module, ReLU, Sigmoid, Tanh
 from ..nn import functional as F
 from ..ops.create import tensor
 from ..ops.random import get_rng_state, set_rng_state
@@ -188,11 +188,12 @@ class Monitor(Callback):
         for module in model.modules():
             for hooks in module._hooks.values():
                 hooks.clear()
-            if isinstance(module, Dropout | DropConnect):
+            one = getattr(module, "options", module)  # of an ensemble's layer: the layer of one
+            if isinstance(module, Dropout | DropConnect) or isinstance(one, Dropout | DropConnect):
                 module.eval()
             if not any(True for _ in module.children()):
                 module.register_forward_hook(keep)
-        loss = loss_of()
+        loss, axis = loss_of(), 1 if isinstance(model, Ensemble) else 0
         parameters = dict(model.named_parameters())
         wanted = [*(out for _, out in outputs), *parameters.values()]
         known = {id(value): value for value in wanted if value.requires_grad}
@@ -205,7 +206,7 @@ class Monitor(Callback):
             "loss": float(loss.item()),
             "gradient_norm": math.sqrt(sum(squares)),
             "layers": [
-                self._layer(names[id(module)], module, out, gradients.get(id(out)))
+                self._layer(names[id(module)], module, out, gradients.get(id(out)), axis)
                 for module, out in outputs
             ],
             "parameters": [
@@ -219,11 +220,14 @@ class Monitor(Callback):
             ],
         }
 
-    def _layer(self, name: str, module: Module, out: Tensor, gradient: Tensor | None) -> Record:
+    def _layer(
+        self, name: str, module: Module, out: Tensor, gradient: Tensor | None, axis: int
+    ) -> Record:
+        """Return the record of a layer; ``axis`` is that of the rows."""
         array = out.detach().numpy()
         dead = saturated = None
         if isinstance(module, ReLU):
-            dead = float((array.reshape(len(array), -1) == 0).all(axis=0).mean())
+            dead = float((array == 0).all(axis=axis).mean())
         if slope := SLOPES.get(type(module)):
             saturated = float((slope(array) < SATURATED).mean())
         return {
