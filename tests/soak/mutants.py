@@ -12,6 +12,11 @@ import struct
 import zipfile
 from collections.abc import Callable, Sequence
 
+from safetensors.numpy import load
+
+from tinygrad_mlp import serialization
+
+CHECKSUM = "sha256-of-tinygrad_mlp"
 Mutator = Callable[[random.Random, bytes, Sequence[bytes]], bytes]
 
 NUMBERS = [
@@ -138,8 +143,29 @@ def mutate_safetensors(draw: random.Random, data: bytes, others: Sequence[bytes]
         header = mutate_tree(draw, header)
     else:
         content = mutate_bytes(draw, content, [content])
-    written = json.dumps(header).encode()
-    return struct.pack("<Q", len(written)) + written + content
+    if draw.random() < 0.9:
+        sign(header, content)
+    return join_safetensors(header, content)
+
+
+def join_safetensors(header: dict, content: bytes) -> bytes:
+    """Return the file with this header."""
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + content
+
+
+def sign(header: dict, content: bytes) -> None:
+    """Put the checksum that the mutant should have into it, so that more than that is tested."""
+    metadata = header.get("__metadata__")
+    if not isinstance(metadata, dict) or CHECKSUM not in metadata:
+        return
+    metadata.pop(CHECKSUM)
+    try:
+        metadata[CHECKSUM] = serialization._checksum(
+            load(join_safetensors(header, content)), metadata
+        )
+    except Exception:  # no file of tensors at all
+        metadata[CHECKSUM] = "0"
 
 
 def mutate_npz(draw: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
