@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from matplotlib.image import imread
 
 from tests.cli.test_train import command
+from tinygrad_mlp import serialization
 from tinygrad_mlp.cli import _with_options, main
 from tinygrad_mlp.runs.run_folder import open_run
 
@@ -296,6 +298,29 @@ def test_errors_of_predict_describe_the_wrong_row(
     assert "cannot write to the folder" in error
     (tmp_path / "run" / "config.json").write_text("{}")
     assert "it is not the config of a run" in failed(capsys, "evaluate", folder)
+
+
+def test_what_cannot_be_a_network_or_its_output_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, rows = tmp_path / "run", tmp_path / "rows.csv"
+    done(capsys, "train", "xor", "--epochs", "1", "--hidden", "3", "--out", str(folder))
+    rows.write_text("1,1\n-1,1e30\n")
+    config = json.loads((folder / "config.json").read_text())
+    for name, value, message in (
+        ("l2", 10**400, "is not the config of a run: OverflowError"),
+        ("hidden", [10**15], "config.json: its network cannot be built"),
+        ("hidden", [10**30], "config.json: its network cannot be built"),
+    ):
+        changed = config | {"settings": config["settings"] | {name: value}}
+        (folder / "config.json").write_text(json.dumps(changed))
+        assert message in failed(capsys, "predict", str(folder), str(rows))
+    (folder / "config.json").write_text(json.dumps(config))
+    weights, metadata = serialization.read(folder / "model.safetensors")
+    large = {name: values * np.float32(1e10) for name, values in weights.items()}
+    serialization.write(large, folder / "model.safetensors", metadata)
+    error = failed(capsys, "predict", str(folder), str(rows))
+    assert "rows.csv: the network's output for row 2 of the data is not finite; the values" in error
 
 
 def test_arrays_that_are_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

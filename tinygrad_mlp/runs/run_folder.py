@@ -121,7 +121,14 @@ class RunConfig:
             raise ValueError(
                 f"{path} has no entry {error}: it is not the config of a run of this version"
             ) from None
-        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise ValueError(f"{path} is not the config of a run: {error!r}") from None
 
 
@@ -196,9 +203,19 @@ class SavedRun:
         Returns:
             Header and rows of a table. For classification each row has the predicted class and
             the probability of each class; for regression the value, in the units of the target.
+
+        Raises:
+            OSError, ValueError: as :func:`~tinygrad_mlp.data.read_inputs`; or an output of the
+                network is not finite.
         """
         options = self._csv_options(encoding)
         outputs = predict(self.model, read_inputs(path, self.preprocessor, **options))
+        if not np.isfinite(outputs).all():
+            row = int(np.isfinite(outputs).all(axis=1).argmin())
+            raise ValueError(
+                f"{path}: the network's output for row {row + 1} of the data is not finite; the "
+                f"values of the row, or the weights in {self.folder / MODEL}, are too large"
+            )
         classes = self.preprocessor.classes
         if not classes:
             values = self.preprocessor.inverse_transform(outputs[:, 0])
@@ -225,7 +242,11 @@ def open_run(folder: str | os.PathLike[str]) -> SavedRun:
             fix = f"there is nothing to continue, train anew with {ANEW}"
         raise FileNotFoundError(f"{folder} has no {MODEL}: {fix}")
     config.check_files(path)
-    model, weights = config.build_model(), load(path / MODEL)
+    weights = load(path / MODEL)
+    try:
+        model = config.build_model()
+    except (ArithmeticError, MemoryError, RuntimeError, ValueError) as error:
+        raise ValueError(f"{path / CONFIG}: its network cannot be built: {error}") from None
     check_weights(path / MODEL, weights, model)
     try:
         model.load_state_dict(weights)

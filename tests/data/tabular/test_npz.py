@@ -263,3 +263,20 @@ def test_values_that_cannot_be_scaled_name_the_file(file: Path) -> None:
 def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         read_npz(tmp_path)
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_strings_are_text(file: Path, order: str) -> None:
+    np.savez(file, x=X, y=np.array(["a", "é😀", "a", "é😀"], f"{order}U2"))
+    assert npz(file, test=None).classes == ("a", "é😀")
+    for code in (0x110000, 0xD800, 0xFFFFFFFF):
+        y = np.array([97, code, 97, 97], f"{order}u4").view(f"{order}U1")
+        np.savez(file, x=X, y=y)
+        with pytest.raises(ValueError, match=r"arrays\.npz: y has strings with characters that Un"):
+            npz(file)
+
+
+def test_strings_may_be_empty(file: Path) -> None:
+    np.savez(file, x=X, y=np.array([""] * 4))
+    with pytest.raises(ValueError, match=r"row 0, column 'y': the value is missing"):
+        npz(file)

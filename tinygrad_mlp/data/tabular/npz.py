@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -110,11 +111,23 @@ def read_npz(path: str | os.PathLike[str], *, target: bool = True) -> dict[str, 
             wanted = f"y must be labels or values of shape ({len(x)},), one per row of x"
             raise ValueError(f"{path}: {wanted}, got {y.dtype} of shape {y.shape}{hint}")
         arrays["y"] = y.reshape(len(x))
+        if y.dtype.kind == "U" and not _is_text(y):
+            raise ValueError(f"{path}: y has strings with characters that Unicode does not have")
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
             raise ValueError(f"{path}: {name} must be finite, got {array[index]} at {list(index)}")
     return arrays
+
+
+def _is_text(strings: Array) -> bool:
+    """Return whether each character is one that text can hold: in Unicode, and no surrogate."""
+    if not strings.dtype.itemsize:
+        return True
+    codes = np.ascontiguousarray(strings).view(
+        np.dtype(np.uint32).newbyteorder(strings.dtype.byteorder)
+    )
+    return bool(((codes < 0xD800) | (codes > 0xDFFF) & (codes <= sys.maxunicode)).all())
 
 
 def target_as_table(file: str, y: Array) -> Table:
