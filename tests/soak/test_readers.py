@@ -48,6 +48,8 @@ def test_mutants_are_read_or_refused_as_documented(
         for found, failed in pool.map(read_batch, range(0, COUNT, BATCH), [tmp_path] * COUNT):
             counts += found
             failures += failed
+            with capsys.disabled():
+                print(f"{sum(counts.values()):,} read, {len(failures)} failures", flush=True)
     totals: Counter[str] = Counter()
     for name, number in counts.items():
         totals[name.split()[-1]] += number
