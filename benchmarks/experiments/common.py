@@ -362,13 +362,13 @@ def main(
     options = parser(about, name).parse_args(arguments)
     try:
         if options.seed < 0:
-            raise ValueError(f"--seed must be 0 or more, not {options.seed}")
+            sys.exit(f"{name}: --seed must be 0 or more, not {options.seed}")
         folder = claim(options.out, options.overwrite)
         size = "tiny" if options.tiny else "quick" if options.quick else "full"
         experiment = Experiment(name, about, options.seed, size, folder)
         run(experiment)
         status = experiment.finish()
-    except (OSError, ModuleNotFoundError, ValueError) as error:  # no data, no library, no folder
+    except (OSError, ModuleNotFoundError) as error:  # no data, no library, no folder
         sys.exit(f"{name}: {error}")
     except KeyboardInterrupt:
         print(f"{name}: interrupted; {options.out} has no {RESULT}", file=sys.stderr)

@@ -31,7 +31,7 @@ def contestant(race: Race) -> None:
     def classify() -> np.ndarray:
         return model.predict(race.x_test, batch_size=1000, verbose=0).argmax(1)
 
-    race.train(train_epoch, classify)
+    race.train(train_epoch, classify, lambda folder: model.save(folder / "model.keras"))
 
 
 if __name__ == "__main__":

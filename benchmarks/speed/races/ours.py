@@ -42,6 +42,7 @@ def contestant(race: Race) -> None:
         seed=race.seed,
         progress=False,
     )
+    race.save(lambda folder: tg.save(model.state_dict(), folder / "model.safetensors"))
 
 
 def layer(weight: np.ndarray) -> nn.Linear:  # (inputs, outputs)

@@ -32,7 +32,7 @@ def contestant(race: Race) -> None:
         with torch.inference_mode():
             return model(x_test).argmax(1).numpy()
 
-    race.train(train_epoch, classify)
+    race.train(train_epoch, classify, lambda f: torch.save(model.state_dict(), f / "model.pt"))
 
 
 def layer(weight: np.ndarray) -> nn.Linear:  # (inputs, outputs)

@@ -3,7 +3,8 @@
 All train 784-512-512-10 with ReLU, dropout 0.2 after each hidden layer, Adam with learning rate
 1e-3, batches of 128 in a new random order in each epoch (the incomplete last batch is dropped),
 pixels in [0, 1]. All start from the same weights, except scikit-learn, which draws its own. After
-each epoch the whole test set is classified without dropout.
+each epoch the whole test set is classified without dropout. At the end the model is saved, in the
+library's own format, to a temporary folder.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import gzip
 import itertools
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,12 +65,25 @@ class Race:
         """Whether the last accuracy reaches the goal."""
         return bool(self.accuracies) and self.accuracies[-1] >= self.goal
 
-    def train(self, train_epoch: Callable[[], object], classify: Callable[[], np.ndarray]) -> None:
+    def train(
+        self,
+        train_epoch: Callable[[], object],
+        classify: Callable[[], np.ndarray],
+        save: Callable[[Path], object],
+    ) -> None:
         """Train epoch by epoch, and classify the test set after each, until the race ends."""
         ended = False
         while not ended:
             train_epoch()
             ended = self.record(float(np.mean(np.asarray(classify()) == self.y_test)))
+        self.save(save)
+
+    def save(self, save: Callable[[Path], object]) -> None:
+        """Let a contestant save its model, and check that a file is there."""
+        with tempfile.TemporaryDirectory() as folder:
+            save(Path(folder))
+            if not any(Path(folder).iterdir()):
+                raise SystemExit("the contestant saved nothing")
 
 
 def run(contestant: Callable[[Race], object]) -> None:

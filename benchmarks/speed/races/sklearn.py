@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import joblib
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
@@ -21,6 +22,7 @@ def contestant(race: Race) -> None:
     race.train(
         lambda: model.partial_fit(race.x, race.y, classes=classes),  # one epoch
         lambda: model.predict(race.x_test),
+        lambda folder: joblib.dump(model, folder / "model.joblib"),
     )
 
 
