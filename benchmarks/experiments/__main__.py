@@ -18,7 +18,21 @@ from pathlib import Path
 from common import REPORT, RESULT, atomic_write, claim, page
 
 HERE = Path(__file__).parent
-SCRIPTS = ("spiral", "from_config", "activations", "gradient_check")  # in the order of the report
+SCRIPTS = (  # in the order of the report
+    "spiral",
+    "tensorboard",
+    "dropout",
+    "from_config",
+    "activations",
+    "capacity",
+    "gradient_check",
+    "custom_loss",
+    "mnist_mlp",
+    "mnist_networks",
+    "optimizers",
+    "ensemble",
+    "best_mnist",
+)
 
 
 def main() -> int:
