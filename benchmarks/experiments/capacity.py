@@ -15,6 +15,7 @@ A. Choromanska et al., "The loss surfaces of multilayer networks", AISTATS 2015.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -38,11 +39,10 @@ def train(experiment: Experiment, units: int, data: Any, l1: float = 0, l2: floa
     model = make(units)
     penalty = Penalty(model, l1=l1, l2=l2 / 2) if l1 or l2 else None
     steps = experiment.pick(full=4000, quick=1500, tiny=5)
-    scheduler = optim.lr_scheduler.CosineAnnealingLR(
-        o := optim.Adam(model.parameters(), 0.03), steps
-    )
+    optimizer = optim.Adam(model.parameters(), lr=0.03)
+    scheduler = optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     options = dict(epochs=steps, batch_size=len(data.x), shuffle=False, progress=False)
-    tg.fit(model, o, data, penalty=penalty, scheduler=scheduler, **options)
+    tg.fit(model, optimizer, data, penalty=penalty, scheduler=scheduler, **options)
     return model
 
 
@@ -71,7 +71,7 @@ def run(experiment: Experiment) -> None:
     losses = starts(experiment)
     experiment.record(rows=rows, losses=losses)
     if experiment.size != "tiny":
-        decreasing = float(all(a > b for a, b in zip(norms, norms[1:], strict=False)))
+        decreasing = float(all(a > b for a, b in itertools.pairwise(norms)))
         experiment.check("L2 shrinks the weights, step by step (1: yes)", decreasing, at_least=1)
         sparsity = rows[-1]["weights below 0.001"]
         experiment.check("share of weights that L1 of 0.01 sets to 0", sparsity, at_least=0.3)

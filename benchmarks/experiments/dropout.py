@@ -1,8 +1,8 @@
 """Dropout and DropConnect on a small noisy sample, where the plain network overfits.
 
 Two interleaved moons of a few noisy points, and a network that is large enough to learn each of
-them by heart. Dropout sets hidden units to 0 with probability p in each step of training, DropConnect
-sets weights to 0:
+them by heart. In each step of training dropout sets hidden units to 0 with probability p, and
+DropConnect sets weights to 0:
 
     dropout       h = m * f(W x + b) / (1 - p)          m_i  is 1 with probability 1 - p, else 0
     DropConnect   h = f((M * W / (1 - p)) x + b)        M_ij is 1 with probability 1 - p, else 0
@@ -31,9 +31,8 @@ NETWORKS = {"plain": (0.0, 0.0), "dropout 0.5": (0.5, 0.0), "DropConnect 0.5": (
 
 def make(dropout: float, connect: float) -> nn.Sequential:
     """Return 2-256-256-2 with dropout of units after, or DropConnect in, the second layer."""
-    second: nn.Module = (
-        nn.DropConnect(WIDTH, WIDTH, connect) if connect else nn.Linear(WIDTH, WIDTH)
-    )
+    sizes = (WIDTH, WIDTH)
+    second: nn.Module = nn.DropConnect(*sizes, connect) if connect else nn.Linear(*sizes)
     drop = [nn.Dropout(dropout)] if dropout else []
     first = [nn.Linear(2, WIDTH), nn.ReLU(), *drop]
     return nn.Sequential(*first, second, nn.ReLU(), *drop, nn.Linear(WIDTH, 2))

@@ -92,7 +92,7 @@ def run(experiment: Experiment) -> None:
         gain = average - float(np.mean(each))
         experiment.check("gain of the average over the mean member", gain, at_least=0.001)
         experiment.check("speed: apart / together", apart / together, at_least=1.0)
-    experiment.record(members=each, average=average, averages=sizes, seconds=seconds)
+    experiment.record(members=each, average=average, averages=sizes, times=seconds)
 
 
 def sum_of(models: list[nn.Sequential], images: tg.Tensor) -> tg.Tensor:
