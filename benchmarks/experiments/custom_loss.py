@@ -2,15 +2,15 @@
 
 `tg.autograd.Function` takes a forward and a backward. Three are written here:
 
-    softmax, cross-entropy    L = -1/N sum_n log softmax(z_n)_{y_n}    dL/dz = (softmax(z) - 1_y) / N
+    softmax, cross-entropy    L = -1/N sum_n log softmax(z_n)_{y_n}    dL/dz = (softmax z - 1_y) / N
     mean squared error        L = 1/(N D) sum (z - t)^2                dL/dz = 2 (z - t) / (N D)
     scaled tanh as output     z = c tanh(a / c)                        dz/da = 1 - (z / c)^2
 
 Each is validated before it is used: the shape and dtype of its result and of its gradient, its
 value against the framework's own op, and its gradient against difference quotients
-(`tg.gradcheck`). A wrong backward is found: one that forgets the 1/N. Then networks are trained with them: the spiral
-with the loss of one's own gives the losses of the built-in one step by step; a regression has an
-identity output and the squared error.
+(`tg.gradcheck`). A wrong backward is found: one that forgets the 1/N. Then networks are trained with
+them: the spiral with the loss of one's own gives the losses of the built-in one step by step; a
+regression has an identity output and the squared error.
 """
 
 from __future__ import annotations

@@ -113,13 +113,13 @@ def run(experiment: Experiment) -> None:
     found = larger.load_state_dict(model.state_dict(), strict=False)
     experiment.say(f"missing: {', '.join(found.missing_keys)}")
     experiment.say(f"unexpected: {', '.join(found.unexpected_keys)}")
-    before = larger.get_submodule("hidden").weight.detach().clone()
-    hidden = list(larger.get_submodule("hidden").parameters())
+    before = larger.hidden.weight.detach().clone()
+    hidden = list(larger.hidden.parameters())
     for parameter in hidden:
         parameter.requires_grad_(False)
     study.fit(larger, short)
     frozen = study.accuracy(larger)
-    moved = float((larger.get_submodule("hidden").weight - before).abs().max().item())
+    moved = float((larger.hidden.weight - before).abs().max().item())
     experiment.check("change of the frozen layer", moved, at_most=0.0)
     for parameter in hidden:
         parameter.requires_grad_(True)
@@ -155,7 +155,7 @@ def run(experiment: Experiment) -> None:
         tg.manual_seed(experiment.seed)
         model = make()
         study.fit(model, short, penalty=Penalty(model, l1=l1, l2=l2) if l1 or l2 else None)
-        weights = model.get_submodule("hidden").weight.detach().numpy()
+        weights = model.hidden.weight.detach().numpy()
         row = {"l1": l1, "l2": l2, "test accuracy": study.accuracy(model)}
         row["below 0.001"] = float(np.mean(np.abs(weights) < 1e-3))
         penalised.append(row | {"sum of w^2": float(np.sum(weights.astype(float) ** 2))})
