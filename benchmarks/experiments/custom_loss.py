@@ -8,8 +8,8 @@
 
 Each is validated before it is used: the shape and dtype of its result and of its gradient, its
 value against the framework's own op, and its gradient against difference quotients
-(`tg.gradcheck`). A wrong backward is found: one that forgets the 1/N. Then networks are trained with
-them: the spiral with the loss of one's own gives the losses of the built-in one step by step; a
+(`tg.gradcheck`). A wrong backward is found: one that forgets the 1/N. Then networks are trained:
+the spiral with the loss of one's own gives the losses of the built-in one step by step; a
 regression has an identity output and the squared error.
 """
 

@@ -19,8 +19,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import libraries
 import numpy as np
-import peers
 from common import Experiment, main
 
 import tinygrad_mlp as tg
@@ -51,8 +51,8 @@ def make(hidden: tuple[int, ...], dropout: tuple[float, ...]) -> nn.Sequential:
     return model
 
 
-def train(network: peers.Network, data: Any, validation: Any) -> dict[str, Any]:
-    """Train one of ours, and return the same figures as `peers.train`."""
+def train(network: libraries.Network, data: Any, validation: Any) -> dict[str, Any]:
+    """Train one of ours, and return the same figures as `libraries.train`."""
     tg.manual_seed(network.seed)
     model = make(network.hidden, network.dropout)
     history = tg.fit(
@@ -82,18 +82,18 @@ def run(experiment: Experiment) -> None:
     train_set, test_set = ((d.x[:rows], d.y[:rows]) for d in tg.data.split(tg.data.mnist()))
     epochs = experiment.pick(full=20, quick=2, tiny=1)
     seeds = range(experiment.seed, experiment.seed + experiment.pick(full=5, quick=1, tiny=1))
-    others = [name for name in peers.MODULES if peers.installed(name)]
+    others = [name for name in libraries.MODULES if libraries.installed(name)]
     others = experiment.pick(full=others, quick=others, tiny=[])
     runs: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for seed in seeds:
         for name, (hidden, dropout) in NETWORKS.items():
             if name != "a" and experiment.size == "quick":
                 continue
-            network = peers.Network(hidden, dropout, epochs, seed, threads=tg.get_num_threads())
+            network = libraries.Network(hidden, dropout, epochs, seed, threads=tg.get_num_threads())
             turn = runs.setdefault(name, {who: [] for who in ("ours", *others)})
             turn["ours"].append(train(network, train_set, test_set))
             for other in others:
-                turn[other].append(peers.train(other, network))
+                turn[other].append(libraries.train(other, network))
             experiment.say(
                 f"seed {seed}, {name}: "
                 + ", ".join(f"{who} {each[-1]['accuracy'][-1]:.4f}" for who, each in turn.items())

@@ -56,7 +56,7 @@ def run(experiment: Experiment) -> None:
     optimizer = optim.Adam(model.parameters(), lr=0.02)
     scheduler = optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     events = experiment.folder / "events"
-    monitor = tg.study.Monitor(data, tensorboard=events)
+    monitor = tg.study.Monitor(data, tensorboard=events, warn=False)
     callbacks = [tg.train.TensorBoard(events), monitor]
     history = tg.fit(
         model,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import subprocess
 import sys
@@ -20,19 +21,36 @@ SCRIPTS = sorted(p.stem for p in EXPERIMENTS.glob("*.py") if p.stem not in ("com
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A function that imports a script as Python does when the script is run."""
+    """A function that imports a script much as Python does when the script is run.
+
+    The module has another name: ``tensorboard.py`` is not the library.
+    """
     monkeypatch.setattr(sys, "path", [str(EXPERIMENTS), *sys.path])
     before = set(sys.modules)
 
     def imported(name: str) -> ModuleType:
-        return importlib.import_module(name)
+        if name == "common":
+            return importlib.import_module(name)
+        spec = importlib.util.spec_from_file_location(
+            f"experiment_{name}", EXPERIMENTS / f"{name}.py"
+        )
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
 
     yield imported
-    for name in {*SCRIPTS, "common", "processor"} - before:
+    for name in {*SCRIPTS, "common", "libraries", "processor"} - before:
         sys.modules.pop(name, None)
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+MNIST = ("best_mnist", "ensemble", "mnist_mlp", "mnist_networks", "optimizers")
+MARKS = dict.fromkeys(MNIST, pytest.mark.data)
+missing = importlib.util.find_spec("tensorboard") is None
+MARKS["tensorboard"] = pytest.mark.skipif(missing, reason="needs the package tensorboard")
+MARKED = [pytest.param(n, marks=MARKS[n]) if n in MARKS else n for n in SCRIPTS]
+
+
+@pytest.mark.parametrize("name", MARKED)
 def test_the_smallest_form_runs(name: str, load: Any, tmp_path: Path, capsys: Any) -> None:
     pytest.importorskip("matplotlib")
     script, common = load(name), load("common")

@@ -9,7 +9,7 @@ import time
 import keras
 import numpy as np
 
-from peers import Network, load
+from libraries import Network, load
 
 
 class Times(keras.callbacks.Callback):

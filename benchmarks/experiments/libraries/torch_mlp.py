@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from peers import Network, load
+from libraries import Network, load
 
 
 def main(network: Network) -> dict[str, object]:

@@ -47,7 +47,7 @@ def train(name: str, network: Network) -> dict[str, Any]:
     count = str(network.threads)
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
     done = subprocess.run(
-        [sys.executable, "-m", f"peers.{MODULES[name][0]}", json.dumps(asdict(network))],
+        [sys.executable, "-m", f"libraries.{MODULES[name][0]}", json.dumps(asdict(network))],
         env=os.environ | dict.fromkeys(names, count) | {"KERAS_BACKEND": "jax"},
         cwd=Path(__file__).parents[1],
         capture_output=True,
