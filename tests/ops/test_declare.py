@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+import pkgutil
 
 import numpy as np
 import pytest
 
 import tinygrad_mlp as tg
+from tinygrad_mlp import ops
 from tinygrad_mlp.autograd.op import REGISTRY, Op
 from tinygrad_mlp.kernels.codegen import expression
 from tinygrad_mlp.ops.elementwise.declare import Elementwise
@@ -83,6 +86,16 @@ def test_a_name_that_tensors_have_already(name):
         Op("of_the_test", ("x",), method=name)
     assert getattr(tg.Tensor, name, None) is before
     assert registered == REGISTRY
+
+
+@pytest.mark.parametrize(
+    "module", [m.name for m in pkgutil.walk_packages(ops.__path__, f"{ops.__name__}.")]
+)
+def test_an_op_has_the_name_of_its_variable(module):
+    named = {"_put": "put_", "_set_slice": "set_slice_", "_embed": "slice_backward"}
+    for variable, op in vars(importlib.import_module(module)).items():
+        if isinstance(op, Op):
+            assert op.name == named.get(variable, variable.lstrip("_"))
 
 
 def test_a_new_name_becomes_a_method():

@@ -23,6 +23,7 @@ from tests.train.epochs import (
     valued,
 )
 from tinygrad_mlp import nn, optim
+from tinygrad_mlp.autograd import modes
 from tinygrad_mlp.train.fit import fit
 
 
@@ -114,13 +115,19 @@ def test_training_goes_on_after_such_a_loss() -> None:
 
 
 def test_a_capture_error_of_the_model_itself_is_no_reason_to_go_on() -> None:
+    """It came before the step had ended: to go on without compiling would skip a batch."""
+    calls = []
+
     class Refusing(nn.Linear):
         def forward(self, x):
-            raise tg.CaptureError("not this model")
+            if modes.recording() is not None and not calls:
+                calls.append(x)
+                raise tg.CaptureError("not this model")
+            return super().forward(x)
 
     model = Refusing(FEATURES, CLASSES)
     with pytest.raises(tg.CaptureError, match="not this model"):
-        fit(model, adam(model), labelled(), epochs=1, progress=False)
+        fit(model, adam(model), labelled(), epochs=50, progress=False)
 
 
 class Centred(nn.Module):

@@ -16,7 +16,7 @@ from tinygrad_mlp.kernels.gemm import UNITS as REGISTERS
 from tinygrad_mlp.kernels.gemm import planning as plans
 from tinygrad_mlp.kernels.gemm import source
 from tinygrad_mlp.kernels.runtime.layout import layout_of
-from tinygrad_mlp.kernels.runtime.memory import address_of, scratch
+from tinygrad_mlp.kernels.runtime.memory import address_of
 from tinygrad_mlp.kernels.runtime.threads import get_num_threads
 
 FEATURES = target.features()
@@ -26,7 +26,7 @@ if FEATURES & {"fma", "neon"}:  # vectors of 16 bytes, fused: no more than what 
     UNITS.insert(-1, "neon")
 DTYPES = ["float32", "float64"]
 EVERY_KERNEL = [(unit, dtype) for unit in UNITS for dtype in DTYPES]
-GUARD = 64  # elements
+GUARD, LINE = 64, 64  # elements; bytes
 
 every_kernel = pytest.mark.parametrize(("unit", "dtype"), EVERY_KERNEL)
 
@@ -60,10 +60,13 @@ def multiply(
     plan.launch.work = 1e9  # use all threads, however small it is
     row = 0 if bias is None else address_of(bias)
     count = get_num_threads()
-    room = scratch(plan.scratch(count))
+    needed = plan.scratch(count)
+    around = np.full(needed + 2 * LINE, 0xA5, np.uint8)
+    room = -(-address_of(around) // LINE) * LINE
     plan.launch(
         *map(address_of, (a, b)), row, address_of(c), room, count, *map(address_of, operands)
     )
+    assert (around[room - address_of(around) + needed :] == 0xA5).all(), "wrote behind scratch"
     assert (memory[:GUARD] == -7.25).all(), "wrote before C"
     assert (memory[GUARD + size :] == -7.25).all(), "wrote behind C"
     return c
