@@ -82,6 +82,16 @@ def test_an_error_during_the_import_is_one_line(error: str, line: str) -> None:
     assert done.stderr.decode() == expected
 
 
+def test_one_thread_is_enough(tmp_path: Path) -> None:
+    before = threads.get_num_threads()
+    try:
+        out = str(tmp_path / "run")
+        assert cli.main(["train", "xor", "--epochs", "1", "--threads", "1", "--out", out]) == 0
+        assert threads.get_num_threads() == 1
+    finally:
+        threads.set_num_threads(before)
+
+
 def test_too_many_threads_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     before, most = threads.get_num_threads(), threads.most_threads()
     assert most == 4 * (os.cpu_count() or 1)

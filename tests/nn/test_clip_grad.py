@@ -97,6 +97,10 @@ def test_taped_gradients():
     (x * x / 2).sum().backward(create_graph=True)
     assert nn.utils.clip_grad_norm_([x], 1.0).item() == 5
     np.testing.assert_allclose(x.grad.detach().numpy(), [0.6, 0.8], 1e-6)
+    before = x.grad.grad_fn
+    nn.utils.clip_grad_value_([x], 0.7)
+    np.testing.assert_allclose(x.grad.detach().numpy(), [0.6, 0.7], 1e-6)
+    assert x.grad.grad_fn is before, "clipping is not recorded"
 
 
 @pytest.mark.parametrize(

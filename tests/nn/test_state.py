@@ -154,6 +154,8 @@ def test_through_a_file(tmp_path):
     source, target = model(), model()
     tg.save(source.state_dict(), tmp_path / "model.safetensors")
     target.load_state_dict(tg.load(tmp_path / "model.safetensors"))
+    header = (tmp_path / "model.safetensors").read_bytes()[:8]
+    assert int.from_bytes(header, "little") % 8 == 0, "the format aligns what follows"
     x = tg.randn(5, 4)
     source.eval(), target.eval()
     np.testing.assert_array_equal(source(x).detach().numpy(), target(x).detach().numpy())
