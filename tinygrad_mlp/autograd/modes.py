@@ -139,6 +139,9 @@ class Record(list["Entry"]):
     def add_guard(self, fact: Callable[[], Any]) -> None:
         """Run what is recorded again only while ``fact()`` returns what it returns now."""
 
+    def on_made(self, value: Any) -> None:
+        """Note a tensor that was made on the memory of an array, without an op."""
+
     def on_grad_reset(self, leaf: Any) -> None:
         """Note that ``leaf.grad`` was set to None."""
 

@@ -8,6 +8,10 @@ The way of the first call, in reading order:
 ``reachable.py``          finds that state: modules, optimizers, variables that are named
 ``signature.py``          what of the arguments decides it: shapes, dtypes, Python values
 ``capture.py``            runs the function once, and records every op as an instruction
+``tracer.py``             follows the user's code meanwhile: the Python state that it reads and
+                          changes (``watches.py``), what it may not read (``outside.py``), and whose
+                          code it is (``origin.py``)
+``memory_map.py``         the buffers that the capture has met, by their addresses
 ``specialization.py``     a captured call with its guards; calls ``passes/`` and ``executable.py``
 ``passes/``               dead code, repetitions, state writes, fusion
 ``schedule.py``           the phase and the threads of each kernel
@@ -26,7 +30,7 @@ To look at a program:
 ``explain.py``            costs, guards and frozen values of a step
 """
 
-from .capture import CaptureError
 from .compiled_function import CompiledFunction, compile
+from .errors import CaptureError
 
 __all__ = ["CaptureError", "CompiledFunction", "compile"]

@@ -1,7 +1,8 @@
 """Capture: run a function once, for real, and record every op that it applies as an instruction.
 
-Whatever else the function does happens once and is frozen: Python's numbers, branches, attributes.
-What would take a *value* out of the program, such as `.item()`, raises `CaptureError`.
+What else the function does happens once: its branches, and the Python values that it reads, which
+are watched (``tracer.py``). What would take a *value* out of the program, such as `.item()`, and
+what would bring one in that cannot be watched, such as `random.random()`, raises `CaptureError`.
 
 An op is recorded with the kernels that it launched. Their argument words are addresses, and each is
 found in the memory of a tensor that is known by then. So an op needs no further declaration to be
@@ -11,53 +12,33 @@ Python in the program too.
 
 from __future__ import annotations
 
-import bisect
 import sys
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..autograd.modes import Record, is_grad_enabled, record
+from ..autograd import tape
+from ..autograd.modes import Record, grad_mode, is_grad_enabled, record
 from ..autograd.tape import Entry, Value
+from ..autograd.values import as_array, from_array
 from ..kernels.runtime.launch import LaunchLog, record_launches
-from ..kernels.runtime.memory import address_of, last_scratch
-from ..kernels.runtime.storage import Storage
+from ..kernels.runtime.memory import last_scratch
+from ..ops.elementwise.arithmetic import copy_
 from ..ops.random import state
 from . import ir
+from .errors import CaptureError
 from .guards import GuardContext
+from .memory_map import MemoryMap
+from .origin import user_line
 from .signature import argument_names, arrays_in
+from .tracer import Change, Tracer
+from .watches import Watch
 
 _INSTEAD = (
     "its value is known only when the step runs. Return the tensor and read it after the call; "
     "choose between tensors with tg.where; or remove @tg.compile"
 )
 _LOWEST_ADDRESS = 1 << 12  # a smaller word is a number
-_PREFIXES = {ir.INPUT: "in", ir.STATE: "state", ir.TEMPORARY: "%"}  # of the names of buffers
-
-
-class CaptureError(RuntimeError):
-    """A step does what a compiled program cannot do.
-
-    The message names the line and what to write instead. Raised by the first call of a compiled
-    function, and by later calls that are captured again.
-
-    >>> import tinygrad_mlp as tg
-    >>> half = tg.compile(lambda x: x / x.sum().item())
-    >>> try:
-    ...     half(tg.ones(2))
-    ... except tg.CaptureError as error:
-    ...     print(str(error).partition(",")[0])
-    item() takes a value out of the step that is being compiled
-    """
-
-    completed = False  # whether the step ran to its end despite the error
-    result: Any = None  # the result of the step, if completed
-
-    def after(self, result: Any) -> CaptureError:
-        """Return the error of a step that ran to its end and returned ``result``."""
-        self.completed, self.result = True, result
-        return self
 
 
 @dataclass
@@ -74,6 +55,8 @@ class Captured:
     given_gradients: list[tuple[Any, Any]]  # leaves whose gradient must be this tensor
     reset: list[Any]  # leaves whose gradient is None after a run
     left_in: str  # the name of a place where the step left a tensor that it made
+    changes: list[Change]  # Python values that the step changed
+    watches: list[Watch]  # Python values that it read
 
 
 def capture(
@@ -98,14 +81,22 @@ def capture(
         CaptureError: the function cannot be captured.
     """
     recorder = _Recorder(inputs, context.leaves(), reset, complete)
+    refuse = recorder.refuse
     with record_launches() as recorder.launches, record(recorder):
-        result = context.function(*arguments, **keywords)
+        recorder.tracer = tracer = Tracer(context.function, (arguments, keywords), recorder, refuse)
+        with tracer:
+            result = context.function(*arguments, **keywords)
+        recorder.restore_constants()
     try:
+        tracer.check_generators()
         if recorder.failure is not None:
             raise recorder.failure
-        left_in = recorder.left_in(context.found.held())
+        changes = tracer.changes()
+        held = [*context.found.held(), *((each.name, each.value) for each in changes)]
+        left_in = recorder.left_in(held)
         names = argument_names(context.function, arguments, keywords) | context.names()
-        return recorder.finish(result, names, left_in)
+        watches = [each for each in tracer.watches.found.values() if each.guarded]
+        return recorder.finish(result, names, left_in, changes, watches)
     except CaptureError as error:
         error.after(result)
         raise
@@ -116,15 +107,15 @@ class _Recorder(Record):
 
     replayed = True
     failure: CaptureError | None = None
-
     launches: LaunchLog = []
+    tracer: Tracer
 
     def __init__(
         self, inputs: list[Any], leaves: list[Any], known_reset: frozenset[int], complete: bool
     ):
         super().__init__()
         self.complete, self.known_reset = complete, known_reset
-        self.memory = _Memory()
+        self.memory = MemoryMap()
         self.inputs = inputs
         self.program = ir.Program([], [self.memory.region(value, ir.INPUT) for value in inputs])
         self.guards: list[tuple[Callable[[], Any], Any]] = []
@@ -134,6 +125,7 @@ class _Recorder(Record):
         self.initial = [(leaf, leaf.grad) for leaf in leaves]
         self.external: dict[int, Any] = {}  # tensors that existed before the run
         self.known = {id(value) for value in inputs}  # arguments, and tensors met since
+        self.made: dict[int, tuple[Any, Any]] = {}  # by storage: tensor made in Python, its values
         for value in inputs:
             self._check_off_tape(value, "an argument")
 
@@ -146,11 +138,25 @@ class _Recorder(Record):
             if self.failure is None:
                 self._add_instruction(entry)
         except CaptureError as error:
-            self._fail(error)
+            self.refuse(str(error))
 
     def graph_break(self, what: str, instead: str = "") -> None:
         """Raise, as ``what`` cannot be a part of a program."""
-        self._fail(CaptureError(f"{what}, {_user_line()}; {instead or _INSTEAD}"))
+        self.refuse(f"{what}, {user_line(sys._getframe())}; {instead or _INSTEAD}")
+
+    def refuse(self, message: str) -> None:
+        """Raise `CaptureError`, now and, if the step suppresses it, after the run."""
+        self.failure = self.failure or CaptureError(message)
+        if not self.complete:
+            raise self.failure
+
+    def on_made(self, value: Any) -> None:
+        """Note a tensor that was made in Python, with the values that each run starts from."""
+        array = value.storage.array
+        if self.tracer.watches.holds(array):
+            self.tracer.watches.forget_elements(array)
+        else:
+            self.made[id(value.storage)] = value, as_array(value).copy()
 
     def add_guard(self, fact: Callable[[], Any]) -> None:
         """Run the program only while ``fact()`` returns what it returns now."""
@@ -166,11 +172,6 @@ class _Recorder(Record):
         if id(leaf) not in self.reset and id(leaf) not in self.known_reset:
             self.reset[id(leaf)] = leaf
             self.without_grad.append(leaf)
-
-    def _fail(self, error: CaptureError) -> None:
-        if not self.complete:
-            raise error
-        self.failure = self.failure or error
 
     # --- instructions ---
 
@@ -196,8 +197,8 @@ class _Recorder(Record):
         if region.buffer.role == ir.INPUT:
             raise CaptureError(
                 f"the step reads the memory of its argument {list(value.layout.shape)} through "
-                f"another tensor too, {_user_line()}, and at the next call these may be two "
-                "memories; use the argument alone, or pass a clone of it"
+                f"another tensor too, {user_line(sys._getframe())}, and at the next call these may "
+                "be two memories; use the argument alone, or pass a clone of it"
             )
         self.known.add(id(value))
         if region.buffer.role == ir.STATE:
@@ -236,6 +237,21 @@ class _Recorder(Record):
 
     # --- after the run ---
 
+    def restore_constants(self) -> None:
+        """Let the program begin with the first values of the constants that it writes to."""
+        instructions = self.program.instructions
+        written = {region.buffer for each in instructions for region in each.written}
+        for value, first in [*self.made.values()]:
+            buffer = self.memory.by_storage.get(id(value.storage))
+            if buffer is None or buffer.role != ir.STATE or buffer not in written:
+                continue
+            array, count = as_array(value), len(instructions)
+            last = array.copy()
+            with grad_mode(False):
+                tape.apply(copy_, (value.alias(), from_array(first)))
+            array[...] = last
+            instructions[:] = instructions[count:] + instructions[:count]
+
     def left_in(self, reachable: Iterable[tuple[str, Any]]) -> str:
         """Return the name of a place where the step left a tensor that it made, or ""."""
         made = {id(value) for entry in self for value in entry.outputs}
@@ -243,13 +259,21 @@ class _Recorder(Record):
         found = (name for name, v in reachable if isinstance(v, Value) and id(v) in made)
         return next(found, "")
 
-    def finish(self, result: Any, names: dict[int, str], left_in: str) -> Captured:
+    def finish(
+        self,
+        result: Any,
+        names: dict[int, str],
+        left_in: str,
+        changes: list[Change],
+        watches: list[Watch],
+    ) -> Captured:
         """Return the complete program, and what it depends on."""
         program, memory = self.program, self.memory
         result_numbers = {}
         for value in arrays_in((result,)):
             region = memory.region(value, ir.STATE) if isinstance(value, Value) else None
-            if region is not None and region.buffer.role != ir.STATE:
+            own = region is not None and id(value.storage) in self.made
+            if region is not None and (region.buffer.role != ir.STATE or own):
                 result_numbers[id(value)] = len(program.results)
                 program.results.append(region)
         made = {id(v) for entry in self for v in entry.outputs} - set(self.external)
@@ -281,6 +305,8 @@ class _Recorder(Record):
             given_gradients=given,
             reset=[leaf for leaf in reset.values() if leaf.grad is None],
             left_in=left_in,
+            changes=changes,
+            watches=watches,
         )
 
     def _name_buffers(self, names: dict[int, str]) -> None:
@@ -292,69 +318,3 @@ class _Recorder(Record):
             rng.name = "rng"
         for leaf, region in self.program.gradients:
             region.buffer.name = f"{names.get(id(leaf), 'a leaf')}.grad"
-
-
-def _user_line() -> str:
-    """Return the innermost line of code that is outside of this package, in words."""
-    package = __name__.split(".")[0]
-    for frame, _ in traceback.walk_stack(sys._getframe()):
-        if frame.f_globals.get("__name__", "").split(".")[0] != package:
-            code = frame.f_code
-            return f"in {code.co_name}, {code.co_filename}:{frame.f_lineno}"
-    return "in the step"
-
-
-class _Memory:
-    """The buffers of a program, and which addresses belong to them."""
-
-    def __init__(self) -> None:
-        self.by_storage: dict[int, ir.Buffer] = {}
-        self.starts: list[int] = []  # addresses, sorted
-        self.buffers: list[ir.Buffer] = []  # in the same order
-        self.counts = dict.fromkeys(_PREFIXES, 0)
-
-    def region(self, value: Any, role: str) -> ir.Region:
-        """Return where a tensor lies; unknown memory becomes a buffer with this role."""
-        buffer = self.by_storage.get(id(value.storage))
-        if buffer is None:
-            buffer = self._add(value, value.storage, role)
-        low, high = ir.byte_range(value.layout)
-        offset = value.address - buffer.address
-        if offset + low < 0:
-            raise CaptureError(
-                f"a tensor of shape {value.layout.shape} reaches memory in front of the tensor "
-                f"that it is a view of, {buffer.name}; use .clone() on the one with negative steps"
-            )
-        buffer.nbytes = max(buffer.nbytes, offset + high)
-        return ir.Region(buffer, offset, value.layout)
-
-    def _add(self, value: Any, storage: Storage, role: str) -> ir.Buffer:
-        array = storage.array
-        low, high = ir.byte_range(value.layout)
-        start, size = value.address + low, high - low
-        if role != ir.TEMPORARY and array.flags.c_contiguous:  # all of what it is a view of
-            start = address_of(array) + max(storage.place, 0)
-            size = array.nbytes - max(storage.place, 0)
-        self.counts[role] += 1
-        buffer = ir.Buffer(role, size, f"{_PREFIXES[role]}{self.counts[role]}", start, storage)
-        self.by_storage[id(storage)] = buffer
-        at = bisect.bisect(self.starts, start)
-        self.starts.insert(at, start)
-        self.buffers.insert(at, buffer)
-        return buffer
-
-    def locate(self, address: int) -> ir.BufferAddress | None:
-        """Return the buffer that an address belongs to, and the offset in it."""
-        at = bisect.bisect(self.starts, address) - 1
-        if at < 0 or address - self.starts[at] >= max(self.buffers[at].nbytes, 1):
-            return None
-        return ir.BufferAddress(self.buffers[at], address - self.starts[at])
-
-    def check_disjoint(self) -> None:
-        """Raise if two storages share memory: the program would not see it."""
-        for one, other in zip(self.buffers, self.buffers[1:], strict=False):
-            if one.address + one.nbytes > other.address:
-                raise CaptureError(
-                    f"{one.name} and {other.name} are arrays that share memory; pass the step "
-                    "copies that do not"
-                )

@@ -20,13 +20,14 @@ from .._common.change_counter import structure_version
 from .._common.fork import fork_safe
 from ..autograd.modes import recording
 from ..autograd.values import from_array
-from .capture import CaptureError, capture
+from .capture import capture
+from .errors import CaptureError
 from .explain import Explanation, explain
 from .guards import GuardContext
 from .ir import Program
-from .reachable import PLAIN_TYPES
 from .signature import arrays_in, map_structure, signature
-from .specialization import Specialization, first_result
+from .specialization import Specialization, difference, first_result
+from .tracer import Change
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -34,7 +35,7 @@ R = TypeVar("R")
 
 _MANY = 8  # captures of one function at which it warns
 _LEFT_TWICE = 2  # calls that may leave tensors behind, such as new state; they run in Python
-_VARIANTS = 4  # programs kept of one signature, which differ in the gradients that they find
+_LIMIT = 32  # programs kept of one function; the one not used for longest goes
 
 
 class CompiledFunction(Generic[P, R]):
@@ -63,6 +64,9 @@ class CompiledFunction(Generic[P, R]):
         self.last: Specialization | None = None
         self.captures = 0
         self.left_in: Counter[str] = Counter()  # how often a tensor was left behind, by place
+        self.changing: Counter[Any] = Counter()  # how often Python values were changed, by key
+        self.warned_of_changes = False
+        self.in_python = False  # whether every call runs in Python, as no program can repeat it
         self.lock = fork_safe(threading.RLock())  # a program has one arena
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -73,6 +77,8 @@ class CompiledFunction(Generic[P, R]):
         """
         if recording() is not None:  # a part of another step
             return self.function(*args, **kwargs)
+        if self.in_python:
+            return self._run_in_python(args, kwargs)  # type: ignore[no-any-return]
         with self.lock:
             context, last = self.context, self.last
             if last is not None and structure_version() != context.version:
@@ -126,6 +132,8 @@ class CompiledFunction(Generic[P, R]):
             if each.guards_hold() and each.no_alias(arrays):
                 each.snapshot = context.snapshot(context.structure)
                 self.last = each
+                self.specializations.remove(each)  # the last ones were used last
+                self.specializations.append(each)
                 return arrays, called_with, each
         return arrays, called_with, None
 
@@ -134,9 +142,13 @@ class CompiledFunction(Generic[P, R]):
     def _capture(self, called_with: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         context, original = self.context, args if not kwargs else None
         variants = self.by_key.get((called_with, context.key(context.structure)), ())
-        modes, variables = context.modes, context.found.values()
+        modes = context.modes
         args, kwargs = map_structure(args, _as_tensor), map_structure(kwargs, _as_tensor)
         arrays = arrays_in((args, kwargs))
+        training = tuple(training for _, training in modes)
+        kind = training, *(value.layout for value in arrays)
+        if self.changing[kind] > _LEFT_TWICE:
+            return self._run_in_python(args, kwargs)
         places = [k for k, value in enumerate(arrays) if id(value) not in context.named]
         captured = capture(
             args,
@@ -150,6 +162,9 @@ class CompiledFunction(Generic[P, R]):
         if captured.left_in:
             self._count_left_in(captured.left_in, result)
             return result
+        if captured.changes:
+            self._count_changes(captured.changes, kind, result)
+            return result
         try:
             made = Specialization(captured, places)
         except CaptureError as error:
@@ -160,13 +175,37 @@ class CompiledFunction(Generic[P, R]):
         structure = context.structure_in(modes)  # of the call: the step may have set modes
         made.modes = [(m, m.training) for m, before in modes if m.training is not before]
         made.snapshot = context.snapshot(structure)
+        made.watches = [watch for watch in captured.watches if not context.is_watched(watch)]
+        made.facts = [(watch.read, watch.argument, watch.old) for watch in made.watches]
         if original is not None:
             made.expect(original, context.named)
         self.captures += 1
         self._add(made, (called_with, context.key(structure)))
         if not self.complete_uncapturable:
-            self._warn(variables)
+            self._warn()
         return result
+
+    def _run_in_python(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        args, kwargs = map_structure((args, kwargs), _as_tensor)
+        return map_structure(self.function(*args, **kwargs), _off_tape)
+
+    def _count_changes(self, changes: list[Change], kind: Any, result: Any) -> None:
+        """Warn of a step that changes Python values; after a few calls, run it in Python."""
+        self.changing[kind] += 1
+        at_last = self.changing[kind] > _LEFT_TWICE
+        real = [change for change in changes if at_last or not change.lazy]
+        if real and self.complete_uncapturable:
+            name, line, *_ = real[0]
+            raise CaptureError(f"a step changes the Python value {name}, {line}").after(result)
+        self.in_python = at_last and not self.specializations
+        if real and not self.warned_of_changes:
+            self.warned_of_changes = True
+            name = getattr(self.function, "__name__", "a function")
+            warnings.warn(
+                f"{name} changes {real[0].name}, a Python variable, {real[0].line}: a program "
+                "would not, so these calls run in Python. Count outside of it, or in a tensor",
+                stacklevel=4,
+            )
 
     def _count_left_in(self, place: str, result: Any) -> None:
         """Allow a step to leave a tensor behind, as state that it creates, but not at each call."""
@@ -180,33 +219,29 @@ class CompiledFunction(Generic[P, R]):
             ).after(result)
 
     def _add(self, made: Specialization, key: Any) -> None:
-        variants = self.by_key.setdefault(key, [])
-        variants.insert(0, made)
+        self.by_key.setdefault(key, []).insert(0, made)
         self.specializations.append(made)
-        for old in variants[_VARIANTS:]:
-            self.specializations.remove(old)
-        del variants[_VARIANTS:]
+        made.key = key
         self.last = made
+        if len(self.specializations) > _LIMIT:
+            old = self.specializations.pop(0)
+            same_key = self.by_key[old.key]
+            same_key.remove(old)
+            if not same_key:
+                del self.by_key[old.key]
 
-    def _warn(self, before: list[Any]) -> None:
-        """Warn of a changed variable, and of many captures."""
-        name = getattr(self.function, "__name__", "a function")
-        changed = [
-            variable
-            for (variable, new), old in zip(self.context.found.watched(), before, strict=True)
-            if isinstance(old, PLAIN_TYPES) and isinstance(new, PLAIN_TYPES) and new is not old
-            if new != old
-        ]
-        messages = {
-            f"changes {', '.join(changed)}, a Python variable: the compiled function changes it "
-            "only when it is captured. Count outside of it, or in a tensor": bool(changed),
-            f"was captured {_MANY} times: each new shape, dtype, Python number or mode among what "
-            "it uses makes a program. Pass numbers that change as 0-d tensors, and batches of few "
-            "sizes": self.captures == _MANY,
-        }
-        for message, applies in messages.items():
-            if applies:
-                warnings.warn(f"{name} {message}", stacklevel=4)
+    def _warn(self) -> None:
+        """Warn of many captures."""
+        if self.captures == _MANY:
+            name = getattr(self.function, "__name__", "a function")
+            old, new = self.specializations[-2:]
+            warnings.warn(
+                f"{name} was captured {_MANY} times: each new shape, dtype, Python number or mode "
+                f"among what it uses makes a program, and the last {_LIMIT} are kept. "
+                f"{difference(old, new, self.context)}. Pass numbers that change as 0-d tensors, "
+                "and batches of few sizes",
+                stacklevel=4,
+            )
 
     # --- inspection ---
 
@@ -250,6 +285,10 @@ class CompiledFunction(Generic[P, R]):
 
 def _as_tensor(value: Any) -> Any:
     return from_array(value) if isinstance(value, np.ndarray) else value
+
+
+def _off_tape(value: Any) -> Any:
+    return value.detach() if getattr(value, "node", None) is not None else value
 
 
 @overload

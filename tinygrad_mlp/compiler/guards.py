@@ -3,13 +3,14 @@
 Checked before every run:
 
 - the variables that the function uses (``reachable.py``): in its closure, its module, the object
-  whose method it is, the functions it calls, short lists and dicts, attributes of objects. Numbers,
-  booleans and strings are compared by value, other objects by identity;
+  whose method it is, the functions it calls, short lists and dicts, attributes of objects; and what
+  else it reached when it was captured (``watches.py``). Numbers, booleans and strings are compared
+  by value, other objects by identity;
 - grad mode, default dtype, number of threads;
 - of modules and optimizers their modes, attributes, parameters, hooks and states, but only if
   `structure_version` has changed.
 
-Everything else is frozen when the step is captured; `explain()` lists it.
+What a step may not read, and what it may not change, is refused (``tracer.py``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -26,12 +28,13 @@ from ..autograd.modes import is_grad_enabled
 from ..autograd.tape import Value
 from ..kernels.runtime.threads import get_num_threads
 from .reachable import PLAIN_TYPES, Reachable, cell_contents, is_module, is_optimizer, names_of
+from .watches import Watch
 
 
 class Identity:
     """An object as a part of a key: equal to itself only, and alive as long as the key is."""
 
-    __slots__ = ("object",)
+    __slots__ = ("__weakref__", "object")
 
     def __init__(self, thing: Any):
         self.object = thing
@@ -67,7 +70,8 @@ class GuardContext:
 
     def __init__(self, function: Callable[..., Any]):
         self.function = function
-        self.interned: dict[Any, Identity] = {}  # equal structures are one object
+        # Equal structures are one object, as long as a program uses it.
+        self.interned: WeakValueDictionary[Any, Identity] = WeakValueDictionary()
         self.version, self.structure = -1, Identity(None)
         self.parts: tuple[Any, ...] = ()  # of the structure, without modes
         self.modes: list[tuple[Any, bool]] = []  # of all modules
@@ -140,6 +144,13 @@ class GuardContext:
             if holder.get(key) is not old:
                 return False
         return True
+
+    def is_watched(self, watch: Watch) -> bool:
+        """Return whether `unchanged` compares a variable that was found during a capture."""
+        holder = getattr(watch.read, "__self__", None) or watch.argument
+        return any(holder is cell for _, cell in self.found.cells) or any(
+            holder is other and watch.argument == key for _, other, key in self.found.items
+        )
 
     def key(self, structure: Identity) -> tuple[Any, ...]:
         """Return a key of all that is watched: equal while nothing changed."""

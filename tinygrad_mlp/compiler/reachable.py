@@ -22,12 +22,16 @@ _FEW = 32  # entries of a list or dict that are watched
 
 def is_module(value: Any) -> bool:
     """Return whether a value is an ``nn.Module``."""
-    return hasattr(value, "named_modules") and hasattr(value, "named_parameters")
+    found = type(value)  # not of the object: its __getattr__ may raise anything
+    return hasattr(found, "named_modules") and hasattr(found, "named_parameters")
 
 
 def is_optimizer(value: Any) -> bool:
     """Return whether a value is an optimizer."""
-    return hasattr(value, "param_groups") and hasattr(value, "step")
+    groups = hasattr(type(value), "param_groups") or "param_groups" in getattr(
+        value, "__dict__", ()
+    )
+    return groups and hasattr(type(value), "step")
 
 
 class Reachable:
@@ -93,7 +97,7 @@ class Reachable:
         if id(value) in self._visited or isinstance(value, (type, Value, *PLAIN_TYPES)):
             return
         self._visited[id(value)] = value
-        function = getattr(value, "__func__", value)
+        function = value.__func__ if isinstance(value, types.MethodType) else value
         if is_module(value):
             self.modules.append((name, value))
         elif is_optimizer(value):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -15,13 +15,15 @@ from ..kernels.runtime.layout import Layout
 from ..kernels.runtime.memory import address_of
 from ..kernels.runtime.storage import Storage
 from ..ops.elementwise.arithmetic import clone
-from .capture import Captured, CaptureError
+from .capture import Captured
+from .errors import CaptureError
 from .executable import Executable
-from .guards import GuardSnapshot
+from .guards import GuardContext, GuardSnapshot
 from .ir import STATE, TEMPORARY, Instruction, Region
 from .passes import optimize
 from .reachable import PLAIN_TYPES
 from .signature import map_structure
+from .watches import Watch, same
 
 _requires_grad = operator.attrgetter("requires_grad")
 
@@ -31,6 +33,9 @@ class Specialization:
 
     snapshot: GuardSnapshot  # of the guards when they were last found unchanged
     expected: list[Any] | None = None  # layouts of the arguments, if all are tensors and arrays
+    key: Any  # of the arguments and guards
+    watches: list[Watch]  # Python values that the function read, beyond those of the snapshot
+    facts: list[tuple[Callable[[Any], Any], Any, Any]]  # of the watches: read, argument, value
     modes: list[tuple[Any, bool]]  # the modules whose mode the function changes, and the new mode
 
     def __init__(self, captured: Captured, input_places: list[int]):
@@ -135,9 +140,15 @@ class Specialization:
                 return False
         if [*map(_requires_grad, self.leaves)] != self.requires_grad:
             return False
-        for fact, value in self.guards:  # noqa: SIM110 - a generator takes twice the time
+        for fact, value in self.guards:
             if fact() != value:
                 return False
+        try:
+            for read, argument, old in self.facts:
+                if (new := read(argument)) is not old and not same(old, new):
+                    return False
+        except (ValueError, AttributeError):  # deleted
+            return False
         return True
 
     def gained_gradients(self) -> set[int]:
@@ -187,6 +198,33 @@ class Specialization:
             for region, copy in self.executable.program.saved:
                 as_array(value(region))[...] = as_array(value(copy))
         raise AssertionError(f"{check.name} set its error flag and found no error")
+
+
+def difference(old: Specialization, new: Specialization, context: GuardContext) -> str:
+    """Return what two programs of one function differ in, in words."""
+    (arguments, state), (new_arguments, new_state) = old.key, new.key
+    names = ["modules and optimizers", "grad mode", "default dtype", "number of threads"]
+    names += [name for name, _ in context.found.watched()]
+    pairs = [
+        *zip((f"argument {k}" for k in range(99)), arguments, new_arguments, strict=False),
+        *zip(names, state, new_state, strict=False),
+    ]
+    found = [_in_words(name, a, b) for name, a, b in pairs if a != b]
+    before = {watch.name: watch.old for watch in old.watches}
+    found += [
+        _in_words(watch.name, before[watch.name], watch.old)
+        for watch in new.watches
+        if watch.name in before and not same(before[watch.name], watch.old)
+    ]
+    return f"The last two differ in {'; '.join(found[:3]) or 'the gradients that they find'}"
+
+
+def _in_words(name: str, old: Any, new: Any) -> str:
+    words = []
+    for key in (old, new):
+        plain = isinstance(key, tuple) and len(key) == 2 and isinstance(key[0], type)
+        words.append(repr(key[1] if plain else key))
+    return f"{name} ({', then '.join(words)})" if sum(map(len, words)) < 80 else name
 
 
 def _on_array(array: np.ndarray, layout: Layout, written: bool) -> Any:

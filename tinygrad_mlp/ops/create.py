@@ -125,6 +125,8 @@ def from_numpy(array: np.ndarray) -> Tensor:
     if any(stride % array.dtype.itemsize for stride in array.strides):
         raise ValueError("from_numpy: the array's elements are not aligned; tensor(array) copies")
     made: Tensor = from_memory(array)
+    if (record := modes.recording()) is not None:
+        record.on_made(made)
     return made
 
 

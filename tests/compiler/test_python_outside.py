@@ -1,0 +1,136 @@
+"""Iterators, random numbers, clocks and files in a step: it refuses, and names the line."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import os
+import random
+import secrets
+import time
+import types
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinygrad_mlp as tg
+from tests.compiler.steps import CASES, REFUSED, Made, case, check, nothing
+
+GENERATOR = np.random.default_rng(0)
+
+
+@case(REFUSED)
+def a_count_of_itertools() -> Made:
+    numbers = itertools.count()
+    return lambda x: x * next(numbers), nothing
+
+
+@case(REFUSED)
+def a_generator_made_before() -> Made:
+    numbers = (k for k in range(50))
+
+    def helper():
+        return next(numbers)
+
+    return lambda x: x * helper(), nothing
+
+
+@case(REFUSED)
+def an_iterator_in_an_object() -> Made:
+    o = types.SimpleNamespace(batches=iter([1.0] * 50))
+
+    def step(x):
+        for factor in o.batches:
+            return x * factor
+        return x
+
+    return step, nothing
+
+
+@case(REFUSED)
+def a_zip_in_a_dict() -> Made:
+    o = {"pairs": zip(itertools.cycle([1.0]), itertools.count(), strict=False)}
+    return lambda x: x * next(o["pairs"])[1], nothing
+
+
+@pytest.fixture(autouse=True)
+def global_generator() -> Iterator[None]:
+    """Put back the state of NumPy's global generator."""
+    state = np.random.get_state()  # noqa: NPY002
+    yield
+    np.random.set_state(state)  # noqa: NPY002
+
+
+def refuses(read: Any) -> None:
+    """Add a case that multiplies by a number from outside, three calls deep."""
+
+    def make() -> Made:
+        def inner():
+            return read()
+
+        def helper(x):
+            return x * (float(inner()) + 1)
+
+        return lambda x: helper(x), nothing
+
+    make.__name__ = f"outside_{len(CASES.get(__name__, ()))}"
+    case(REFUSED)(make)
+
+
+def length_of_this_file() -> int:
+    with open(__file__, encoding="utf-8") as file:
+        return len(file.read())
+
+
+OWN = random.Random(0)
+for number in (
+    lambda: random.randint(0, 9),
+    lambda: random.random(),
+    lambda: random.choice([1, 2]),
+    lambda: OWN.gauss(0, 1),
+    lambda: np.random.rand(),  # noqa: NPY002
+    lambda: np.random.randint(9),  # noqa: NPY002
+    lambda: GENERATOR.normal(),
+    lambda: np.random.default_rng().random(),
+    lambda: time.time(),
+    lambda: time.perf_counter_ns(),
+    lambda: datetime.datetime.now().second,
+    lambda: datetime.date.today().day,
+    lambda: len(os.environ.get("HOME", "")),
+    lambda: len(os.getenv("HOME") or ""),
+    lambda: "HOME" in os.environ,
+    lambda: os.urandom(1)[0],
+    lambda: uuid.uuid4().int % 9,
+    lambda: secrets.randbelow(9),
+    lambda: length_of_this_file(),
+    lambda: len(Path(__file__).read_text(encoding="utf-8")),
+    lambda: os.path.exists(__file__),
+):
+    refuses(number)
+
+
+def test_input_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = tg.compile(lambda x: x * float(input()))
+    with pytest.raises(tg.CaptureError, match=r"input\(\) reads the keyboard, in <lambda>, .*\.py"):
+        step(tg.ones(1))
+
+
+def test_a_refusal_that_the_step_suppresses_is_raised() -> None:
+    def step(x):
+        try:
+            return x * random.random()
+        except RuntimeError:
+            return x
+
+    for _ in range(2):
+        with pytest.raises(tg.CaptureError, match="random"):
+            tg.compile(step)(tg.ones(1))
+
+
+@pytest.mark.parametrize("name", CASES[__name__])
+def test_a_value_from_outside_is_refused(name: str) -> None:
+    check(CASES[__name__][name])

@@ -1,0 +1,88 @@
+"""Values from outside of the program: random numbers, clocks, files, the environment.
+
+A step that reads one would repeat the value of its capture for ever. `outside_call` recognizes the
+C functions that read them, `outside_code` the Python functions.
+"""
+
+from __future__ import annotations
+
+import _random
+import datetime
+import io
+import os
+from types import CodeType, FrameType, ModuleType
+from typing import Any
+
+from .origin import USER, caller, origin_of_frame
+
+# C functions by module; None: all.
+_FUNCTIONS: dict[str, tuple[str, set[str] | None]] = {
+    "time": (
+        "the clock",
+        {
+            *("time", "perf_counter", "monotonic", "process_time", "thread_time", "clock_gettime"),
+            *("time_ns", "perf_counter_ns", "monotonic_ns", "process_time_ns", "thread_time_ns"),
+            *("clock_gettime_ns", "localtime", "gmtime", "ctime", "asctime", "strftime"),
+        },
+    ),
+    "os": (
+        "the system",
+        {
+            *("open", "read", "pread", "readv", "readlink", "listdir", "scandir", "stat", "lstat"),
+            *("fstat", "access", "getcwd", "times", "getloadavg", "cpu_count", "statvfs", "popen"),
+        },
+    ),
+    "io": ("a file", {"open", "open_code"}),
+    "builtins": ("the keyboard", {"input"}),
+    "_uuid": ("a random identifier", None),
+    "_posixsubprocess": ("another process", None),
+    "_socket": ("the network", None),
+}
+_ALIASES = {"posix": "os", "nt": "os", "_io": "io"}
+_READS = {"read", "read1", "readline", "readlines", "readinto", "readall", "peek"}
+_NOW = {"now", "utcnow", "today"}
+# Modules that read clocks and files for themselves: to log, to warn, to import.
+_EXEMPT = {
+    *("logging", "warnings", "linecache", "traceback", "tokenize", "importlib", "inspect"),
+    *("_frozen_importlib", "_frozen_importlib_external", "zipimport", "threading", "gc"),
+}
+_ENVIRONMENT: dict[int, CodeType] = {
+    id(method.__code__): method.__code__
+    for name in ("__getitem__", "__iter__", "__len__")
+    if (method := getattr(type(os.environ), name, None)) is not None
+}
+
+
+def outside_call(function: Any) -> str:
+    """Return what a C function reads from outside, in words, or ""."""
+    owner, name = getattr(function, "__self__", None), getattr(function, "__name__", "")
+    if isinstance(owner, ModuleType):
+        module = _ALIASES.get(owner.__name__, owner.__name__)
+        if module == "os" and name in ("urandom", "getrandom"):
+            return f"{name}() draws random bytes"
+        what, names = _FUNCTIONS.get(module, ("", set()))
+        return f"{name}() reads {what}" if names is None or name in names else ""
+    if isinstance(owner, _random.Random):
+        return f"{name}() uses Python's random numbers"
+    if isinstance(owner, type) and issubclass(owner, datetime.date) and name in _NOW:
+        return f"{owner.__name__}.{name}() reads the clock"
+    if isinstance(owner, io.IOBase) and name in _READS:
+        return "" if isinstance(owner, (io.StringIO, io.BytesIO)) else f"{name}() reads a file"
+    return ""
+
+
+def outside_code(code: CodeType) -> str:
+    """Return what a function of the standard library reads from outside, in words, or ""."""
+    return "os.environ is read" if id(code) in _ENVIRONMENT else ""
+
+
+def returns_to_user(frame: FrameType | None) -> bool:
+    """Return whether what is called in ``frame`` can return a value to the user's code.
+
+    Not where this package, a logger or an import called it for its own use.
+    """
+    outer, passed = caller(frame)
+    modules = {str(each.f_globals.get("__name__", "")).split(".")[0] for each in passed}
+    if outer is None or outer.f_code.co_name == "<module>":  # an import
+        return False
+    return origin_of_frame(outer) == USER and not modules & _EXEMPT

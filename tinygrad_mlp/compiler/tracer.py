@@ -1,0 +1,273 @@
+"""The tracer: follows the user's code while it is captured, and finds what Python state it uses.
+
+It is called at each call of a function (`sys.setprofile`), during the capture only.
+
+- The code of a function of the user's that starts, with its global variables, is searched for
+  values to watch (``watches.py``).
+- A call that reads a clock, random numbers, a file or the environment is refused (``outside.py``).
+- After the run, values that the step changed are listed, each with its line.
+"""
+
+from __future__ import annotations
+
+import dis
+import gc
+import re
+import sys
+from collections.abc import Callable, Iterator
+from types import CodeType, FrameType, FunctionType, ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..autograd.modes import Record, recording
+from ..autograd.tape import Value
+from .origin import LIBRARY, PACKAGE, USER, known, origin, origin_of_frame, place
+from .outside import outside_call, outside_code, returns_to_user
+from .reachable import PLAIN_TYPES, is_module
+from .watches import MISSING, Watch, Watches, in_words, of_dict, same, state_of
+
+_CHANGERS = {
+    *("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "update", "add"),
+    *("setdefault", "popitem", "discard", "appendleft", "popleft", "rotate", "move_to_end", "fill"),
+}
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_WRITES = {"STORE_SUBSCR", "DELETE_SUBSCR"}
+_LOOKUPS = {"getattr", "setattr", "hasattr", "delattr", "vars", "__dict__"}
+_BY_TEXT = {"globals", "vars", "eval", "exec", "locals"}  # builtins that find variables by text
+_OUTSIDE = (
+    "a compiled step would repeat the value of its capture. Read it outside and pass it as an "
+    "argument, draw random numbers with tg.rand and its like, or remove @tg.compile"
+)
+
+
+class Change(NamedTuple):
+    """A Python value that a step changed."""
+
+    name: str
+    line: str
+    lazy: bool  # it was made: nothing or None before
+    value: Any
+
+
+class Tracer:
+    """Watches a call of ``function``; used as a context manager around it."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        arguments: Any,
+        recorder: Record,
+        refuse: Callable[[str], None],
+    ):
+        self.recorder, self.refuse, self.watches = recorder, refuse, Watches()
+        self.codes: dict[int, CodeType] = {}  # of the user's functions that ran
+        self.inner: set[int] = set()  # ids of the codes of functions inside them
+        self.words: set[str] = set()  # all names and texts in these codes
+        self.watches.visit(getattr(function, "__name__", ""), function)
+        self.watches.visit("an argument", arguments)
+        target = getattr(function, "__func__", function)
+        if isinstance(target, FunctionType) and origin(target.__code__, target.__globals__) == USER:
+            self._enter(target.__code__, target.__globals__)
+
+    def __enter__(self) -> Tracer:
+        self.outer = sys.getprofile()
+        sys.setprofile(self._on_event)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(self.outer)
+
+    # --- during the run ---
+
+    def _on_event(self, frame: FrameType, event: str, argument: Any) -> None:
+        code = frame.f_code
+        if event in ("return", "c_return") or known.get(code.co_filename) is PACKAGE:
+            return
+        if recording() is not self.recorder:  # a user's `Function`: it runs at each call
+            return
+        if event == "call":
+            where = origin_of_frame(frame)
+            if where == USER and id(code) not in self.codes and code.co_name != "<module>":
+                self._start(frame)
+            elif where == LIBRARY:
+                self._enter_library(frame)
+        elif event == "c_call" and (what := outside_call(argument)) and returns_to_user(frame):
+            self.recorder.graph_break(what, _OUTSIDE)
+
+    def _start(self, frame: FrameType) -> None:
+        """Watch what a function that starts can read: its variables, and its object."""
+        code, watches = frame.f_code, self.watches
+        if id(code) not in watches.functions and id(code) not in self.inner:
+            self._find_closure(frame)
+        first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+        if is_module(first):
+            watches.visit("self", first)
+        self._enter(code, frame.f_globals)
+
+    def _enter_library(self, frame: FrameType) -> None:
+        code, outer = frame.f_code, frame.f_back
+        if what := outside_code(code):
+            if returns_to_user(frame):
+                self.recorder.graph_break(what, _OUTSIDE)
+        elif code.co_argcount and outer is not None and origin_of_frame(outer) == USER:
+            module = frame.f_globals.get("__name__", "").split(".")[0]
+            if module not in ("logging", "pathlib", "warnings"):  # they keep caches
+                self.watches.visit_all_of(frame.f_locals.get(code.co_varnames[0]))
+
+    def _find_closure(self, frame: FrameType) -> None:
+        """Visit a function that was not reached by name, for its closure."""
+        code = frame.f_code
+        for each in gc.get_referrers(code) if code.co_freevars else ():
+            if isinstance(each, FunctionType) and each.__code__ is code:
+                self.watches.visit(each.__name__, each)
+
+    def _enter(self, code: CodeType, variables: dict[str, Any]) -> None:
+        if id(code) in self.codes:
+            return
+        self.codes[id(code)] = code
+        watches, names, texts = self.watches, set[str](), set[str]()
+        for each in _with_inner(code):
+            self.inner.add(id(each))
+            names |= {*each.co_names}
+            self.words |= {*each.co_names, *each.co_freevars, *each.co_varnames}
+            self.words |= {*_texts(each.co_consts)}
+            texts |= {c for c in _texts(each.co_consts) if c.isidentifier()}
+        looked_up = texts if names & _LOOKUPS else ()
+        watches.add_names(names | texts, looked_up, any(map(_computes_names, _with_inner(code))))
+        for name in {*_globals(code), *(texts if names & _BY_TEXT else ())}:
+            if name in variables:
+                value = variables[name]
+                self._note_random(name, value, names)
+                watches.watch(name, variables.get, name, (id(variables), name))
+        for name in _imports(code):
+            module = sys.modules.get(name)
+            self._note_random(name, module, names)
+            if module is not None:
+                watches.visit(name, module)
+        self._refuse_iterators()
+
+    def _note_random(self, name: str, value: Any, names: set[str]) -> None:
+        """Note NumPy's global generator if the code can use it."""
+        uses = isinstance(value, ModuleType) and (
+            (value is np and "random" in names) or value.__name__.startswith("numpy.random")
+        )
+        if uses:
+            self.watches.visit("random", np.random.mtrand._rand)
+
+    def _refuse_iterators(self) -> None:
+        """Refuse an iterator that was made before the step, when code runs that names it."""
+        for name, iterator in [*self.watches.iterators]:
+            words = _WORD.findall(name)
+            if words and words[-1] not in self.words and not name.startswith("an argument"):
+                continue
+            self.watches.iterators.remove((name, iterator))
+            self.refuse(
+                f"the step uses {name}, an iterator ({type(iterator).__name__}) made before it, "
+                f"{self.line(name)}; a compiled step would not advance it. Call next() outside, "
+                "and pass the value as an argument"
+            )
+
+    # --- after the run ---
+
+    def check_generators(self) -> None:
+        """Refuse a step that drew from a generator of NumPy's."""
+        for name, generator, state in self.watches.generators:
+            if state_of(generator) != state:
+                line = self.line(name)
+                self.refuse(f"the step draws from NumPy's generator {name}, {line}; {_OUTSIDE}")
+
+    def changes(self) -> list[Change]:
+        """Return the values that the step changed."""
+        found = []
+        for key, watch in [*self.watches.found.items()]:
+            new = watch.now()
+            if not same(watch.old, new):
+                if watch.in_hook and watch.read is tuple and same(watch.old, new[: len(watch.old)]):
+                    del self.watches.found[key]  # a list of what a hook saw
+                else:
+                    found.append(self._change(watch, new))
+        return found
+
+    def _change(self, watch: Watch, new: Any) -> Change:
+        old, name, value = watch.old, watch.name, new
+        lazy = old is MISSING or (old is None and not isinstance(new, PLAIN_TYPES))
+        if watch.read is of_dict:
+            before, after = _pairs(old), _pairs(new)
+            lazy = all(key in after and same(each, after[key]) for key, each in before.items())
+            key = next((k for k in after if not same(before.get(k, MISSING), after[k])), MISSING)
+            name = f"len({name})" if key is MISSING else f"{name}[{in_words(key)}]"
+            value = after.get(key)
+        elif watch.read is tuple:  # of a list
+            name = f"{name}[...]" if len(old) == len(new) else f"len({name})"
+            value = next((each for each in new if isinstance(each, Value)), None)
+        return Change(name, self.line(watch.name), lazy, value)
+
+    def line(self, name: str) -> str:
+        """Return the line that changes, or else uses, what has this name."""
+        words = _WORD.findall(name)
+        uses, changers = [], set()
+        for code in self.codes.values():
+            for inner in _with_inner(code):
+                for each in dis.get_instructions(inner):
+                    at = inner, (each.positions and each.positions.lineno) or inner.co_firstlineno
+                    if words and each.argval == words[-1]:
+                        if each.opname.startswith(("STORE_", "DELETE_")):
+                            return place(*at)
+                        uses.append(at)
+                    if each.opname in _WRITES or f"{each.argval}" in _CHANGERS:
+                        changers.add(at)
+        found = next((at for at in uses if at in changers), next(iter(uses), None))
+        return "in the step" if found is None else place(*found)
+
+
+def _pairs(contents: tuple[Any, ...]) -> dict[Any, Any]:
+    half = len(contents) // 2
+    return dict(zip(contents[:half], contents[half:], strict=True))
+
+
+def _with_inner(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            yield from _with_inner(each)
+
+
+def _computes_names(code: CodeType) -> bool:
+    """Return whether code may read attributes by names that are not in it."""
+    if {"vars", "__dict__", "__getattribute__"} & {*code.co_names}:
+        return True
+    before: list[dis.Instruction] = []
+    for each in dis.get_instructions(code):
+        if each.opname == "LOAD_GLOBAL" and each.argval in _LOOKUPS:
+            before = [each]
+        elif before and each.opname in ("CALL", "PRECALL"):
+            name = before[{2: -1, 3: -2}.get(each.arg or 0, 0)]
+            if name.opname != "LOAD_CONST" or not isinstance(name.argval, str):
+                return True
+            before = []
+        elif before:
+            before.append(each)
+    return False
+
+
+def _texts(constants: tuple[Any, ...]) -> Iterator[str]:
+    for each in constants:
+        if isinstance(each, str):
+            yield each
+        elif isinstance(each, (tuple, frozenset)):
+            yield from _texts(tuple(each))
+
+
+def _globals(code: CodeType) -> Iterator[str]:
+    for inner in _with_inner(code):
+        for each in dis.get_instructions(inner):
+            if each.opname in ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL"):
+                yield each.argval
+
+
+def _imports(code: CodeType) -> Iterator[str]:
+    for inner in _with_inner(code):
+        for each in dis.get_instructions(inner):
+            if each.opname == "IMPORT_NAME":
+                yield each.argval

@@ -1,0 +1,378 @@
+"""Watches: the Python values that a function may read, found while it is captured.
+
+The search starts at what exists before the call: the function's variables and arguments, and the
+global variables of each function of the user's that runs. From an object it continues in the
+attributes that the code names, in containers, closures, classes and modules. So a value counts as
+read if an object that holds it can be reached, and code that ran names it; an object that the step
+makes itself is not reached.
+
+A value is noted when it is first met, before the code that could change it runs.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import operator
+import sys
+import types
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..autograd.tape import Value
+from .origin import LIBRARY, PACKAGE, USER, origin, origin_of_file
+from .reachable import PLAIN_TYPES, is_module, is_optimizer
+
+MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
+_IMMUTABLE = (*PLAIN_TYPES, types.CodeType, types.BuiltinFunctionType, np.ufunc, range, slice)
+# Attributes that this package changes, or guards otherwise (``guards.py``).
+_OF_MODULES = {"training", "_parameters", "_buffers", "_modules", "_hooks"}
+_OF_OPTIMIZERS = {"param_groups", "defaults"}
+_SLOT = types.WrapperDescriptorType  # of a method written in C
+_GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator)
+
+
+class Watch(NamedTuple):
+    """A place that holds a Python value, and the value when it was first met.
+
+    ``read(argument)`` returns the value now.
+    """
+
+    name: str
+    read: Callable[[Any], Any]
+    argument: Any
+    old: Any
+    guarded: bool = True  # False: changes to it are seen elsewhere, so a program does not check it
+    in_hook: bool = False  # a container of a hook, which may grow
+
+    def now(self) -> Any:
+        """Return what the place holds now."""
+        try:
+            return self.read(self.argument)
+        except (ValueError, AttributeError):  # an unassigned variable
+            return MISSING
+
+
+def same(old: Any, new: Any) -> bool:
+    """Return whether two values are one: plain values by value and type, others by identity."""
+    if old is new:
+        return True
+    if type(old) is not type(new):
+        return False
+    if isinstance(old, tuple):
+        equal = len(old) == len(new)
+        return equal and (all(map(operator.is_, old, new)) or all(map(same, old, new)))
+    if isinstance(old, (float, complex, np.generic)):  # nan; 0.0 and -0.0
+        return repr(old) == repr(new)
+    return isinstance(old, (*PLAIN_TYPES, frozenset)) and bool(old == new)
+
+
+class Watches:
+    """All that a step has reached so far."""
+
+    def __init__(self) -> None:
+        self.found: dict[Any, Watch] = {}  # by place
+        self.visited: dict[int, Any] = {}
+        self.functions: set[int] = set()  # ids of the codes of visited functions
+        self.iterators: list[tuple[str, Any]] = []  # made before the step
+        self.generators: list[tuple[str, Any, str]] = []  # NumPy's, with their state
+        self.names: set[str] = set()  # in the code that ran
+        self.texts: set[str] = set()  # names that are looked up by text: getattr(o, "rate", 1)
+        self.by_any_name = False  # whether code reads attributes by names that it computes
+        self._open: list[tuple[str, Any, str]] = []  # objects whose attributes are named in code
+        self._stack: list[tuple[str, Any, str]] = []
+
+    def add_names(self, names: set[str], texts: Iterable[str] = (), any_name: bool = False) -> None:
+        """Note names in code that is about to run, and visit the attributes of these names."""
+        new = names - self.names | (set(texts) - self.texts)
+        self.names |= new
+        self.texts |= set(texts)
+        if any_name and not self.by_any_name:
+            self.by_any_name, new = True, self.names
+        for name, value, how in list(self._open) if new else ():
+            self._attributes(name, value, how, new)
+        self._search()
+
+    def visit(self, name: str, value: Any) -> None:
+        """Visit a value that exists before the code that runs now."""
+        self._stack.append((name, value, ""))
+        self._search()
+
+    def watch(self, name: str, read: Callable[[Any], Any], argument: Any, key: Any) -> None:
+        """Watch a place, and visit what it holds."""
+        self._watch(name, read, argument, key, "")
+        self._search()
+
+    def visit_all_of(self, value: Any) -> None:
+        """Watch all attributes of a visited object: code of a library runs on it."""
+        if id(value) in self.visited and not isinstance(value, type):
+            attributes = getattr(value, "__dict__", {})
+            self._attributes("an object", value, "", attributes)
+            self._search()
+
+    def holds(self, array: np.ndarray) -> bool:
+        """Return whether an array, or one that it is a view of, existed before the step."""
+        base: Any = array
+        while base is not None:
+            if id(base) in self.visited:
+                return True
+            base = getattr(base, "base", None)
+        return False
+
+    def forget_elements(self, array: np.ndarray) -> None:
+        """Do not watch the elements of an array that a tensor shares: a program reads them."""
+        base: Any = array
+        while base is not None:
+            self.found.pop((id(base), "contents"), None)
+            base = getattr(base, "base", None)
+
+    # --- the search ---
+
+    def _search(self) -> None:
+        while self._stack:
+            name, value, how = self._stack.pop()
+            if id(value) not in self.visited and not isinstance(value, (*_IMMUTABLE, Value)):
+                self.visited[id(value)] = value
+                self._visit(name, value, how)
+
+    def _push(self, name: str, value: Any, how: str) -> None:
+        self._stack.append((name, value, how))
+
+    def _watch(self, name: str, read: Any, argument: Any, key: Any, how: str) -> None:
+        if key not in self.found:
+            watch = Watch(name, read, argument, None, how != "module", how == "hook")
+            old = watch.now()
+            self.found[key] = watch._replace(old=old)
+            self._push(name, old, "hook" if how == "hook" else "")
+
+    def _contents(self, name: str, value: Any, read: Callable[[Any], Any], how: str) -> None:
+        if how != "owned":
+            key = id(value), "contents"
+            if key not in self.found:
+                self.found[key] = Watch(name, read, value, read(value), in_hook=how == "hook")
+
+    def _visit(self, name: str, value: Any, how: str) -> None:
+        if isinstance(value, types.ModuleType):
+            if origin_of_file(getattr(value, "__file__", None) or "") == USER:
+                self._object(name, value, how)
+        elif isinstance(value, types.FunctionType):
+            self._function(name, value, how)
+        elif isinstance(value, types.MethodType):
+            own = _defined_in(type(value.__self__)) == PACKAGE
+            self._push("self", value.__self__, "owned" if own else how)
+            self._push(name, value.__func__, how)
+        elif isinstance(value, functools.partial):
+            for part in ("func", "args", "keywords"):
+                self._push(name, getattr(value, part), how)
+        elif isinstance(value, type):
+            self._class(name, value, how)
+        elif is_module(value):
+            for path, each in value.named_modules(prefix=name):
+                self.visited[id(each)] = each
+                self._object(path, each, "module")
+                for hooks in vars(each).get("_hooks", {}).values():
+                    self._push(path, hooks, "hook")
+        elif not self._container(name, value, how):
+            self._other(name, value, how)
+
+    def _container(self, name: str, value: Any, how: str) -> bool:
+        """Visit a container and return True, or return False."""
+        if isinstance(value, dict):
+            if _defined_in(type(value)) != PACKAGE:
+                self._contents(name, value, of_dict, how)
+            entries: Iterable[tuple[Any, Any]] = [*value.items()]
+            if any(not isinstance(key, _IMMUTABLE) for key in value):
+                entries = [*entries, *enumerate(value)]
+        elif isinstance(value, (list, tuple, deque)):
+            if not isinstance(value, tuple):
+                self._contents(name, value, tuple, how)
+            entries = enumerate(value)
+        elif isinstance(value, (set, frozenset)):
+            if not isinstance(value, frozenset):
+                self._contents(name, value, frozenset, how)
+            entries = enumerate(value)
+        elif isinstance(value, np.ndarray):
+            if value.dtype.hasobject:
+                self._contents(name, value, _of_objects, how)
+                self._push(name, value.tolist(), "owned")
+            else:
+                self._contents(name, value, np.ndarray.tobytes, how)
+            return True
+        else:
+            return False
+        for key, each in entries:
+            if not isinstance(each, (*_IMMUTABLE, Value)):
+                self._push(f"{name}[{in_words(key)}]", each, how)
+        if type(value).__module__ != "builtins":
+            self._object(name, value, how)
+        return True
+
+    def _other(self, name: str, value: Any, how: str) -> None:
+        if isinstance(value, _GENERATORS):
+            self.generators.append((name, value, state_of(value)))
+        elif isinstance(value, weakref.ref):
+            self._watch(f"{name}()", _dereference, value, (id(value), "referent"), how)
+        elif isinstance(value, operator.attrgetter):
+            paths: tuple[str, ...] = value.__reduce__()[1]  # type: ignore[assignment]
+            self.add_names({name for path in paths for name in path.split(".")})
+        elif isinstance(value, ContextVar):
+            get = value.get
+            self._watch(f"{name}.get()", get, MISSING, (id(value), "value"), how)
+        elif isinstance(value, io.IOBase):
+            if isinstance(value, (io.StringIO, io.BytesIO)):
+                self._contents(name, value, type(value).getvalue, how)
+            elif how != "owned" and not value.closed and value.readable() and not _writable(value):
+                self.iterators.append((name, value))
+        elif isinstance(getattr(type(value), "__next__", self._push), _SLOT):
+            if how != "owned":
+                self.iterators.append((name, value))
+        elif _has_buffer(value):
+            self._contents(name, value, _of_buffer, how)
+        elif is_optimizer(value):
+            self._object(name, value, "optimizer")
+        else:
+            own = _defined_in(type(value)) == PACKAGE
+            if not own or how != "owned":
+                self._object(name, value, "" if how == "owned" else how)
+            for key, each in [*getattr(value, "__dict__", {}).items()] if own else ():
+                self._push(f"{name}.{key}", each, "owned")  # perhaps the user's: a loss, a callback
+
+    # --- functions, classes, objects ---
+
+    def _function(self, name: str, function: types.FunctionType, how: str) -> None:
+        self.functions.add(id(function.__code__))
+        if origin(function.__code__, function.__globals__) == PACKAGE and not function.__closure__:
+            return
+        how = "" if how == "owned" else how
+        for key, cell in zip(
+            function.__code__.co_freevars, function.__closure__ or (), strict=True
+        ):
+            self._watch(key, _cell_value, cell, (id(cell), None), how)
+        defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+        for value in defaults:
+            self._push(f"a default of {name}", value, how)
+        if wrapped := function.__dict__.get("__wrapped__"):
+            self._push(name, wrapped, how)
+        self._object(name, function, how)
+
+    def _class(self, name: str, found: type, how: str) -> None:
+        if any(
+            each.__name__ == "Function" and _defined_in(each) == PACKAGE for each in found.__mro__
+        ):
+            return  # of the user's: it runs at each call
+        for each in found.__mro__:
+            if _defined_in(each) == USER and (each is found or id(each) not in self.visited):
+                self.visited[id(each)] = each
+                self._object(each.__name__, each, how)
+                for value in vars(each).values():
+                    parts = (
+                        value,
+                        *(getattr(value, a, None) for a in ("fget", "__func__", "func")),
+                    )
+                    for part in parts:
+                        if isinstance(part, types.FunctionType):
+                            self._push(f"{each.__name__}.{part.__name__}", part, how)
+
+    def _object(self, name: str, value: Any, how: str) -> None:
+        """Visit the attributes of an object that are named in the code, now and later."""
+        self._open.append((name, value, how))
+        self._attributes(name, value, how, self.names)
+        if not isinstance(value, (type, types.ModuleType)):
+            self._push(type(value).__name__, type(value), "")
+
+    def _attributes(self, name: str, value: Any, how: str, names: Iterable[str]) -> None:
+        attributes = getattr(value, "__dict__", None)
+        skipped = {"module": _OF_MODULES, "optimizer": _OF_OPTIMIZERS}.get(how, ())
+        if attributes is not None:
+            ordinary = how == "" and not isinstance(value, (type, types.ModuleType))
+            if ordinary and self.by_any_name:
+                names = {*names, *attributes}
+            for key in names:
+                if key in skipped or (
+                    key not in attributes
+                    and not (ordinary and key in self.texts)
+                    and not _is_default(value, key)
+                ):
+                    continue
+                place = id(value) if isinstance(value, type) else id(attributes)
+                self._watch(f"{name}.{key}", attributes.get, key, (place, key), how)
+        if isinstance(value, (type, types.ModuleType, types.FunctionType)):
+            return
+        for each in type(value).__mro__:
+            for key in vars(each).get("__slots__", ()) if each.__module__ != "builtins" else ():
+                slot = vars(each).get(key)
+                if key in names and isinstance(slot, types.MemberDescriptorType):
+                    self._watch(f"{name}.{key}", slot.__get__, value, (id(value), key), how)
+
+
+def state_of(generator: Any) -> str:
+    """Return the state of a generator of NumPy's, as text."""
+    if isinstance(generator, np.random.RandomState):
+        source: Any = generator._bit_generator  # type: ignore[attr-defined]
+    else:
+        source = (
+            generator.bit_generator if isinstance(generator, np.random.Generator) else generator
+        )
+    with np.printoptions(threshold=sys.maxsize):
+        return str(generator.state)
+
+
+def _is_default(value: Any, key: str) -> bool:
+    """Return whether a class gives a value for an attribute that its object lacks."""
+    if isinstance(value, (type, types.ModuleType)):
+        return False
+    found = getattr(type(value), key, MISSING)
+    return isinstance(found, (*PLAIN_TYPES, tuple, list, dict, set)) and found is not MISSING
+
+
+def _defined_in(found: type) -> str:
+    """Return where a class comes from: `PACKAGE`, `LIBRARY` or `USER`."""
+    module = found.__module__
+    if module.split(".")[0] == __name__.split(".")[0]:
+        return PACKAGE
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if file is None:
+        return LIBRARY if module.split(".")[0] in sys.stdlib_module_names else USER
+    return origin_of_file(file)
+
+
+def _writable(file: Any) -> bool:
+    return bool(file.writable())
+
+
+def _has_buffer(value: Any) -> bool:
+    try:
+        memoryview(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _of_buffer(value: Any) -> bytes:
+    return bytes(memoryview(value))
+
+
+def _of_objects(array: np.ndarray) -> tuple[Any, ...]:
+    return tuple(array.ravel().tolist())
+
+
+def in_words(key: Any) -> str:
+    """Return the key of an entry for a message."""
+    return repr(key) if isinstance(key, PLAIN_TYPES) else "..."
+
+
+def of_dict(value: dict[Any, Any]) -> tuple[Any, ...]:
+    """Return the keys and the values of a dict, in order."""
+    return (*dict.keys(value), *dict.values(value))
+
+
+_cell_value = operator.attrgetter("cell_contents")
+
+
+def _dereference(reference: Any) -> Any:
+    return reference()
