@@ -33,7 +33,7 @@ _CHANGERS = {
 }
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _WRITES = {"STORE_SUBSCR", "DELETE_SUBSCR"}
-_LOOKUPS = {"getattr", "setattr", "hasattr", "delattr", "vars", "__dict__"}
+_LOOKUPS = {"getattr", "setattr", "hasattr", "delattr"}
 _BY_TEXT = {"globals", "vars", "eval", "exec", "locals"}  # builtins that find variables by text
 _OUTSIDE = (
     "a compiled step would repeat the value of its capture. Read it outside and pass it as an "
@@ -63,6 +63,7 @@ class Tracer:
         self.recorder, self.refuse, self.watches = recorder, refuse, Watches()
         self.codes: dict[int, CodeType] = {}  # of the user's functions that ran
         self.inner: set[int] = set()  # ids of the codes of functions inside them
+        self.fresh: dict[int, Any] = {}  # modules that the step makes
         self.words: set[str] = set()  # all names and texts in these codes
         self.watches.visit(getattr(function, "__name__", ""), function)
         self.watches.visit("an argument", arguments)
@@ -102,7 +103,10 @@ class Tracer:
             self._find_closure(frame)
         first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
         if is_module(first):
-            watches.visit("self", first)
+            if code.co_name == "__init__":
+                self.fresh[id(first)] = first
+            elif id(first) not in self.fresh:
+                watches.visit("self", first)
         self._enter(code, frame.f_globals)
 
     def _enter_library(self, frame: FrameType) -> None:
@@ -133,8 +137,8 @@ class Tracer:
             self.words |= {*each.co_names, *each.co_freevars, *each.co_varnames}
             self.words |= {*_texts(each.co_consts)}
             texts |= {c for c in _texts(each.co_consts) if c.isidentifier()}
-        looked_up = texts if names & _LOOKUPS else ()
-        watches.add_names(names | texts, looked_up, any(map(_computes_names, _with_inner(code))))
+        lookups = [found for each in _with_inner(code) for found in _lookups(each, variables)]
+        watches.add_names(names | texts, texts if lookups else (), any(lookups))
         for name in {*_globals(code), *(texts if names & _BY_TEXT else ())}:
             if name in variables:
                 value = variables[name]
@@ -233,22 +237,24 @@ def _with_inner(code: CodeType) -> Iterator[CodeType]:
             yield from _with_inner(each)
 
 
-def _computes_names(code: CodeType) -> bool:
-    """Return whether code may read attributes by names that are not in it."""
+def _lookups(code: CodeType, variables: dict[str, Any]) -> Iterator[bool]:
+    """Yield, for each attribute that is read by its name as text, whether the text is computed.
+
+    Not of modules, as in ``getattr(F, name)``.
+    """
     if {"vars", "__dict__", "__getattribute__"} & {*code.co_names}:
-        return True
-    before: list[dis.Instruction] = []
+        yield True
+    parts: list[dis.Instruction] = []  # of a call: the function, and its arguments
     for each in dis.get_instructions(code):
-        if each.opname == "LOAD_GLOBAL" and each.argval in _LOOKUPS:
-            before = [each]
-        elif before and each.opname in ("CALL", "PRECALL"):
-            name = before[{2: -1, 3: -2}.get(each.arg or 0, 0)]
-            if name.opname != "LOAD_CONST" or not isinstance(name.argval, str):
-                return True
-            before = []
-        elif before:
-            before.append(each)
-    return False
+        if each.opname in ("LOAD_GLOBAL", "LOAD_NAME") and each.argval in _LOOKUPS:
+            parts = [each]
+        elif parts and each.opname in ("CALL", "PRECALL"):
+            name = parts[{2: -1, 3: -2}.get(each.arg or 0, 0)]
+            if len(parts) > 1 and not isinstance(variables.get(parts[1].argval), ModuleType):
+                yield name.opname != "LOAD_CONST" or not isinstance(name.argval, str)
+            parts = []
+        elif parts and each.opname not in ("PUSH_NULL", "CACHE"):
+            parts.append(each)
 
 
 def _texts(constants: tuple[Any, ...]) -> Iterator[str]:

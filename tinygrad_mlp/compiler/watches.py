@@ -289,7 +289,8 @@ class Watches:
         attributes = getattr(value, "__dict__", None)
         skipped = {"module": _OF_MODULES, "optimizer": _OF_OPTIMIZERS}.get(how, ())
         if attributes is not None:
-            ordinary = how == "" and not isinstance(value, (type, types.ModuleType))
+            special = type, types.ModuleType, types.FunctionType
+            ordinary = how == "" and not isinstance(value, special)
             if ordinary and self.by_any_name:
                 names = {*names, *attributes}
             for key in names:
@@ -313,11 +314,9 @@ class Watches:
 def state_of(generator: Any) -> str:
     """Return the state of a generator of NumPy's, as text."""
     if isinstance(generator, np.random.RandomState):
-        source: Any = generator._bit_generator  # type: ignore[attr-defined]
-    else:
-        source = (
-            generator.bit_generator if isinstance(generator, np.random.Generator) else generator
-        )
+        generator = generator._bit_generator
+    elif isinstance(generator, np.random.Generator):
+        generator = generator.bit_generator
     with np.printoptions(threshold=sys.maxsize):
         return str(generator.state)
 
