@@ -345,3 +345,24 @@ def an_attribute_that_keeps_an_argument() -> Made:
 @pytest.mark.parametrize("name", CASES[__name__])
 def test_an_effect_is_not_lost(name: str) -> None:
     check(CASES[__name__][name])
+
+
+@pytest.mark.parametrize("container", [False, True])
+def test_a_counter_among_the_arguments(container: bool) -> None:
+    def step(x, count):
+        if container:
+            count["n"] += 1
+            return x * count["n"]
+        return x * count.tick()
+
+    with pytest.warns(UserWarning, match=r"step changes .*n.*a Python variable, in .*\.py:\d+"):
+        runs = []
+        for run in (step, tg.compile(step)):
+            count: Any = {"n": 0} if container else Meter()
+            found = []
+            for k in range(7):
+                if container and k % 3 == 0:
+                    count["n"] = 0
+                found.append(run(tg.ones(2), count).tolist())
+            runs.append(found)
+    assert runs[0] == runs[1]

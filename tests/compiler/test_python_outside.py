@@ -134,3 +134,10 @@ def test_a_refusal_that_the_step_suppresses_is_raised() -> None:
 @pytest.mark.parametrize("name", CASES[__name__])
 def test_a_value_from_outside_is_refused(name: str) -> None:
     check(CASES[__name__][name])
+
+
+@pytest.mark.parametrize("make", [lambda: iter([1.0, 2.0]), lambda: (k for k in range(9))])
+def test_an_iterator_among_the_arguments_is_refused(make: Any) -> None:
+    step = tg.compile(lambda x, numbers: x * next(numbers))
+    with pytest.raises(tg.CaptureError, match=r"iterator.*in <lambda>, .*Call next\(\) outside"):
+        step(tg.ones(1), make())

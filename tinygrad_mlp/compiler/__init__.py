@@ -12,6 +12,7 @@ The way of the first call, in reading order:
                           changes (``watches.py``), what it may not read (``outside.py``), and whose
                           code it is (``origin.py``)
 ``memory_map.py``         the buffers that the capture has met, by their addresses
+``errors.py``             `CaptureError`, of a step that cannot be compiled
 ``specialization.py``     a captured call with its guards; calls ``passes/`` and ``executable.py``
 ``passes/``               dead code, repetitions, state writes, fusion
 ``schedule.py``           the phase and the threads of each kernel

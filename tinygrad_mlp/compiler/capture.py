@@ -81,9 +81,10 @@ def capture(
         CaptureError: the function cannot be captured.
     """
     recorder = _Recorder(inputs, context.leaves(), reset, complete)
-    refuse = recorder.refuse
     with record_launches() as recorder.launches, record(recorder):
-        recorder.tracer = tracer = Tracer(context.function, (arguments, keywords), recorder, refuse)
+        recorder.tracer = tracer = Tracer(
+            context.function, (*arguments, *keywords.values()), recorder, recorder.fail
+        )
         with tracer:
             result = context.function(*arguments, **keywords)
         recorder.restore_constants()
@@ -138,13 +139,13 @@ class _Recorder(Record):
             if self.failure is None:
                 self._add_instruction(entry)
         except CaptureError as error:
-            self.refuse(str(error))
+            self.fail(str(error))
 
     def graph_break(self, what: str, instead: str = "") -> None:
         """Raise, as ``what`` cannot be a part of a program."""
-        self.refuse(f"{what}, {user_line(sys._getframe())}; {instead or _INSTEAD}")
+        self.fail(f"{what}, {user_line(sys._getframe())}; {instead or _INSTEAD}")
 
-    def refuse(self, message: str) -> None:
+    def fail(self, message: str) -> None:
         """Raise `CaptureError`, now and, if the step suppresses it, after the run."""
         self.failure = self.failure or CaptureError(message)
         if not self.complete:
@@ -153,10 +154,11 @@ class _Recorder(Record):
     def on_made(self, value: Any) -> None:
         """Note a tensor that was made in Python, with the values that each run starts from."""
         array = value.storage.array
-        if self.tracer.watches.holds(array):
+        if self.tracer.watches.existed(array):
             self.tracer.watches.forget_elements(array)
         else:
             self.made[id(value.storage)] = value, as_array(value).copy()
+            self.known.add(id(value))
 
     def add_guard(self, fact: Callable[[], Any]) -> None:
         """Run the program only while ``fact()`` returns what it returns now."""

@@ -44,7 +44,22 @@ class CompiledFunction(Generic[P, R]):
     Attributes:
         function: the function itself.
         captures: how often it was captured.
-        specializations: the captured calls, each with its program.
+        specializations: the captured calls, each with its program; the last was used last.
+
+    >>> import tinygrad_mlp as tg
+    >>> double = tg.compile(lambda x: x * 2)
+    >>> double(tg.ones(2)), double(tg.tensor([3.0, 4.0]))  # captures, then runs the program
+    (tensor([2., 2.]), tensor([6., 8.]))
+    >>> double(tg.ones(1))  # another shape: captures again
+    tensor([2.])
+    >>> double.captures, len(double.specializations)
+    (2, 2)
+    >>> double.program
+    inputs
+      x  float32 (1,)
+    program
+       1  %1 = mul(x, 2)  float32 (1,)
+    returns %1
     """
 
     # Run a call to its end even if it cannot be captured; the caller warns.
@@ -176,7 +191,7 @@ class CompiledFunction(Generic[P, R]):
         made.modes = [(m, m.training) for m, before in modes if m.training is not before]
         made.snapshot = context.snapshot(structure)
         made.watches = [watch for watch in captured.watches if not context.is_watched(watch)]
-        made.facts = [(watch.read, watch.argument, watch.old) for watch in made.watches]
+        made.facts = [watch.fact() for watch in made.watches]
         if original is not None:
             made.expect(original, context.named)
         self.captures += 1
@@ -314,14 +329,17 @@ def compile(function: Any = None, *, disable: bool = False) -> Any:
 
     - shape, dtype, layout or ``requires_grad`` of a tensor or array among the arguments;
     - another Python value among the arguments;
-    - a variable that the function uses: numbers, booleans and strings by value, other objects by
-      identity; entries of short lists and dicts too;
+    - a Python value that the function reads, in itself or in functions that it calls: variables,
+      attributes, entries of containers, elements of NumPy arrays; numbers, booleans and strings by
+      value, other objects by identity;
     - mode, attributes, parameters or hooks of a module, groups or state of an optimizer;
     - grad mode, default dtype, number of threads.
 
-    Learning rates and other hyperparameters of an optimizer are read at every call. Everything else
-    is frozen as it was at the capture; ``explain()`` of the result lists it. Other effects of the
-    Python code, such as printing, counting and forward hooks, happen only at the capture.
+    Learning rates and other hyperparameters of an optimizer are read at every call. A step that
+    changes a Python value, such as a counter, runs in Python, with a warning that names the line.
+    Printing, and lists that a forward hook appends to, happen only at the capture.
+
+    The last 32 programs are kept. The eighth capture warns, and names what changes.
 
     If a value is refused (a label that is not a class, a probability above 1, integer division by
     zero, an index out of range), the call raises the error of eager mode, and parameters, buffers,
@@ -341,7 +359,9 @@ def compile(function: Any = None, *, disable: bool = False) -> Any:
 
     Raises:
         CaptureError: when the function is captured, if a value would have to become a Python
-            number: ``.item()``, ``.numpy()``, ``if loss > 1:``.
+            number (``.item()``, ``.numpy()``, ``if loss > 1:``), or if it reads what cannot be
+            watched: Python's or NumPy's random numbers, the clock, a file, ``os.environ``, an
+            iterator that existed before.
 
     >>> import tinygrad_mlp as tg
     >>> from tinygrad_mlp import nn, optim

@@ -29,6 +29,8 @@ def origin(code: CodeType, variables: Mapping[str, Any]) -> str:
     """
     file = code.co_filename
     if file == "<string>":
+        if str(variables.get("__name__")).startswith("namedtuple_"):
+            return LIBRARY
         file = variables.get("__file__") or file
     found = known.get(file)
     if found is None:
@@ -51,13 +53,11 @@ def origin_of_file(file: str) -> str:
     return LIBRARY if file.startswith((*_STANDARD, "<frozen ")) else USER
 
 
-def caller(frame: FrameType | None) -> tuple[FrameType | None, list[FrameType]]:
-    """Return the innermost frame that is not a library's, and the frames of libraries inside it."""
-    passed: list[FrameType] = []
+def caller(frame: FrameType | None) -> FrameType | None:
+    """Return the innermost frame that is not a library's."""
     while frame is not None and origin_of_frame(frame) == LIBRARY:
-        passed.append(frame)
         frame = frame.f_back
-    return frame, passed
+    return frame
 
 
 def user_line(frame: FrameType | None) -> str:

@@ -41,8 +41,9 @@ _FUNCTIONS: dict[str, tuple[str, set[str] | None]] = {
 _ALIASES = {"posix": "os", "nt": "os", "_io": "io"}
 _READS = {"read", "read1", "readline", "readlines", "readinto", "readall", "peek"}
 _NOW = {"now", "utcnow", "today"}
-# Modules that read clocks and files for themselves: to log, to warn, to import.
+# Modules that read clocks and files for themselves: to log, to warn, to import, to compile.
 _EXEMPT = {
+    *("numba", "llvmlite", "typing_extensions"),
     *("logging", "warnings", "linecache", "traceback", "tokenize", "importlib", "inspect"),
     *("_frozen_importlib", "_frozen_importlib_external", "zipimport", "threading", "gc"),
 }
@@ -76,13 +77,24 @@ def outside_code(code: CodeType) -> str:
     return "os.environ is read" if id(code) in _ENVIRONMENT else ""
 
 
-def returns_to_user(frame: FrameType | None) -> bool:
+def is_step_code(frame: FrameType, base: FrameType) -> bool:
+    """Return whether ``frame``, called from ``base``, runs for the step.
+
+    Not for a logger, a compiler or an import.
+    """
+    each: FrameType | None = frame
+    while each is not None and each is not base:
+        module = str(each.f_globals.get("__name__", "")).split(".")[0]
+        if module in _EXEMPT or each.f_code.co_name == "<module>":
+            return False
+        each = each.f_back
+    return True
+
+
+def returns_to_user(frame: FrameType, base: FrameType) -> bool:
     """Return whether what is called in ``frame`` can return a value to the user's code.
 
-    Not where this package, a logger or an import called it for its own use.
+    Not where this package called it for its own use.
     """
-    outer, passed = caller(frame)
-    modules = {str(each.f_globals.get("__name__", "")).split(".")[0] for each in passed}
-    if outer is None or outer.f_code.co_name == "<module>":  # an import
-        return False
-    return origin_of_frame(outer) == USER and not modules & _EXEMPT
+    outer = caller(frame)
+    return outer is not None and origin_of_frame(outer) == USER and is_step_code(frame, base)

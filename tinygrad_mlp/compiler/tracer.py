@@ -14,7 +14,7 @@ import dis
 import gc
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ import numpy as np
 from ..autograd.modes import Record, recording
 from ..autograd.tape import Value
 from .origin import LIBRARY, PACKAGE, USER, known, origin, origin_of_frame, place
-from .outside import outside_call, outside_code, returns_to_user
+from .outside import is_step_code, outside_call, outside_code, returns_to_user
 from .reachable import PLAIN_TYPES, is_module
 from .watches import MISSING, Watch, Watches, in_words, of_dict, same, state_of
 
@@ -56,23 +56,24 @@ class Tracer:
     def __init__(
         self,
         function: Callable[..., Any],
-        arguments: Any,
+        arguments: Iterable[Any],
         recorder: Record,
-        refuse: Callable[[str], None],
+        fail: Callable[[str], None],
     ):
-        self.recorder, self.refuse, self.watches = recorder, refuse, Watches()
+        self.recorder, self.fail, self.watches = recorder, fail, Watches()
         self.codes: dict[int, CodeType] = {}  # of the user's functions that ran
         self.inner: set[int] = set()  # ids of the codes of functions inside them
         self.fresh: dict[int, Any] = {}  # modules that the step makes
         self.words: set[str] = set()  # all names and texts in these codes
         self.watches.visit(getattr(function, "__name__", ""), function)
-        self.watches.visit("an argument", arguments)
+        for each in arguments:
+            self.watches.visit("an argument", each, "argument")
         target = getattr(function, "__func__", function)
         if isinstance(target, FunctionType) and origin(target.__code__, target.__globals__) == USER:
             self._enter(target.__code__, target.__globals__)
 
     def __enter__(self) -> Tracer:
-        self.outer = sys.getprofile()
+        self.base, self.outer = sys._getframe(1), sys.getprofile()
         sys.setprofile(self._on_event)
         return self
 
@@ -89,11 +90,15 @@ class Tracer:
             return
         if event == "call":
             where = origin_of_frame(frame)
-            if where == USER and id(code) not in self.codes and code.co_name != "<module>":
+            if where == USER and id(code) not in self.codes and is_step_code(frame, self.base):
                 self._start(frame)
             elif where == LIBRARY:
                 self._enter_library(frame)
-        elif event == "c_call" and (what := outside_call(argument)) and returns_to_user(frame):
+        elif (
+            event == "c_call"
+            and (what := outside_call(argument))
+            and returns_to_user(frame, self.base)
+        ):
             self.recorder.graph_break(what, _OUTSIDE)
 
     def _start(self, frame: FrameType) -> None:
@@ -112,7 +117,7 @@ class Tracer:
     def _enter_library(self, frame: FrameType) -> None:
         code, outer = frame.f_code, frame.f_back
         if what := outside_code(code):
-            if returns_to_user(frame):
+            if returns_to_user(frame, self.base):
                 self.recorder.graph_break(what, _OUTSIDE)
         elif code.co_argcount and outer is not None and origin_of_frame(outer) == USER:
             module = frame.f_globals.get("__name__", "").split(".")[0]
@@ -166,7 +171,7 @@ class Tracer:
             if words and words[-1] not in self.words and not name.startswith("an argument"):
                 continue
             self.watches.iterators.remove((name, iterator))
-            self.refuse(
+            self.fail(
                 f"the step uses {name}, an iterator ({type(iterator).__name__}) made before it, "
                 f"{self.line(name)}; a compiled step would not advance it. Call next() outside, "
                 "and pass the value as an argument"
@@ -179,7 +184,7 @@ class Tracer:
         for name, generator, state in self.watches.generators:
             if state_of(generator) != state:
                 line = self.line(name)
-                self.refuse(f"the step draws from NumPy's generator {name}, {line}; {_OUTSIDE}")
+                self.fail(f"the step draws from NumPy's generator {name}, {line}; {_OUTSIDE}")
 
     def changes(self) -> list[Change]:
         """Return the values that the step changed."""

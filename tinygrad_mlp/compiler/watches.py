@@ -50,6 +50,12 @@ class Watch(NamedTuple):
     guarded: bool = True  # False: changes to it are seen elsewhere, so a program does not check it
     in_hook: bool = False  # a container of a hook, which may grow
 
+    def fact(self) -> tuple[Callable[[Any], Any], Any, Any]:
+        """Return a function, its argument, and what it returns until the place is changed."""
+        if self.old is MISSING:
+            return Watch.now, self, MISSING
+        return self.read, self.argument, self.old
+
     def now(self) -> Any:
         """Return what the place holds now."""
         try:
@@ -85,7 +91,7 @@ class Watches:
         self.texts: set[str] = set()  # names that are looked up by text: getattr(o, "rate", 1)
         self.by_any_name = False  # whether code reads attributes by names that it computes
         self._open: list[tuple[str, Any, str]] = []  # objects whose attributes are named in code
-        self._stack: list[tuple[str, Any, str]] = []
+        self._queue: deque[tuple[str, Any, str]] = deque()
 
     def add_names(self, names: set[str], texts: Iterable[str] = (), any_name: bool = False) -> None:
         """Note names in code that is about to run, and visit the attributes of these names."""
@@ -98,9 +104,9 @@ class Watches:
             self._attributes(name, value, how, new)
         self._search()
 
-    def visit(self, name: str, value: Any) -> None:
-        """Visit a value that exists before the code that runs now."""
-        self._stack.append((name, value, ""))
+    def visit(self, name: str, value: Any, how: str = "") -> None:
+        """Visit a value that exists before the code that runs now; ``how``: "argument" or ""."""
+        self._queue.append((name, value, how))
         self._search()
 
     def watch(self, name: str, read: Callable[[Any], Any], argument: Any, key: Any) -> None:
@@ -115,7 +121,7 @@ class Watches:
             self._attributes("an object", value, "", attributes)
             self._search()
 
-    def holds(self, array: np.ndarray) -> bool:
+    def existed(self, array: np.ndarray) -> bool:
         """Return whether an array, or one that it is a view of, existed before the step."""
         base: Any = array
         while base is not None:
@@ -134,19 +140,21 @@ class Watches:
     # --- the search ---
 
     def _search(self) -> None:
-        while self._stack:
-            name, value, how = self._stack.pop()
+        while self._queue:
+            name, value, how = self._queue.popleft()
             if id(value) not in self.visited and not isinstance(value, (*_IMMUTABLE, Value)):
                 self.visited[id(value)] = value
                 self._visit(name, value, how)
 
     def _push(self, name: str, value: Any, how: str) -> None:
-        self._stack.append((name, value, how))
+        self._queue.append((name, value, how))
 
     def _watch(self, name: str, read: Any, argument: Any, key: Any, how: str) -> None:
-        if key not in self.found:
+        if key not in self.found and name != "__class__":
             watch = Watch(name, read, argument, None, how != "module", how == "hook")
             old = watch.now()
+            if isinstance(old, types.ModuleType) and not _is_of_user(old):
+                return
             self.found[key] = watch._replace(old=old)
             self._push(name, old, "hook" if how == "hook" else "")
 
@@ -154,11 +162,12 @@ class Watches:
         if how != "owned":
             key = id(value), "contents"
             if key not in self.found:
-                self.found[key] = Watch(name, read, value, read(value), in_hook=how == "hook")
+                guarded = how != "argument"  # the signature has its entries
+                self.found[key] = Watch(name, read, value, read(value), guarded, how == "hook")
 
     def _visit(self, name: str, value: Any, how: str) -> None:
         if isinstance(value, types.ModuleType):
-            if origin_of_file(getattr(value, "__file__", None) or "") == USER:
+            if _is_of_user(value):
                 self._object(name, value, how)
         elif isinstance(value, types.FunctionType):
             self._function(name, value, how)
@@ -239,7 +248,10 @@ class Watches:
             own = _defined_in(type(value)) == PACKAGE
             if not own or how != "owned":
                 self._object(name, value, "" if how == "owned" else how)
-            for key, each in [*getattr(value, "__dict__", {}).items()] if own else ():
+            inside = dict(getattr(value, "__dict__", {})) if own else {}
+            if "specializations" in inside:  # a compiled function
+                inside = {"function": value.function}
+            for key, each in inside.items():
                 self._push(f"{name}.{key}", each, "owned")  # perhaps the user's: a loss, a callback
 
     # --- functions, classes, objects ---
@@ -319,6 +331,12 @@ def state_of(generator: Any) -> str:
         generator = generator.bit_generator
     with np.printoptions(threshold=sys.maxsize):
         return str(generator.state)
+
+
+def _is_of_user(module: types.ModuleType) -> bool:
+    file = getattr(module, "__file__", None)
+    built_in = file is None and module.__name__.split(".")[0] in sys.stdlib_module_names
+    return not built_in and origin_of_file(file or "") == USER
 
 
 def _is_default(value: Any, key: str) -> bool:
