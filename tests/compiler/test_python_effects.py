@@ -355,14 +355,14 @@ def test_a_counter_among_the_arguments(container: bool) -> None:
             return x * count["n"]
         return x * count.tick()
 
+    def results(run):
+        count, found = {"n": 0} if container else Meter(), []
+        for k in range(7):
+            if container and k % 3 == 0:
+                count["n"] = 0
+            found.append(run(tg.ones(2), count).tolist())
+        return found
+
     with pytest.warns(UserWarning, match=r"step changes .*n.*a Python variable, in .*\.py:\d+"):
-        runs = []
-        for run in (step, tg.compile(step)):
-            count: Any = {"n": 0} if container else Meter()
-            found = []
-            for k in range(7):
-                if container and k % 3 == 0:
-                    count["n"] = 0
-                found.append(run(tg.ones(2), count).tolist())
-            runs.append(found)
-    assert runs[0] == runs[1]
+        found = results(tg.compile(step))
+    assert found == results(step)

@@ -83,7 +83,7 @@ def capture(
     recorder = _Recorder(inputs, context.leaves(), reset, complete)
     with record_launches() as recorder.launches, record(recorder):
         recorder.tracer = tracer = Tracer(
-            context.function, (*arguments, *keywords.values()), recorder, recorder.fail
+            context.function, arguments, keywords, recorder, recorder.fail
         )
         with tracer:
             result = context.function(*arguments, **keywords)

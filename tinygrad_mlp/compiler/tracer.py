@@ -14,7 +14,7 @@ import dis
 import gc
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
@@ -56,7 +56,8 @@ class Tracer:
     def __init__(
         self,
         function: Callable[..., Any],
-        arguments: Iterable[Any],
+        arguments: tuple[Any, ...],
+        keywords: dict[str, Any],
         recorder: Record,
         fail: Callable[[str], None],
     ):
@@ -66,10 +67,16 @@ class Tracer:
         self.fresh: dict[int, Any] = {}  # modules that the step makes
         self.words: set[str] = set()  # all names and texts in these codes
         self.watches.visit(getattr(function, "__name__", ""), function)
-        for each in arguments:
-            self.watches.visit("an argument", each, "argument")
         target = getattr(function, "__func__", function)
-        if isinstance(target, FunctionType) and origin(target.__code__, target.__globals__) == USER:
+        plain = isinstance(target, FunctionType)
+        names = [*keywords]
+        if plain:
+            skipped = target is not function
+            names = [*target.__code__.co_varnames[skipped : len(arguments) + skipped], *names]
+        for k, each in enumerate((*arguments, *keywords.values())):
+            name = names[k] if len(names) == len(arguments) + len(keywords) else "an argument"
+            self.watches.visit(name, each, "argument")
+        if plain and origin(target.__code__, target.__globals__) == USER:
             self._enter(target.__code__, target.__globals__)
 
     def __enter__(self) -> Tracer:
@@ -220,7 +227,7 @@ class Tracer:
             for inner in _with_inner(code):
                 for each in dis.get_instructions(inner):
                     at = inner, (each.positions and each.positions.lineno) or inner.co_firstlineno
-                    if words and each.argval == words[-1]:
+                    if words and words[-1] in _parts(each.argval):
                         if each.opname.startswith(("STORE_", "DELETE_")):
                             return place(*at)
                         uses.append(at)
@@ -260,6 +267,11 @@ def _lookups(code: CodeType, variables: dict[str, Any]) -> Iterator[bool]:
             parts = []
         elif parts and each.opname not in ("PUSH_NULL", "CACHE"):
             parts.append(each)
+
+
+def _parts(argument: Any) -> tuple[Any, ...]:
+    """Return what an instruction names: two variables in LOAD_FAST_LOAD_FAST."""
+    return argument if isinstance(argument, tuple) else (argument,)
 
 
 def _texts(constants: tuple[Any, ...]) -> Iterator[str]:
