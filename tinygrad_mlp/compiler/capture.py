@@ -101,6 +101,8 @@ def capture(
     except CaptureError as error:
         error.after(result)
         raise
+    finally:
+        del recorder.tracer  # no cycle keeps the tensors of this run alive
 
 
 class _Recorder(Record):
@@ -140,6 +142,7 @@ class _Recorder(Record):
                 self._add_instruction(entry)
         except CaptureError as error:
             self.fail(str(error))
+        self.tracer.resume()
 
     def graph_break(self, what: str, instead: str = "") -> None:
         """Raise, as ``what`` cannot be a part of a program."""

@@ -158,7 +158,7 @@ class CompiledFunction(Generic[P, R]):
         context, original = self.context, args if not kwargs else None
         variants = self.by_key.get((called_with, context.key(context.structure)), ())
         modes = context.modes
-        args, kwargs = map_structure(args, _as_tensor), map_structure(kwargs, _as_tensor)
+        args, kwargs = _as_tensors(args, kwargs)
         arrays = arrays_in((args, kwargs))
         training = tuple(training for _, training in modes)
         kind = training, *(value.layout for value in arrays)
@@ -201,7 +201,7 @@ class CompiledFunction(Generic[P, R]):
         return result
 
     def _run_in_python(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        args, kwargs = map_structure((args, kwargs), _as_tensor)
+        args, kwargs = _as_tensors(args, kwargs)
         return map_structure(self.function(*args, **kwargs), _off_tape)
 
     def _count_changes(self, changes: list[Change], kind: Any, result: Any) -> None:
@@ -296,6 +296,18 @@ class CompiledFunction(Generic[P, R]):
         with self.lock:
             self.program  # noqa: B018 - raises if there is none
             return explain(self, peak, bandwidth)
+
+
+def _as_tensors(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments with tensors for arrays; containers without arrays stay the same."""
+
+    def converted(value: Any) -> Any:
+        has_arrays = any(isinstance(each, np.ndarray) for each in arrays_in((value,)))
+        return map_structure(value, _as_tensor) if has_arrays else value
+
+    return tuple(map(converted, args)), {key: converted(each) for key, each in kwargs.items()}
 
 
 def _as_tensor(value: Any) -> Any:

@@ -11,6 +11,7 @@ It is called at each call of a function (`sys.setprofile`), during the capture o
 from __future__ import annotations
 
 import dis
+import functools
 import gc
 import re
 import sys
@@ -20,8 +21,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..autograd import tape
 from ..autograd.modes import Record, recording
 from ..autograd.tape import Value
+from ..kernels.runtime import cache
 from .origin import LIBRARY, PACKAGE, USER, known, origin, origin_of_frame, place
 from .outside import is_step_code, outside_call, outside_code, returns_to_user
 from .reachable import PLAIN_TYPES, is_module
@@ -39,6 +42,10 @@ _OUTSIDE = (
     "a compiled step would repeat the value of its capture. Read it outside and pass it as an "
     "argument, draw random numbers with tg.rand and its like, or remove @tg.compile"
 )
+
+
+# While an op runs nothing is followed: kernels, and Numba's compiler, are not the user's code.
+_APPLY, _CACHE = tape.apply.__code__, cache.load.__code__.co_filename
 
 
 class Change(NamedTuple):
@@ -62,6 +69,7 @@ class Tracer:
         fail: Callable[[str], None],
     ):
         self.recorder, self.fail, self.watches = recorder, fail, Watches()
+        self.resume: Callable[[], None] = _do_nothing  # follow calls again, after an op
         self.codes: dict[int, CodeType] = {}  # of the user's functions that ran
         self.inner: set[int] = set()  # ids of the codes of functions inside them
         self.fresh: dict[int, Any] = {}  # modules that the step makes
@@ -81,17 +89,24 @@ class Tracer:
 
     def __enter__(self) -> Tracer:
         self.base, self.outer = sys._getframe(1), sys.getprofile()
-        sys.setprofile(self._on_event)
+        self.resume = functools.partial(sys.setprofile, self._on_event)
+        self.resume()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.resume = _do_nothing
         sys.setprofile(self.outer)
+        del self.base
 
     # --- during the run ---
 
     def _on_event(self, frame: FrameType, event: str, argument: Any) -> None:
         code = frame.f_code
-        if event in ("return", "c_return") or known.get(code.co_filename) is PACKAGE:
+        if event in ("return", "c_return"):
+            return
+        if known.get(code.co_filename) is PACKAGE:
+            if event == "call" and (code is _APPLY or code.co_filename == _CACHE):
+                sys.setprofile(None)  # until the recorder notes the op
             return
         if recording() is not self.recorder:  # a user's `Function`: it runs at each call
             return
@@ -235,6 +250,10 @@ class Tracer:
                         changers.add(at)
         found = next((at for at in uses if at in changers), next(iter(uses), None))
         return "in the step" if found is None else place(*found)
+
+
+def _do_nothing() -> None:
+    """Stand for `Tracer.resume` outside of the run."""
 
 
 def _pairs(contents: tuple[Any, ...]) -> dict[Any, Any]:
