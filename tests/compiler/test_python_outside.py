@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import itertools
 import os
 import random
@@ -141,3 +142,28 @@ def test_an_iterator_among_the_arguments_is_refused(make: Any) -> None:
     step = tg.compile(lambda x, numbers: x * next(numbers))
     with pytest.raises(tg.CaptureError, match=r"iterator.*in <lambda>, .*Call next\(\) outside"):
         step(tg.ones(1), make())
+
+
+def test_callbacks_of_the_garbage_collector_are_not_of_the_step() -> None:
+    times = []
+
+    class Finalized:
+        def __del__(self) -> None:
+            time.time()
+
+    def callback(phase: str, info: object) -> None:
+        times.append(time.time())
+
+    def step(x):
+        found = [Finalized()]
+        found.append(found)
+        del found
+        gc.collect()
+        return x + 1
+
+    gc.callbacks.append(callback)
+    try:
+        assert tg.compile(step)(tg.ones(1)).item() == 2
+    finally:
+        gc.callbacks.remove(callback)
+    assert len(times) >= 2

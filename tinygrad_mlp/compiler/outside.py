@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import _random
 import datetime
+import gc
 import io
 import os
+import signal
 from types import CodeType, FrameType, ModuleType
 from typing import Any
 
@@ -80,12 +82,16 @@ def outside_code(code: CodeType) -> str:
 def is_step_code(frame: FrameType, base: FrameType) -> bool:
     """Return whether ``frame``, called from ``base``, runs for the step.
 
-    Not for a logger, a compiler or an import.
+    Not for a logger, a compiler or an import, and not because Python called it at any moment: a
+    finalizer, a callback of the garbage collector, a handler of a signal.
     """
+    callbacks = [*gc.callbacks, *map(signal.getsignal, signal.valid_signals())]
+    codes = {id(code) for each in callbacks if (code := getattr(each, "__code__", None))}
     each: FrameType | None = frame
     while each is not None and each is not base:
         module = str(each.f_globals.get("__name__", "")).split(".")[0]
-        if module in _EXEMPT or each.f_code.co_name == "<module>":
+        code = each.f_code
+        if module in _EXEMPT or code.co_name in ("<module>", "__del__") or id(code) in codes:
             return False
         each = each.f_back
     return True
