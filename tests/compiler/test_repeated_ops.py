@@ -181,3 +181,12 @@ def test_ops_and_writes_in_any_order(names: list[str], of_state: bool) -> None:
         found, value = run(tg.tensor(SQUARE - k))
         assert [each.tolist() for each in found] == [each.tolist() for each in wanted]
         assert value.tolist() == array.tolist()
+
+
+def test_an_op_on_other_regions_of_one_tensor() -> None:
+    step = tg.compile(lambda x: (x.exp() - x.T.exp(), x[0].exp() - x[1].exp(), x[:, 1].exp()))
+    for k in range(3):
+        x = np.float64(SQUARE) / (k + 4)
+        e = np.exp(x)
+        for got, wanted in zip(step(tg.tensor(x)), (e - e.T, e[0] - e[1], e[:, 1]), strict=True):
+            np.testing.assert_allclose(got.numpy(), wanted, rtol=1e-12, atol=1e-12)
