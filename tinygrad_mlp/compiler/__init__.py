@@ -8,9 +8,11 @@ The way of the first call, in reading order:
 ``reachable.py``          finds that state: modules, optimizers, variables that are named
 ``signature.py``          what of the arguments decides it: shapes, dtypes, Python values
 ``capture.py``            runs the function once, and records every op as an instruction
-``tracer.py``             follows the user's code meanwhile: the Python state that it reads and
-                          changes (``watches.py``), what it may not read (``outside.py``), and whose
-                          code it is (``origin.py``)
+``tracer.py``             follows the user's code meanwhile, for the Python state that it reads and
+                          changes, and for what it may not read
+``watches.py``            finds that state; ``watch.py``: one value of it
+``outside.py``            what a step may not read: random numbers, clocks, files
+``origin.py``             whether code is the user's, a library's or this package's
 ``memory_map.py``         the buffers that the capture has met, by their addresses
 ``errors.py``             `CaptureError`, of a step that cannot be compiled
 ``specialization.py``     a captured call with its guards; calls ``passes/`` and ``executable.py``

@@ -32,7 +32,7 @@ from .memory_map import MemoryMap
 from .origin import user_line
 from .signature import argument_names, arrays_in
 from .tracer import Change, Tracer
-from .watches import Watch
+from .watch import Watch
 
 _INSTEAD = (
     "its value is known only when the step runs. Return the tensor and read it after the call; "

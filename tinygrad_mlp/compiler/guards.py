@@ -28,7 +28,7 @@ from ..autograd.modes import is_grad_enabled
 from ..autograd.tape import Value
 from ..kernels.runtime.threads import get_num_threads
 from .reachable import PLAIN_TYPES, Reachable, cell_contents, is_module, is_optimizer, names_of
-from .watches import Watch
+from .watch import Watch
 
 
 class Identity:

@@ -23,7 +23,7 @@ from .ir import STATE, TEMPORARY, Instruction, Region
 from .passes import optimize
 from .reachable import PLAIN_TYPES
 from .signature import map_structure
-from .watches import Watch, same
+from .watch import Watch, same
 
 _requires_grad = operator.attrgetter("requires_grad")
 

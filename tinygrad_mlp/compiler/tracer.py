@@ -28,7 +28,8 @@ from ..kernels.runtime import cache
 from .origin import LIBRARY, PACKAGE, USER, known, origin, origin_of_frame, place
 from .outside import is_step_code, outside_call, outside_code, returns_to_user
 from .reachable import PLAIN_TYPES, is_module
-from .watches import MISSING, Watch, Watches, in_words, of_dict, same, state_of
+from .watch import MISSING, Watch, in_words, of_cache, of_dict, same, state_of
+from .watches import Watches
 
 _CHANGERS = {
     *("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "update", "add"),
@@ -171,7 +172,8 @@ class Tracer:
                 value = variables[name]
                 self._note_random(name, value, names)
                 watches.watch(name, variables.get, name, (id(variables), name))
-        for name in _imports(code):
+        by_text = texts if names & {"modules", "import_module", "__import__"} else ()
+        for name in {*_imports(code), *by_text}:
             module = sys.modules.get(name)
             self._note_random(name, module, names)
             if module is not None:
@@ -223,6 +225,7 @@ class Tracer:
     def _change(self, watch: Watch, new: Any) -> Change:
         old, name, value = watch.old, watch.name, new
         lazy = old is MISSING or (old is None and not isinstance(new, PLAIN_TYPES))
+        lazy = lazy or watch.read is of_cache
         if watch.read is of_dict:
             before, after = _pairs(old), _pairs(new)
             lazy = all(key in after and same(each, after[key]) for key, each in before.items())
@@ -248,7 +251,8 @@ class Tracer:
                         uses.append(at)
                     if each.opname in _WRITES or f"{each.argval}" in _CHANGERS:
                         changers.add(at)
-        found = next((at for at in uses if at in changers), next(iter(uses), None))
+        step = [(code, code.co_firstlineno) for code in self.codes.values()][:1]
+        found = next((at for at in uses if at in changers), next(iter([*uses, *step]), None))
         return "in the step" if found is None else place(*found)
 
 

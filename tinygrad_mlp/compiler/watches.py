@@ -14,68 +14,47 @@ from __future__ import annotations
 import functools
 import io
 import operator
-import sys
 import types
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..autograd.tape import Value
-from .origin import LIBRARY, PACKAGE, USER, origin, origin_of_file
+from .origin import PACKAGE, USER, origin
 from .reachable import PLAIN_TYPES, is_module, is_optimizer
+from .watch import (
+    MISSING,
+    Watch,
+    attributes_of,
+    cell_value,
+    defined_in,
+    dereference,
+    has_buffer,
+    in_words,
+    is_default,
+    is_of_user,
+    is_only_read,
+    of_buffer,
+    of_cache,
+    of_dict,
+    of_objects,
+    state_of,
+)
 
-MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
-_IMMUTABLE = (*PLAIN_TYPES, types.CodeType, types.BuiltinFunctionType, np.ufunc, range, slice)
+_IMMUTABLE = (*PLAIN_TYPES, types.CodeType, np.ufunc, range, slice)
 # Attributes that this package changes, or guards otherwise (``guards.py``).
-_OF_MODULES = {"training", "_parameters", "_buffers", "_modules", "_hooks"}
-_OF_OPTIMIZERS = {"param_groups", "defaults"}
+_SKIPPED: dict[str, set[str]] = {
+    "module": {"training", "_parameters", "_buffers", "_modules", "_hooks"},
+    "optimizer": {"param_groups", "defaults"},
+    "tensor": {*Value.__annotations__},
+}
 _SLOT = types.WrapperDescriptorType  # of a method written in C
+_METHODS = (property, classmethod, staticmethod, functools.cached_property)
 _GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator)
-
-
-class Watch(NamedTuple):
-    """A place that holds a Python value, and the value when it was first met.
-
-    ``read(argument)`` returns the value now.
-    """
-
-    name: str
-    read: Callable[[Any], Any]
-    argument: Any
-    old: Any
-    guarded: bool = True  # False: changes to it are seen elsewhere, so a program does not check it
-    in_hook: bool = False  # a container of a hook, which may grow
-
-    def fact(self) -> tuple[Callable[[Any], Any], Any, Any]:
-        """Return a function, its argument, and what it returns until the place is changed."""
-        if self.old is MISSING:
-            return Watch.now, self, MISSING
-        return self.read, self.argument, self.old
-
-    def now(self) -> Any:
-        """Return what the place holds now."""
-        try:
-            return self.read(self.argument)
-        except (ValueError, AttributeError):  # an unassigned variable
-            return MISSING
-
-
-def same(old: Any, new: Any) -> bool:
-    """Return whether two values are one: plain values by value and type, others by identity."""
-    if old is new:
-        return True
-    if type(old) is not type(new):
-        return False
-    if isinstance(old, tuple):
-        equal = len(old) == len(new)
-        return equal and (all(map(operator.is_, old, new)) or all(map(same, old, new)))
-    if isinstance(old, (float, complex, np.generic)):  # nan; 0.0 and -0.0
-        return repr(old) == repr(new)
-    return isinstance(old, (*PLAIN_TYPES, frozenset)) and bool(old == new)
 
 
 class Watches:
@@ -84,6 +63,7 @@ class Watches:
     def __init__(self) -> None:
         self.found: dict[Any, Watch] = {}  # by place
         self.visited: dict[int, Any] = {}
+        self.titles: dict[int, str] = {}  # names of the visited objects
         self.functions: set[int] = set()  # ids of the codes of visited functions
         self.iterators: list[tuple[str, Any]] = []  # made before the step
         self.generators: list[tuple[str, Any, str]] = []  # NumPy's, with their state
@@ -117,8 +97,8 @@ class Watches:
     def visit_all_of(self, value: Any) -> None:
         """Watch all attributes of a visited object: code of a library runs on it."""
         if id(value) in self.visited and not isinstance(value, type):
-            attributes = getattr(value, "__dict__", {})
-            self._attributes("an object", value, "", attributes)
+            name = self.titles.get(id(value), "an object")
+            self._attributes(name, value, "", getattr(value, "__dict__", {}))
             self._search()
 
     def existed(self, array: np.ndarray) -> bool:
@@ -142,8 +122,13 @@ class Watches:
     def _search(self) -> None:
         while self._queue:
             name, value, how = self._queue.popleft()
-            if id(value) not in self.visited and not isinstance(value, (*_IMMUTABLE, Value)):
-                self.visited[id(value)] = value
+            if id(value) in self.visited or isinstance(value, _IMMUTABLE):
+                continue
+            self.visited[id(value)], self.titles[id(value)] = value, name
+            if isinstance(value, Value):
+                self._open.append((name, value, "tensor"))
+                self._attributes(name, value, "tensor", self.names)
+            else:
                 self._visit(name, value, how)
 
     def _push(self, name: str, value: Any, how: str) -> None:
@@ -153,7 +138,7 @@ class Watches:
         if key not in self.found and name != "__class__":
             watch = Watch(name, read, argument, None, how != "module", how == "hook")
             old = watch.now()
-            if isinstance(old, types.ModuleType) and not _is_of_user(old):
+            if isinstance(old, types.ModuleType) and not is_of_user(old):
                 return
             self.found[key] = watch._replace(old=old)
             self._push(name, old, "hook" if how == "hook" else "")
@@ -167,14 +152,18 @@ class Watches:
 
     def _visit(self, name: str, value: Any, how: str) -> None:
         if isinstance(value, types.ModuleType):
-            if _is_of_user(value):
+            if is_of_user(value):
                 self._object(name, value, how)
         elif isinstance(value, types.FunctionType):
             self._function(name, value, how)
         elif isinstance(value, types.MethodType):
-            own = _defined_in(type(value.__self__)) == PACKAGE
-            self._push("self", value.__self__, "owned" if own else how)
+            own = defined_in(type(value.__self__)) == PACKAGE
+            owner = name if isinstance(value.__self__, _GENERATORS) else "self"
+            self._push(owner, value.__self__, "owned" if own else how)
             self._push(name, value.__func__, how)
+        elif isinstance(value, (types.BuiltinFunctionType, types.MethodWrapperType)):
+            if not isinstance(value.__self__, (type, types.ModuleType)):  # `kept.append`
+                self._push(name, value.__self__, how)
         elif isinstance(value, functools.partial):
             for part in ("func", "args", "keywords"):
                 self._push(name, getattr(value, part), how)
@@ -192,7 +181,7 @@ class Watches:
     def _container(self, name: str, value: Any, how: str) -> bool:
         """Visit a container and return True, or return False."""
         if isinstance(value, dict):
-            if _defined_in(type(value)) != PACKAGE:
+            if defined_in(type(value)) != PACKAGE:
                 self._contents(name, value, of_dict, how)
             entries: Iterable[tuple[Any, Any]] = [*value.items()]
             if any(not isinstance(key, _IMMUTABLE) for key in value):
@@ -207,7 +196,7 @@ class Watches:
             entries = enumerate(value)
         elif isinstance(value, np.ndarray):
             if value.dtype.hasobject:
-                self._contents(name, value, _of_objects, how)
+                self._contents(name, value, of_objects, how)
                 self._push(name, value.tolist(), "owned")
             else:
                 self._contents(name, value, np.ndarray.tobytes, how)
@@ -215,7 +204,7 @@ class Watches:
         else:
             return False
         for key, each in entries:
-            if not isinstance(each, (*_IMMUTABLE, Value)):
+            if not isinstance(each, _IMMUTABLE):
                 self._push(f"{name}[{in_words(key)}]", each, how)
         if type(value).__module__ != "builtins":
             self._object(name, value, how)
@@ -225,27 +214,32 @@ class Watches:
         if isinstance(value, _GENERATORS):
             self.generators.append((name, value, state_of(value)))
         elif isinstance(value, weakref.ref):
-            self._watch(f"{name}()", _dereference, value, (id(value), "referent"), how)
+            self._watch(f"{name}()", dereference, value, (id(value), "referent"), how)
         elif isinstance(value, operator.attrgetter):
             paths: tuple[str, ...] = value.__reduce__()[1]  # type: ignore[assignment]
             self.add_names({name for path in paths for name in path.split(".")})
+        elif isinstance(value, functools._lru_cache_wrapper):
+            self._watch(f"the cache of {name}", of_cache, value, (id(value), "cache"), how)
+            self._push(name, value.__wrapped__, how)
         elif isinstance(value, ContextVar):
             get = value.get
             self._watch(f"{name}.get()", get, MISSING, (id(value), "value"), how)
         elif isinstance(value, io.IOBase):
             if isinstance(value, (io.StringIO, io.BytesIO)):
                 self._contents(name, value, type(value).getvalue, how)
-            elif how != "owned" and not value.closed and value.readable() and not _writable(value):
+            elif (
+                how != "owned" and not value.closed and value.readable() and not is_only_read(value)
+            ):
                 self.iterators.append((name, value))
         elif isinstance(getattr(type(value), "__next__", self._push), _SLOT):
             if how != "owned":
                 self.iterators.append((name, value))
-        elif _has_buffer(value):
-            self._contents(name, value, _of_buffer, how)
+        elif has_buffer(value):
+            self._contents(name, value, of_buffer, how)
         elif is_optimizer(value):
             self._object(name, value, "optimizer")
         else:
-            own = _defined_in(type(value)) == PACKAGE
+            own = defined_in(type(value)) == PACKAGE
             if not own or how != "owned":
                 self._object(name, value, "" if how == "owned" else how)
             inside = dict(getattr(value, "__dict__", {})) if own else {}
@@ -264,7 +258,7 @@ class Watches:
         for key, cell in zip(
             function.__code__.co_freevars, function.__closure__ or (), strict=True
         ):
-            self._watch(key, _cell_value, cell, (id(cell), None), how)
+            self._watch(key, cell_value, cell, (id(cell), None), how)
         defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
         for value in defaults:
             self._push(f"a default of {name}", value, how)
@@ -274,19 +268,16 @@ class Watches:
 
     def _class(self, name: str, found: type, how: str) -> None:
         if any(
-            each.__name__ == "Function" and _defined_in(each) == PACKAGE for each in found.__mro__
+            each.__name__ == "Function" and defined_in(each) == PACKAGE for each in found.__mro__
         ):
             return  # of the user's: it runs at each call
         for each in found.__mro__:
-            if _defined_in(each) == USER and (each is found or id(each) not in self.visited):
+            if defined_in(each) == USER and (each is found or id(each) not in self.visited):
                 self.visited[id(each)] = each
                 self._object(each.__name__, each, how)
                 for value in vars(each).values():
-                    parts = (
-                        value,
-                        *(getattr(value, a, None) for a in ("fget", "__func__", "func")),
-                    )
-                    for part in parts:
+                    inside = ("fget", "__func__", "func") if isinstance(value, _METHODS) else ()
+                    for part in (value, *(getattr(value, name, None) for name in inside)):
                         if isinstance(part, types.FunctionType):
                             self._push(f"{each.__name__}.{part.__name__}", part, how)
 
@@ -299,17 +290,20 @@ class Watches:
 
     def _attributes(self, name: str, value: Any, how: str, names: Iterable[str]) -> None:
         attributes = getattr(value, "__dict__", None)
-        skipped = {"module": _OF_MODULES, "optimizer": _OF_OPTIMIZERS}.get(how, ())
+        skipped = _SKIPPED.get(how, ())
         if attributes is not None:
             special = type, types.ModuleType, types.FunctionType
             ordinary = how == "" and not isinstance(value, special)
+            if ordinary:  # the dict may be replaced as a whole
+                whole = Watch(f"{name}.__dict__", attributes_of, value, attributes)
+                self.found.setdefault((id(value), "dict"), whole)
             if ordinary and self.by_any_name:
                 names = {*names, *attributes}
             for key in names:
                 if key in skipped or (
                     key not in attributes
                     and not (ordinary and key in self.texts)
-                    and not _is_default(value, key)
+                    and not is_default(value, key)
                 ):
                     continue
                 place = id(value) if isinstance(value, type) else id(attributes)
@@ -321,75 +315,3 @@ class Watches:
                 slot = vars(each).get(key)
                 if key in names and isinstance(slot, types.MemberDescriptorType):
                     self._watch(f"{name}.{key}", slot.__get__, value, (id(value), key), how)
-
-
-def state_of(generator: Any) -> str:
-    """Return the state of a generator of NumPy's, as text."""
-    if isinstance(generator, np.random.RandomState):
-        generator = generator._bit_generator
-    elif isinstance(generator, np.random.Generator):
-        generator = generator.bit_generator
-    with np.printoptions(threshold=sys.maxsize):
-        return str(generator.state)
-
-
-def _is_of_user(module: types.ModuleType) -> bool:
-    file = getattr(module, "__file__", None)
-    built_in = file is None and module.__name__.split(".")[0] in sys.stdlib_module_names
-    return not built_in and origin_of_file(file or "") == USER
-
-
-def _is_default(value: Any, key: str) -> bool:
-    """Return whether a class gives a value for an attribute that its object lacks."""
-    if isinstance(value, (type, types.ModuleType)):
-        return False
-    found = getattr(type(value), key, MISSING)
-    return isinstance(found, (*PLAIN_TYPES, tuple, list, dict, set)) and found is not MISSING
-
-
-def _defined_in(found: type) -> str:
-    """Return where a class comes from: `PACKAGE`, `LIBRARY` or `USER`."""
-    module = found.__module__
-    if module.split(".")[0] == __name__.split(".")[0]:
-        return PACKAGE
-    file = getattr(sys.modules.get(module), "__file__", None)
-    if file is None:
-        return LIBRARY if module.split(".")[0] in sys.stdlib_module_names else USER
-    return origin_of_file(file)
-
-
-def _writable(file: Any) -> bool:
-    return bool(file.writable())
-
-
-def _has_buffer(value: Any) -> bool:
-    try:
-        memoryview(value)
-    except TypeError:
-        return False
-    return True
-
-
-def _of_buffer(value: Any) -> bytes:
-    return bytes(memoryview(value))
-
-
-def _of_objects(array: np.ndarray) -> tuple[Any, ...]:
-    return tuple(array.ravel().tolist())
-
-
-def in_words(key: Any) -> str:
-    """Return the key of an entry for a message."""
-    return repr(key) if isinstance(key, PLAIN_TYPES) else "..."
-
-
-def of_dict(value: dict[Any, Any]) -> tuple[Any, ...]:
-    """Return the keys and the values of a dict, in order."""
-    return (*dict.keys(value), *dict.values(value))
-
-
-_cell_value = operator.attrgetter("cell_contents")
-
-
-def _dereference(reference: Any) -> Any:
-    return reference()
