@@ -227,9 +227,7 @@ class Watches:
         elif isinstance(value, io.IOBase):
             if isinstance(value, (io.StringIO, io.BytesIO)):
                 self._contents(name, value, type(value).getvalue, how)
-            elif (
-                how != "owned" and not value.closed and value.readable() and not is_only_read(value)
-            ):
+            elif how != "owned" and is_only_read(value):
                 self.iterators.append((name, value))
         elif isinstance(getattr(type(value), "__next__", self._push), _SLOT):
             if how != "owned":
