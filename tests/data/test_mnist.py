@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -138,6 +139,17 @@ def test_a_folder_without_the_files_is_named(
     with pytest.raises(FileNotFoundError, match=r"TINYGRAD_MLP_DATA is '.*nowhere', which is not"):
         mnist()
     assert server.asked == [], "who names a folder means it"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_a_download_does_not_open_the_cache_to_others() -> None:
+    """A cache that others can write to is refused: it holds kernels."""
+    before = os.umask(0)
+    try:
+        mnist()
+    finally:
+        os.umask(before)
+    assert cache.root().stat().st_mode & 0o777 == 0o700
 
 
 def test_it_is_downloaded_once(tmp_path: Path, server: Server) -> None:

@@ -10,7 +10,15 @@ import pytest
 import tinygrad_mlp as tg
 from tinygrad_mlp.train import progress
 from tinygrad_mlp.train.metrics import RunningMeans
-from tinygrad_mlp.train.progress import Bar, Lines, Reporter, format_metrics, format_speed, reporter
+from tinygrad_mlp.train.progress import (
+    Bar,
+    Lines,
+    Reporter,
+    format_metrics,
+    format_speed,
+    reporter,
+    sparklines,
+)
 
 ROW = {
     "epoch": 1,
@@ -92,6 +100,31 @@ def test_the_bar_shows_measures_speed_and_time_left(
     assert "epoch 2/2" in text
     assert "12,346 samples/s" in text
     assert "\x1b[" in text, "it is drawn in place"
+
+
+def test_the_bar_draws_both_losses_on_one_scale(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Bar, "PERIOD", 0.0)
+    with reporter(True, epochs=3, batches=1) as report:
+        for number, (loss, held) in enumerate(((4.0, 4.5), (2.0, 3.0), (1.0, 2.5)), start=1):
+            report.epoch(ROW | {"epoch": number, "loss": loss, "val_loss": held})
+            if number == 1:
+                assert "▇" not in terminal.getvalue(), "one epoch is no curve"
+    assert "loss     ▇▃▁ 1.0000" in terminal.getvalue()
+    assert "val_loss █▅▄ 2.5000" in terminal.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("values", "width", "drawn"),
+    [
+        ([1.0, 2.0, 3.0, 4.0], 2, "loss ▃█ 4.0000"),  # the second and the fourth: 7/3 and 7
+        ([float("nan"), 1.0, float("inf")], 9, "loss !▁! inf"),
+        ([1.0, 1.0], 9, "loss ▁▁ 1.0000"),
+    ],
+)
+def test_curves_of_blocks(values: list[float], width: int, drawn: str) -> None:
+    assert sparklines({"loss": values}, width) == [drawn]
 
 
 def test_the_time_left_of_a_resumed_run_is_of_its_own_pace(terminal: Terminal) -> None:

@@ -184,6 +184,7 @@ def _folder(name: str, data_dir: str | os.PathLike[str] | None) -> Path:
     folder = cache.root() / "data" / name
     for file in FILES:
         if _find(folder, file) is None:
+            cache.root().mkdir(mode=0o700, parents=True, exist_ok=True)  # kernels are in it, too
             _download(name, folder, file)
     return folder
 

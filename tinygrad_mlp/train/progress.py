@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .history import NOT_METRICS
 from .metrics import RunningMeans
@@ -63,8 +64,37 @@ def discard_stdout() -> None:
     os.close(null)
 
 
+def sparklines(columns: Mapping[str, Sequence[float]], width: int) -> list[str]:
+    """Return a line of blocks for each column of numbers, all on one scale.
+
+    A block is one of eight heights between the smallest and the largest finite number of all
+    columns. More than ``width`` numbers are thinned out, evenly, the last one included.
+
+    >>> sparklines({"loss": [4.0, 2.0, 1.0], "val_loss": [4.5, 3.0, 2.5]}, width=10)
+    ['loss     ▇▃▁ 1.0000', 'val_loss █▅▄ 2.5000']
+    """
+    finite = [value for values in columns.values() for value in values if math.isfinite(value)]
+    low, high = min(finite, default=0.0), max(finite, default=0.0)
+    pad, lines = max(map(len, columns), default=0), []
+    for name, values in columns.items():
+        count = len(values)
+        shown = min(count, width)
+        drawn = (values[(k + 1) * count // shown - 1] for k in range(shown))
+        blocks = "".join(_block(value, low, high) for value in drawn)
+        lines.append(f"{name:<{pad}} {blocks} {values[-1]:.4f}")
+    return lines
+
+
+def _block(value: float, low: float, high: float) -> str:
+    if not math.isfinite(value):
+        return "!"
+    return "▁▂▃▄▅▆▇█"[round(7 * (value - low) / ((high - low) or 1.0))]
+
+
 class Bar(Reporter):
-    """Draw a live bar: loss, metrics, samples per second and remaining time.
+    """Draw a live bar: loss, metrics, samples per second and remaining time; below it the losses.
+
+    From the second epoch on, training and validation loss are drawn as curves, on one scale.
 
     It is drawn by the training thread, at most four times a second. One drawing takes 1 to 1.5 ms,
     half a percent of the time; other batches cost one call of the clock. A terminal of less than
@@ -77,11 +107,22 @@ class Bar(Reporter):
     def __init__(self, epochs: int, batches: int, done: int = 0) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.text import Text
 
+        curves: dict[str, list[float]] = {}
+
+        class WithCurves(Progress):
+            def get_renderables(self) -> Iterable[Any]:
+                yield from super().get_renderables()
+                if any(len(values) > 1 for values in curves.values()):
+                    lines = sparklines(curves, width=max(10, self.console.width - 24))
+                    yield Text("\n".join(lines), style="dim", no_wrap=True)
+
+        self.curves = curves
         console = Console(file=sys.stdout)
         self.epochs, self.batches = epochs, batches
         self.wide = console.width >= self.WIDE
-        self.progress: Progress = Progress(
+        self.progress: Progress = WithCurves(
             TextColumn("{task.description}", style="bold"),
             BarColumn(bar_width=None, complete_style="cyan", finished_style="green"),
             TextColumn("{task.fields[metrics]}"),
@@ -118,6 +159,9 @@ class Bar(Reporter):
     def epoch(self, row: Mapping[str, float]) -> None:
         """Draw likewise, always after the last epoch; keep showing the validation metrics."""
         self.validation = {name: v for name, v in row.items() if name.startswith("val_")}
+        for name in ("loss", "val_loss"):
+            if name in row:
+                self.curves.setdefault(name, []).append(row[name])
         self.epoch_start = time.perf_counter()
         if self.epoch_start - self.last_draw >= self.PERIOD or row["epoch"] == self.epochs:
             self._draw(int(row["epoch"]), self.batches, row, row["samples_per_second"])
