@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import gc
 import itertools
 import os
@@ -13,6 +14,7 @@ import types
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from time import perf_counter as now
 from typing import Any
 
 import numpy as np
@@ -56,6 +58,56 @@ def an_iterator_in_an_object() -> Made:
 def a_zip_in_a_dict() -> Made:
     o = {"pairs": zip(itertools.cycle([1.0]), itertools.count(), strict=False)}
     return lambda x: x * next(o["pairs"])[1], nothing
+
+
+@case(REFUSED)
+def the_next_method_of_an_iterator() -> Made:
+    tick = itertools.count(1).__next__
+    return lambda x: x * tick(), nothing
+
+
+@case(REFUSED)
+def next_in_a_partial() -> Made:
+    tick = functools.partial(next, itertools.count(1))
+    return lambda x: x * tick(), nothing
+
+
+@case(REFUSED)
+def a_clock_by_another_name() -> Made:
+    return lambda x: x * now(), nothing
+
+
+@case(REFUSED)
+def a_module_that_is_imported_inside() -> Made:
+    def step(x):
+        import random as numbers
+
+        return x * numbers.random()
+
+    return step, nothing
+
+
+@case(REFUSED)
+def a_list_that_is_shuffled() -> Made:
+    values = [1.0, 2.0, 3.0]
+
+    def step(x):
+        random.shuffle(values)
+        return x * values[0]
+
+    return step, nothing
+
+
+@case(REFUSED)
+def a_method_of_a_generator() -> Made:
+    draw = np.random.default_rng(0).random
+    return lambda x: x * draw(), nothing
+
+
+@case(REFUSED)
+def a_generator_in_an_object() -> Made:
+    o = types.SimpleNamespace(generator=np.random.default_rng(0))
+    return lambda x: x * o.generator.random(), nothing
 
 
 @pytest.fixture(autouse=True)
