@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import types
 
 import numpy as np
 import pytest
@@ -147,3 +148,16 @@ def test_python_ops_are_marked_and_not_run():
     assert len(calls) == 1
     assert "Mine(%1)  # in Python" in str(step.program)
     assert "in Python, at every run: 1 instructions" in text
+
+
+def test_values_that_are_read_at_any_depth_are_among_the_guards():
+    config, table = types.SimpleNamespace(rate=2.0), np.ones(2, np.float32)
+
+    def helper(x, settings):
+        return x * settings.rate + tg.tensor(table)
+
+    step = tg.compile(lambda x: helper(x, config))
+    step(tg.ones(2))
+    guards = step.explain(peak=1e11, bandwidth=1e10).guards
+    assert "config.rate = 2.0" in guards
+    assert "table: the elements of an array (2,)" in guards

@@ -178,6 +178,8 @@ def _guards(compiled: CompiledFunction[Any, Any], last: Specialization) -> Itera
     for name, value in found.watched():
         plain = isinstance(value, PLAIN_TYPES)
         yield f"{name} = {value!r}" if plain else f"{name}: which {type(value).__name__} it is"
+    for watch in last.watches:
+        yield watch.describe()
     for name, _ in found.modules:
         yield f"{name}: its modes, attributes, parameters, hooks"
     for name, _ in found.optimizers:
@@ -190,13 +192,6 @@ def _guards(compiled: CompiledFunction[Any, Any], last: Specialization) -> Itera
 
 
 def _frozen(compiled: CompiledFunction[Any, Any], last: Specialization) -> Iterator[str]:
-    for name, value in compiled.context.found.frozen():
-        if isinstance(value, np.ndarray):
-            yield f"{name}: the elements of an array {value.shape}"
-        elif isinstance(value, (list, tuple, dict)):
-            yield f"{name}: the {len(value)} entries of a {type(value).__name__}"
-        else:
-            yield f"{name}, as {value!r}"
     program = last.executable.program
     names = printer.Names(program)
     found: dict[Any, str] = {}

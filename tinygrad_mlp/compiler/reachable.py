@@ -60,17 +60,6 @@ class Reachable:
             (name for name, *_ in (*self.cells, *self.items)), self.values(), strict=True
         )
 
-    def frozen(self) -> Iterator[tuple[str, Any]]:
-        """Yield what was found, could change, and is not watched."""
-        for name, value, attributes in self.others:
-            container = isinstance(value, (list, tuple, dict))
-            if isinstance(value, np.ndarray) or (container and len(value) > _FEW):
-                yield name, value
-            elif not container:
-                for key, each in vars(type(value)).items():
-                    if key in attributes and isinstance(each, PLAIN_TYPES):
-                        yield f"{name}.{key}", each
-
     def held(self) -> Iterator[tuple[str, Any]]:
         """Yield the values that modules, optimizers, containers and objects hold, by name."""
         for name, module in self.modules:

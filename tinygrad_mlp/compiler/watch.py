@@ -30,6 +30,17 @@ class Watch(NamedTuple):
     guarded: bool = True  # False: changes to it are seen elsewhere, so a program does not check it
     in_hook: bool = False  # a container of a hook, which may grow
 
+    def describe(self) -> str:
+        """Return what is compared, in words."""
+        old, holder = self.old, self.argument
+        if isinstance(holder, np.ndarray):
+            return f"{self.name}: the elements of an array {holder.shape}"
+        if self.read in (of_dict, tuple, frozenset):
+            return f"{self.name}: the {len(holder)} entries of a {type(holder).__name__}"
+        if isinstance(old, PLAIN_TYPES) and not isinstance(old, bytes):
+            return f"{self.name} = {old!r}"
+        return f"{self.name}: which {type(old).__name__} it is"
+
     def fact(self) -> tuple[Callable[[Any], Any], Any, Any]:
         """Return a function, its argument, and what it returns until the place is changed."""
         if self.old is MISSING:
