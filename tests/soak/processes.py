@@ -22,7 +22,7 @@ def run(module: str, *options: object, **environment: str) -> str:
         text=True,
     )
     try:
-        printed, errors = process.communicate(timeout=2 * TIMEOUT)
+        printed, errors = process.communicate(timeout=TIMEOUT)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
