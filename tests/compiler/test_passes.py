@@ -10,7 +10,9 @@ import pytest
 
 import tinygrad_mlp as tg
 from tinygrad_mlp import nn
+from tinygrad_mlp.compiler import ir
 from tinygrad_mlp.compiler.ir import TEMPORARY, Buffer, Instruction, ProgramError, Region, check
+from tinygrad_mlp.kernels.runtime.layout import layout_of
 
 
 def compiled(function: Callable[..., Any], *args: Any) -> tuple[Any, list[str]]:
@@ -251,3 +253,20 @@ def test_a_malformed_program_raises() -> None:
     )
     with pytest.raises(ProgramError, match="does not fit"):
         check(program, "another")
+
+
+@pytest.mark.parametrize(
+    ("array", "first", "end"),
+    [
+        (np.zeros((2, 3), np.float32), 0, 24),
+        (np.zeros((2, 3), np.float32).T, 0, 24),
+        (np.zeros((4, 6), np.float32)[::2, ::3], 0, 2 * 24 + 3 * 4 + 4),
+        (np.zeros((2, 3), np.float64)[::-1], -24, 24),
+        (np.zeros(5, np.float32)[::-2], -16, 4),
+        (np.zeros((), np.int64), 0, 8),
+        (np.zeros((0, 3), np.float32), 0, 0),
+    ],
+)
+def test_the_bytes_that_an_array_covers(array, first, end):
+    layout = layout_of(array.shape, array.strides, array.dtype)
+    assert ir.byte_range(layout) == (first, end)

@@ -136,6 +136,12 @@ def test_parts() -> None:
     assert parts(tg.unbind(table, 1)) == [[0, 3], [1, 4], [2, 5]]
 
 
+def test_tensors_to_join_may_come_from_a_generator() -> None:
+    x = tg.tensor([1, 2])
+    assert tg.cat(x for _ in range(2)).tolist() == [1, 2, 1, 2]
+    assert tg.stack(x for _ in range(2)).tolist() == [[1, 2], [1, 2]]
+
+
 def test_equality() -> None:
     x = tg.tensor([1.0, 2.0])
     assert tg.equal(x, x.clone())

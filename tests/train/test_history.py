@@ -19,6 +19,8 @@ def test_columns_rows_and_the_last_row() -> None:
     assert list(history) == ROWS
     assert len(history) == 2
     assert history.names == ("epoch", "loss", "accuracy", "lr")
+    validated = History([row | {"val_loss": 1.0, "seconds": 1.0} for row in ROWS])
+    assert history.metrics == validated.metrics == ("loss", "accuracy")
     assert repr(history) == "History(epochs=2, last: epoch=2, loss=1, accuracy=0.75, lr=0.1)"
 
 
