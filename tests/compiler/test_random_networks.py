@@ -57,6 +57,16 @@ class Block(nn.Module):
         return x + out if self.skip else out
 
 
+def repeated(out, low):
+    """Return ops that are alike but for a parameter, an axis, or a write to their input."""
+    h = out * 1
+    found = [h.clamp(low, 1.0).sum(0), h.clamp(low, 2.0).sum(0), h.tanh(), h.amax(0), h.amax(1)]
+    h.mul_(0.5)
+    found += [h.tanh(), h.amax(1), h.clamp(low, 1.0).sum(0)]
+    h[:1].add_(1.0)
+    return [*found, h.tanh(), h.tanh(), h.amax(0)]
+
+
 def build(plan):
     """Return the network, optimizer and step of a plan, from seed 0."""
     tg.manual_seed(0)
@@ -88,7 +98,7 @@ def build(plan):
         if clip == "value":
             nn.utils.clip_grad_value_(model.parameters(), 0.05)
         optimizer.step()
-        return loss, out
+        return loss, out, *(repeated(out.detach(), plan["repeated"]) if plan["repeated"] else ())
 
     return model, optimizer, step
 
@@ -140,6 +150,7 @@ plans = st.fixed_dictionaries(
         "to_none": st.booleans(),
         "penalty": st.sampled_from([None, None, "L1", "L2"]),
         "clip": st.sampled_from([None, None, "norm", "value"]),
+        "repeated": st.sampled_from([None, -1.0, -0.5]),
     }
 )
 
@@ -217,6 +228,7 @@ def test_the_comparison_can_fail(broken):
         "to_none": True,
         "penalty": None,
         "clip": None,
+        "repeated": None,
     }
     model, _, step = build(plan)
     step = tg.compile(step)
