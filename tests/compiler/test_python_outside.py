@@ -219,3 +219,17 @@ def test_callbacks_of_the_garbage_collector_are_not_of_the_step() -> None:
     finally:
         gc.callbacks.remove(callback)
     assert len(times) >= 2
+
+
+def test_a_file_that_was_opened_before_the_step(tmp_path) -> None:
+    """Each step would read its first line again."""
+    path = tmp_path / "numbers.txt"
+    path.write_text("1\n2\n3\n")
+    with path.open() as file:
+
+        @tg.compile
+        def step(x):
+            return x * float(file.readline())
+
+        with pytest.raises(tg.CaptureError, match=r"uses file, an iterator \(TextIOWrapper\) made"):
+            step(tg.ones(1))
