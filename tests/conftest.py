@@ -19,6 +19,7 @@ import pytest
 from hypothesis import settings
 
 import tinygrad_mlp as tg
+from tests import chromium
 from tinygrad_mlp.autograd import tape
 from tinygrad_mlp.kernels.runtime import cpu_count, storage
 
@@ -43,6 +44,7 @@ def installed(*modules: str) -> bool:
 
 # marker -> whether its tests can run, and what they need
 NEEDS = {
+    "browser": (bool(chromium.PROGRAM), " or ".join(chromium.NAMES)),
     "data": (bool(DATA) and Path(DATA).is_dir(), "a folder named by TINYGRAD_MLP_DATA"),
     "exhaustive": (bool(os.environ.get("TINYGRAD_MLP_EXHAUSTIVE")), "TINYGRAD_MLP_EXHAUSTIVE=1"),
     "packaging": (installed("build", "hatchling"), "build and hatchling"),

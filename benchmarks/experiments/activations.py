@@ -133,7 +133,9 @@ def run(experiment: Experiment) -> None:
         first, *_, last = norms[activation][init]
         return first / last
 
-    experiment.check("first / last gradient, ReLU, He", ratio("relu", "He"), at_least=1e-2)
+    experiment.check(
+        "first / last gradient, ReLU, He", ratio("relu", "He"), at_least=1e-2, headline=True
+    )
     vanished = ratio("sigmoid", "uniform")
     experiment.check("first / last gradient, sigmoid, uniform", vanished, at_most=1e-6)
     tiny = ratio("relu", "normal 0.01")

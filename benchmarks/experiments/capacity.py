@@ -127,7 +127,9 @@ def starts(experiment: Experiment) -> dict[str, list[float]]:
     experiment.picture("starts", figure, "Share of the starts that end at or below a loss.")
     if experiment.size != "tiny":
         spread = rows[-1]["standard deviation"] / rows[0]["standard deviation"]
-        experiment.check("spread of the loss, 100 units / 5 units", spread, at_most=0.5)
+        experiment.check(
+            "spread of the loss, 100 units / 5 units", spread, at_most=0.5, headline=True
+        )
     return losses
 
 

@@ -53,12 +53,9 @@ folder without ``result.json`` is that of an interrupted run, and no file is eve
 from __future__ import annotations
 
 import argparse
-import base64
-import html
 import importlib
 import json
 import math
-import mimetypes
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,6 +64,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from html_report import Row, as_cell, page
 from rich.console import Console
 from rich.table import Table
 
@@ -77,7 +75,6 @@ sys.path.append(str(Path(__file__).parents[1] / "speed"))
 from processor import as_text, describe
 
 Value = TypeVar("Value")
-Row = Mapping[str, Any]
 RESULT, REPORT = "result.json", "report.html"
 OWN = ("experiment", "title", "about", "seed", "size", "seconds", "machine", "checks", "items")
 
@@ -154,14 +151,18 @@ class Experiment:
         *,
         at_least: float | None = None,
         at_most: float | None = None,
+        headline: bool = False,
     ) -> bool:
-        """Compare a figure with its target, print the verdict, and return whether it was met."""
+        """Compare a figure with its target, print the verdict, and return whether it was met.
+
+        The headline is the figure that stands for the experiment in the report of all.
+        """
         low, high = -math.inf if at_least is None else at_least, at_most
         passed = bool(low <= value <= (math.inf if high is None else high))
         limits = [f"at least {as_cell(at_least)}"] * (at_least is not None)
         limits += [f"at most {as_cell(at_most)}"] * (at_most is not None)
         found = {"what": what, "value": value, "wanted": " and ".join(limits), "met": passed}
-        self.checks.append(found)
+        self.checks.append(found | {"headline": True} if headline else found)
         verdict = "met" if passed else "MISSED"
         text = f"{verdict}: {what} is {as_cell(value)}, wanted {found['wanted']}"
         self.console.print(text, markup=False)
@@ -222,15 +223,6 @@ def side_by_side(figures: Sequence[Any]) -> np.ndarray:
     return np.concatenate(images, axis=1)
 
 
-def as_cell(value: Any) -> str:
-    """Return a value as text: numbers with thousands separators or 4 significant digits."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
-        return str(value)
-    if isinstance(value, int | np.integer):
-        return f"{value:,}"
-    return f"{value:.4f}" if 1e-3 <= abs(value) < 1000 else f"{value:.4g}"
-
-
 def plain(value: Any) -> Any:
     """Return a value as JSON has it: lists for arrays and tensors, None for inf and nan."""
     if isinstance(value, Mapping):
@@ -244,85 +236,14 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-# --- the report ---
-
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #2b2f36; max-width: 60rem; margin: 2rem auto;
-       padding: 0 1rem; }
-h1, h2 { line-height: 1.2; } h2 { margin-top: 3rem; border-top: 1px solid #d9dce1;
-     padding-top: 1rem; }
-table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: bold; }
-td, th { padding: .15rem .8rem .15rem 0; border-bottom: 1px solid #d9dce1; text-align: left; }
-figure { margin: 1rem 0; } img { max-width: 100%; } figcaption, .machine { color: #666; }
-pre { white-space: pre-wrap; font: inherit; }
-"""
-
-
-def page(results: Sequence[tuple[Row, Path]], title: str = "") -> str:
-    """Return one self-contained HTML page of results and the folders with their pictures."""
-    title = title or results[0][0]["title"]
-    links = "".join(
-        f'<li><a href="#{r["experiment"]}">{escape(r["title"])}</a>' for r, _ in results
-    )
-    contents = f"<ul>{links}</ul>" if len(results) > 1 else ""
-    body = "".join(section(result, folder) for result, folder in results)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{STYLE}</style><h1>{escape(title)}</h1>\n{contents}\n{body}</html>\n"
-    )
-
-
-def section(result: Row, folder: Path) -> str:
-    """Return the HTML of one result: what it shows, its tables, pictures and checks."""
-    about = result["about"].split("\n", 1)[1] if "\n" in result["about"] else ""
-    parts = [f'<h2 id="{result["experiment"]}">{escape(result["title"])}</h2>']
-    parts.append(f"<pre>{escape(about.strip())}</pre>")
-    for item in result["items"]:
-        if "table" in item:
-            parts.append(html_table(item["table"], item["rows"]))
-        elif "picture" in item:
-            caption = escape(item["caption"])
-            image = f'<img src="{data_url(folder / item["picture"])}" alt="{caption}">'
-            parts.append(f"<figure>{image}<figcaption>{caption}</figcaption></figure>")
-        else:
-            parts.append(f"<p>{escape(item['text'])}</p>")
-    checks = [
-        {
-            "figure": each["what"],
-            "value": as_cell(each["value"]),
-            "wanted": each["wanted"],
-            "": "met" if each["met"] else "MISSED",
-        }
-        for each in result["checks"]
-    ]
-    parts.append(html_table("Targets", checks) if checks else "")
-    machine = f"{result['seconds']:.1f} s, seed {result['seed']}, {result['size']} form"
-    parts.append(f'<p class="machine">{machine}; {escape(result["machine"])}</p>')
-    return "\n".join(parts)
-
-
-def html_table(title: str, rows: Sequence[Row]) -> str:
-    """Return rows of text as an HTML table."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    lines = ["".join(f"<td>{escape(row.get(name, ''))}</td>" for name in names) for row in rows]
-    body = "".join(f"<tr>{line}</tr>\n" for line in lines)
-    return f"<table><caption>{escape(title)}</caption><tr>{head}</tr>\n{body}</table>"
-
-
-def data_url(path: Path) -> str:
-    """Return a file as a data URL, so that the page needs no other file."""
-    kind = mimetypes.guess_type(path.name)[0] or "image/png"
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
-
-
-def escape(text: object) -> str:
-    """Return text for HTML."""
-    return html.escape(str(text))
-
-
 # --- the command line ---
+
+
+def seed(text: str) -> int:
+    """Return the value of ``--seed``."""
+    if (value := int(text)) < 0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more, not {value}")
+    return value
 
 
 def parser(about: str, name: str) -> argparse.ArgumentParser:
@@ -331,11 +252,12 @@ def parser(about: str, name: str) -> argparse.ArgumentParser:
         prog=f"{name}.py", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = options.add_argument
-    add("--seed", type=int, default=0, help="seed of everything random (default: 0)")
+    add("--seed", type=seed, default=0, help="seed of everything random (default: 0)")
     out = Path("experiments", name)
     add("--out", type=Path, metavar="DIR", default=out, help=f"write results here (default: {out})")
-    add("--quick", action="store_true", help="the short form: less than a minute")
-    add("--tiny", action="store_true", help="the shortest form: shows only that the script works")
+    form = options.add_mutually_exclusive_group().add_argument
+    form("--quick", action="store_true", help="the short form: less than a minute")
+    form("--tiny", action="store_true", help="the shortest form: shows only that the script works")
     add("--overwrite", action="store_true", help="write into a folder that has files")
     return options
 
@@ -361,8 +283,6 @@ def main(
     name, about = Path(run.__code__.co_filename).stem, about or run.__name__
     options = parser(about, name).parse_args(arguments)
     try:
-        if options.seed < 0:
-            sys.exit(f"{name}: --seed must be 0 or more, not {options.seed}")
         folder = claim(options.out, options.overwrite)
         size = "tiny" if options.tiny else "quick" if options.quick else "full"
         experiment = Experiment(name, about, options.seed, size, folder)

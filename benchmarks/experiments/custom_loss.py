@@ -182,7 +182,7 @@ def run(experiment: Experiment) -> None:
     right_axes.legend(frameon=False)
     experiment.picture("training", figure, "Training with ops of one's own.")
     if experiment.size != "tiny":
-        experiment.check("accuracy on the spiral", accuracy, at_least=0.95)
+        experiment.check("accuracy on the spiral", accuracy, at_least=0.95, headline=True)
         experiment.check("root mean squared error to sin 2x", error, at_most=0.08)
     experiment.record(validated=checked, difference=difference, accuracy=accuracy, error=error)
     experiment.record(regression_loss=curve[-1])

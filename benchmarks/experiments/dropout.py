@@ -71,7 +71,9 @@ def run(experiment: Experiment) -> None:
         plain = last.pop("plain")
         for name, row in last.items():
             ratio = row["val_loss"] / plain["val_loss"]
-            experiment.check(f"validation loss of {name} / plain", ratio, at_most=0.9)
+            experiment.check(
+                f"validation loss of {name} / plain", ratio, at_most=0.9, headline=True
+            )
     experiment.record(rows=rows)
 
 

@@ -90,7 +90,9 @@ def run(experiment: Experiment) -> None:
     experiment.check("tensors that differ from training apart", different, at_most=0)
     if experiment.size != "tiny":
         gain = average - float(np.mean(each))
-        experiment.check("gain of the average over the mean member", gain, at_least=0.001)
+        experiment.check(
+            "gain of the average over the mean member", gain, at_least=0.001, headline=True
+        )
         experiment.check("speed: apart / together", apart / together, at_least=1.0)
     experiment.record(members=each, average=average, averages=sizes, times=seconds)
 

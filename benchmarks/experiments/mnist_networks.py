@@ -140,7 +140,9 @@ def report(experiment: Experiment, runs: dict[str, Any], others: list[str]) -> N
             if experiment.size == "full":
                 limits = dict(at_least=min(theirs), at_most=max(theirs))
                 experiment.check(f"{name}: mean test accuracy", mean, **limits)
-            experiment.check(f"{name}: speed beside the faster peer", ratio, at_least=1.8)
+            experiment.check(
+                f"{name}: speed beside the faster peer", ratio, at_least=1.8, headline=True
+            )
     experiment.table("Test accuracy after the last epoch", rows)
     experiment.table("Parameters", counts)
     for name, turn in runs.items():

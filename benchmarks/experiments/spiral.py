@@ -131,7 +131,7 @@ def run(experiment: Experiment) -> None:
     caption = f"Softmax regression ({linear:.1%} right) and one hidden layer ({hidden:.1%} right)."
     experiment.picture("boundaries", figures, f"{caption} Misclassified points are ringed.")
     experiment.check("accuracy of softmax regression", linear, at_least=0.4, at_most=0.6)
-    experiment.check("accuracy with one hidden layer", hidden, at_least=0.98)
+    experiment.check("accuracy with one hidden layer", hidden, at_least=0.98, headline=True)
     experiment.record(
         accuracy_linear=linear, accuracy_hidden=hidden, accuracy_no_biases=unbiased, rows=rows
     )

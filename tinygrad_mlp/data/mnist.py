@@ -220,7 +220,7 @@ def _download(name: str, folder: Path, file: str) -> None:
     except OSError as error:
         raise OSError(
             f"{error}. To work offline, put the four files of {PUBLISHED[name].title} into a "
-            f"folder {name!r} and pass its parent folder: data_dir=..."
+            f"folder {name!r}; pass its parent folder, data_dir=..., or set TINYGRAD_MLP_DATA to it"
         ) from None
 
 
