@@ -131,6 +131,10 @@ class Node:
                     source = source.clone()
                 self.saved[name] = (source, source.storage.version)
 
+    def __repr__(self) -> str:
+        results = ", ".join(f"{layout.dtype} {layout.shape}" for layout in self.results)
+        return f"<node {self.op.name}({', '.join(self.op.inputs)}) -> {results}>"
+
     def save_results(self, outputs: tuple[Value, ...]) -> None:
         """Save the results that rules use: as aliases, for a result owns its node already."""
         self.results = tuple([value.layout for value in outputs])

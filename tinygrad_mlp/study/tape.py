@@ -14,36 +14,37 @@ tape, oldest first; backward goes up from the last line
   %2 = tanh(%1)              float32 (1, 1)
          dL/d%1 = %2' * (1 - %2 * %2)
   %3 = sum(%2, dims=(0, 1))  float32 ()
-         dL/d%2 = %3'
+         dL/d%2 = %3'.expand(1, 1)
 %n' is dL/d%n, the gradient that arrives at line n
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from .._tensor import Tensor
-from ..autograd.modes import grad_mode, record
-from ..autograd.op import Rule, TextbookRule
-from ..autograd.tape import Entry, Node, Value
-from ..kernels.codegen import expression
+from ..autograd.tape import Edge, Node, Value
+from ..kernels.codegen.expression import Expression, as_expression
 from ..kernels.runtime.layout import Layout
-from ..ops.create import zeros
-from ..ops.elementwise.declare import Elementwise, ElementwiseRule
+from ..nn import Module
+from .spelling import layout_of_argument, params_of, spell_rules, symbol
 
 
 class Tape:
-    """The graph behind a tensor: its nodes, oldest first, and its leaves. It prints as text."""
+    """The graph behind a tensor: its nodes, oldest first, and its leaves. It prints as text.
 
-    def __init__(self, output: Tensor, names: Mapping[str, Tensor] | None = None):
+    ``names[id(x)]`` is the name of a node or leaf: ``%3`` for the node of line 3.
+    """
+
+    def __init__(self, output: Tensor, names: Names = None):
         self.output = output
         self.nodes = _nodes_behind(output)
         targets = [edge[0] for node in self.nodes for edge in node.edges if edge is not None]
         self.leaves = list({id(t): t for t in targets if isinstance(t, Value)}.values())
-        given = {id(value): name for name, value in (names or {}).items()}
+        self.given = _given_names(names)
         self.names: dict[int, str] = {
-            id(leaf): given.get(id(leaf), f"leaf{k}") for k, leaf in enumerate(self.leaves, 1)
+            id(leaf): self._given(leaf) or f"leaf{k}" for k, leaf in enumerate(self.leaves, 1)
         }
         self.names |= {id(node): f"%{k}" for k, node in enumerate(self.nodes, 1)}
 
@@ -52,117 +53,125 @@ class Tape:
 
     def __repr__(self) -> str:
         if not self.nodes:
-            return "an empty tape: this tensor was not computed from one that requires a gradient"
-        calls = [f"{self.names[id(node)]} = {self._call(node)}" for node in self.nodes]
+            return f"an empty tape: {_why_empty(self.output)}"
+        calls = [f"{self.names[id(node)]} = {self.call(node)}" for node in self.nodes]
         width = max(len(call) for call in calls) + 2
+        named = max(8, *(len(self.names[id(v)]) for v in self.leaves)) + 2
         lines = ["leaves"]
         lines += [
-            f"  {self.names[id(v)]:<10}{v.layout.dtype} {v.layout.shape}" for v in self.leaves
+            f"  {self.names[id(v)]:<{named}}{v.layout.dtype} {v.layout.shape}" for v in self.leaves
         ]
         lines.append("tape, oldest first; backward goes up from the last line")
+        rules, added = self._rules()
         for node, call in zip(self.nodes, calls, strict=True):
             result = node.results[0]
             lines.append(f"  {call:<{width}}{result.dtype} {result.shape}")
-            lines += [f"         {line}" for line in self._rules(node)]
-        return "\n".join([*lines, "%n' is dL/d%n, the gradient that arrives at line n"])
+            lines += [f"         {line}" for line in rules[node]]
+        lines.append("%n' is dL/d%n, the gradient that arrives at line n")
+        if added:
+            lines.append("+= adds to the gradient that came from a line further down")
+        return "\n".join(lines)
 
-    def _call(self, node: Node) -> str:
-        inputs = [self._input(node, k) for k in range(len(node.edges))]
-        return f"{node.op.name}({', '.join([*inputs, *_params(node)])})"
+    def call(self, node: Node) -> str:
+        """Return an applied op as a call: ``matmul(x, w)``."""
+        inputs = [self.input(node, k) for k in range(len(node.edges))]
+        return f"{node.op.name}({', '.join([*inputs, *params_of(node)])})"
 
-    def _input(self, node: Node, k: int) -> str:
+    def edge(self, edge: Edge) -> str:
+        """Return where a gradient goes: the name of a line or leaf."""
+        target, slot = edge
+        part = f".{target.op.outputs[slot]}" if slot and isinstance(target, Node) else ""
+        return self.names[id(target)] + part
+
+    def input(self, node: Node, k: int) -> str:
         """Return the line or leaf of an input; without a gradient, its name or value."""
         edge = node.edges[k]
         if edge is not None:
-            return self.names[id(edge[0])] + (f".{edge[1]}" if edge[1] else "")
+            return self.edge(edge)
         name = node.op.inputs[k] if k < len(node.op.inputs) else f"x{k}"
-        saved = (node.saved or {}).get(name)
-        return f"{saved[0].item():g}" if saved is not None and not saved[0].layout.shape else name
+        value = input_value(node, k)
+        given = "" if value is None else self._given(value)
+        number = self._number(node, name)
+        return given or (name if number is None else f"{number:g}")
 
-    def _argument(self, node: Node, name: str) -> str:
+    def _number(self, node: Node, name: str) -> float | None:
+        """Return an input that is a number: without a shape, a gradient or a name."""
+        k = node.op.inputs.index(name) if name in node.op.inputs else -1
+        value = input_value(node, k) if k >= 0 and node.edges[k] is None else None
+        if value is None or value.layout.shape or self._given(value):
+            return None
+        exact = value.item()
+        for short in (int(exact) if abs(exact) < 1e9 else exact, float(f"{exact:g}")):
+            if value.layout.dtype.type(short) == exact:
+                return short
+        return float(exact)
+
+    def _given(self, value: Value) -> str:
+        """Return the name that the caller gave to a tensor, or one on the same elements."""
+        return self.given.get((value.address, value.layout), "")
+
+    def argument(self, node: Node, name: str) -> str:
         """Return how the argument ``name`` of a rule is called on this tape."""
         if name in node.op.inputs:
-            return self._input(node, node.op.inputs.index(name))
+            return self.input(node, node.op.inputs.index(name))
         own = self.names[id(node)]
         return own if name == node.op.outputs[0] else f"{own}.{name}"
 
-    def _rules(self, node: Node) -> list[str]:
-        """Return the gradient rule of each input, in terms of this tape's lines."""
-        op, gradient = node.op, f"{self.names[id(node)]}'"
-        inputs = [k for k, edge in enumerate(node.edges) if edge is not None]
-        texts: Mapping[int, str] | Sequence[str]
-        if op.joint_rule is None:
-            texts = {k: self._rule(op.rules[k], node) for k in inputs}
-        elif op.python_only or isinstance(op.joint_rule, TextbookRule):
-            form = "backward" if op.python_only else "textbook form, differentiated:"
-            texts = [f"{op.name}'s {form} ({gradient})"] * len(node.edges)
-        else:
-            texts = self._spell(op.joint_rule, node)
-        return [f"dL/d{self._input(node, k)} = {texts[k]}" for k in inputs]
+    def formulas(self, node: Node) -> dict[int, Expression]:
+        """Return the gradient of each input of a node, in terms of this tape's lines."""
 
-    def _rule(self, rule: Rule, node: Node) -> str:
-        if not isinstance(rule, ElementwiseRule):
-            return self._spell(rule, node)[0]
-        names = [self._argument(node, name) for name in rule.arguments]
-        return str(expression.trace(rule.function, [f"{self.names[id(node)]}'", *names]))
+        def argument(name: str) -> Expression:
+            if layout_of_argument(node, name) is None:
+                return as_expression(node.lookup(name))
+            number = self._number(node, name)
+            return symbol(self.argument(node, name)) if number is None else as_expression(number)
 
-    def _spell(self, rule: Rule, node: Node) -> list[str]:
-        """Run a rule on zeros, list the ops that it applies, and return its results as text."""
-        gradient = _zeros(node.results[0])
-        texts = {id(gradient): _symbol(f"{self.names[id(node)]}'")}
-        arguments = []
-        for name in rule.arguments:
-            layout = _layout(node, name)
-            arguments.append(node.lookup(name) if layout is None else _zeros(layout))
-            if layout is not None:
-                texts[id(arguments[-1])] = _symbol(self._argument(node, name))
-        with grad_mode(False), record() as entries:
-            results = rule.function(gradient, *arguments)
-        for entry in entries:
-            inputs = [texts.get(id(x), _constant(x)) for x in entry.inputs]
-            text = _write(entry, inputs)
-            for k, output in enumerate(entry.outputs):
-                texts[id(output)] = _symbol(f"{text}.{entry.op.outputs[k]}") if k else text
-        results = results if isinstance(results, (list, tuple)) else [results]
-        return [str(texts.get(id(value), "0")) for value in results]
+        return spell_rules(node, symbol(f"{self.names[id(node)]}'"), argument)
+
+    def _rules(self) -> tuple[dict[Node, list[str]], bool]:
+        """Return the lines of each node's rules, and whether one adds to another: in the order of
+        backward the first gradient of an edge is ``=``, those after it are ``+=``."""
+        seen: set[Edge] = set()
+        rules: dict[Node, list[str]] = {}
+        added = False
+        for node in reversed(self.nodes):
+            formulas = {} if node.saved is None else self.formulas(node)
+            rules[node] = []
+            for k, edge in enumerate(node.edges):
+                if edge is None:
+                    continue
+                again = edge in seen
+                added = added or again
+                seen.add(edge)
+                text = formulas.get(k, "freed by an earlier backward; pass retain_graph=True to it")
+                rules[node].append(f"dL/d{self.edge(edge)} {'+=' if again else '='} {text}")
+        return rules, added
 
 
-def _symbol(text: str) -> expression.Expression:
-    return expression.Expression("input", value=text)
+Names = Mapping[str, Tensor] | Module | None
 
 
-def _zeros(layout: Layout) -> Any:
-    return zeros(layout.shape, dtype=layout.dtype)
+def _given_names(names: Names) -> dict[tuple[int, Layout], str]:
+    named = names.named_parameters() if isinstance(names, Module) else (names or {}).items()
+    return {(value.address, value.layout): name for name, value in named}
 
 
-def _params(applied: Node | Entry) -> list[str]:
-    return [f"{name}={value}" for name, value in applied.params.items() if value is not False]
+def input_value(node: Node, k: int) -> Any:
+    """Return input ``k`` of a node if the node has it, or None."""
+    name = node.op.inputs[k] if k < len(node.op.inputs) else ""
+    pair = (node.saved or {}).get(name)
+    return None if pair is None else pair[0]
 
 
-def _write(entry: Entry, inputs: list[Any]) -> Any:
-    """Return one applied op as an expression: infix where there is a sign, views as methods."""
-    op = entry.op
-    if isinstance(op, Elementwise):
-        return inputs[0] if op.name == "clone" else op.formula(*inputs)
-    if op.name == "matmul":
-        return expression.Expression("matmul", inputs)
-    if op.name in ("transpose", "reshape", "expand", "permute", "sum", "mean"):
-        receiver = str(inputs[0]) if inputs[0].operator == "input" else f"({inputs[0]})"
-        if op.name == "transpose":
-            return _symbol(f"{receiver}.mT")
-        sizes = ", ".join(map(str, next(iter(entry.params.values()))))
-        return _symbol(f"{receiver}.{op.name}({sizes})")
-    return _symbol(f"{op.name}({', '.join([*map(str, inputs), *_params(entry)])})")
-
-
-def _constant(value: Any) -> expression.Expression:
-    return _symbol(f"{value.item():g}" if value.layout.size == 1 else "constant")
-
-
-def _layout(node: Node, name: str) -> Layout | None:
-    """Return the layout of a rule's argument; None for a shape or parameter."""
-    layouts = dict(zip(node.op.outputs, node.results, strict=False))
-    return {**layouts, **dict(zip(node.op.inputs, node.layouts, strict=False))}.get(name)
+def _why_empty(output: Tensor) -> str:
+    if output.requires_grad:
+        return "this tensor is a leaf; pass what was computed from it, such as a loss"
+    return (
+        "this tensor has no history. It was not computed from one that requires a gradient, or "
+        "inside no_grad(), or detached; or a compiled step returned it, which runs forward and "
+        "backward as one program without a tape: print(step.program) shows that program, "
+        "step.function is the function that records a tape"
+    )
 
 
 def _nodes_behind(output: Tensor) -> list[Node]:
@@ -176,14 +185,15 @@ def _nodes_behind(output: Tensor) -> list[Node]:
     return sorted(found, key=lambda node: node.number)
 
 
-def tape(output: Tensor, names: Mapping[str, Tensor] | None = None) -> Tape:
+def tape(output: Tensor, names: Names = None) -> Tape:
     """Return the recorded ops behind a tensor, to be printed.
 
     One line for each op, oldest first, with the dtype and shape of its result. Below it the
-    gradient rule of each input: dL/dx in terms of the gradient that arrives.
+    gradient rule of each input: dL/dx in terms of the gradient that arrives, in the shape of x.
 
     Args:
         output: a tensor, such as a loss.
-        names: the names of leaves, as ``dict(model.named_parameters())`` has them.
+        names: the names of leaves and of other inputs, ``{"x": x}``; or a model, whose parameters
+            have names.
     """
     return Tape(output, names)
