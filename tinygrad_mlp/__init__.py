@@ -8,6 +8,7 @@ tensor([2., 4., 6.])
 
 Read the package in this order:
 
+0. ``study/textbook.py``: the whole of reverse mode on NumPy arrays, in one page.
 1. ``autograd/``: reverse mode. ``_tensor.py``: `Tensor`; ``_repr.py`` and ``serialization.py``.
 2. ``ops/``: one declaration per op. ``kernels/``: the machine code that ops run.
 3. ``compiler/``: `compile`, a training step as a native program.

@@ -161,3 +161,18 @@ def test_values_that_are_read_at_any_depth_are_among_the_guards():
     guards = step.explain(peak=1e11, bandwidth=1e10).guards
     assert "config.rate = 2.0" in guards
     assert "table: the elements of an array (2,)" in guards
+
+
+def test_a_transposed_column_is_printed_so() -> None:
+    """A column is contiguous either way, but (8, 1) @ (8, 3) is not a product."""
+    weight, x = tg.ones(1, 3, requires_grad=True), tg.ones(8, 3)
+
+    @tg.compile
+    def step(x):
+        weight.grad = None
+        loss = F.linear(x, weight).tanh().sum()
+        loss.backward()
+        return loss
+
+    step(x)
+    assert "weight.grad = matmul(%1.out1.T, x)" in str(step.program)

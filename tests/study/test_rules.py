@@ -53,7 +53,8 @@ def random_gradient(node: Node) -> np.ndarray:
 def known_values(tape: Any, node: Node) -> dict[str, np.ndarray]:
     """The arrays of the names in a node's rules."""
     return {
-        tape.argument(node, name): as_array(saved) for name, (saved, _) in (node.saved or {}).items()
+        tape.argument(node, name): as_array(saved)
+        for name, (saved, _) in (node.saved or {}).items()
     }
 
 

@@ -95,7 +95,9 @@ def test_a_model_names_its_parameters(x: tg.Tensor) -> None:
 def test_after_backward_the_rules_are_said_to_be_freed(x: tg.Tensor) -> None:
     loss = x.exp().sum()
     loss.backward()
-    assert "dL/dx = freed by an earlier backward; pass retain_graph=True to it" in printed(loss, x=x)
+    assert "dL/dx = freed by an earlier backward; pass retain_graph=True to it" in printed(
+        loss, x=x
+    )
 
 
 def test_a_node_prints_without_an_address(x: tg.Tensor) -> None:

@@ -111,9 +111,14 @@ def _checksum(value: Any) -> int:
 
 def _user_line() -> str:
     """Return the innermost line of code outside of this package, in words."""
+    function, file, line = user_line()
+    return f"in {function}, {file}:{line}" if file else "in this package"
+
+
+def user_line() -> tuple[str, str, int]:
+    """Return function, file and line of the innermost code outside of this package."""
     package = __name__.split(".")[0]
     for frame, _ in traceback.walk_stack(sys._getframe()):
         if frame.f_globals.get("__name__", "").split(".")[0] != package:
-            code = frame.f_code
-            return f"in {code.co_name}, {code.co_filename}:{frame.f_lineno}"
-    return "in this package"
+            return frame.f_code.co_name, frame.f_code.co_filename, frame.f_lineno
+    return "", "", 0

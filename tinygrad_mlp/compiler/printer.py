@@ -140,10 +140,12 @@ class Names:
         self.names: dict[Buffer, str] = {
             r.buffer: r.buffer.name for _, r in program.gradients if r.buffer.role == TEMPORARY
         }
+        self.shapes = {region.buffer: region.layout.shape for region in program.inputs}
         order = [instruction for _, part in _parts(program) for instruction in part]
         for number, instruction in enumerate(order, 1):
             outputs = instruction.op.outputs
             for k, region in enumerate(instruction.outputs):
+                self.shapes.setdefault(region.buffer, region.layout.shape)
                 if region.buffer.role == TEMPORARY:
                     suffix = f".{outputs[k] if k < len(outputs) else k}" if k else ""
                     self.names.setdefault(region.buffer, f"%{number}{suffix}")
@@ -156,6 +158,9 @@ class Names:
             value = _constant(region)
             if value is not None:
                 return f"{value:g}"
+        shape = self.shapes.get(buffer, layout.shape)
+        if region.is_whole and shape != layout.shape == shape[::-1] and layout.ndim == 2:
+            return f"{name}.T"  # of a column or row, in the same order in memory
         if region.is_whole or (layout.contiguous and buffer.role != TEMPORARY):
             return name
         if not any(layout.strides) or layout.contiguous:

@@ -2,16 +2,21 @@
 
 Read in this order:
 
-1. ``gradcheck.py``: the gradients of a function against difference quotients.
-2. ``tape.py``: the ops behind a tensor and their gradient rules, printed.
-3. ``summary.py``: the layers of a network, their output shapes and numbers of parameters.
-4. ``monitor.py``: statistics of layers and gradients during training; ``advice.py``: its warnings;
+1. ``textbook.py``: the whole of reverse mode on NumPy arrays, in one page. Begin here.
+2. ``tape.py``: the ops behind a tensor and their gradient rules, printed; ``spelling.py``: rules as
+   formulas; ``calculus.py``: those of fused losses.
+3. ``watch.py``: a forward pass with its values; ``steps.py``: the backward pass event by event.
+4. ``gradcheck.py``: the gradients of a function against difference quotients;
+   ``gradcheck_ops.py``: of each op; ``gradient_report.py``: what was found, as text.
+5. ``summary.py``: the layers of a network, their output shapes and numbers of parameters.
+6. ``monitor.py``: statistics of layers and gradients during training; ``advice.py``: its warnings;
    ``events.py``: the same for TensorBoard, with the graph.
 """
 
-from .gradcheck import GradcheckError, gradcheck
+from .gradcheck import GradcheckError, check_gradients, gradcheck
 from .monitor import Monitor
 from .summary import summary
 from .tape import tape
+from .watch import watch
 
-__all__ = ["GradcheckError", "Monitor", "gradcheck", "summary", "tape"]
+__all__ = ["GradcheckError", "Monitor", "check_gradients", "gradcheck", "summary", "tape", "watch"]

@@ -16,7 +16,7 @@ def _column(of: Expression) -> Call:
     return Call("unsqueeze", [of], f"{of}.unsqueeze(1)", dim=1)
 
 
-def _cross_entropy(node: Node, g: Expression, argument: Inputs) -> Expression:
+def _cross_entropy(node: Node, g: Expression, argument: Inputs) -> Any:
     """Return  g * (softmax(logits) - onehot(target)) / N,  and what the call adds to it."""
     smoothing, classes = node.params["label_smoothing"], node.layouts[0].shape[1]
     logits, wanted = argument("logits"), _onehot(node, argument)
@@ -29,7 +29,7 @@ def _cross_entropy(node: Node, g: Expression, argument: Inputs) -> Expression:
     return _scaled(node, g, softmax - wanted, argument)
 
 
-def _nll_loss(node: Node, g: Expression, argument: Inputs) -> Expression:
+def _nll_loss(node: Node, g: Expression, argument: Inputs) -> Any:
     """Return  g * -onehot(target) / N,  and what the call adds to it."""
     wanted = _onehot(node, argument)
     return _scaled(node, g, -(wanted if _is_plain(node) else wanted * argument("weight")), argument)
@@ -44,7 +44,7 @@ def _is_plain(node: Node) -> bool:
     return bool((as_array(node.lookup("weight")) == 1).all())
 
 
-def _scaled(node: Node, g: Expression, of_row: Expression, argument: Inputs) -> Expression:
+def _scaled(node: Node, g: Expression, of_row: Any, argument: Inputs) -> Any:
     """Return the gradient of a loss per row: times g, divided for a mean, 0 for ignored rows."""
     target, ignored = as_array(node.lookup("target")), node.params["ignore_index"]
     if (target == ignored).any():

@@ -16,7 +16,7 @@ import numpy as np
 from ..autograd.modes import grad_mode, record
 from ..autograd.op import Rule, TextbookRule
 from ..autograd.tape import Entry, Node
-from ..autograd.values import as_array, from_array
+from ..autograd.values import as_array
 from ..kernels.codegen import expression
 from ..kernels.codegen.expression import INFIX, Expression
 from ..kernels.runtime.layout import Layout
@@ -130,9 +130,7 @@ def _spell_rule(
     return in_layout(formula, shape, np.result_type(*floats), node.layouts[k])
 
 
-def _spell(
-    rule: Rule, node: Node, gradient: Expression, argument: Inputs
-) -> dict[int, Expression]:
+def _spell(rule: Rule, node: Node, gradient: Expression, argument: Inputs) -> dict[int, Expression]:
     """Run a rule on zeros, list the ops that it applies, and return its results as expressions.
 
     A fused backward op is replaced by its textbook form.

@@ -25,10 +25,12 @@ from typing import Any
 
 from .._tensor import Tensor
 from ..autograd.tape import Edge, Node, Value
+from ..autograd.values import from_array
 from ..kernels.codegen.expression import Expression, as_expression
 from ..kernels.runtime.layout import Layout
 from ..nn import Module
 from .spelling import layout_of_argument, params_of, spell_rules, symbol
+from .watch import WatchedNode
 
 
 class Tape:
@@ -89,8 +91,7 @@ class Tape:
         if edge is not None:
             return self.edge(edge)
         name = node.op.inputs[k] if k < len(node.op.inputs) else f"x{k}"
-        value = input_value(node, k)
-        given = "" if value is None else self._given(value)
+        given = self._given_input(node, k)
         number = self._number(node, name)
         return given or (name if number is None else f"{number:g}")
 
@@ -98,7 +99,7 @@ class Tape:
         """Return an input that is a number: without a shape, a gradient or a name."""
         k = node.op.inputs.index(name) if name in node.op.inputs else -1
         value = input_value(node, k) if k >= 0 and node.edges[k] is None else None
-        if value is None or value.layout.shape or self._given(value):
+        if value is None or value.layout.shape or self._given_input(node, k):
             return None
         exact = value.item()
         for short in (int(exact) if abs(exact) < 1e9 else exact, float(f"{exact:g}")):
@@ -109,6 +110,12 @@ class Tape:
     def _given(self, value: Value) -> str:
         """Return the name that the caller gave to a tensor, or one on the same elements."""
         return self.given.get((value.address, value.layout), "")
+
+    def _given_input(self, node: Node, k: int) -> str:
+        if isinstance(node, WatchedNode):
+            return self.given.get(node.sources[k], "")
+        value = input_value(node, k)
+        return "" if value is None else self._given(value)
 
     def argument(self, node: Node, name: str) -> str:
         """Return how the argument ``name`` of a rule is called on this tape."""
@@ -129,8 +136,10 @@ class Tape:
         return spell_rules(node, symbol(f"{self.names[id(node)]}'"), argument)
 
     def _rules(self) -> tuple[dict[Node, list[str]], bool]:
-        """Return the lines of each node's rules, and whether one adds to another: in the order of
-        backward the first gradient of an edge is ``=``, those after it are ``+=``."""
+        """Return the lines of each node's rules, and whether one of them adds to another.
+
+        In the order of backward the first gradient of an edge is ``=``, those after it are ``+=``.
+        """
         seen: set[Edge] = set()
         rules: dict[Node, list[str]] = {}
         added = False
@@ -159,6 +168,8 @@ def _given_names(names: Names) -> dict[tuple[int, Layout], str]:
 def input_value(node: Node, k: int) -> Any:
     """Return input ``k`` of a node if the node has it, or None."""
     name = node.op.inputs[k] if k < len(node.op.inputs) else ""
+    if isinstance(node, WatchedNode):
+        return from_array(node.inputs[k])
     pair = (node.saved or {}).get(name)
     return None if pair is None else pair[0]
 

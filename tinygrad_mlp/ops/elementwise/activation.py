@@ -1,5 +1,8 @@
 """Activation functions. `nn.functional` has their public forms."""
 
+# mypy: disable-error-code="has-type,operator"
+# (mypy checks the formulas of a module before it has inferred the operators of Tensor.)
+
 from __future__ import annotations
 
 import functools

@@ -1,5 +1,8 @@
 """Losses of one element each: an elementwise op, then a mean, a sum, or neither."""
 
+# mypy: disable-error-code="has-type,operator"
+# (mypy checks the formulas of a module before it has inferred the operators of Tensor.)
+
 from __future__ import annotations
 
 import functools
