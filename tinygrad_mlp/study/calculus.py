@@ -1,14 +1,18 @@
-"""The gradients of fused losses as calculus: shorter than their textbook form, term by term."""
+"""The formulas of all rules of a node; those of fused losses as calculus.
+
+The textbook form of a fused loss is longer than its calculus, (softmax - onehot) / N.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from ..autograd.op import TextbookRule
 from ..autograd.tape import Node
 from ..autograd.values import as_array
 from ..kernels.codegen.expression import Expression, as_expression
-from .spelling import Call, Inputs, summed
+from .spelling import Call, Inputs, spell, spell_rule, summed
 
 
 def _column(of: Expression) -> Call:
@@ -62,3 +66,23 @@ CALCULUS: dict[str, Callable[[Node, Expression, Inputs], Any]] = {
     "cross_entropy": _cross_entropy,
     "nll_loss": _nll_loss,
 }
+
+
+def spell_rules(node: Node, gradient: Expression, argument: Inputs) -> dict[int, Expression]:
+    """Return the gradient of each input of a node, in the shape of that input.
+
+    Args:
+        node: a node of a tape, with its saved values.
+        gradient: how the gradient that arrives is written.
+        argument: returns how an argument of a rule is written.
+    """
+    op, joint = node.op, node.op.joint_rule
+    inputs = [k for k, edge in enumerate(node.edges) if edge is not None]
+    if joint is None:
+        return {k: spell_rule(op.rules[k], node, k, gradient, argument) for k in inputs}
+    if op.python_only or isinstance(joint, TextbookRule):
+        form = "backward" if op.python_only else "textbook form, differentiated:"
+        return {k: Call("rule", [gradient], f"{op.name}'s {form} ({gradient})") for k in inputs}
+    if op.name in CALCULUS:
+        return {0: CALCULUS[op.name](node, gradient, argument)}
+    return spell(joint, node, gradient, argument)

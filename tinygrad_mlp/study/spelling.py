@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.modes import grad_mode, record
-from ..autograd.op import Rule, TextbookRule
+from ..autograd.op import Rule
 from ..autograd.tape import Entry, Node
 from ..autograd.values import as_array
 from ..kernels.codegen import expression
@@ -92,33 +92,12 @@ def in_layout(of: Expression, shape: tuple[int, ...], dtype: Any, wanted: Layout
     return of
 
 
-def spell_rules(node: Node, gradient: Expression, argument: Inputs) -> dict[int, Expression]:
-    """Return the gradient of each input of a node, in the shape of that input.
-
-    Args:
-        node: a node of a tape, with its saved values.
-        gradient: how the gradient that arrives is written.
-        argument: returns how an argument of a rule is written.
-    """
-    op, joint = node.op, node.op.joint_rule
-    inputs = [k for k, edge in enumerate(node.edges) if edge is not None]
-    if joint is None:
-        return {k: _spell_rule(op.rules[k], node, k, gradient, argument) for k in inputs}
-    if op.python_only or isinstance(joint, TextbookRule):
-        form = "backward" if op.python_only else "textbook form, differentiated:"
-        return {k: Call("rule", [gradient], f"{op.name}'s {form} ({gradient})") for k in inputs}
-    from .calculus import CALCULUS  # its formulas are made of the expressions here
-
-    if op.name in CALCULUS:
-        return {0: CALCULUS[op.name](node, gradient, argument)}
-    return _spell(joint, node, gradient, argument)
-
-
-def _spell_rule(
+def spell_rule(
     rule: Rule, node: Node, k: int, gradient: Expression, argument: Inputs
 ) -> Expression:
+    """Return the gradient of one input, by its own rule."""
     if not isinstance(rule, ElementwiseRule):
-        return _spell(rule, node, gradient, argument)[k]
+        return spell(rule, node, gradient, argument)[k]
     names = {name: argument(name) for name in rule.arguments}
     formula = rule.function(gradient, *names.values())
     formula = expression.as_expression(formula)
@@ -130,7 +109,7 @@ def _spell_rule(
     return in_layout(formula, shape, np.result_type(*floats), node.layouts[k])
 
 
-def _spell(rule: Rule, node: Node, gradient: Expression, argument: Inputs) -> dict[int, Expression]:
+def spell(rule: Rule, node: Node, gradient: Expression, argument: Inputs) -> dict[int, Expression]:
     """Run a rule on zeros, list the ops that it applies, and return its results as expressions.
 
     A fused backward op is replaced by its textbook form.

@@ -29,7 +29,8 @@ from ..autograd.values import from_array
 from ..kernels.codegen.expression import Expression, as_expression
 from ..kernels.runtime.layout import Layout
 from ..nn import Module
-from .spelling import layout_of_argument, params_of, spell_rules, symbol
+from .calculus import spell_rules
+from .spelling import layout_of_argument, params_of, symbol
 from .watch import WatchedNode
 
 
