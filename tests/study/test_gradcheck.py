@@ -77,7 +77,7 @@ def test_numbers_are_those_of_the_function() -> None:
     report = tg.study.check_gradients(lambda x: Doubled.apply(x).sum(), x)
     assert [round(e.quotient, 6) for e in report.entries] == [0.75, 2.0]
     assert [e.gradient for e in report.entries] == [1.5, 4.0]
-    assert report.verdict == "wrong"
+    assert report.status == "wrong"
 
 
 def test_a_kink_is_no_error() -> None:
@@ -90,9 +90,9 @@ def test_a_kink_is_no_error() -> None:
     ):
         assert tg.gradcheck(function, x)
         report = tg.study.check_gradients(function, x)
-        assert report.verdict == "kink", report
+        assert report.status == "kink", report
     by_index = {
-        e.index: e.verdict for e in tg.study.check_gradients(lambda x: x.relu().sum(), x).entries
+        e.index: e.status for e in tg.study.check_gradients(lambda x: x.relu().sum(), x).entries
     }
     assert by_index == {(0,): "kink", (1,): "right", (2,): "right"}
     beside = tg.tensor([1e-9, -1e-7, 3e-7], dtype="float64", requires_grad=True)
@@ -133,8 +133,8 @@ def test_a_jump_and_a_smooth_bend_are_no_kinks() -> None:
 def test_too_flat_to_tell() -> None:
     x = tg.tensor([36.0, 0.5], dtype="float64", requires_grad=True)
     report = tg.study.check_gradients(tg.sigmoid, x)
-    verdicts = {(e.index, e.output): e.verdict for e in report.entries}
-    assert verdicts[(0,), (0, (0,))] == "flat"
-    assert verdicts[(1,), (0, (1,))] == "right"
-    assert verdicts[(0,), (0, (1,))] == "right"  # exactly zero, both
+    statuses = {(e.index, e.output): e.status for e in report.entries}
+    assert statuses[(0,), (0, (0,))] == "flat"
+    assert statuses[(1,), (0, (1,))] == "right"
+    assert statuses[(0,), (0, (1,))] == "right"  # exactly zero, both
     assert "too flat to tell" in str(report)

@@ -41,7 +41,7 @@ def test_a_planted_bug_is_found_and_named(bug: str) -> None:
     assert not tg.study.check_gradients(function, parameters).wrong_ops
     with planted(name, place, change):
         report = tg.study.check_gradients(function, parameters)
-    assert report.verdict == "wrong"
+    assert report.status == "wrong"
     assert {op.op for op in report.wrong_ops} == {name}
     assert "%" in report.wrong_ops[0].call
     assert report.step_sizes is not None
@@ -98,7 +98,7 @@ def test_in_place_ops_views_and_several_outputs_are_checked() -> None:
         return y.exp_(), y[:, 1].sum(), (y * x).softmax(1)
 
     report = tg.study.check_gradients(function, x)
-    assert report.verdict != "wrong", report
+    assert report.status != "wrong", report
     assert not report.wrong_ops
     with planted("exp_", 0, lambda right, g: right * 2):
         assert {op.op for op in tg.study.check_gradients(function, x).wrong_ops} == {"exp_"}

@@ -66,7 +66,7 @@ def gradcheck(
     """
     check = _Check("gradcheck", function, inputs, eps, atol, rtol)
     entries = [entry for k in check.checked for entry in check.entries(k)]
-    wrong = [entry for entry in entries if entry.verdict == "wrong"]
+    wrong = [entry for entry in entries if entry.status == "wrong"]
     if wrong and raise_exception:
         raise GradcheckError(_message(wrong, entries))
     return not wrong
@@ -94,7 +94,7 @@ def check_gradients(
 ) -> GradientReport:
     """Return what `gradcheck` finds as a report: every entry, error over step size, the wrong op.
 
-    The verdict of an entry is
+    The status of an entry is
 
     - ``right``: gradient and difference quotient agree;
     - ``wrong``: they do not;
@@ -114,7 +114,7 @@ def check_gradients(
     >>> import tinygrad_mlp as tg
     >>> x = tg.tensor([0.0, 1.5], dtype="float64", requires_grad=True)
     >>> print(tg.study.check_gradients(lambda x: x.relu().sum(), x))
-    input    gradient  quotient  left   right  verdict
+    input    gradient  quotient  left   right  status
     x0 (0,)  0         0.5       0      1      kink
     x0 (1,)  1         1         1      1      right
     kink: no derivative there; the gradient is the slope on one side or between both
@@ -125,9 +125,9 @@ def check_gradients(
     check = _Check("check_gradients", function, inputs, eps, atol, rtol)
     entries = tuple(entry for k in check.checked for entry in check.entries(k))
     worst = max(
-        entries, key=lambda e: (e.verdict == "wrong", abs(e.gradient - e.quotient)), default=None
+        entries, key=lambda e: (e.status == "wrong", abs(e.gradient - e.quotient)), default=None
     )
-    sizes = None if worst is None or worst.verdict != "wrong" else check.step_sizes(worst)
+    sizes = None if worst is None or worst.status != "wrong" else check.step_sizes(worst)
     return GradientReport(entries, sizes, tuple(wrong_ops(check)))
 
 
@@ -204,27 +204,27 @@ class _Check:
             array[index] = original
 
     def entries(self, k: int) -> list[Entry]:
-        """Return the entries of input ``k``, with their verdicts."""
+        """Return the entries of input ``k``, with their statuses."""
         shape, found = self.inputs[k].shape, []
         for column, index in enumerate(np.ndindex(shape)):
             gradient = self.jacobians[k][:, column]
             above, below = self.moved(k, index, self.eps)
             quotient = (above - below) / (2 * self.eps)
             sides = (self.base - below) / self.eps, (above - self.base) / self.eps
-            verdicts = self._verdicts(k, index, gradient, quotient, sides)
+            statuses = self._statuses(k, index, gradient, quotient, sides)
             only = len(self.places) == 1
             columns = (x.tolist() for x in (gradient, quotient, *sides))
-            for place, g, q, left, right, verdict in zip(
-                self.places, *columns, verdicts, strict=True
+            for place, g, q, left, right, status in zip(
+                self.places, *columns, statuses, strict=True
             ):
                 of = None if only else place
-                found.append(Entry(k, shape, index, of, g, q, left, right, verdict))
+                found.append(Entry(k, shape, index, of, g, q, left, right, status))
         return found
 
-    def _verdicts(
+    def _statuses(
         self, k: int, index: Any, gradient: Array, quotient: Array, sides: tuple[Array, Array]
     ) -> list[str]:
-        """Return a verdict for each row of the Jacobian.
+        """Return a status for each row of the Jacobian.
 
         Where the slopes on both sides differ, smaller steps are tried. The difference of a smooth
         function shrinks with the step, at a kink it stays, at a jump it grows.
@@ -234,7 +234,7 @@ class _Check:
             size = np.maximum(np.abs(gradient), np.abs(quotient))
             noise = 4 * _EPSILON * np.abs(self.base) / self.eps
             flat = (size > 0) & (size <= noise) & (np.abs(gradient - quotient) > self.rtol * size)
-            verdicts = np.where(flat, "flat", np.where(near, "right", "wrong")).astype("<U5")
+            statuses = np.where(flat, "flat", np.where(near, "right", "wrong")).astype("<U5")
             bend = np.abs(sides[1] - sides[0])
             open_ = bend > self._tolerance(*sides)
             for step in (self.eps / 8, self.eps / 64) if open_.any() else ():
@@ -242,14 +242,14 @@ class _Check:
                 sides = (self.base - below) / step, (above - self.base) / step
                 before, bend, tolerance = bend, np.abs(sides[1] - sides[0]), self._tolerance(*sides)
                 resolved = open_ & (bend <= tolerance) & self._near(gradient, sum(sides) / 2)
-                verdicts[resolved] = "right"
+                statuses[resolved] = "right"
                 kink = (bend > tolerance) & (bend > before / 2) & (bend < before * 4)
                 between = (np.minimum(*sides) - tolerance / 4 <= gradient) & (
                     gradient <= np.maximum(*sides) + tolerance / 4
                 )
-                verdicts[open_ & kink & between] = "kink"
+                statuses[open_ & kink & between] = "kink"
                 open_ &= ~resolved & ~(kink & between)
-        return list(map(str, verdicts))
+        return list(map(str, statuses))
 
     def _near(self, gradient: Array, quotient: Any) -> Array:
         return np.abs(gradient - quotient) <= self.atol + self.rtol * np.abs(quotient)  # type: ignore[no-any-return]

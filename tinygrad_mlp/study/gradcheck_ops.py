@@ -43,7 +43,7 @@ def _wrong_entries(node: WatchedNode, check: _Check) -> list[Any]:
     own = type(check)("op", _function(node), values, check.eps, check.atol, check.rtol)
     found = []
     for k in own.checked:
-        wrong = [entry for entry in own.entries(k) if entry.verdict == "wrong"]
+        wrong = [entry for entry in own.entries(k) if entry.status == "wrong"]
         found += wrong[:1]
     return found
 

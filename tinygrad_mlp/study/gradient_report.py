@@ -28,7 +28,7 @@ class Entry:
     quotient: float
     left: float
     right: float
-    verdict: str
+    status: str
 
     def __str__(self) -> str:
         of = "" if self.output is None else f" of output {self.output[0]} {self.output[1]}"
@@ -83,24 +83,22 @@ class GradientReport:
     wrong_ops: tuple[WrongOp, ...]
 
     @property
-    def verdict(self) -> str:
-        """The worst verdict of all entries: wrong, kink, flat or right."""
-        verdicts = {entry.verdict for entry in self.entries}
-        return next(v for v in ("wrong", "kink", "flat", "right") if v in {*verdicts, "right"})
+    def status(self) -> str:
+        """The worst status of all entries: wrong, kink, flat or right."""
+        statuses = {entry.status for entry in self.entries}
+        return next(v for v in ("wrong", "kink", "flat", "right") if v in {*statuses, "right"})
 
     def __str__(self) -> str:
-        order = sorted(self.entries, key=lambda entry: entry.verdict != "wrong")
-        rows: list[tuple[str, ...]] = [
-            ("input", "gradient", "quotient", "left", "right", "verdict")
-        ]
+        order = sorted(self.entries, key=lambda entry: entry.status != "wrong")
+        rows: list[tuple[str, ...]] = [("input", "gradient", "quotient", "left", "right", "status")]
         for entry in order[:ROWS]:
             numbers = (entry.gradient, entry.quotient, entry.left, entry.right)
-            rows.append((str(entry), *(f"{n:.6g}" for n in numbers), entry.verdict))
+            rows.append((str(entry), *(f"{n:.6g}" for n in numbers), entry.status))
         lines = _table(rows)
         if len(order) > ROWS:
             lines.append(f"... and {len(order) - ROWS} more entries")
-        shown = {entry.verdict for entry in self.entries}
-        lines += [f"{verdict}: {note}" for verdict, note in _NOTES.items() if verdict in shown]
+        shown = {entry.status for entry in self.entries}
+        lines += [f"{status}: {note}" for status, note in _NOTES.items() if status in shown]
         if self.step_sizes is not None:
             lines += ["the worst entry over step sizes:", str(self.step_sizes)]
         if not self.wrong_ops:
