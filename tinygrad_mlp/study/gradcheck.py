@@ -114,9 +114,9 @@ def check_gradients(
     >>> import tinygrad_mlp as tg
     >>> x = tg.tensor([0.0, 1.5], dtype="float64", requires_grad=True)
     >>> print(tg.study.check_gradients(lambda x: x.relu().sum(), x))
-    input    gradient  quotient  left   right  status
-    x0 (0,)  0         0.5       0      1      kink
-    x0 (1,)  1         1         1      1      right
+    input    gradient  quotient  left  right  status
+    x0 (0,)  0         0.5       0     1      kink
+    x0 (1,)  1         1         1     1      right
     kink: no derivative there; the gradient is the slope on one side or between both
     every op is right by itself
     """
