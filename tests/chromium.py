@@ -30,6 +30,7 @@ OPTIONS = (
     "--disable-gpu",
     "--disable-sync",
     "--no-first-run",
+    "--no-sandbox",  # which root and containers lack; the pages are our own
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # no other machine is reached
 )
 # Give the two descriptors their numbers, then become Chromium.
@@ -73,9 +74,10 @@ class Page:
         # above 4, so that giving one its number does not close the other
         theirs = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in (ends[0][0], ends[1][1])]
         self.output, self.input = ends[0][1], ends[1][0]
-        options = [*OPTIONS, f"--user-data-dir={profile}", *["--no-sandbox"] * (os.geteuid() == 0)]
+        options = [*OPTIONS, f"--user-data-dir={profile}"]
         command = [sys.executable, "-c", START, *map(str, theirs), PROGRAM, *options, "about:blank"]
-        with open(profile.with_suffix(".log"), "wb") as log:
+        self.log = profile.with_suffix(".log")
+        with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, pass_fds=theirs, stdout=log, stderr=log)
         for descriptor in (ends[0][0], ends[1][1], *theirs):
             os.close(descriptor)
@@ -121,7 +123,7 @@ class Page:
             if not select.select([self.input], [], [], self.timeout)[0]:
                 raise TimeoutError(f"Chromium sent nothing for {self.timeout} seconds")
             if not (data := os.read(self.input, 1 << 16)):
-                raise ConnectionError("Chromium has ended")
+                raise ConnectionError(f"Chromium has ended: {self.log.read_text()[-1000:]}")
             self.received += data
         message, self.received = self.received.split(b"\0", 1)
         return json.loads(message)

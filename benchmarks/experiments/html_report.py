@@ -44,6 +44,8 @@ td, th { padding: .2rem 1.2rem .2rem 0; border-bottom: 1px solid var(--line); te
 .pictures { display: flex; flex-wrap: wrap; gap: 1rem 1.5rem; align-items: flex-start; }
 figure { margin: 0; min-width: 0; }
 img { display: block; max-width: 100%; max-height: 32rem; background: #fff; border-radius: 4px; }
+@media (max-width: 40rem) { figure { max-width: 100%; overflow-x: auto; }
+  img { max-width: none; height: 14rem; } }
 figcaption { width: 0; min-width: 100%; }
 figcaption, .faint { color: var(--faint); }
 .met { color: var(--met); }
@@ -106,7 +108,7 @@ def targets_met(checks: Sequence[Row]) -> str:
     """Return how many targets were met."""
     met = sum(check["met"] for check in checks)
     if not checks:
-        return "none"
+        return "no targets"
     missed = f"MISSED {len(checks) - met} of {len(checks)}"
     return verdict(met == len(checks), f"met {met}" if met == len(checks) else missed)
 
@@ -117,16 +119,14 @@ def section(result: Row, folder: Path, heading: bool = True) -> str:
     name = result["experiment"]
     parts = [f'<h2 id="{name}">{escape(result["title"])}</h2>'] if heading else []
     parts.append(prose(about))
-    for is_picture, items in groupby(result["items"], key=lambda item: "picture" in item):
-        if is_picture:
+    for kind, items in groupby(result["items"], lambda item: next(iter(item))):
+        if kind == "picture":
             figures = "".join(picture(folder / each["picture"], each["caption"]) for each in items)
             parts.append(f'<div class="pictures">{figures}</div>')
-            continue
-        for item in items:
-            is_table = "table" in item
-            parts.append(
-                table(item["table"], item["rows"]) if is_table else f"<p>{escape(item['text'])}</p>"
-            )
+        elif kind == "table":
+            parts += [table(each["table"], each["rows"]) for each in items]
+        else:
+            parts.append(f"<p>{'<br>'.join(escape(each['text']) for each in items)}</p>")
     checks = [
         {
             "figure": each["what"],
