@@ -270,3 +270,25 @@ def test_a_malformed_program_raises() -> None:
 def test_the_bytes_that_an_array_covers(array, first, end):
     layout = layout_of(array.shape, array.strides, array.dtype)
     assert ir.byte_range(layout) == (first, end)
+
+
+def test_equal_chains_of_two_programs_share_their_kernels() -> None:
+    """Kernels are never freed: a program that is compiled again must not load its own."""
+
+    def launches() -> set[int]:
+        model = nn.Linear(5, 4)
+        step = tg.compile(lambda x: (model(x).tanh() * 2 + 1).exp() * model(x).sigmoid())
+        step(X)
+        calls = [call for each in step.program.instructions for call in each.calls]
+        assert any(each.parts for each in step.program.instructions), "something is fused"
+        return {call.launch.kernel for call in calls}
+
+    assert launches() == launches() == launches()
+
+
+def test_chains_that_differ_in_a_number_do_not_share_a_kernel() -> None:
+    for factor in (2.0, 3.0, -0.0, 0.0, 2):
+        step = tg.compile(lambda x, f=factor: (x.tanh() * f + 1).exp())
+        wanted = np.exp(np.tanh(np.float64(X.numpy())) * factor + 1)
+        np.testing.assert_allclose(step(X).numpy(), wanted, rtol=1e-5)
+        np.testing.assert_allclose(step(X).numpy(), wanted, rtol=1e-5)

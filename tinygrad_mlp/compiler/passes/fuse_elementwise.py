@@ -178,12 +178,32 @@ class FusedOp:
     per_slice: bool = False
 
 
+_formulas: dict[Any, Formula] = {}  # by structure
+
+
+def interned(formula: Formula) -> Formula:
+    """Return the first formula of this structure: kernels are kept by formula, by identity."""
+    numbers: dict[int, int] = {}  # of the nodes, by id
+    nodes: list[Any] = []
+
+    def number(node: Expression) -> int:
+        if id(node) not in numbers:
+            arguments = tuple(map(number, node.arguments))
+            nodes.append((node.operator, type(node.value), repr(node.value), arguments))
+            numbers[id(node)] = len(nodes) - 1
+        return numbers[id(node)]
+
+    results = tuple((name, number(expression)) for name, expression in formula.results)
+    rest = formula.name, formula.inputs, formula.uniform, formula.masks
+    return _formulas.setdefault((*rest, results, tuple(nodes)), formula)
+
+
 def fused(chain: Chain, written: list[Region], product_is_read: bool) -> Instruction:
     """Return a chain as one instruction that writes the results ``written``.
 
     ``product_is_read``: the result of the chain's product is read outside of the chain too.
     """
-    formula = chain.formula(written, in_place=not product_is_read)
+    formula = interned(chain.formula(written, in_place=not product_is_read))
     reads, made = tuple(chain.reads.values()), written
     if chain.product is None:
         names = [*chain.reads, *(name for name, _ in formula.results)]
