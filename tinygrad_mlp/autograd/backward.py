@@ -87,16 +87,18 @@ def run_backward(
     retain_graph: bool | None = None,
     create_graph: bool = False,
     accumulate: bool = True,
+    walk: Walk | None = None,
 ) -> Gradients:
     """Compute the gradients of leaves, or of ``inputs``, from the ``gradients`` of ``outputs``.
 
     They are added to ``.grad`` of the leaves (if ``inputs`` are given, of these only), or with
     ``accumulate=False`` returned: one per input, None for an input that no output depends on.
+    ``walk`` is a `Walk` of another class, which takes note of what happens (``study/steps.py``).
     """
     targets = {gradient_edge(value) for value in inputs} if inputs else set()
     useful = None if inputs is None else _nodes_between(outputs, {t for t, _ in targets})
     found: dict[Edge, Tensor | None] = {}  # gradients of targets
-    walk = _Walk()
+    walk = Walk() if walk is None else walk
     with grad_mode(create_graph):
         for output, gradient in zip(outputs, gradients, strict=True):
             walk.add(gradient_edge(output), gradient, False)
@@ -118,6 +120,7 @@ def run_backward(
         for leaf, (gradient, owned) in walk.leaves.items():
             for hook in list(leaf.hooks.values()) if leaf.hooks else ():
                 gradient, owned = _call_hook(hook, gradient), False  # a hook may have stored it
+            walk.finish(leaf, gradient)
             if inputs is not None:
                 found[leaf, 0] = gradient
             elif accumulate:
@@ -132,7 +135,7 @@ def run_backward(
     return results
 
 
-class _Walk:
+class Walk:
     """The gradients that have arrived at nodes not yet visited, and at leaves."""
 
     def __init__(self) -> None:
@@ -170,6 +173,9 @@ class _Walk:
                 gradient = gradient._sum_to_layout(layout)
             owned = not shared and gradient.base is None and known.count(id(gradient)) < 2
             self.add(edge, gradient, owned)
+
+    def finish(self, leaf: Value, gradient: Tensor) -> None:
+        """Do nothing: called with the gradient of each leaf, after the leaf's hooks."""
 
 
 def _run_hooks(node: Node, gradients: Gradients) -> None:
@@ -261,8 +267,8 @@ def _gradient_of(output: Value, given: Any) -> Tensor:
     return gradient._sum_to_layout(output.layout)
 
 
-def _checked(tensors: Any, gradients: Any) -> tuple[list[Tensor], list[Tensor]]:
-    """Return the outputs, and for each the gradient to start from."""
+def outputs_and_seeds(tensors: Any, gradients: Any) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the outputs, and for each the gradient to start from, checked."""
     outputs = _as_list(tensors)
     if gradients is None:
         gradients = [None] * len(outputs)
@@ -305,7 +311,7 @@ def backward(
     tensor(8.)
     """
     run_backward(
-        *_checked(tensors, grad_tensors),
+        *outputs_and_seeds(tensors, grad_tensors),
         inputs=None if inputs is None else _as_list(inputs),
         retain_graph=retain_graph,
         create_graph=create_graph,
@@ -351,7 +357,7 @@ def grad(
                 "requires_grad=True before computing with it"
             )
     found = run_backward(
-        *_checked(outputs, grad_outputs),
+        *outputs_and_seeds(outputs, grad_outputs),
         inputs=inputs,
         retain_graph=retain_graph,
         create_graph=create_graph,

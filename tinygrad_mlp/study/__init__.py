@@ -15,6 +15,7 @@ Read in this order:
 
 from .gradcheck import GradcheckError, check_gradients, gradcheck
 from .monitor import Monitor
+from .steps import Event, Steps, steps
 from .summary import summary
 from .tape import tape
 from .watch import watch

@@ -30,10 +30,11 @@ Inputs = Callable[[str], "Expression"]  # how an argument of a rule is written
 class Call(Expression):
     """A function or a method of expressions, printed as ``text``."""
 
-    __slots__ = ("name", "operands", "params")
+    __slots__ = ("name", "operands", "params", "raw")
 
     def __init__(self, name: str, operands: Sequence[Any], text: str = "", **params: Any):
         self.name, self.params = name, params
+        self.raw: Expression | None = None  # see `in_layout`
         self.operands = tuple(map(expression.as_expression, operands))
         super().__init__("input", value=text or f"{name}({', '.join(map(str, self.operands))})")
 
@@ -74,7 +75,9 @@ def in_layout(of: Expression, shape: tuple[int, ...], dtype: Any, wanted: Layout
     """Return a gradient in the shape and dtype of its input: what the tape does after a rule.
 
     Broadcasting is undone by sums, a smaller gradient is expanded, promotion is undone by a cast.
+    The result's ``raw`` is then the rule before that.
     """
+    raw = of
     lead = len(shape) - len(wanted.shape)
     dims = tuple(
         k for k, n in enumerate(shape) if k < lead or (n != 1 and wanted.shape[k - lead] == 1)
@@ -89,7 +92,15 @@ def in_layout(of: Expression, shape: tuple[int, ...], dtype: Any, wanted: Layout
         of = method("expand", of, *wanted.shape, shape=wanted.shape)
     if dtype != wanted.dtype:
         of = method("to", of, wanted.dtype, dtype=str(wanted.dtype))
+    if of is not raw and isinstance(of, Call):
+        of.raw = raw
     return of
+
+
+def raw_of(formula: Expression) -> Expression:
+    """Return the formula of a rule before its result is brought to the shape of its input."""
+    raw = formula.raw if isinstance(formula, Call) else None
+    return formula if raw is None else raw
 
 
 def spell_rule(
