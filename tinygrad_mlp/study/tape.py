@@ -43,7 +43,8 @@ class Tape:
     def __init__(self, output: Tensor, names: Names = None):
         self.output = output
         self.nodes = _nodes_behind(output)
-        targets = [edge[0] for node in self.nodes for edge in node.edges if edge is not None]
+        targets: list[Any] = [e[0] for node in self.nodes for e in node.edges if e is not None]
+        targets += [] if self.nodes else [output]
         self.leaves = list({id(t): t for t in targets if isinstance(t, Value)}.values())
         self.given = _given_names(names)
         self.names: dict[int, str] = {
