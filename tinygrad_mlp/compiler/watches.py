@@ -219,6 +219,8 @@ class Watches:
             paths: tuple[str, ...] = value.__reduce__()[1]  # type: ignore[assignment]
             self.add_names({name for path in paths for name in path.split(".")})
         elif isinstance(value, functools._lru_cache_wrapper):
+            if str(value.__module__).partition(".")[0] == __name__.partition(".")[0]:
+                return  # a cache of this package, such as that of an op's plans
             self._watch(f"the cache of {name}", of_cache, value, (id(value), "cache"), how)
             self._push(name, value.__wrapped__, how)
         elif isinstance(value, ContextVar):
