@@ -77,6 +77,8 @@ def main() -> int:
         print(f"\n=== {name} ===", flush=True)
         command = [sys.executable, str(HERE / f"{name}.py"), "--seed", str(given.seed), *size]
         out = folder / name
+        if out.is_dir():  # --overwrite, and the script may end before it deletes its old result
+            (out / RESULT).unlink(missing_ok=True)
         status = call([*command, "--out", str(out), *["--overwrite"] * given.overwrite])
         failed += [name] * (status != 0)
         if (out / RESULT).exists():
@@ -87,7 +89,8 @@ def main() -> int:
         with atomic_write(folder / REPORT) as path:
             path.write_text(page(results, "Experiments", missing), encoding="utf-8")
     minutes = (time.perf_counter() - start) / 60
-    print(f"\n{len(results)} experiments in {minutes:.1f} minutes: {folder / REPORT}")
+    where = folder / REPORT if results else "no report"
+    print(f"\n{len(results)} experiments in {minutes:.1f} minutes: {where}")
     if failed:
         print(f"failed, or missed a target: {', '.join(failed)}")
     return int(bool(failed))

@@ -263,6 +263,18 @@ def test_the_report_of_all_says_what_failed(scripts: Path, tmp_path: Path) -> No
     assert text.index("gain: 2, wanted at least 1") < text.index("spiral") < text.index("failed")
 
 
+def test_a_result_of_an_earlier_run_is_not_reported(scripts: Path, tmp_path: Path) -> None:
+    (scripts / "spiral.py").write_text("import sys\nsys.exit('spiral: too early')\n")
+    old = tmp_path / "out" / "spiral" / "result.json"
+    old.parent.mkdir(parents=True)
+    old.write_text("{}")
+    process = start(scripts, "--only", "spiral", "--overwrite", "--out", tmp_path / "out")
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (1, "spiral: too early\n")
+    assert "0 experiments" in output
+    assert list((tmp_path / "out").rglob("*.*")) == []
+
+
 @pytest.mark.parametrize("data", ["nowhere", "empty"])
 def test_missing_data_are_one_line(tmp_path: Path, data: str) -> None:
     (tmp_path / "empty").mkdir()
