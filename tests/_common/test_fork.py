@@ -30,18 +30,25 @@ LOCKS = (type(threading.Lock()), type(threading.RLock()))
 MODULES = {"threading", "_thread", "queue", "futures", "concurrent.futures"}
 
 
-def name_of(function: ast.expr) -> str:
-    """The name of a called function, if it is a plain name or one of these modules."""
-    if isinstance(function, ast.Attribute):
-        return function.attr if ast.unparse(function.value) in MODULES else ""
-    return getattr(function, "id", "")
+def imported(tree: ast.AST) -> dict[str, str]:
+    """What the file imports from these modules: the names there, by the names here."""
+    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = [each for node in froms if node.module in MODULES for each in node.names]
+    return {each.asname or each.name: each.name for each in names}
 
 
 def unregistered(tree: ast.AST) -> list[int]:
     """The lines that make a lock which is not given to `fork_safe` at once."""
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    safe = {id(call.args[0]) for call in calls if name_of(call.func) == "fork_safe"}
-    return sorted(c.lineno for c in calls if name_of(c.func) in MAKERS and id(c) not in safe)
+    here = imported(tree)
+
+    def makes_lock(function: ast.expr) -> bool:
+        if isinstance(function, ast.Attribute):
+            return function.attr in MAKERS and ast.unparse(function.value) in MODULES
+        return here.get(getattr(function, "id", "")) in MAKERS
+
+    safe = {id(c.args[0]) for c in calls if getattr(c.func, "id", "") == "fork_safe"}
+    return sorted(c.lineno for c in calls if makes_lock(c.func) and id(c) not in safe)
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
@@ -53,10 +60,12 @@ def test_every_lock_is_made_fork_safe_and_forks_are_handled_in_one_place(path: P
 
 def test_a_lock_made_elsewhere_is_noticed() -> None:
     source = (
-        "a = fork_safe(threading.RLock())\nb = threading.Lock()\nc = [Event() for _ in x]\n"
-        "d = other.Event()\ne = _thread.allocate_lock()"
+        "a = fork_safe(threading.RLock())\nb = threading.Lock()\n"
+        "from threading import Event as E, Event\nc = [E() for _ in x]\n"
+        "d = other.Event()\ne = _thread.allocate_lock()\nf = Event()"
     )
-    assert unregistered(ast.parse(source)) == [2, 3, 5]
+    assert unregistered(ast.parse(source)) == [2, 4, 6, 7]
+    assert unregistered(ast.parse("class Event: ...\nEvent()")) == []
 
 
 def owners() -> Iterator[Any]:
