@@ -48,12 +48,15 @@ OTHER_DEFAULT = {
 }
 OURS_ALONE = {  # PyTorch has no such names
     "nn.DropConnect",
+    "nn.Ensemble",
+    "nn.EnsembleLoss",
     "nn.functional.drop_connect",
     "nn.init.lecun_uniform_",
     "nn.init.lecun_normal_",
 }
 BUILT_IN = {  # PyTorch's are written in C++ and show no signature
     "nn.functional.linear": {"input": ..., "weight": ..., "bias": None},
+    "nn.functional.prelu": {"input": ..., "weight": ...},
     "nn.functional.gelu": {"input": ..., "approximate": "none"},
     "nn.functional.softplus": {"input": ..., "beta": 1.0, "threshold": 20.0},
     "nn.functional.one_hot": {"tensor": ..., "num_classes": -1},
