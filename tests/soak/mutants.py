@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from safetensors.numpy import load
 
 from tinygrad_mlp import serialization
+from tinygrad_mlp.serialization import CHECKSUM
 
-CHECKSUM = "sha256-of-tinygrad_mlp"
 Mutator = Callable[[random.Random, bytes, Sequence[bytes]], bytes]
 
 NUMBERS = [

@@ -213,6 +213,8 @@ def readers(folder: Path) -> dict[str, Reader]:
     history = History([{"epoch": k, "loss": 1 / k, "val_loss": 2.0, "lr": 0.1} for k in (1, 2)])
     rows = json.dumps(history.to_dict()).encode()
     saved, arrays = checkpoints(folder), archives(folder)
+    for signed in (*saved, *runs["model"].seeds):
+        assert mutants.CHECKSUM.encode() in signed, "or all mutants end at the checksum"
 
     def read_rows(file: Path) -> None:
         x = data.read_inputs(file, fitted)

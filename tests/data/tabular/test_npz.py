@@ -258,6 +258,18 @@ def test_values_that_cannot_be_scaled_name_the_file(file: Path) -> None:
     np.savez(file, x=np.array([[1e308, 1], [-1e308, 2]] * 4), y=np.arange(8))
     with pytest.raises(ValueError, match=r"arrays\.npz: .*column 0 is not finite, or overflows"):
         npz(file)
+    refused = []
+    for row in range(20):  # of a training row the large value scales all; of the 4 test rows not
+        x = normal(20, 2)
+        x[row, 0] = 1e150
+        np.savez(file, x=x, y=np.arange(20) % 2)
+        try:
+            npz(file)
+        except ValueError as error:
+            refused.append(str(error))
+            wanted = f"{file}: 1e+150 in row {row}, feature 0: too far from the training rows"
+            assert refused[-1].startswith(wanted)
+    assert len(refused) == 4
 
 
 def test_a_folder_is_not_a_file(tmp_path: Path) -> None:

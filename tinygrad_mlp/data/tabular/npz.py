@@ -64,11 +64,12 @@ def npz(
         target = Numeric.fit(table.take(train), "y")
     try:
         preprocessor = Preprocessor(_fit_scaling(x, train), target)
+        inputs = preprocessor.x(x)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     dataset = Dataset(
         name=Path(path).stem,
-        x=preprocessor.x(x),
+        x=inputs,
         y=preprocessor.y(table),
         classes=target.classes,
         image_shape=(x.shape[1], x.shape[2]) if x.ndim == 3 else None,
