@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,9 @@ PYTHON = [code for language, code in BLOCKS if language == "python"]
 
 def run(code: str) -> str:
     """Run a block in a fresh process, as a reader would, and return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-W", "error", "-c", code]
+    with tempfile.TemporaryDirectory() as folder:  # a block may write files
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -136,20 +136,47 @@ def spell(rule: Rule, node: Node, gradient: Expression, argument: Inputs) -> dic
     function = rule.function
     if isinstance(rule, FusedRule) and not rule.owner.per_slice:
         function = _by_keyword(rule)
-    with grad_mode(False), np.errstate(all="ignore"), record() as entries:
-        results = function(stand_in, *values)
-    for entry in entries:
-        inputs = [terms[id(x)] if id(x) in terms else _constant(x) for x in entry.inputs]
-        term = _write(entry, inputs)
-        for k, output in enumerate(entry.outputs):
-            terms[id(output)] = _part(term, entry.op.outputs[k], k) if k else term
-    results = results if isinstance(results, (list, tuple)) else [results]
+    results = _trace(lambda: function(stand_in, *values), terms)
     places = [k for k, r in node.op.rules.items() if r is rule] or range(len(results))
     return {
         k: in_layout(terms[id(value)], value.layout.shape, value.layout.dtype, node.layouts[k])
         for k, value in zip(places, results, strict=True)
         if value is not None and node.edges[k] is not None
     }
+
+
+def _trace(function: Callable[[], Any], terms: dict[int, Expression]) -> Sequence[Any]:
+    """Run a function on zeros, add an expression for each tensor that an op makes to ``terms``."""
+    with grad_mode(False), np.errstate(all="ignore"), record() as entries:
+        results = function()
+    for entry in entries:
+        inputs = [terms[id(x)] if id(x) in terms else _constant(x) for x in entry.inputs]
+        term = _write(entry, inputs)
+        for k, output in enumerate(entry.outputs):
+            terms[id(output)] = _part(term, entry.op.outputs[k], k) if k else term
+    terms[0] = Call("ops", [], "ops", entries=list(entries))  # keeps the tensors, and so their ids
+    return results if isinstance(results, (list, tuple)) else [results]
+
+
+def spell_forward(node: Node, argument: Inputs) -> Expression | None:
+    """Return the first result of a node as a formula of its inputs; None if it has no formula."""
+    op = node.op
+    if op.python_only or op.per_slice:
+        return None
+    inputs = [argument(name) for name in op.inputs[: len(node.layouts)]]
+    if op.name == "linear":
+        product = Expression("matmul", [inputs[0], transposed(inputs[1])])
+        return product if len(inputs) == 2 else product + inputs[2]
+    if isinstance(op, Elementwise):
+        return expression.as_expression(op.formula(*inputs))
+    values = [_zeros(layout) for layout in node.layouts]
+    terms = {id(value): text for value, text in zip(values, inputs, strict=True)}
+    function = op.textbook or op
+    try:
+        results = _trace(lambda: function(*values, **node.params), terms)
+    except NotImplementedError:  # an op that never runs, such as the rest of a view's base
+        return None
+    return terms.get(id(results[0]))
 
 
 def _by_keyword(rule: FusedRule) -> Callable[..., Any]:
@@ -183,6 +210,8 @@ def params_of(applied: Node | Entry) -> list[str]:
 def _write(entry: Entry, inputs: list[Expression]) -> Expression:
     """Return one applied op as an expression: infix where there is a sign, views as methods."""
     op, params, of = entry.op, entry.params, inputs[0] if inputs else symbol("")
+    if not entry.inputs:  # arange, full
+        return _constant(entry.outputs[0])
     if isinstance(op, Elementwise):
         if op.name.startswith("to_"):
             dtype = entry.outputs[0].layout.dtype
@@ -194,13 +223,21 @@ def _write(entry: Entry, inputs: list[Expression]) -> Expression:
         return summed(of, params["dims"], bool(params.get("keepdim")), op.name)
     if op.name == "transpose" and _exchanges_last_two(params, entry.inputs[0].layout.ndim):
         return transposed(of)
-    if op.name == "reshape":
-        return reshaped(of, params["shape"])
+    if op.name == "reshape" or _only_adds_axes(entry):
+        return reshaped(of, entry.outputs[0].layout.shape)
     if op.name in ("transpose", "expand", "permute"):
         values = [v for p in params.values() for v in (p if isinstance(p, tuple) else (p,))]
         return method(op.name, of, *values, **params)
     text = f"{op.name}({', '.join([*map(str, inputs), *params_of(entry)])})"
     return Call(op.name, inputs, text, **params)
+
+
+def _only_adds_axes(entry: Entry) -> bool:
+    """Return whether a slice has all elements in their order: ``x[:, None]``."""
+    if entry.op.name != "slice":
+        return False
+    given, made = entry.inputs[0].layout, entry.outputs[0].layout
+    return given.size == made.size and given.contiguous and made.contiguous
 
 
 def _exchanges_last_two(params: Mapping[str, Any], ndim: int) -> bool:

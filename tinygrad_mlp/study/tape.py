@@ -20,7 +20,7 @@ tape, oldest first; backward goes up from the last line
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .._tensor import Tensor
@@ -126,8 +126,8 @@ class Tape:
         own = self.names[id(node)]
         return own if name == node.op.outputs[0] else f"{own}.{name}"
 
-    def formulas(self, node: Node) -> dict[int, Expression]:
-        """Return the gradient of each input of a node, in terms of this tape's lines."""
+    def symbol_of(self, node: Node) -> Callable[[str], Expression]:
+        """Return a function that writes an argument of a node's rule: a number, or its name."""
 
         def argument(name: str) -> Expression:
             if layout_of_argument(node, name) is None:
@@ -135,7 +135,11 @@ class Tape:
             number = self._number(node, name)
             return symbol(self.argument(node, name)) if number is None else as_expression(number)
 
-        return spell_rules(node, symbol(f"{self.names[id(node)]}'"), argument)
+        return argument
+
+    def formulas(self, node: Node) -> dict[int, Expression]:
+        """Return the gradient of each input of a node, in terms of this tape's lines."""
+        return spell_rules(node, symbol(f"{self.names[id(node)]}'"), self.symbol_of(node))
 
     def _rules(self) -> tuple[dict[Node, list[str]], bool]:
         """Return the lines of each node's rules, and whether one of them adds to another.
