@@ -12,6 +12,8 @@ The way of ``tinygrad-mlp train file.csv``, file by file, in reading order:
                              and builds model and optimizer (see ``runs/__init__.py``)
 7. ``train/fit.py``          the training loop, called by ``Experiment.run``; then
                              ``compute_scores`` (``runs/run_folder.py``) and the plots
+
+``cli/study.py`` is the command that shows a backward pass in a browser.
 """
 
 from __future__ import annotations

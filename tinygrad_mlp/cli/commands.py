@@ -105,6 +105,19 @@ def summary(options: argparse.Namespace) -> int:
     return 0
 
 
+def study(options: argparse.Namespace) -> int:
+    """Write the page of a backward pass, and open it in the browser."""
+    import webbrowser
+
+    from .study import write_page
+
+    path = write_page(options.name, options.rows, options.out, options.overwrite).resolve()
+    print(f"wrote {path}", flush=True)
+    if options.browser and not webbrowser.open(path.as_uri()):
+        print("no browser was found: open the file in one")
+    return 0
+
+
 def datasets(options: argparse.Namespace) -> int:
     """List the datasets with a name and the kinds of files."""
     lines = {name: entry.description for name, entry in DATASETS.items()}

@@ -60,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     summary.add_argument("--inputs", type=int, default=784, help=help)
     help = "number of outputs; default: %(default)s"
     summary.add_argument("--outputs", type=int, default=10, help=help)
+    _study(command("study", commands.study, "show a backward pass step by step in a browser"))
     command("datasets", commands.datasets, "list the datasets")
     details = " and keep them on disk, so that later commands start at once"
     warmup = command("warmup", commands.warmup, "compile all kernels", details)
@@ -84,6 +85,22 @@ def _train(train: argparse.ArgumentParser) -> None:
     _overwrite(group, "replace the run in this folder")
     help = "write events for TensorBoard too"
     group.add_argument("--tensorboard", action="store_true", help=help)
+
+
+def _study(study: argparse.ArgumentParser) -> None:
+    help = (
+        f"2-3-1, a network to compute by hand; a dataset ({', '.join(DATASETS)}), for a new "
+        "network; or the folder of a finished run; default: 2-3-1"
+    )
+    study.add_argument("name", nargs="?", default="2-3-1", metavar="DATASET|DIR", help=help)
+    study.add_argument(
+        "--rows", type=int, default=16, help="rows of the pass; default: %(default)s"
+    )
+    help = "HTML file to write; default: a file in a temporary folder"
+    study.add_argument("--out", type=Path, metavar="FILE", help=help)
+    _overwrite(study, "replace the file given by --out if it exists")
+    help = "open the page in a browser; default: yes"
+    study.add_argument("--browser", action=argparse.BooleanOptionalAction, default=True, help=help)
 
 
 def _data(group: argparse._ActionsContainer) -> None:
