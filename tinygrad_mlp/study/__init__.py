@@ -6,7 +6,7 @@ Read in this order:
 2. ``tape.py``: the ops behind a tensor and their gradient rules, printed; ``spelling.py``: rules as
    formulas; ``calculus.py``: those of fused losses.
 3. ``watch.py``: a forward pass with its values; ``steps.py``: the backward pass event by event;
-   ``page.py``: both in a browser.
+   ``page.py``: both in a browser; ``notebook.py``: what notebooks show.
 4. ``gradcheck.py``: the gradients of a function against difference quotients;
    ``gradcheck_ops.py``: of each op; ``gradient_report.py``: what was found, as text.
 5. ``summary.py``: the layers of a network, their output shapes and numbers of parameters.
@@ -17,6 +17,7 @@ Read in this order:
 from .gradcheck import GradcheckError, check_gradients, gradcheck
 from .gradient_report import GradientReport
 from .monitor import Monitor
+from .notebook import install as _install
 from .page import page
 from .steps import Event, Steps, steps
 from .summary import summary
@@ -37,3 +38,5 @@ __all__ = [
     "tape",
     "watch",
 ]
+
+_install()

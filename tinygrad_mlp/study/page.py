@@ -83,7 +83,12 @@ def page_html(loss: Tensor | Callable[[], Tensor], names: Names, gradient: Any, 
                 f"page: `loss` is a tensor, or a function that returns one; it returned "
                 f"{type(loss).__name__}"
             )
-    data = _Page(steps(loss, gradient, names=names)).data()
+    return events_html(steps(loss, gradient, names=names), title)
+
+
+def events_html(events: Steps, title: str) -> str:
+    """Return the text of the HTML file that shows a backward pass."""
+    data = _Page(events).data()
     text = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     script = "\n".join(
         (WEB / name).read_text(encoding="utf-8") for name in ("formula.js", "app.js")
