@@ -46,6 +46,7 @@ def test_views_and_products_are_spelled_as_they_are_written(x: tg.Tensor) -> Non
     lines = printed(x.T @ x, x=x)
     assert "dL/dx += %1'.mT" in lines
     assert "dL/d%1 = %2' @ x.mT" in lines
+    assert "%1 = transpose(x, dim0=0, dim1=1) float32 (3, 2)" in lines
 
 
 def test_a_fused_op_prints_calculus(x: tg.Tensor) -> None:

@@ -42,8 +42,8 @@ from ..ops.fused.optimizer_update import Update
 from .ir import STATE, TEMPORARY, Buffer, Instruction, Program, Region, as_captured
 
 _WIDTH = 78  # columns of a call, before its shape
-_DEFAULTS: dict[str, Any] = dict(ignore_index=-100, label_smoothing=0.0, reduction="mean")
-_DEFAULTS |= dict.fromkeys(("keepdim", "nesterov", "maximize"), False)
+DEFAULTS: dict[str, Any] = dict(ignore_index=-100, label_smoothing=0.0, reduction="mean")
+DEFAULTS |= dict.fromkeys(("keepdim", "nesterov", "maximize"), False)
 _OMITTED = ("shape", "dtype", "classes", "count", "function")  # parameters that repeat the shapes
 
 
@@ -176,7 +176,7 @@ class Names:
         params = [
             f"{name}={value}"
             for name, value in instruction.params.items()
-            if name not in _OMITTED and (name not in _DEFAULTS or _DEFAULTS[name] != value)
+            if name not in _OMITTED and (name not in DEFAULTS or DEFAULTS[name] != value)
         ]
         python = "  # in Python" if instruction.in_python else ""
         arguments = ", ".join([*map(self, instruction.inputs), *params])

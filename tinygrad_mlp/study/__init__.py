@@ -12,6 +12,7 @@ Read in this order:
 5. ``summary.py``: the layers of a network, their output shapes and numbers of parameters.
 6. ``monitor.py``: statistics of layers and gradients during training; ``advice.py``: its warnings;
    ``events.py``: the same for TensorBoard, with the graph.
+7. ``tour/``: ten chapters to read and run, from the chain rule to a kernel.
 """
 
 from .gradcheck import GradcheckError, check_gradients, gradcheck

@@ -17,6 +17,7 @@ from ..autograd.modes import grad_mode, record
 from ..autograd.op import Rule
 from ..autograd.tape import Entry, Node
 from ..autograd.values import as_array
+from ..compiler.printer import DEFAULTS
 from ..kernels.codegen import expression
 from ..kernels.codegen.expression import INFIX, Expression
 from ..kernels.runtime.layout import Layout
@@ -203,8 +204,12 @@ def _part(term: Expression, output: str, k: int) -> Expression:
 
 
 def params_of(applied: Node | Entry) -> list[str]:
-    """Return the parameters of an applied op as they are written in a call."""
-    return [f"{name}={value}" for name, value in applied.params.items() if value is not False]
+    """Return the parameters of an applied op as they are written in a call, without defaults."""
+    return [
+        f"{name}={value}"
+        for name, value in applied.params.items()
+        if value is not False and (name not in DEFAULTS or DEFAULTS[name] != value)
+    ]
 
 
 def _write(entry: Entry, inputs: list[Expression]) -> Expression:
