@@ -1,4 +1,6 @@
+import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +12,7 @@ from tinygrad_mlp._common.files import (
     named_errors,
     remove_temporaries,
     writable_folder,
+    write_json,
 )
 
 
@@ -95,3 +98,17 @@ def test_leftovers_of_killed_processes_are_removed(tmp_path: Path) -> None:
         (tmp_path / name).write_text("")
     remove_temporaries(tmp_path, ["a.txt"])
     assert sorted(os.listdir(tmp_path)) == [".12-b.txt", ".x-a.txt", "a.txt"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_json(pipe, {"x": 1})
+        assert json.loads(os.read(reader, 100)) == {"x": 1}
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [pipe]

@@ -13,6 +13,7 @@ import pytest
 from tests.cli.test_files import done, failed, flowers
 from tests.cli.test_train import command
 from tinygrad_mlp import serialization
+from tinygrad_mlp.runs.run_folder import FILES
 
 
 def test_what_does_not_fit_is_named_as_it_was_typed(
@@ -104,3 +105,71 @@ def test_a_full_output_is_named(tmp_path: Path) -> None:
         )
     message = "cannot write to standard output: No space left on device"
     assert (process.returncode, process.stderr) == (1, f"tinygrad-mlp: error: {message}\n")
+
+
+def test_options_that_cannot_be_are_spelled_as_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    flowers(tmp_path / "flowers.csv", 30)
+    huge, most = str(1 << 63), (1 << 63) - 1
+    for options, message in [
+        (("--lr", "-1"), "--lr must be positive and finite, got -1"),
+        (("--batch-size", "0"), "--batch-size must be at least 1, got 0; write --batch-size 64"),
+        (("--batch-size", huge), f"--batch-size must be at most {most}, got {huge}; write "),
+        (("--epochs", huge), f"--epochs must be at most {most}, got {huge}; write --epochs 20"),
+        (("--early-stopping", "0"), "--early-stopping must be at least 1, got 0; write "),
+        (("--clip-grad", "0"), "--clip-grad must be positive and finite, got 0"),
+        (("--data-dir", "x"), "flowers.csv takes no --data-dir\n"),
+        (("--ignore", "species"), "column 'species' is the target, so it cannot be ignored; "),
+        (("--lr", "1e30"), "Lower the learning rate, clip the gradients, or scale the inputs\n"),
+    ]:
+        error = failed(capsys, "train", "flowers.csv", "--missing", "drop", *options)
+        assert message in error
+        assert error.startswith("tinygrad-mlp: error: ")
+    done(capsys, "train", "xor", "--epochs", "1", "--out", "run")
+    error = failed(capsys, "train", "flowers.csv", "--out", "run", "--resume")
+    assert "; omit dataset to continue it" in error
+    assert "--dataset" not in error
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_folder_in_the_place_of_a_file_is_refused_before_training(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    (folder / name).mkdir(parents=True)
+    for arguments in (
+        ("train", "xor", "--out", str(folder)),
+        ("train", "xor", "--out", str(folder), "--overwrite"),
+        ("train", "--out", str(folder), "--resume"),
+        ("evaluate", str(folder)),
+    ):
+        error = failed(capsys, *arguments)
+        assert f"{folder / name} is a folder, but a run keeps a file there; move it away" in error
+        assert [path.name for path in folder.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("history.json", "is not a complete JSON file: .*, or delete it; --resume writes it anew"),
+        ("model.safetensors", "is not a complete .*, or delete it; --resume writes it anew"),
+        ("checkpoint.safetensors", "is not a complete .*delete it; then the run cannot be cont"),
+        ("config.json", r"is not the config of a run: \w+ .*, or train anew with --overwrite$"),
+    ],
+)
+def test_a_truncated_file_is_named_with_what_to_do(
+    name: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    resume = ("train", "--resume", "--out", str(folder))
+    done(capsys, "train", "xor", "--epochs", "1", "--out", str(folder))
+    whole = (folder / name).read_bytes()
+    (folder / name).write_bytes(whole[: len(whole) // 2])
+    for arguments in (("evaluate", str(folder)), resume):
+        assert re.search(f"{re.escape(name)} {message}", failed(capsys, *arguments))
+    if "--resume" in message:
+        (folder / name).unlink()
+        done(capsys, *resume)
+        assert (folder / name).read_bytes() == whole

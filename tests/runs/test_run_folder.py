@@ -170,5 +170,5 @@ def test_resuming_needs_only_the_folder(tmp_path: Path) -> None:
     ]:
         with pytest.raises(ValueError, match=message):
             create_experiment(out=full, resume=True, **typed)
-    with pytest.raises(ValueError, match="began with dataset='xor', not 'moons'"):
+    with pytest.raises(ValueError, match="began with dataset 'xor', not 'moons'"):
         create_experiment("moons", out=full, resume=True)

@@ -35,9 +35,14 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path in the same folder, which is renamed to ``path`` at the end.
 
     After an error the old file is unchanged and the temporary one is deleted. The temporary name
-    keeps the suffix, because many writers choose the format by it. Errors name ``path``.
+    keeps the suffix, because many writers choose the format by it. Errors name ``path``. A device
+    or a pipe, such as ``/dev/stdout``, is written to directly: a rename would replace it by a file.
     """
     target = Path(path)
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        with named_errors(target):
+            yield target
+        return
     temporary = target.with_name(f".{os.getpid()}-{target.name}")
     try:
         with named_errors(target, temporary):

@@ -12,12 +12,17 @@ MAX_COMPARED = 10_000  # names among which the closest is searched
 MAX_SHOWN = 60  # characters of a cell or name
 
 
-def check_int(name: str, value: object, *, minimum: int, example: int) -> int:
-    """Return ``value`` as an int of at least ``minimum``; an error suggests ``example``.
+INT64_MAX = (1 << 63) - 1
+
+
+def check_int(
+    name: str, value: object, *, minimum: int, example: int, maximum: int | None = None
+) -> int:
+    """Return ``value`` as an int from ``minimum`` to ``maximum``; an error suggests ``example``.
 
     Raises:
         TypeError: ``value`` is not an integer (a NumPy integer is one, 2.0 and True are not).
-        ValueError: ``value`` is below ``minimum``.
+        ValueError: ``value`` is below ``minimum`` or above ``maximum``.
 
     >>> check_int("epochs", 20, minimum=1, example=10)
     20
@@ -31,6 +36,8 @@ def check_int(name: str, value: object, *, minimum: int, example: int) -> int:
         raise TypeError(f"{name} must be an integer, got {value!r}; {hint}") from None
     if number < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {number}; write {name}={example}")
+    if maximum is not None and number > maximum:
+        raise ValueError(f"{name} must be at most {maximum}, got {number}; write {name}={example}")
     return number
 
 

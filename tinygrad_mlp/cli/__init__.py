@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         # A hint of any command may name an option of train: "train with missing='mean'".
         known = {*vars(options), "resume", "overwrite", *(field.name for field in fields(Settings))}
-        text = _with_options(_message(error), known)
+        text = _with_options(_message(error), known - POSITIONAL)
         print(f"tinygrad-mlp: error: {text}", file=sys.stderr)
         return 1
     return code
@@ -77,12 +77,16 @@ def _message(error: Exception) -> str:
 
 ARGUMENT = re.compile(r"""(?<= )(\w+)=('[^']*'|"[^"]*"|\[[^]]*\]|[\w.+-]+)""")
 OMIT = re.compile(r"\bomit (\w+)")
+SUBJECT = re.compile(r"^(\w+)(?= must be )")
+NO_OPTION = re.compile(r"^no option of (.+) is called '(\w+)'(; the names are: .*)?")
+POSITIONAL = {"command", "dataset", "file", "folder"}
+"""Arguments that are written without an option."""
 
 
 def _with_options(text: str, known: Collection[str]) -> str:
     """Return ``text`` with Python arguments rewritten as command-line options, if ``known``.
 
-    These are ``name=value``, and names to ``omit``.
+    These are ``name=value``, names to ``omit``, and the name that a message begins with.
 
     >>> _with_options("leave it out: write ignore=['row id'] or missing='drop'", ["ignore"])
     "leave it out: write --ignore 'row id' or missing='drop'"
@@ -90,6 +94,8 @@ def _with_options(text: str, known: Collection[str]) -> str:
     'write --resume to continue it'
     >>> _with_options("it determines the network; omit batch_norm", ["batch_norm"])
     'it determines the network; omit --batch-norm'
+    >>> _with_options("batch_size must be at least 1, got 0", ["batch_size"])
+    '--batch-size must be at least 1, got 0'
     """
 
     def option(found: re.Match[str]) -> str:
@@ -106,8 +112,13 @@ def _with_options(text: str, known: Collection[str]) -> str:
         each = values if isinstance(values, list) else [values]
         return " ".join(f"{flag} {shlex.quote(str(value))}" for value in each)
 
-    def omitted(found: re.Match[str]) -> str:
+    def named(found: re.Match[str]) -> str:
         name = found[1]
-        return f"omit --{name.replace('_', '-')}" if name in known else found[0]
+        return found[0].replace(name, f"--{name.replace('_', '-')}") if name in known else found[0]
 
-    return OMIT.sub(omitted, ARGUMENT.sub(option, text))
+    def refused(found: re.Match[str]) -> str:
+        name = found[2]
+        return f"{found[1]} takes no --{name.replace('_', '-')}" if name in known else found[0]
+
+    text = NO_OPTION.sub(refused, SUBJECT.sub(named, text))
+    return OMIT.sub(named, ARGUMENT.sub(option, text))

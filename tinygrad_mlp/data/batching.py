@@ -9,7 +9,7 @@ import numpy as np
 
 from .._common.array import Array
 from .._common.random import generator
-from .._common.validation import check_int
+from .._common.validation import INT64_MAX, check_int
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Batches:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_int("batch_size", self.batch_size, minimum=1, example=128)
+        check_int("batch_size", self.batch_size, minimum=1, example=128, maximum=INT64_MAX)
         check_int("seed", self.seed, minimum=0, example=0)
         lengths = [len(array) for array in self.arrays]
         if len(set(lengths)) != 1:

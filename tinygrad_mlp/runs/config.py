@@ -9,7 +9,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from .._common.validation import check_choice, check_int
+from .._common.validation import INT64_MAX, check_choice, check_int
 from ..data import DATASETS, FILES, Dataset, load_parts
 from ..nn import Module, Sequential
 from ..optim import Optimizer
@@ -111,15 +111,17 @@ class Settings:
             check_choice(name, getattr(self, name), choices)
         if self.class_weight is not None:
             check_choice("class_weight", self.class_weight, ("balanced",))
-        check_int("epochs", self.epochs, minimum=1, example=20)
-        check_int("batch_size", self.batch_size, minimum=1, example=64)
+        check_int("epochs", self.epochs, minimum=1, example=20, maximum=INT64_MAX)
+        check_int("batch_size", self.batch_size, minimum=1, example=64, maximum=INT64_MAX)
         if self.early_stopping is not None:
-            check_int("early_stopping", self.early_stopping, minimum=1, example=10)
+            check_int(
+                "early_stopping", self.early_stopping, minimum=1, example=10, maximum=INT64_MAX
+            )
         check_int("seed", self.seed, minimum=0, example=0)
         if not isinstance(self.hidden, tuple):
             raise TypeError(f"hidden must be a list of widths, got {self.hidden!r}")
         for width in self.hidden:
-            check_int("hidden", width, minimum=1, example=64)
+            check_int("hidden", width, minimum=1, example=64, maximum=INT64_MAX)
         positive("lr", self.lr)
         positive("clip_grad", self.clip_grad)
         for name, limit in LIMITS.items():

@@ -303,8 +303,9 @@ def resolve_settings(
     for key in ["dataset", *given] if dataset is not None else given:
         old, new = getattr(before, key), getattr(now, key)
         if old != new and not (key == "epochs" and before.any_length):
+            began = f"dataset {old!r}" if key == "dataset" else f"{key}={old!r}"
             raise ValueError(
-                f"the run in {folder} began with {key}={old!r}, not {new!r}; omit {key} to "
+                f"the run in {folder} began with {began}, not {new!r}; omit {key} to "
                 "continue it, or choose another folder for a new run"
             )
     check_unlocked(folder)
@@ -319,6 +320,7 @@ def resolve_settings(
 
 def _check_folder(folder: Path, saved: RunConfig | None, rows: str, overwrite: bool) -> None:
     """Raise if the run in the folder is of other rows, is being trained, or would be replaced."""
+    run_folder.check_no_folders(folder)
     if saved is not None and saved.fingerprint != rows:
         raise ValueError(
             f"{saved.settings.dataset} has changed since the run in {folder} began, so it cannot "

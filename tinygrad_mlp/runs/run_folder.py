@@ -89,7 +89,17 @@ class RunConfig:
         """Raise ValueError if a file in ``folder`` belongs to another run than ``config.json``."""
         for name, read_id in RUN_ID.items():
             path = folder / name
-            if path.is_file() and (found := read_id(path)) != self.run_id:
+            if not path.is_file():
+                continue
+            try:
+                found = read_id(path)
+            except ValueError as error:
+                fix = "then the run cannot be continued"
+                if name != CHECKPOINT:
+                    fix = "resume=True writes it anew from the checkpoint"
+                message = f"{error}; put back a copy of it, or delete it; {fix}"
+                raise ValueError(message) from None
+            if found != self.run_id:
                 raise ValueError(
                     f"{folder / CONFIG} and {path} belong to different runs ({self.run_id} and "
                     f"{found or 'none'}); put back the file of this run, or train anew with {ANEW}"
@@ -101,9 +111,11 @@ class RunConfig:
 
         Raises:
             FileNotFoundError: the folder has no ``config.json``.
+            OSError: a folder has the name of one of the run's files.
             ValueError: it is not the config of a run.
         """
         path = folder / CONFIG
+        check_no_folders(folder)
         if not path.is_file():
             reason = "it is a file" if folder.is_file() else f"it has no {CONFIG}"
             raise FileNotFoundError(f"{folder} is not the folder of a run: {reason}")
@@ -129,7 +141,11 @@ class RunConfig:
             TypeError,
             ValueError,
         ) as error:
-            raise ValueError(f"{path} is not the config of a run: {error!r}") from None
+            why = str(error) if isinstance(error, ValueError) else repr(error)
+            raise ValueError(
+                f"{path} is not the config of a run: {why}; put back a copy of it, or train "
+                f"anew with {ANEW}"
+            ) from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,7 +289,9 @@ def check_weights(path: Path, weights: Mapping[str, Any], model: Sequential) -> 
 def _id_in_json(path: Path) -> str:
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))[RUN])
-    except (LookupError, RecursionError, TypeError, ValueError):
+    except (RecursionError, ValueError) as error:
+        raise ValueError(f"{path} is not a complete JSON file: {error}") from None
+    except (LookupError, TypeError):
         return ""
 
 
@@ -296,6 +314,13 @@ def existing_files(folder: Path) -> list[Path]:
     named = [folder / name for name in FILES]
     events = [p for part in TensorBoard.PARTS for p in folder.glob(f"{part}/events.out.tfevents.*")]
     return [path for path in (*named, *events) if path.is_file()]
+
+
+def check_no_folders(folder: Path) -> None:
+    """Raise OSError if a folder in ``folder`` has the name of a file of a run."""
+    for path in (folder / name for name in FILES):
+        if path.is_dir():
+            raise OSError(f"{path} is a folder, but a run keeps a file there; move it away")
 
 
 def check_unused(folder: Path) -> None:

@@ -238,6 +238,6 @@ class TrainEpoch(Epoch):
             raise FloatingPointError(
                 f"the loss became {error.value} in epoch {number}, batch {done + 1}, "
                 f"with lr={self.optimizer.param_groups[0]['lr']:g}; this batch changed nothing, "
-                f"and {first_not_finite(self.model, x)}. Lower lr, clip the gradients, or scale "
-                "the inputs"
+                f"and {first_not_finite(self.model, x)}. Lower the learning rate, clip the "
+                "gradients, or scale the inputs"
             ) from None

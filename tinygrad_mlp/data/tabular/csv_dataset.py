@@ -79,6 +79,11 @@ def csv(
     table = read_csv(path, delimiter=delimiter, header=header, encoding=encoding, expected=expected)
     target = table.names[-1] if target is None else table.check_name(target)
     excluded = {table.check_name(name) for name in ignore}
+    if target in excluded:
+        raise ValueError(
+            f"{path}: column {target!r} is the target, so it cannot be ignored; name another "
+            "target, or leave it out of ignore"
+        )
     if missing == "drop":
         rows = len(table)
         table = table.drop_missing([name for name in table.names if name not in excluded])
