@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._common.change_counter import Watched
 from ._repr import format_tensor
 from .autograd import tape
 from .autograd.backward import backward
@@ -271,7 +272,7 @@ class Tensor(Value):
             raise RuntimeError("register_hook() of a tensor that does not require a gradient")
         tape.gradient_edge(self)  # updates a view whose memory was written to
         if self.node is None:
-            self.hooks = {} if self.hooks is None else self.hooks
+            self.hooks = Watched() if self.hooks is None else self.hooks
             return RemovableHandle(self.hooks, hook)
         self.node.hooks = {} if self.node.hooks is None else self.node.hooks
         return RemovableHandle(self.node.hooks.setdefault(self.slot, {}), hook)

@@ -304,4 +304,13 @@ def test_an_ordinary_step_has_few_values_to_compare() -> None:
         return loss
 
     step(*data())
-    assert [watch.name for watch in step.last.watches] == ["model.config"]
+    assert [watch.name for watch in step.last.watches] == [
+        "step.__code__",
+        "Net.__mro__",
+        "the methods of Net",
+        "Net.forward.__code__",
+        "model.config",
+        "names that Net lacks",
+        "names that optimizer lacks",
+        "names that the module lacks",
+    ]

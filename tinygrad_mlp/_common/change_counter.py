@@ -38,3 +38,13 @@ class Watched(dict[Any, Any]):
     pop, popitem, clear = _counted(dict.pop), _counted(dict.popitem), _counted(dict.clear)
     update, setdefault = _counted(dict.update), _counted(dict.setdefault)
     __ior__ = _counted(dict.__ior__)
+
+
+class WatchedList(list[Any]):
+    """A list whose every change raises :func:`structure_version`."""
+
+    __setitem__, __delitem__ = _counted(list.__setitem__), _counted(list.__delitem__)
+    append, extend, insert = map(_counted, (list.append, list.extend, list.insert))
+    pop, remove, clear = map(_counted, (list.pop, list.remove, list.clear))
+    sort, reverse = _counted(list.sort), _counted(list.reverse)
+    __iadd__, __imul__ = _counted(list.__iadd__), _counted(list.__imul__)

@@ -32,7 +32,7 @@ from .memory_map import MemoryMap
 from .origin import user_line
 from .signature import argument_names, arrays_in
 from .tracer import Change, Tracer
-from .watch import Watch
+from .watch import Watch, same
 
 _INSTEAD = (
     "its value is known only when the step runs. Return the tensor and read it after the call; "
@@ -96,7 +96,9 @@ def capture(
         held = [*context.found.held(), *((each.name, each.value) for each in changes)]
         left_in = recorder.left_in(held)
         names = argument_names(context.function, arguments, keywords) | context.names()
-        watches = [each for each in tracer.watches.found.values() if each.guarded]
+        watches = tracer.guards()
+        if "grad" in tracer.watches.names:
+            watches += recorder.read_gradients(tracer.watches.gradients)
         return recorder.finish(result, names, left_in, changes, watches)
     except CaptureError as error:
         error.after(result)
@@ -256,6 +258,11 @@ class _Recorder(Record):
                 tape.apply(copy_, (value.alias(), from_array(first)))
             array[...] = last
             instructions[:] = instructions[count:] + instructions[:count]
+
+    def read_gradients(self, watches: list[Watch]) -> list[Watch]:
+        """Return the watches of gradients that the step may have read, and did not set itself."""
+        own = {*self.reset, *self.leaves, *self.known_reset, *map(id, self.inputs)}
+        return [w for w in watches if id(w.argument) not in own and same(w.old, w.now())]
 
     def left_in(self, reachable: Iterable[tuple[str, Any]]) -> str:
         """Return the name of a place where the step left a tensor that it made, or ""."""

@@ -104,7 +104,8 @@ class GuardContext:
         found = self.found
         modules = [_module_structure(module) for _, module in found.modules]
         optimizers = [_optimizer_structure(each) for _, each in found.optimizers]
-        self.parts = (*modules, *optimizers)
+        hooks = [(each.hooks and _attribute(each.hooks)) or () for _, each in found.tensors]
+        self.parts = (*modules, *optimizers, *hooks)
         self.modes = [(m, m.training) for _, module in found.modules for m in module.modules()]
         self.structure = self.structure_in(self.modes)
         self.named = frozenset(self.names())
@@ -207,24 +208,29 @@ def _structure(value: Any) -> Any:
 
 def _module_structure(module: Any) -> tuple[Any, ...]:
     """Return all of a module that changes what it computes, except modes."""
-    return tuple(
-        (Identity(each), *((k, _attribute(v)) for k, v in vars(each).items() if k != "training"))
-        for _, each in module.named_modules()
-    )
+
+    def members(each: Any) -> Any:
+        return ((key, _attribute(v)) for key, v in vars(each).items() if key != "training")
+
+    return tuple((Identity(each), type(each), *members(each)) for _, each in module.named_modules())
 
 
 def _optimizer_structure(optimizer: Any) -> tuple[Any, ...]:
     """Return the parameters of an optimizer by group, and the tensors of their state."""
     return Identity(optimizer), tuple(
-        tuple((Identity(p), *map(Identity, optimizer.state.get(p, {}).values())) for p in group)
-        for group in (each["params"] for each in optimizer.param_groups)
+        (
+            tuple((_attribute(p), *map(Identity, optimizer.state.get(p, {}).values())) for p in ps),
+            tuple((k, _attribute(v)) for k, v in group.plain.items() if v is not ps),
+        )
+        for group in optimizer.param_groups
+        for ps in (group["params"],)
     )
 
 
 def _attribute(value: Any) -> Any:
     """Return an attribute of a module as a part of a key."""
     if isinstance(value, Value):  # `module.double()` moves a parameter to other memory
-        return Identity(value), Identity(value.storage), value.layout
+        return Identity(value), Identity(value.storage), value.layout, _attribute(value.hooks or ())
     if isinstance(value, dict):
         return tuple((key, _attribute(each)) for key, each in value.items())
     if isinstance(value, (tuple, list)):

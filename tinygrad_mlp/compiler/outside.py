@@ -7,11 +7,13 @@ C functions that read them, `outside_code` the Python functions.
 from __future__ import annotations
 
 import _random
+import concurrent.futures
 import datetime
 import gc
 import io
 import os
 import signal
+import threading
 from types import CodeType, FrameType, ModuleType
 from typing import Any
 
@@ -49,10 +51,17 @@ _EXEMPT = {
     *("logging", "warnings", "linecache", "traceback", "tokenize", "importlib", "inspect"),
     *("_frozen_importlib", "_frozen_importlib_external", "zipimport", "threading", "gc"),
 }
-_ENVIRONMENT: dict[int, CodeType] = {
-    id(method.__code__): method.__code__
-    for name in ("__getitem__", "__iter__", "__len__")
-    if (method := getattr(type(os.environ), name, None)) is not None
+_ENVIRONMENT, _THREAD = "os.environ is read", "code runs in another thread"
+_CODES: dict[CodeType, str] = {
+    method.__code__: what
+    for what, owner, names in (
+        (_ENVIRONMENT, type(os.environ), ("__getitem__", "__iter__", "__len__")),
+        (_THREAD, threading.Thread, ("start",)),
+        (_THREAD, concurrent.futures.ThreadPoolExecutor, ("submit",)),
+        (_THREAD, concurrent.futures.ProcessPoolExecutor, ("submit",)),
+    )
+    for name in names
+    if (method := getattr(owner, name, None)) is not None
 }
 
 
@@ -76,7 +85,7 @@ def outside_call(function: Any) -> str:
 
 def outside_code(code: CodeType) -> str:
     """Return what a function of the standard library reads from outside, in words, or ""."""
-    return "os.environ is read" if id(code) in _ENVIRONMENT else ""
+    return _CODES.get(code, "")
 
 
 def is_step_code(frame: FrameType, base: FrameType) -> bool:

@@ -15,7 +15,9 @@ import numpy as np
 
 from ..autograd.tape import Value
 
-PLAIN_TYPES = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype)
+# Not np.void: a record can change.
+_SCALARS = (np.number, np.bool_, np.character, np.datetime64)
+PLAIN_TYPES = (bool, int, float, complex, str, bytes, type(None), *_SCALARS, np.dtype)
 _PACKAGE = __name__.split(".")[0]
 _FEW = 32  # entries of a list or dict that are watched
 

@@ -11,6 +11,7 @@ import numpy as np
 from ..autograd.tape import Value
 from .guards import GuardContext, Identity, plain_key
 from .reachable import PLAIN_TYPES, names_of
+from .watch import is_immutable
 
 
 def arrays_in(values: Any) -> list[Any]:
@@ -59,7 +60,11 @@ def _key(value: Any, context: GuardContext) -> Any:
     if isinstance(value, np.ndarray):
         return value.shape, value.strides, value.dtype
     if isinstance(value, PLAIN_TYPES):
-        return plain_key(value)
+        return plain_key(value) if is_immutable(value) else Identity(value)
+    if isinstance(value, slice):
+        return slice, *(_key(each, context) for each in (value.start, value.stop, value.step))
+    if isinstance(value, range):
+        return range, repr(value)
     if isinstance(value, (tuple, list)):
         return type(value), tuple(_key(each, context) for each in value)
     if isinstance(value, dict):

@@ -147,7 +147,7 @@ class Specialization:
             for read, argument, old in self.facts:
                 if (new := read(argument)) is not old and not same(old, new):
                     return False
-        except (ValueError, AttributeError):  # deleted
+        except (ValueError, AttributeError, KeyError):  # deleted
             return False
         return True
 

@@ -28,7 +28,18 @@ from ..kernels.runtime import cache
 from .origin import LIBRARY, PACKAGE, USER, known, origin, origin_of_frame, place
 from .outside import is_step_code, outside_call, outside_code, returns_to_user
 from .reachable import PLAIN_TYPES, is_module
-from .watch import MISSING, Watch, in_words, of_cache, of_dict, same, state_of
+from .watch import (
+    MISSING,
+    OF_FUNCTIONS,
+    Watch,
+    in_words,
+    is_of_user,
+    keys_of,
+    of_cache,
+    of_dict,
+    same,
+    state_of,
+)
 from .watches import Watches
 
 _CHANGERS = {
@@ -140,7 +151,7 @@ class Tracer:
     def _enter_library(self, frame: FrameType) -> None:
         code, outer = frame.f_code, frame.f_back
         if what := outside_code(code):
-            if returns_to_user(frame, self.base):
+            if outer is not None and returns_to_user(outer, self.base):
                 self.recorder.graph_break(what, _OUTSIDE)
         elif code.co_argcount and outer is not None and origin_of_frame(outer) == USER:
             module = frame.f_globals.get("__name__", "").split(".")[0]
@@ -166,7 +177,10 @@ class Tracer:
             self.words |= {*_texts(each.co_consts)}
             texts |= {c for c in _texts(each.co_consts) if c.isidentifier()}
         lookups = [found for each in _with_inner(code) for found in _lookups(each, variables)]
-        watches.add_names(names | texts, texts if lookups else (), any(lookups))
+        guessed = {*(texts if names & _LOOKUPS else ())}
+        guessed |= {*(names if any(each.co_exceptiontable for each in _with_inner(code)) else ())}
+        watches.add_names(names | texts, texts if lookups else (), any(lookups), guessed)
+        watches.lacks("", variables, _globals(code), id(variables))
         for name in {*_globals(code), *(texts if names & _BY_TEXT else ())}:
             if name in variables:
                 value = variables[name]
@@ -212,7 +226,9 @@ class Tracer:
 
     def changes(self) -> list[Change]:
         """Return the values that the step changed."""
-        found = []
+        found = [
+            Change(name, self.line(name), True, value) for name, value in self.watches.appeared()
+        ]
         for key, watch in [*self.watches.found.items()]:
             new = watch.now()
             if not same(watch.old, new):
@@ -222,10 +238,20 @@ class Tracer:
                     found.append(self._change(watch, new))
         return found
 
+    def guards(self) -> list[Watch]:
+        """Return the values that a program depends on; of functions, those that ran."""
+        found = self.watches.found.values()
+        ran = {*map(id, self.codes.values())}
+        return [
+            each
+            for each in found
+            if each.guarded and (each.read not in OF_FUNCTIONS or id(each.argument.__code__) in ran)
+        ]
+
     def _change(self, watch: Watch, new: Any) -> Change:
         old, name, value = watch.old, watch.name, new
         lazy = old is MISSING or (old is None and not isinstance(new, PLAIN_TYPES))
-        lazy = lazy or watch.read is of_cache
+        lazy = lazy or watch.read in (of_cache, keys_of)
         if watch.read is of_dict:
             before, after = _pairs(old), _pairs(new)
             lazy = all(key in after and same(each, after[key]) for key, each in before.items())
@@ -275,7 +301,7 @@ def _with_inner(code: CodeType) -> Iterator[CodeType]:
 def _lookups(code: CodeType, variables: dict[str, Any]) -> Iterator[bool]:
     """Yield, for each attribute that is read by its name as text, whether the text is computed.
 
-    Not of modules, as in ``getattr(F, name)``.
+    Not of modules of libraries, as in ``getattr(F, name)``.
     """
     if {"vars", "__dict__", "__getattribute__"} & {*code.co_names}:
         yield True
@@ -285,7 +311,8 @@ def _lookups(code: CodeType, variables: dict[str, Any]) -> Iterator[bool]:
             parts = [each]
         elif parts and each.opname in ("CALL", "PRECALL"):
             name = parts[{2: -1, 3: -2}.get(each.arg or 0, 0)]
-            if len(parts) > 1 and not isinstance(variables.get(parts[1].argval), ModuleType):
+            holder = variables.get(parts[1].argval) if len(parts) > 1 else None
+            if len(parts) > 1 and not (isinstance(holder, ModuleType) and not is_of_user(holder)):
                 yield name.opname != "LOAD_CONST" or not isinstance(name.argval, str)
             parts = []
         elif parts and each.opname not in ("PUSH_NULL", "CACHE"):

@@ -16,6 +16,17 @@ from .reachable import PLAIN_TYPES
 
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
 
+# Implicit uses of a class: an operator, a `with`, the call of a module.
+IMPLICIT = frozenset(
+    {"forward", "__getattr__", "__bool__", "__len__", "__index__", "__float__", "__int__"}
+    | {"__enter__", "__exit__", "__get__", "__set__", "__iter__", "__next__", "__missing__"}
+    | {name for each in (float, list, types.FunctionType) for name in vars(each)}
+) - {"__doc__", "__dict__", "__module__", "__name__", "__qualname__", "__annotations__"}
+UNUSED = {"__init__", "__repr__"}  # what a step does not call on objects that exist
+_DICT: dict[Any, Any] = {}
+VIEWS = types.MappingProxyType, *map(type, (_DICT.keys(), _DICT.values(), _DICT.items()))
+_IMMUTABLE = (*PLAIN_TYPES, types.CodeType, np.ufunc, range, slice)
+
 
 class Watch(NamedTuple):
     """A place that holds a Python value, and the value when it was first met.
@@ -51,7 +62,7 @@ class Watch(NamedTuple):
         """Return what the place holds now."""
         try:
             return self.read(self.argument)
-        except (ValueError, AttributeError):  # an unassigned variable
+        except (ValueError, AttributeError, KeyError):  # an unassigned variable
             return MISSING
 
 
@@ -97,12 +108,26 @@ def is_default(value: Any, key: str) -> bool:
 def defined_in(found: type) -> str:
     """Return where a class comes from: `PACKAGE`, `LIBRARY` or `USER`."""
     module = found.__module__
+    if not isinstance(module, str):  # a class made by Cython
+        return LIBRARY
     if module.split(".")[0] == __name__.split(".")[0]:
         return PACKAGE
     file = getattr(sys.modules.get(module), "__file__", None)
     if file is None:
         return LIBRARY if module.split(".")[0] in sys.stdlib_module_names else USER
     return origin_of_file(file)
+
+
+def is_immutable(value: Any) -> bool:
+    """Return whether nothing of a value can change: not of a number with attributes."""
+    if not isinstance(value, _IMMUTABLE):
+        return False
+    return not (isinstance(value, (int, float, complex, str, bytes)) and hasattr(value, "__dict__"))
+
+
+def lacks_gradient(tensor: Any) -> bool:
+    """Return whether the gradient of a tensor is None."""
+    return tensor.grad is None
 
 
 def is_only_read(file: Any) -> bool:
@@ -124,6 +149,11 @@ def of_buffer(value: Any) -> bytes:
     return bytes(memoryview(value))
 
 
+def of_array(array: np.ndarray) -> tuple[Any, ...]:
+    """Return the shape, the dtype and the elements of an array."""
+    return array.shape, array.dtype, array.tobytes()
+
+
 def of_objects(array: np.ndarray) -> tuple[Any, ...]:
     """Return the elements of an array of objects."""
     return tuple(array.ravel().tolist())
@@ -142,11 +172,19 @@ def in_words(key: Any) -> str:
     return repr(key) if isinstance(key, PLAIN_TYPES) else "..."
 
 
+def keys_of(value: dict[Any, Any]) -> tuple[Any, ...]:
+    """Return the keys of a dict, in order."""
+    return tuple(value)
+
+
 def of_dict(value: dict[Any, Any]) -> tuple[Any, ...]:
     """Return the keys and the values of a dict, in order."""
     return (*dict.keys(value), *dict.values(value))
 
 
+code_of = operator.attrgetter("__code__")
+defaults_of = operator.attrgetter("__defaults__")
+bases_of = operator.attrgetter("__mro__")
 attributes_of = operator.attrgetter("__dict__")
 cell_value = operator.attrgetter("cell_contents")
 
@@ -154,3 +192,16 @@ cell_value = operator.attrgetter("cell_contents")
 def dereference(reference: Any) -> Any:
     """Return the object of a weak reference."""
     return reference()
+
+
+def keyword_defaults_of(function: types.FunctionType) -> tuple[Any, ...] | None:
+    """Return the names and the values of the defaults of keywords."""
+    found = function.__kwdefaults__
+    return of_dict(found) if found else None
+
+
+OF_FUNCTIONS: dict[Callable[[Any], Any], str] = {
+    code_of: "code",
+    defaults_of: "defaults",
+    keyword_defaults_of: "kwdefaults",
+}

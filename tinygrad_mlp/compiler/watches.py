@@ -12,12 +12,13 @@ A value is noted when it is first met, before the code that could change it runs
 from __future__ import annotations
 
 import functools
+import gc
 import io
 import operator
 import types
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -27,17 +28,26 @@ from ..autograd.tape import Value
 from .origin import PACKAGE, USER, origin
 from .reachable import PLAIN_TYPES, is_module, is_optimizer
 from .watch import (
+    IMPLICIT,
     MISSING,
+    OF_FUNCTIONS,
+    UNUSED,
+    VIEWS,
     Watch,
     attributes_of,
+    bases_of,
     cell_value,
     defined_in,
     dereference,
     has_buffer,
     in_words,
     is_default,
+    is_immutable,
     is_of_user,
     is_only_read,
+    keys_of,
+    lacks_gradient,
+    of_array,
     of_buffer,
     of_cache,
     of_dict,
@@ -45,7 +55,6 @@ from .watch import (
     state_of,
 )
 
-_IMMUTABLE = (*PLAIN_TYPES, types.CodeType, np.ufunc, range, slice)
 # Attributes that this package changes, or guards otherwise (``guards.py``).
 _SKIPPED: dict[str, set[str]] = {
     "module": {"training", "_parameters", "_buffers", "_modules", "_hooks"},
@@ -62,8 +71,12 @@ class Watches:
 
     def __init__(self) -> None:
         self.found: dict[Any, Watch] = {}  # by place
+        # Names that the code uses and an object or a class lacks: name, attributes, these names.
+        self.absent: dict[int, tuple[str, Any, set[str]]] = {}
+        self.guessed: set[str] = set()  # names that code looks for which may not be there
         self.visited: dict[int, Any] = {}
         self.titles: dict[int, str] = {}  # names of the visited objects
+        self.gradients: list[Watch] = []  # whether the tensors lacked one
         self.functions: set[int] = set()  # ids of the codes of visited functions
         self.iterators: list[tuple[str, Any]] = []  # made before the step
         self.generators: list[tuple[str, Any, str]] = []  # NumPy's, with their state
@@ -73,9 +86,16 @@ class Watches:
         self._open: list[tuple[str, Any, str]] = []  # objects whose attributes are named in code
         self._queue: deque[tuple[str, Any, str]] = deque()
 
-    def add_names(self, names: set[str], texts: Iterable[str] = (), any_name: bool = False) -> None:
+    def add_names(
+        self,
+        names: set[str],
+        texts: Iterable[str] = (),
+        any_name: bool = False,
+        guessed: Iterable[str] = (),
+    ) -> None:
         """Note names in code that is about to run, and visit the attributes of these names."""
-        new = names - self.names | (set(texts) - self.texts)
+        new = names - self.names | (set(texts) - self.texts) | (set(guessed) - self.guessed)
+        self.guessed |= set(guessed)
         self.names |= new
         self.texts |= set(texts)
         if any_name and not self.by_any_name:
@@ -88,6 +108,27 @@ class Watches:
         """Visit a value that exists before the code that runs now; ``how``: "argument" or ""."""
         self._queue.append((name, value, how))
         self._search()
+
+    def lacks(self, name: str, attributes: Any, keys: Iterable[str], place: int) -> None:
+        """Watch that names do not appear among attributes, where they would hide others."""
+        missing = {key for key in keys if key not in attributes}
+        if missing:
+            self.absent.setdefault(place, (name, attributes, set()))[2].update(missing)
+
+    def appeared(self) -> Iterator[tuple[str, Any]]:
+        """Yield the names that the step itself added, and their values; watch the other ones."""
+        for key, (name, attributes, missing) in self.absent.items():
+            added = [each for each in missing if each in attributes]
+            yield from ((f"{name}.{each}" if name else each, attributes[each]) for each in added)
+            rest = frozenset(missing.difference(added))
+            if rest:
+                watch = Watch(
+                    f"names that {name or 'the module'} lacks",
+                    attributes.keys().isdisjoint,
+                    rest,
+                    True,
+                )
+                self.found[key, "absent"] = watch
 
     def watch(self, name: str, read: Callable[[Any], Any], argument: Any, key: Any) -> None:
         """Watch a place, and visit what it holds."""
@@ -122,11 +163,13 @@ class Watches:
     def _search(self) -> None:
         while self._queue:
             name, value, how = self._queue.popleft()
-            if id(value) in self.visited or isinstance(value, _IMMUTABLE):
+            if id(value) in self.visited or is_immutable(value):
                 continue
             self.visited[id(value)], self.titles[id(value)] = value, name
             if isinstance(value, Value):
                 self._open.append((name, value, "tensor"))
+                absent = Watch(f"{name}.grad is None", lacks_gradient, value, value.grad is None)
+                self.gradients.append(absent)
                 self._attributes(name, value, "tensor", self.names)
             else:
                 self._visit(name, value, how)
@@ -147,7 +190,8 @@ class Watches:
         if how != "owned":
             key = id(value), "contents"
             if key not in self.found:
-                guarded = how != "argument"  # the signature has its entries
+                # The signature has the entries of such arguments.
+                guarded = how != "argument" or not isinstance(value, (list, dict, np.ndarray))
                 self.found[key] = Watch(name, read, value, read(value), guarded, how == "hook")
 
     def _visit(self, name: str, value: Any, how: str) -> None:
@@ -184,7 +228,7 @@ class Watches:
             if defined_in(type(value)) != PACKAGE:
                 self._contents(name, value, of_dict, how)
             entries: Iterable[tuple[Any, Any]] = [*value.items()]
-            if any(not isinstance(key, _IMMUTABLE) for key in value):
+            if any(not is_immutable(key) for key in value):
                 entries = [*entries, *enumerate(value)]
         elif isinstance(value, (list, tuple, deque)):
             if not isinstance(value, tuple):
@@ -199,12 +243,14 @@ class Watches:
                 self._contents(name, value, of_objects, how)
                 self._push(name, value.tolist(), "owned")
             else:
-                self._contents(name, value, np.ndarray.tobytes, how)
+                self._contents(name, value, of_array, how)
             return True
         else:
             return False
+        if how == "argument" and not isinstance(value, (list, tuple, dict)):
+            how = ""  # the signature has not what these hold
         for key, each in entries:
-            if not isinstance(each, _IMMUTABLE):
+            if not is_immutable(each):
                 self._push(f"{name}[{in_words(key)}]", each, how)
         if type(value).__module__ != "builtins":
             self._object(name, value, how)
@@ -236,6 +282,9 @@ class Watches:
                 self.iterators.append((name, value))
         elif has_buffer(value):
             self._contents(name, value, of_buffer, how)
+        elif isinstance(value, VIEWS):
+            for each in gc.get_referents(value):
+                self._push(name, each, how)
         elif is_optimizer(value):
             self._object(name, value, "optimizer")
         else:
@@ -245,6 +294,8 @@ class Watches:
             inside = dict(getattr(value, "__dict__", {})) if own else {}
             if "specializations" in inside:  # a compiled function
                 inside = {"function": value.function}
+            elif own and how != "owned":  # its methods read all of it, as a scheduler's do
+                self._attributes(name, value, "", inside)
             for key, each in inside.items():
                 self._push(f"{name}.{key}", each, "owned")  # perhaps the user's: a loss, a callback
 
@@ -255,6 +306,10 @@ class Watches:
         if origin(function.__code__, function.__globals__) == PACKAGE and not function.__closure__:
             return
         how = "" if how == "owned" else how
+        for read, what in OF_FUNCTIONS.items():
+            if (old := read(function)) is not None:
+                watch = Watch(f"{name}.__{what}__", read, function, old)
+                self.found[id(function), what] = watch
         for key, cell in zip(
             function.__code__.co_freevars, function.__closure__ or (), strict=True
         ):
@@ -275,11 +330,24 @@ class Watches:
             if defined_in(each) == USER and (each is found or id(each) not in self.visited):
                 self.visited[id(each)] = each
                 self._object(each.__name__, each, how)
+                self._methods(each)
                 for value in vars(each).values():
                     inside = ("fget", "__func__", "func") if isinstance(value, _METHODS) else ()
                     for part in (value, *(getattr(value, name, None) for name in inside)):
                         if isinstance(part, types.FunctionType):
                             self._push(f"{each.__name__}.{part.__name__}", part, how)
+
+    def _methods(self, found: type) -> None:
+        """Watch the bases of a class and all its methods, which operators and libraries call."""
+        self._push(type(found).__name__, type(found), "")
+        name, attributes = found.__name__, vars(found)
+        self.found[id(found), "bases"] = Watch(f"{name}.__mro__", bases_of, found, found.__mro__)
+        methods = (types.FunctionType, *_METHODS)
+        keys = [k for k, v in attributes.items() if isinstance(v, methods) and k not in UNUSED]
+        if keys:
+            read = operator.itemgetter(*keys)
+            watch = Watch(f"the methods of {name}", read, attributes, read(attributes))
+            self.found[id(found), "methods"] = watch
 
     def _object(self, name: str, value: Any, how: str) -> None:
         """Visit the attributes of an object that are named in the code, now and later."""
@@ -290,28 +358,43 @@ class Watches:
 
     def _attributes(self, name: str, value: Any, how: str, names: Iterable[str]) -> None:
         attributes = getattr(value, "__dict__", None)
-        skipped = _SKIPPED.get(how, ())
+        special = isinstance(value, (type, types.ModuleType, types.FunctionType))
         if attributes is not None:
-            special = type, types.ModuleType, types.FunctionType
-            ordinary = how == "" and not isinstance(value, special)
-            if ordinary:  # the dict may be replaced as a whole
+            if how == "" and not special:  # the dict, or the class, may be replaced as a whole
                 whole = Watch(f"{name}.__dict__", attributes_of, value, attributes)
                 self.found.setdefault((id(value), "dict"), whole)
-            if ordinary and self.by_any_name:
-                names = {*names, *attributes}
-            for key in names:
-                if key in skipped or (
-                    key not in attributes
-                    and not (ordinary and key in self.texts)
-                    and not is_default(value, key)
-                ):
-                    continue
-                place = id(value) if isinstance(value, type) else id(attributes)
-                self._watch(f"{name}.{key}", attributes.get, key, (place, key), how)
-        if isinstance(value, (type, types.ModuleType, types.FunctionType)):
+            if self.by_any_name and how == "" and (not special or isinstance(value, type)):
+                if not special:
+                    self._contents(f"{name}.__dict__", attributes, keys_of, how)
+                names = {*names, *(key for key in attributes if not key.startswith("__"))}
+            if self.by_any_name and isinstance(value, types.ModuleType):
+                names = {*names, *(k for k, v in attributes.items() if isinstance(v, PLAIN_TYPES))}
+            self._named(name, value, how, {*names}, attributes)
+        if special:
             return
+        if how not in _SKIPPED and defined_in(type(value)) == USER:
+            self.found[id(value), "class"] = Watch(f"{name}.__class__", type, value, type(value))
         for each in type(value).__mro__:
-            for key in vars(each).get("__slots__", ()) if each.__module__ != "builtins" else ():
-                slot = vars(each).get(key)
-                if key in names and isinstance(slot, types.MemberDescriptorType):
+            for key, slot in vars(each).items() if each.__module__ != "builtins" else ():
+                named = key in names or self.by_any_name
+                if named and isinstance(slot, types.MemberDescriptorType):
                     self._watch(f"{name}.{key}", slot.__get__, value, (id(value), key), how)
+
+    def _named(self, name: str, value: Any, how: str, names: set[str], attributes: Any) -> None:
+        """Watch the attributes of these names, and where one is missing that it stays so."""
+        skipped = _SKIPPED.get(how, ())
+        place = id(value) if isinstance(value, type) else id(attributes)
+        lacking = how in ("", "optimizer") or isinstance(value, type)
+        grouped = (types.FunctionType, *_METHODS) if isinstance(value, type) else ()
+        for key in names.difference(skipped):
+            if key in attributes:
+                if not isinstance(attributes[key], grouped):
+                    self._watch(f"{name}.{key}", attributes.get, key, (place, key), how)
+            elif not lacking and is_default(value, key):
+                self._watch(f"{name}.{key}", attributes.get, key, (place, key), how)
+        if isinstance(value, type):
+            names = {*IMPLICIT, *names}
+        elif isinstance(value, types.ModuleType):
+            names = self.guessed.intersection(names)
+        if lacking and not isinstance(value, types.FunctionType):
+            self.lacks(name, attributes, names, place)

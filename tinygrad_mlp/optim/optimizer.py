@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar, overload
 
 import numpy as np
 
-from .._common.change_counter import Watched, count_change
+from .._common.change_counter import Watched, WatchedList, count_change
 from .._tensor import Tensor
 from ..autograd import modes, tape
 from ..autograd.tape import Params, Value
@@ -81,7 +81,7 @@ class Optimizer:
         groups = given if given and isinstance(given[0], Mapping) else [{"params": given}]
         self.defaults = dict(defaults)
         self.state: State = State(dict)
-        self.param_groups: list[ParamGroup] = []
+        self.param_groups: list[ParamGroup] = WatchedList()
         for group in groups:
             self.add_param_group(group)
         if not any(group["params"] for group in self.param_groups):

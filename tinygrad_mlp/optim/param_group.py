@@ -15,6 +15,7 @@ from typing import Annotated, Any, get_type_hints
 
 import numpy as np
 
+from .._common.change_counter import WatchedList, count_change
 from ..autograd import modes, tape
 from ..autograd.tape import Value
 from ..autograd.values import as_array, constant, from_array
@@ -102,6 +103,7 @@ class ParamGroup(MutableMapping[str, Any]):
     def __init__(self, owner: str, values: Mapping[str, Any], ranges: Mapping[str, Range]):
         self.owner, self.ranges = owner, ranges
         self.plain = {key: value for key, value in values.items() if key not in ranges}
+        self.plain["params"] = WatchedList(self.plain.get("params", ()))
         self.cells: dict[str, Any] = {}
         for key, allowed in ranges.items():
             numbers = numbers_of(owner, key, values[key], allowed)
@@ -122,7 +124,8 @@ class ParamGroup(MutableMapping[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         self.chosen = None
         if key not in self.ranges:
-            self.plain[key] = value
+            self.plain[key] = WatchedList(value) if key == "params" else value
+            count_change()
             return
         if (record := modes.recording()) is not None:
             record.graph_break(
@@ -143,6 +146,7 @@ class ParamGroup(MutableMapping[str, Any]):
             raise KeyError(f"{self.owner}: {key} is a hyperparameter; set it, it cannot be deleted")
         self.chosen = None
         del self.plain[key]
+        count_change()
 
     def __iter__(self) -> Iterator[str]:
         return iter((*self.plain, *self.ranges))
