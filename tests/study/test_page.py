@@ -88,8 +88,10 @@ def test_unusual_graphs(tmp_path: Path) -> None:
     def loss():
         y = Half.apply(x, z) * 2
         y[0].mul_(3)
-        return (y.softmax(1) + x.max(1).values).sum() + (y * float("inf")).sum()
+        joined = tg.cat([y, y.exp(), y.T])
+        return (y.softmax(1) + x.max(1).values).sum() + (joined * float("inf")).sum()
 
+    study.page(loss(), tmp_path / "page.html")
     study.page(loss, tmp_path / "page.html")
     data = data_of(tmp_path / "page.html")
     assert any(e["kind"] == "rule" and e["value"] is None for e in data["events"])

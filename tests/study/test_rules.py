@@ -15,10 +15,14 @@ from tests.study.formula import value
 from tinygrad_mlp import nn
 from tinygrad_mlp.autograd.tape import Node
 from tinygrad_mlp.autograd.values import as_array, from_array
-from tinygrad_mlp.study.spelling import Call
+from tinygrad_mlp.study.page import page_html
+from tinygrad_mlp.study.spelling import Call, spell_forward
+from tinygrad_mlp.study.watch import WatchedNode
 
 # Gradients that have no formula: a textbook form that runs step by step.
 BY_TEXTBOOK = {"prod", "take_batch"}
+# The rest of a base after a write to its view, and an op of any number of inputs.
+WITHOUT_FORMULA = {"write_region", "cat"}
 
 
 def check_tape(output: tg.Tensor) -> set[str]:
@@ -45,6 +49,25 @@ def check_tape(output: tg.Tensor) -> set[str]:
     return opaque
 
 
+def check_forward(output: tg.Tensor) -> set[str]:
+    """Compute each op of a watched pass from its formula; return the ops without one."""
+    tape = tg.study.tape(output)
+    opaque = set()
+    for node in tape.nodes:
+        formula = spell_forward(node, tape.symbol_of(node))
+        if formula is None or not isinstance(node, WatchedNode):
+            opaque.add(node.op.name)
+            continue
+        known = {
+            tape.argument(node, n): x for n, x in zip(node.op.inputs, node.inputs, strict=False)
+        }
+        with np.errstate(all="ignore"):
+            found = value(formula, known)
+        message = f"{node.op.name} {formula}"
+        np.testing.assert_allclose(found, node.values[0], rtol=2e-5, atol=1e-6, err_msg=message)
+    return opaque
+
+
 def random_gradient(node: Node) -> np.ndarray:
     layout = node.results[0]
     return np.random.default_rng(3).normal(size=layout.shape).astype(layout.dtype)
@@ -63,10 +86,13 @@ def test_printed_rules_are_the_gradients(name: str) -> None:
     row = TABLE[name]
     case, seed = example(name, row.differentiable[0])
     arrays = arrays_of(row, case, seed)
-    outputs = results(row, tensors(arrays, places_of(row, arrays)), case.params)
+    with tg.study.watch():
+        outputs = results(row, tensors(arrays, places_of(row, arrays)), case.params)
     for output in outputs:
         if output.requires_grad:
             assert check_tape(output) <= BY_TEXTBOOK
+            assert check_forward(output) <= WITHOUT_FORMULA
+            page_html(output, None, np.ones(output.shape), "any op")
 
 
 def test_the_check_notices_a_wrong_formula(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,13 +146,10 @@ class _Page:
         """Return the values that leaves had in the forward pass, where they were recorded."""
         found: dict[int, np.ndarray] = {}
         for node in self.tape.nodes:
-            for k, edge in enumerate(node.edges):
-                if (
-                    edge is not None
-                    and isinstance(edge[0], Value)
-                    and isinstance(node, WatchedNode)
-                ):
-                    found[id(edge[0])] = node.inputs[k]
+            if isinstance(node, WatchedNode):
+                for edge, array in zip(node.edges, node.inputs, strict=True):
+                    if edge is not None and isinstance(edge[0], Value):
+                        found[id(edge[0])] = array
         return found
 
     def _result(self, node: Node, slot: int) -> np.ndarray | None:
@@ -163,11 +160,9 @@ class _Page:
         if own is not None:
             return as_array(own[0])
         for other in self.tape.nodes:
-            for k, edge in enumerate(other.edges):
-                saved = (
-                    (other.saved or {}).get(other.op.inputs[k]) if edge == (node, slot) else None
-                )
-                if saved is not None:
+            for name, edge in zip(other.op.inputs, other.edges, strict=False):
+                saved = (other.saved or {}).get(name)
+                if saved is not None and edge == (node, slot):
                     return as_array(saved[0])
         return None
 

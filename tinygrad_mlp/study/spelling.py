@@ -162,7 +162,7 @@ def _trace(function: Callable[[], Any], terms: dict[int, Expression]) -> Sequenc
 def spell_forward(node: Node, argument: Inputs) -> Expression | None:
     """Return the first result of a node as a formula of its inputs; None if it has no formula."""
     op = node.op
-    if op.python_only or op.per_slice:
+    if op.python_only or op.per_slice or len(node.layouts) > len(op.inputs):
         return None
     inputs = [argument(name) for name in op.inputs[: len(node.layouts)]]
     if op.name == "linear":
