@@ -49,6 +49,15 @@ def test_views_and_products_are_spelled_as_they_are_written(x: tg.Tensor) -> Non
     assert "%1 = transpose(x, dim0=0, dim1=1) float32 (3, 2)" in lines
 
 
+def test_slices_are_spelled_as_they_are_written(x: tg.Tensor) -> None:
+    lines = printed(x[0, 1:] * 2, x=x)
+    assert "%1 = x[0, 1:] float32 (2,)" in lines
+    assert "dL/dx = slice_backward(%1', shape=(2, 3), key=[0, 1:])" in lines
+    assert "%1 = x[:, None, ::2] float32 (2, 1, 2)" in printed(x[:, None, ::2], x=x)
+    joined = tg.cat([x, x[:1]])
+    assert "dL/d%1 = %2'[2:3]" in printed(joined, x=x)
+
+
 def test_a_fused_op_prints_calculus(x: tg.Tensor) -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 3))
     loss = F.cross_entropy(model(x), tg.tensor([0, 1]))

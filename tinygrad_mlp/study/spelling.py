@@ -206,10 +206,22 @@ def _part(term: Expression, output: str, k: int) -> Expression:
 def params_of(applied: Node | Entry) -> list[str]:
     """Return the parameters of an applied op as they are written in a call, without defaults."""
     return [
-        f"{name}={value}"
+        f"{name}={index_text(value) if name == 'key' else value}"
         for name, value in applied.params.items()
         if value is not False and (name not in DEFAULTS or DEFAULTS[name] != value)
     ]
+
+
+def index_text(key: tuple[Any, ...]) -> str:
+    """Return the index of a slice as it is written: ``[0, 1:]``."""
+    parts = []
+    for part in key:
+        if isinstance(part, tuple):
+            start, stop, step = ("" if bound is None else str(bound) for bound in part[1:])
+            parts.append(f"{start}:{stop}{f':{step}' if step else ''}")
+        else:
+            parts.append("..." if part is Ellipsis else str(part))
+    return f"[{', '.join(parts) or '...'}]"
 
 
 def _write(entry: Entry, inputs: list[Expression]) -> Expression:
@@ -234,6 +246,8 @@ def _write(entry: Entry, inputs: list[Expression]) -> Expression:
         values = [v for p in params.values() for v in (p if isinstance(p, tuple) else (p,))]
         return method(op.name, of, *values, **params)
     text = f"{op.name}({', '.join([*map(str, inputs), *params_of(entry)])})"
+    if op.name == "slice":
+        text = f"{_receiver(of)}{index_text(params['key'])}"
     return Call(op.name, inputs, text, **params)
 
 

@@ -30,7 +30,7 @@ from ..kernels.codegen.expression import Expression, as_expression
 from ..kernels.runtime.layout import Layout
 from ..nn import Module
 from .calculus import spell_rules
-from .spelling import layout_of_argument, params_of, symbol
+from .spelling import index_text, layout_of_argument, params_of, symbol
 from .watch import WatchedNode
 
 
@@ -79,6 +79,8 @@ class Tape:
     def call(self, node: Node) -> str:
         """Return an applied op as a call: ``matmul(x, w)``."""
         inputs = [self.input(node, k) for k in range(len(node.edges))]
+        if node.op.name == "slice":
+            return f"{inputs[0]}{index_text(node.params['key'])}"
         return f"{node.op.name}({', '.join([*inputs, *params_of(node)])})"
 
     def edge(self, edge: Edge) -> str:

@@ -34,8 +34,8 @@ leaves
 tape, oldest first; backward goes up from the last line
   %1 = mul(x, 2)                                     float32 (2,)
          dL/dx = %1' * 2
-  %2 = slice(%1, key=(('slice', None, 1, None),))    float32 (1,)
-         dL/d%1 += slice_backward(%2', shape=(2,), key=(('slice', None, 1, None),))
+  %2 = %1[:1]                                        float32 (1,)
+         dL/d%1 += slice_backward(%2', shape=(2,), key=[:1])
   %3 = mul_(%2, 2.5)                                 float32 (1,)
          dL/d%2 = %3' * 2.5
   %4 = write_region(%1, %3, region=((1,), (4,), 0))  float32 (2,)
