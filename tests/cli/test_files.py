@@ -310,7 +310,7 @@ def test_what_cannot_be_a_network_or_its_output_is_refused(
     for name, value, message in (
         ("l2", 10**400, "is not the config of a run: OverflowError"),
         ("hidden", [10**15], "config.json: its network cannot be built"),
-        ("hidden", [10**30], "config.json: its network cannot be built"),
+        ("hidden", [10**30], "is not the config of a run: hidden must be at most"),
     ):
         changed = config | {"settings": config["settings"] | {name: value}}
         (folder / "config.json").write_text(json.dumps(changed))
@@ -392,15 +392,15 @@ def test_settings_that_make_no_sense_are_named(
         ("--activation", "rleu", "no activation is called 'rleu'.* did you mean 'relu'"),
         ("--optimizer", "adan", "no optimizer is called 'adan'.* did you mean 'adam'"),
         ("--schedule", "sine", "no schedule is called 'sine'.* did you mean 'cosine'"),
-        ("--dropout", "1", "dropout must be from 0 to below 1, got 1"),
-        ("--l2", "nan", "l2 must be 0 or more, got nan"),
-        ("--hidden", "8,0", "hidden must be at least 1, got 0"),
-        ("--early-stopping", "0", "early_stopping must be at least 1"),
-        ("--momentum", "7", "momentum must be from 0 to below 1, got 7"),
-        ("--clip-grad", "0", "clip_grad must be positive and finite, got 0"),
-        ("--data-dir", "x", "no option of xor is called 'data_dir'"),
-        ("--ignore", "x", "no option of xor is called 'ignore'"),
-        ("--target", "x", "no option of xor is called 'target'"),
+        ("--dropout", "1", "error: --dropout must be from 0 to below 1, got 1"),
+        ("--l2", "nan", "error: --l2 must be 0 or more, got nan"),
+        ("--hidden", "8,0", "error: --hidden must be at least 1, got 0"),
+        ("--early-stopping", "0", "error: --early-stopping must be at least 1"),
+        ("--momentum", "7", "error: --momentum must be from 0 to below 1, got 7"),
+        ("--clip-grad", "0", "error: --clip-grad must be positive and finite, got 0"),
+        ("--data-dir", "x", r"xor takes no --data-dir\n$"),
+        ("--ignore", "x", r"xor takes no --ignore\n$"),
+        ("--target", "x", r"xor takes no --target\n$"),
     ]:
         assert re.search(message, failed(capsys, "train", "xor", option, value)), option
     assert list(tmp_path.iterdir()) == []
