@@ -7,7 +7,8 @@ batches. Then each descends from one point on
     Beale       f(x, y) = (1.5 - x + xy)^2 + (2.25 - x + xy^2)^2 + (2.625 - x + xy^3)^2
     Rosenbrock  f(x, y) = (1 - x)^2 + 100 (y - x^2)^2
 
-whose minima 0 are at (3, 0.5) and (1, 1). Beale's function has a flat plateau beside steep walls,
+whose minima 0 are at (3, 0.5) and (1, 1). Adadelta comes near and then circles: its steps grow where
+gradients get small. Beale's function has a flat plateau beside steep walls,
 Rosenbrock's a narrow curved valley.
 
 Sources: S. Ruder, "An overview of gradient descent optimization algorithms", arXiv 1609.04747;
@@ -40,7 +41,7 @@ OPTIMIZERS: dict[str, tuple[Make, Make]] = {  # on MNIST, and on the functions o
         lambda p: optim.SGD(p, 5e-4, momentum=0.9, nesterov=True),
     ),
     "AdaGrad": (lambda p: optim.Adagrad(p, 0.02), lambda p: optim.Adagrad(p, 0.5)),
-    "Adadelta": (lambda p: optim.Adadelta(p, 1.0), lambda p: optim.Adadelta(p, 10.0)),
+    "Adadelta": (lambda p: optim.Adadelta(p, 1.0), lambda p: optim.Adadelta(p, 1.0)),
     "RMSprop": (lambda p: optim.RMSprop(p, 1e-3), lambda p: optim.RMSprop(p, 5e-3)),
     "Adam": (lambda p: optim.Adam(p, 2e-3), lambda p: optim.Adam(p, 2e-2)),
 }
@@ -113,6 +114,8 @@ def run(experiment: Experiment) -> None:
         table.append(row)
     loss_axes.set(title="training loss", xlabel="epoch", yscale="log")
     accuracy_axes.set(title="test accuracy", xlabel="epoch")
+    for axes in (loss_axes, accuracy_axes):
+        axes.xaxis.get_major_locator().set_params(integer=True)
     accuracy_axes.legend(frameon=False)
     experiment.table(f"Network a on MNIST, {epochs} epochs", table)
     experiment.picture("curves", figure, "Training loss and test accuracy of seven optimizers.")
