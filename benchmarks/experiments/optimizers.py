@@ -7,9 +7,9 @@ batches. Then each descends from one point on
     Beale       f(x, y) = (1.5 - x + xy)^2 + (2.25 - x + xy^2)^2 + (2.625 - x + xy^3)^2
     Rosenbrock  f(x, y) = (1 - x)^2 + 100 (y - x^2)^2
 
-whose minima 0 are at (3, 0.5) and (1, 1). Adadelta comes near and then circles: its steps grow where
-gradients get small. Beale's function has a flat plateau beside steep walls,
-Rosenbrock's a narrow curved valley.
+whose minima 0 are at (3, 0.5) and (1, 1). Beale's function has a flat plateau beside steep walls,
+Rosenbrock's a narrow curved valley. Adadelta comes near and then circles: its steps grow where
+gradients get small.
 
 Sources: S. Ruder, "An overview of gradient descent optimization algorithms", arXiv 1609.04747;
 E. M. L. Beale, "On an iterative method for finding a local minimum of a function of more than one
