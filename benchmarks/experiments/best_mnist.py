@@ -112,20 +112,20 @@ def time_to_98(rounds: int, only: list[str]) -> list[dict[str, Any]]:
 def run(experiment: Experiment) -> None:
     rows = experiment.pick(full=60_000, quick=60_000, tiny=512)
     data, test = ((d.x[:rows], d.y[:rows]) for d in tg.data.split(tg.data.mnist()))
-    epochs = experiment.pick(full=30, quick=4, tiny=1)
+    epochs = experiment.pick(full=20, quick=4, tiny=1)
     width = experiment.pick(full=1024, quick=512, tiny=32)
     seeds = range(experiment.seed, experiment.seed + experiment.pick(full=5, quick=1, tiny=1))
     table, runs = [], {}
     for name, augment in (("without shifts", False), ("with shifts", True)):
         done = [
             train(data, test, seed=seed, epochs=epochs, width=width, augment=augment)
-            for seed in seeds
+            for seed in (seeds if augment else seeds[:1])  # one seed shows the difference
         ]
         last = [each["accuracies"][-1] for each in done]
         runs[name] = done
         row = {"training": name, "mean": float(np.mean(last)), "min": min(last), "max": max(last)}
         table.append(row | {"seconds each": float(np.mean([each["seconds"] for each in done]))})
-    experiment.table(f"Test accuracy after {epochs} epochs, {len(seeds)} seeds", table)
+    experiment.table(f"Test accuracy, {epochs} epochs; {len(seeds)} seeds with shifts", table)
     wanted = experiment.pick(full=0.987, quick=0.975, tiny=0.0)
     experiment.check("mean test accuracy", table[-1]["mean"], at_least=wanted, headline=True)
     if experiment.size != "tiny":
