@@ -61,6 +61,21 @@ class Optimizer:
     Raises:
         ValueError: for no parameters, one that is given twice, or one that is not a leaf.
         TypeError: for parameters that are not floating tensors.
+
+    >>> import tinygrad_mlp as tg
+    >>> class SignSGD(Optimizer):
+    ...     def __init__(self, params, lr=0.1):
+    ...         super().__init__(params, dict(lr=lr))
+    ...     def step(self):
+    ...         with tg.no_grad():
+    ...             for group in self.param_groups:
+    ...                 for p in group["params"]:
+    ...                     p.sub_(group["lr"] * p.grad.sign())
+    >>> w = tg.tensor([1.0, -2.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> SignSGD([w]).step()
+    >>> w.tolist()
+    [0.8999999761581421, -1.899999976158142]
     """
 
     ranges: ClassVar[Mapping[str, Range]] = {}

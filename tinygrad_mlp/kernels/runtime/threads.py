@@ -162,6 +162,12 @@ def set_num_threads(number: int) -> None:
     Raises:
         TypeError: ``number`` is not an integer.
         ValueError: ``number`` is less than 1, or more than four times the number of processors.
+
+    >>> before = get_num_threads()
+    >>> set_num_threads(1)
+    >>> get_num_threads()
+    1
+    >>> set_num_threads(before)
     """
     global _count, _pool
     if isinstance(number, bool) or not hasattr(number, "__index__"):

@@ -23,6 +23,16 @@ class LRScheduler:
     Raises:
         TypeError: for an ``optimizer`` that is not an Optimizer.
         KeyError: for a schedule that cannot be resumed.
+
+    >>> import tinygrad_mlp as tg
+    >>> class Harmonic(LRScheduler):  # lr_0 / (1 + t)
+    ...     def get_lr(self):
+    ...         return [lr / (1 + self.last_epoch) for lr in self.base_lrs]
+    >>> optimizer = tg.optim.SGD([tg.zeros(1, requires_grad=True)], lr=1.0)
+    >>> scheduler = Harmonic(optimizer)
+    >>> scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.5]
     """
 
     unsaved: ClassVar[tuple[str, ...]] = ("optimizer",)  # attributes that are not in a state dict
