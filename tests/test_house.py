@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ast
 import pkgutil
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -322,3 +324,16 @@ def test_the_formatter_is_rarely_switched_off():
         if "# fmt: " in line
     ]
     assert len(found) <= 60
+
+
+TOP = {"CHANGELOG.md", "LICENSE", "README.md", "benchmarks", "pyproject.toml", "tests"}
+
+
+def test_the_top_level_is_fixed() -> None:
+    """What a command wrote into the checkout is not committed with it."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists() or shutil.which("git") is None:
+        pytest.skip("this is not a checkout of git")
+    listed = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True)
+    tops = {line.split("/")[0] for line in listed.stdout.splitlines()}
+    assert {name for name in tops if name[0] != "."} == TOP | {"tinygrad_mlp"}
